@@ -1,0 +1,128 @@
+"""The vocabulary shared by every package: what a stream is, and what travels between the stages.
+
+Inside the project pixels are RGB, (T, 3, H, W), in [0, 1]; time is an integer pts and a ``Fraction``
+time base, because adding seconds rounds twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol, Self
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colour:
+    """How a stream's samples mean light; the names are ffmpeg's, None where the stream has no tag."""
+
+    matrix: str | None = None
+    primaries: str | None = None
+    transfer: str | None = None
+    range: str | None = None
+    chroma_location: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherStream:
+    """A stream that is copied past the network, never decoded."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamInfo:
+    """What is known of a video stream before its first frame.
+
+    Attributes:
+        height: Rows, after rotation has been applied.
+        width: Columns, after rotation has been applied.
+        time_base: Seconds per unit of pts.
+        frame_rate: Frames per second on average; None where the container does not say.
+        num_frames: Frames that will come, as far as the container knows; None when it does not.
+        colour: The source's colour tags.
+        bit_depth: Bits per component of the source.
+        pixel_format: ffmpeg's name of the source's pixel format.
+        rotation: Degrees counter-clockwise that were applied to the frames: 0, 90, 180 or 270.
+        sample_aspect_ratio: Width of a pixel over its height.
+        others: The streams that are not decoded.
+    """
+
+    height: int
+    width: int
+    time_base: Fraction
+    frame_rate: Fraction | None = None
+    num_frames: int | None = None
+    colour: Colour = field(default_factory=Colour)
+    bit_depth: int = 8
+    pixel_format: str = "rgb24"
+    rotation: int = 0
+    sample_aspect_ratio: Fraction = Fraction(1)
+    others: tuple[OtherStream, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chunk:
+    """Consecutive frames of one stream.
+
+    Attributes:
+        frames: (T, 3, H, W), RGB in [0, 1], on the device of whoever produced it.
+        pts: T integers, increasing.
+        time_base: Seconds per unit of pts.
+        scene_starts: Positions in this chunk, 0 <= i < T, at which a new scene begins; the first
+            frame of a stream begins one whether it is marked or not.
+    """
+
+    frames: Tensor
+    pts: tuple[int, ...]
+    time_base: Fraction
+    scene_starts: frozenset[int] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+
+class Reader(Protocol):
+    """A source of frames in presentation order. Used by one thread; closing from another is allowed."""
+
+    @property
+    def info(self) -> StreamInfo: ...
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Yield chunks of ``size`` frames; the last may be shorter. Can be called once."""
+        ...
+
+    def take_packets(self) -> Sequence[Any]:
+        """Hand over the copied streams' packets read since the last call, in file order."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+class Writer(Protocol):
+    """A sink for frames and copied packets. Used by one thread."""
+
+    def write(self, chunk: Chunk) -> None:
+        """Append frames, in order. Frames are clamped to [0, 1]."""
+        ...
+
+    def write_packets(self, packets: Sequence[Any]) -> None:
+        """Append packets of the copied streams."""
+        ...
+
+    def finish(self) -> None:
+        """Flush, wait for the sink, and put the result under its final name."""
+        ...
+
+    def abort(self) -> None:
+        """Stop at once and remove what was written; never raises."""
+        ...
