@@ -119,8 +119,13 @@ class Writer(Protocol):
         """Append packets of the copied streams."""
         ...
 
-    def finish(self) -> None:
-        """Flush, wait for the sink, and put the result under its final name."""
+    def finish(self, *, partial: bool = False) -> str:
+        """Flush, wait for the sink, and return the name of the result.
+
+        Args:
+            partial: The stream was interrupted: the result is closed and playable, but a file goes
+                to ``NAME.partial.EXT``, never to its final name.
+        """
         ...
 
     def abort(self) -> None:
