@@ -1,0 +1,148 @@
+"""``compact``: our own real-time network, coupled bidirectional propagation at half the input size.
+
+    b_i = backward([e_i, warp(b_{i+1})])      f_i = forward([e_i, b_i, warp(f_{i-1})])
+    y_i = shuffle4(tail(f_i) + bicubic(x_i))  with e_i = encode(unshuffle2(x_i))
+
+Everything expensive runs at a quarter of the input's pixels, where convolutions are fastest. What
+alignment needs is finer than that, so features are unshuffled to the input's grid for the warp alone:
+64 features of half the size are 16 of the full size, and cost the same to sample. Coupled
+propagation is IconVSR's (Chan et al., CVPR 2021), without its refill.
+
+B batch, T time, C colour, K features; H, W input size; h, w half of it. Weights: Apache-2.0, see
+``weights/``.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vsr.models.coarse_flow import CoarseFlow
+from vsr.models.layers import NEGATIVE_SLOPE, ResidualBlock, conv3x3
+from vsr.models.network import Network, NetworkFacts
+from vsr.models.padding import pad_to_multiple
+from vsr.models.propagation import PairFlows, PropagationState, pair_flows
+from vsr.models.upsampling import bicubic_filter
+from vsr.models.warping import warp
+
+SHUFFLE = 2
+"""The input is unshuffled by this much; sides are padded to its multiples."""
+
+
+class Compact(Network[PropagationState]):
+    """Real-time recurrent super-resolution.
+
+    Args:
+        scale: Output size over input size, even.
+        num_feat: Features of both branches, a multiple of 4.
+        num_blocks: Residual blocks a branch.
+        num_tail: Features at the input's size, in front of the last convolution.
+        num_flow: Features of the flow network.
+        flow_levels: Levels of the flow network; each doubles the largest motion it can follow.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 4,
+        num_feat: int = 64,
+        num_blocks: int = 4,
+        num_tail: int = 32,
+        num_flow: int = 32,
+        flow_levels: int = 4,
+    ) -> None:
+        super().__init__()
+        self.facts = NetworkFacts(name="compact", scale=scale, look_ahead=4, chunk=16)
+        self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels)
+        self.encode = conv3x3(3 * SHUFFLE**2, num_feat)
+        self.backward_trunk = _trunk(2 * num_feat, num_feat, num_blocks)
+        self.forward_trunk = _trunk(3 * num_feat, num_feat, num_blocks)
+        self.tail = _Tail(num_feat, num_tail, scale)
+
+    def step(
+        self, window_BTCHW: Tensor, state: PropagationState | None, num_keep: int
+    ) -> tuple[Tensor, PropagationState]:
+        height, width = window_BTCHW.shape[-2:]
+        window_BTCHW = pad_to_multiple(window_BTCHW, SHUFFLE)
+        flows = pair_flows(self.flow, window_BTCHW, state)
+        encoded = [self._encode(frame) for frame in window_BTCHW.unbind(1)]
+        backward = self._propagate_backward(encoded, flows, num_keep)
+        feat = None if state is None else state.feat_BKHW
+        restored = []
+        for i in range(num_keep):
+            feat = self._forward_feat(encoded[i], backward[i], feat, flows.to_previous(i))
+            restored.append(self.tail(feat, window_BTCHW[:, i]))
+        assert feat is not None  # num_keep >= 1
+        restored_BTCHW = torch.stack(restored, 1)
+        scale = self.facts.scale
+        cropped = restored_BTCHW[..., : scale * height, : scale * width]
+        return cropped, flows.leave(feat, window_BTCHW, num_keep)
+
+    def _encode(self, frame_BCHW: Tensor) -> Tensor:
+        halves = F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
+        return F.leaky_relu_(self.encode(_channels_last(halves)), NEGATIVE_SLOPE)
+
+    def _propagate_backward(
+        self, encoded: list[Tensor], flows: PairFlows, num_keep: int
+    ) -> list[Tensor]:
+        """Backward features of the frames to keep, starting from zeros behind the window."""
+        feat = torch.zeros_like(encoded[-1])
+        kept: list[Tensor] = []
+        for i in reversed(range(len(encoded))):
+            if i + 1 < len(encoded):
+                feat = _align(feat, flows.to_next(i))
+            feat = self.backward_trunk(torch.cat([encoded[i], feat], 1))
+            if i < num_keep:
+                kept.append(feat)
+        return kept[::-1]
+
+    def _forward_feat(
+        self, encoded: Tensor, backward: Tensor, past: Tensor | None, flow_B2HW: Tensor
+    ) -> Tensor:
+        aligned = torch.zeros_like(encoded) if past is None else _align(past, flow_B2HW)
+        feat: Tensor = self.forward_trunk(torch.cat([encoded, backward, aligned], 1))
+        return feat
+
+
+class _Tail(nn.Module):
+    """Features at half the size to the output, on top of the bicubic frame."""
+
+    def __init__(self, num_feat: int, num_tail: int, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.up = conv3x3(num_feat, num_tail * SHUFFLE**2)
+        self.hidden = conv3x3(num_tail, num_tail)
+        self.last = conv3x3(num_tail, 3 * scale**2)
+        nn.init.zeros_(self.last.weight)
+        self.register_buffer("base", bicubic_filter(scale), persistent=False)
+
+    def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor) -> Tensor:
+        feat = F.pixel_shuffle(self.up(feat_BKhw), SHUFFLE)
+        feat = F.leaky_relu_(feat, NEGATIVE_SLOPE)
+        feat = F.leaky_relu_(self.hidden(_channels_last(feat)), NEGATIVE_SLOPE)
+        return F.pixel_shuffle(self.last(feat).float() + self._bicubic(frame_BCHW), self.scale)
+
+    def _bicubic(self, frame_BCHW: Tensor) -> Tensor:
+        """The frame enlarged, as (B, 3 scale², H, W) to be shuffled; a convolution, for its speed."""
+        kernel: Tensor = self.get_buffer("base").float()
+        around = kernel.shape[-1] // 2
+        framed = F.pad(frame_BCHW.float(), (around,) * 4, mode="replicate")
+        return F.conv2d(_channels_last(framed), kernel)
+
+
+def _align(feat_BKhw: Tensor, flow_B2HW: Tensor) -> Tensor:
+    """Warp features of half the size along a flow of the full size."""
+    fine = F.pixel_shuffle(feat_BKhw.float(), SHUFFLE).contiguous()
+    return _channels_last(F.pixel_unshuffle(warp(fine, flow_B2HW), SHUFFLE).to(feat_BKhw.dtype))
+
+
+def _trunk(num_in: int, num_feat: int, num_blocks: int) -> nn.Sequential:
+    blocks = (ResidualBlock(num_feat) for _ in range(num_blocks))
+    return nn.Sequential(
+        conv3x3(num_in, num_feat), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True), *blocks
+    )
+
+
+def _channels_last(image: Tensor) -> Tensor:
+    return image.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,63 @@
+"""What every network is: a pure function of (window, state), with its facts beside it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+State = TypeVar("State")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts:
+    """What the pipeline needs to know of a network before it runs.
+
+    Attributes:
+        name: The architecture: ``compact``, ``basicvsr`` and so on.
+        scale: Output size over input size.
+        look_ahead: Future frames that are worth waiting for when nothing else is said.
+        chunk: Frames per step when nothing else is said.
+    """
+
+    name: str
+    scale: int
+    look_ahead: int = 0
+    chunk: int = 8
+
+
+class Network(nn.Module, ABC, Generic[State]):
+    """A restoration network. It holds weights only; what a stream carries is the caller's ``State``.
+
+    Pixels are RGB in [0, 1], float32, whatever type the weights have; the output is not clamped.
+    """
+
+    facts: NetworkFacts
+
+    @abstractmethod
+    def step(
+        self, window_BTCHW: Tensor, state: State | None, num_keep: int
+    ) -> tuple[Tensor, State]:
+        """Restore the first frames of a window.
+
+        Args:
+            window_BTCHW: (B, T, 3, H, W): the frames to restore, then the look-ahead.
+            state: What the previous step returned; None at the first frame of a scene.
+            num_keep: Frames to restore, 1 <= num_keep <= T. The next window starts behind them.
+
+        Returns:
+            The restored frames (B, num_keep, 3, scale H, scale W), and the state for the next step.
+            The state passed in is left as it was.
+        """
+
+    def forward(self, clip_BTCHW: Tensor) -> Tensor:
+        """Restore a whole clip: (B, T, 3, H, W) to (B, T, 3, scale H, scale W)."""
+        return self.step(clip_BTCHW, None, clip_BTCHW.shape[1])[0]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type the weights have and the convolutions run in."""
+        return next((p.dtype for p in self.parameters()), torch.float32)

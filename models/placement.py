@@ -1,0 +1,79 @@
+"""Where a network runs, and in which precision."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from vsr.errors import ConfigurationError
+from vsr.models.network import Network
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def place(
+    network: Network[Any], *, device: str = "auto", precision: str = "auto"
+) -> tuple[Network[Any], torch.device]:
+    """A network ready to run: on its device, in its precision, channels-last.
+
+    Args:
+        network: Left as it is; what is returned is the network itself only if nothing has to change.
+        device: ``"auto"``, or anything ``torch.device`` takes.
+        precision: ``"auto"``, or a key of ``PRECISIONS``.
+
+    Raises:
+        ConfigurationError: A device that is not there, or an unknown precision.
+    """
+    where = resolve_device(device)
+    dtype = resolve_precision(precision, where)
+    parameters = list(network.parameters())
+    ready = all(p.device == where and p.dtype == dtype and _is_laid_out(p) for p in parameters)
+    if not ready:
+        network = copy.deepcopy(network).to(where, dtype)
+        network = network.to(memory_format=torch.channels_last)
+    return network, where
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device a name means; ``"auto"`` is the first CUDA device, or else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"device {name!r} is unknown; give auto, cpu, cuda or cuda:N"
+        ) from error
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise ConfigurationError(f"device {name!r} is not there ({count} CUDA devices); give auto or cpu")
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+    """The type of weights and convolutions; ``"auto"`` is bfloat16 where the device is fast at it."""
+    if name == "auto":
+        return torch.bfloat16 if _is_fast_at_bfloat16(device) else torch.float32
+    if name not in PRECISIONS:
+        raise ConfigurationError(f"precision {name!r} is unknown; give auto, {', '.join(PRECISIONS)}")
+    return PRECISIONS[name]
+
+
+def _is_fast_at_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and (
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
+
+
+def _is_laid_out(parameter: torch.Tensor) -> bool:
+    return parameter.ndim != 4 or parameter.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,115 @@
+"""Clips from photographs: a virtual camera that pans, turns, zooms and accelerates.
+
+N frames, H, W size of the clip.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MAX_ATTEMPTS = 20
+"""Camera paths drawn before the photograph is given a still camera instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraMotion:
+    """How far the camera may go; everything is drawn uniformly up to these, speeds squared first.
+
+    Attributes:
+        speed_px: Pixels per frame, in the clip's pixels.
+        acceleration_px: Change of that per frame.
+        turn_deg: Degrees per frame.
+        zoom: Relative change of size per frame.
+        reduction: Photograph pixels per clip pixel: 1 is the sharpest a photograph has.
+    """
+
+    speed_px: float = 20.0
+    acceleration_px: float = 1.0
+    turn_deg: float = 1.0
+    zoom: float = 0.01
+    reduction: float = 1.8
+
+
+def film(
+    photograph: Tensor, num_frames: int, size: int, motion: CameraMotion, rng: torch.Generator
+) -> Tensor:
+    """Move a square camera over a photograph.
+
+    Args:
+        photograph: (3, H, W), uint8, both sides at least 1.5 ``size``.
+        num_frames: N.
+        size: Side of the clip.
+        motion: Limits of the motion.
+        rng: Source of all randomness.
+
+    Returns:
+        (N, 3, size, size), float32 in [0, 1]. All of it lies inside the photograph: nothing is
+        reflected or repeated into view.
+    """
+    for attempt in range(MAX_ATTEMPTS):
+        grid = _camera_path(num_frames, size, motion, 1 - attempt / MAX_ATTEMPTS, rng)
+        placed = _place(grid, photograph.shape[-2:], rng)
+        if placed is not None:
+            return _sample(photograph, placed)
+    corner = [_randint(side - size + 1, rng) for side in photograph.shape[-2:]]
+    still = photograph[:, corner[0] : corner[0] + size, corner[1] : corner[1] + size]
+    return still.float().div(255).expand(num_frames, -1, -1, -1).clone()
+
+
+def _camera_path(
+    num_frames: int, size: int, motion: CameraMotion, share: float, rng: torch.Generator
+) -> Tensor:
+    """Sampling positions (N, size, size, 2) in photograph pixels, x first, around the origin."""
+    t = torch.arange(num_frames) - (num_frames - 1) / 2
+    heading, start = (2 * math.pi * _uniform(rng) for _ in range(2))
+    speed = share * motion.speed_px * _uniform(rng) ** 2
+    velocity = speed * torch.tensor([math.cos(heading), math.sin(heading)])
+    acceleration = share * motion.acceleration_px * (torch.rand(2, generator=rng) * 2 - 1)
+    travel = velocity * t[:, None] + acceleration * t[:, None] ** 2 / 2
+    angle = start + share * math.radians(motion.turn_deg) * _signed_square(rng) * t
+    reduction = 1 + (motion.reduction - 1) * _uniform(rng) * share
+    size_of_pixel = reduction * torch.exp(share * motion.zoom * _signed_square(rng) * t)
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], -1).view(-1, 2, 2)
+    axis = torch.arange(size) - (size - 1) / 2
+    square = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
+    turned = torch.einsum("nij,hwj->nhwi", turn * size_of_pixel[:, None, None], square)
+    return turned + (travel * reduction)[:, None, None]
+
+
+def _place(grid: Tensor, sides: torch.Size, rng: torch.Generator) -> Tensor | None:
+    """The path shifted to a random place where it fits, with two pixels to spare for the kernel."""
+    low, high = grid.amin((0, 1, 2)), grid.amax((0, 1, 2))
+    room = torch.tensor([sides[1], sides[0]]) - 5 - (high - low)
+    if (room < 0).any():
+        return None
+    return grid - low + 2 + room * torch.rand(2, generator=rng)
+
+
+def _sample(photograph: Tensor, grid: Tensor) -> Tensor:
+    """Bicubic samples of the part of the photograph that the path touches."""
+    left, top = (int(v) - 2 for v in grid.amin((0, 1, 2)))
+    right, bottom = (int(v) + 4 for v in grid.amax((0, 1, 2)))
+    part = photograph[:, max(top, 0) : bottom, max(left, 0) : right].float().div(255)
+    grid = grid - torch.tensor([max(left, 0), max(top, 0)])
+    sides = torch.tensor([part.shape[2] - 1, part.shape[1] - 1])
+    pictures = part.expand(len(grid), -1, -1, -1)
+    sampled = F.grid_sample(pictures, grid / sides * 2 - 1, mode="bicubic", align_corners=True)
+    return sampled.clamp_(0, 1)
+
+
+def _uniform(rng: torch.Generator) -> float:
+    return float(torch.rand((), generator=rng))
+
+
+def _signed_square(rng: torch.Generator) -> float:
+    value = 2 * _uniform(rng) - 1
+    return value * abs(value)
+
+
+def _randint(end: int, rng: torch.Generator) -> int:
+    return int(torch.randint(end, (), generator=rng))

@@ -1,0 +1,164 @@
+"""Training clips from folders of photographs and of videos.
+
+N clips, T frames, C colour, H, W ground-truth size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from vsr.camera import CameraMotion, film
+from vsr.errors import ConfigurationError, OpenError
+from vsr.streams import open_reader
+
+PHOTOGRAPH_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipShape:
+    """How much of a source one training clip shows.
+
+    Attributes:
+        frames: T.
+        size: Side of the square, in ground-truth pixels.
+    """
+
+    frames: int
+    size: int
+
+
+class TrainingClips(IterableDataset[Tensor]):
+    """An endless, seeded sequence of clips (T, 3, size, size), uint8.
+
+    Args:
+        photographs: Each (3, H, W), uint8.
+        videos: Each (T, 3, H, W), uint8.
+        shape: What a clip looks like.
+        motion: The camera that is moved over photographs.
+        photograph_share: How many of the clips come from photographs, 0 to 1.
+        candidates: Clips drawn for each one kept, the one with most detail: flat ones teach little.
+        seed: The sequence of worker k of n is that of seed and k.
+    """
+
+    def __init__(
+        self,
+        photographs: Sequence[Tensor],
+        videos: Sequence[Tensor],
+        shape: ClipShape,
+        *,
+        motion: CameraMotion,
+        photograph_share: float,
+        candidates: int = 1,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.photographs = [p for p in photographs if min(p.shape[-2:]) >= 1.5 * shape.size]
+        self.videos = [v for v in videos if _holds(v, shape)]
+        self.shape, self.motion, self.seed = shape, motion, seed
+        self.candidates = candidates
+        self.photograph_share = _share(photograph_share, self.photographs, self.videos, shape)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        worker = torch.utils.data.get_worker_info()
+        rng = torch.Generator().manual_seed(self.seed + 7919 * (worker.id if worker else 0))
+        while True:
+            yield self.draw(rng)
+
+    def draw(self, rng: torch.Generator) -> Tensor:
+        """One clip, with its flips and its direction in time drawn too."""
+        drawn = [self._draw_candidate(rng) for _ in range(self.candidates)]
+        return _flip(max(drawn, key=_detail), rng)
+
+    def _draw_candidate(self, rng: torch.Generator) -> Tensor:
+        if float(torch.rand((), generator=rng)) < self.photograph_share:
+            photograph = self.photographs[_index(len(self.photographs), rng)]
+            clip = film(photograph, self.shape.frames, self.shape.size, self.motion, rng)
+            return clip.mul(255).round().byte()
+        return _cut(self.videos[_index(len(self.videos), rng)], self.shape, rng)
+
+
+def load_photographs(folder: Path, *, exclude: Sequence[str] = ()) -> list[Tensor]:
+    """Every photograph of a folder as (3, H, W), uint8, in order of name; ``exclude`` lists names."""
+    paths = _listed(folder, PHOTOGRAPH_SUFFIXES, exclude)
+    pictures = (np.array(Image.open(path).convert("RGB")) for path in paths)
+    return [torch.from_numpy(picture).permute(2, 0, 1).contiguous() for picture in pictures]
+
+
+def load_videos(
+    folder: Path, *, only: Sequence[str] | None = None, exclude: Sequence[str] = ()
+) -> list[Tensor]:
+    """Every video of a folder as (T, 3, H, W), uint8, in order of name; held in memory."""
+    paths = _listed(folder, VIDEO_SUFFIXES, exclude)
+    if only is not None:
+        if missing := sorted(set(only) - {path.name for path in paths}):
+            raise OpenError(f"'{folder}' has no {missing[0]!r}; name videos of that folder to hold out")
+        paths = [path for path in paths if path.name in only]
+    return [load_video(path) for path in paths]
+
+
+def load_video(path: Path) -> Tensor:
+    """All frames of a video, (T, 3, H, W), uint8."""
+    with open_reader(str(path)) as reader:
+        parts = [chunk.frames.mul(255).round().byte() for chunk in reader.chunks(16)]
+    return torch.cat(parts)
+
+
+def _listed(folder: Path, suffixes: set[str], exclude: Sequence[str]) -> list[Path]:
+    if not folder.is_dir():
+        raise OpenError(f"'{folder}' is not a folder; give the folder that holds the training data")
+    found = (p for p in folder.iterdir() if p.suffix.lower() in suffixes)
+    return sorted(p for p in found if p.name not in exclude)
+
+
+def _holds(video: Tensor, shape: ClipShape) -> bool:
+    return len(video) >= shape.frames and min(video.shape[-2:]) >= shape.size
+
+
+def _share(
+    asked: float, photographs: Sequence[Tensor], videos: Sequence[Tensor], shape: ClipShape
+) -> float:
+    """The share of photographs that the sources allow."""
+    if not photographs and not videos:
+        raise ConfigurationError(
+            f"no photograph or video holds a clip of {shape.frames} frames of {shape.size} px; "
+            "add larger ones or train on smaller clips"
+        )
+    if not photographs:
+        return 0.0
+    return asked if videos else 1.0
+
+
+def _cut(video: Tensor, shape: ClipShape, rng: torch.Generator) -> Tensor:
+    """A random part of a video, at times skipping every other frame so that motion doubles."""
+    step = 2 if len(video) >= 2 * shape.frames and _index(4, rng) == 0 else 1
+    start = _index(len(video) - step * (shape.frames - 1), rng)
+    top, left = (_index(side - shape.size + 1, rng) for side in video.shape[-2:])
+    frames = video[start : start + step * (shape.frames - 1) + 1 : step]
+    return frames[..., top : top + shape.size, left : left + shape.size].clone()
+
+
+def _detail(clip: Tensor) -> float:
+    """Mean difference of neighbouring pixels in the first frame."""
+    frame = clip[0].float()
+    return float(frame.diff(dim=-1).abs().mean() + frame.diff(dim=-2).abs().mean())
+
+
+def _flip(clip: Tensor, rng: torch.Generator) -> Tensor:
+    """Any of the eight orientations of a square, and either direction in time."""
+    if _index(2, rng):
+        clip = clip.mT
+    axes = [axis for axis in (0, 2, 3) if _index(2, rng)]
+    return clip.flip(axes).contiguous()
+
+
+def _index(end: int, rng: torch.Generator) -> int:
+    return int(torch.randint(end, (), generator=rng))

@@ -1,0 +1,149 @@
+"""One stream through one network: frames in, restored frames out, state kept in between.
+
+    frames   0 1 2 3 4 5 6 7 8 9 10 11 ...
+    step 1   [------ keep ------][ look-ahead ]          state: features at 7, flows of 8 to 11
+    step 2                    8  [------ keep ------][ look-ahead ]
+
+The forward branch goes on from the state. The backward branch starts at the end of the window: what
+it misses is what lies behind the look-ahead, nothing else. Nothing crosses the start of a scene.
+
+T time, H, W size.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from vsr.errors import ConfigurationError
+from vsr.models.network import Network
+from vsr.models.placement import place
+from vsr.types import Chunk
+
+FULL: Final = "full"
+"""Look-ahead to the end of the scene: as good as the whole clip, and it holds the scene in memory."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Frame:
+    """One frame that waits: (3, H, W), its pts, whether a scene starts with it."""
+
+    pixels: Tensor
+    pts: int
+    starts_scene: bool
+
+
+class Restorer:
+    """Restores one stream. Not thread-safe; any number of restorers may share one network.
+
+    Args:
+        network: Any network; it is copied only if it has to change its device or precision.
+        chunk: Frames restored per step; None takes what suits the network.
+        look_ahead: Future frames a step sees beyond its chunk, ``"full"`` for all up to the end of
+            the scene; None takes what suits the network. Latency is chunk + look-ahead frames.
+        device: ``"auto"`` (CUDA where there is one), or a torch device.
+        precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+
+    Raises:
+        ConfigurationError: A chunk under 1, a negative look-ahead, an unknown device or precision.
+    """
+
+    def __init__(
+        self,
+        network: Network[Any],
+        *,
+        chunk: int | None = None,
+        look_ahead: int | str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.chunk = network.facts.chunk if chunk is None else chunk
+        self.look_ahead = _look_ahead(network.facts.look_ahead if look_ahead is None else look_ahead)
+        if self.chunk < 1:
+            raise ConfigurationError(f"chunk is {self.chunk}; a step restores 1 frame or more")
+        self.network, self.device = place(network, device=device, precision=precision)
+        self._waiting: deque[_Frame] = deque()
+        self._time_base = Fraction(1)
+        self._state: Any = None
+
+    @property
+    def num_waiting(self) -> int:
+        """Frames that entered and have not left."""
+        return len(self._waiting)
+
+    def push(self, chunk: Chunk) -> list[Chunk]:
+        """Take frames and return those that could be restored, in chunks of at most ``chunk`` frames.
+
+        Args:
+            chunk: Frames of any number, float, on any device; all of one size until ``reset``.
+        """
+        self._time_base = chunk.time_base
+        for i, (pixels, pts) in enumerate(zip(chunk.frames, chunk.pts, strict=True)):
+            self._waiting.append(
+                _Frame(pixels=pixels, pts=pts, starts_scene=i in chunk.scene_starts)
+            )
+        return self._restore_ready(ended=False)
+
+    def drain(self) -> list[Chunk]:
+        """Restore what waits, the stream having ended; the next push starts another scene."""
+        restored = self._restore_ready(ended=True)
+        self._state = None
+        return restored
+
+    def reset(self) -> None:
+        """Forget the stream, frames that wait included."""
+        self._waiting.clear()
+        self._state = None
+
+    def _restore_ready(self, *, ended: bool) -> list[Chunk]:
+        restored = []
+        while num_keep := self._num_ready(ended=ended):
+            restored.append(self._step(num_keep))
+        return restored
+
+    def _num_ready(self, *, ended: bool) -> int:
+        """Frames the next step can restore: a whole chunk, or what is left of a scene that ended."""
+        in_scene = self._num_in_scene()
+        if ended or in_scene < len(self._waiting):
+            return min(self.chunk, in_scene)
+        enough = self.look_ahead is not None and in_scene >= self.chunk + self.look_ahead
+        return self.chunk if enough else 0
+
+    def _num_in_scene(self) -> int:
+        """Waiting frames that belong to the scene of the first of them."""
+        later = (i for i, frame in enumerate(self._waiting) if i and frame.starts_scene)
+        return next(later, len(self._waiting))
+
+    @torch.inference_mode()
+    def _step(self, num_keep: int) -> Chunk:
+        if self._waiting[0].starts_scene:
+            self._state = None
+        in_scene = self._num_in_scene()
+        seen = in_scene if self.look_ahead is None else min(in_scene, num_keep + self.look_ahead)
+        window = torch.stack([self._waiting[i].pixels for i in range(seen)])
+        window_1TCHW = window.to(self.device, torch.float32)[None]
+        restored, self._state = self.network.step(window_1TCHW, self._state, num_keep)
+        return self._leave(restored[0], num_keep)
+
+    def _leave(self, frames: Tensor, num_keep: int) -> Chunk:
+        left = [self._waiting.popleft() for _ in range(num_keep)]
+        return Chunk(
+            frames=frames,
+            pts=tuple(frame.pts for frame in left),
+            time_base=self._time_base,
+            scene_starts=frozenset(i for i, frame in enumerate(left) if frame.starts_scene),
+        )
+
+
+def _look_ahead(asked: int | str) -> int | None:
+    """Frames; None for all of the scene."""
+    if asked == FULL:
+        return None
+    if isinstance(asked, str) or asked < 0:
+        raise ConfigurationError(f"look-ahead is {asked!r}; give 0 or more frames, or '{FULL}'")
+    return asked
