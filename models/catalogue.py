@@ -1,18 +1,123 @@
-"""The networks there are. To add one: a module beside this, a line here."""
+"""The networks there are, and how a file of weights becomes one of them.
+
+To add a network: a module beside this, a line in ``ARCHITECTURES``, a line in ``MODELS``.
+"""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from vsr.errors import ConfigurationError
-from vsr.models.compact import Compact
+from torch import Tensor
+
+from vsr.errors import CheckpointError, ConfigurationError
+from vsr.models import basicvsr, compact
+from vsr.models.checkpoint import load_into, read_weights
+from vsr.models.interpolation import Bicubic, Identity
 from vsr.models.network import Network
 
-ARCHITECTURES: dict[str, Callable[..., Network[Any]]] = {
-    "compact": Compact,
+SHIPPED = Path(__file__).parent / "weights"
+"""Folder of the weights that come with the package."""
+
+DEFAULT_MODEL = "compact-x4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes:
+        build: Makes one with fresh weights from its options.
+        options_from_weights: The options of the network that weights belong to, read from their
+            names and shapes; None if they are of another kind.
+    """
+
+    build: Callable[..., Network[Any]]
+    options_from_weights: Callable[[Mapping[str, Tensor]], dict[str, Any] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A name that people give.
+
+    Attributes:
+        architecture: A key of ``ARCHITECTURES``.
+        summary: One line: what it is for, what it was trained on.
+        options: Options that no weights could tell.
+        weights: File in ``SHIPPED``; None where there is nothing to load or the user brings it.
+        needs_weights: Whether the user has to bring them.
+    """
+
+    architecture: str
+    summary: str
+    options: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    needs_weights: bool = False
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "compact": Architecture(
+        build=compact.Compact, options_from_weights=compact.options_from_weights
+    ),
+    "basicvsr": Architecture(
+        build=basicvsr.BasicVSR, options_from_weights=basicvsr.options_from_weights
+    ),
+    "bicubic": Architecture(build=Bicubic, options_from_weights=lambda _: None),
+    "identity": Architecture(build=Identity, options_from_weights=lambda _: None),
 }
-"""Architectures that can be built and trained, by name."""
+
+MODELS: dict[str, Model] = {
+    "compact-x4": Model(
+        architecture="compact",
+        summary="x4, real time, trained for bicubic degradation; shipped, Apache-2.0",
+        weights="compact_x4.safetensors",
+    ),
+    "basicvsr": Model(
+        architecture="basicvsr",
+        summary="x4, as published; bring a BasicSR checkpoint with --weights",
+        needs_weights=True,
+    ),
+    "bicubic-x2": Model(
+        architecture="bicubic", summary="x2, no network: MATLAB's bicubic", options={"scale": 2}
+    ),
+    "bicubic-x3": Model(
+        architecture="bicubic", summary="x3, no network: MATLAB's bicubic", options={"scale": 3}
+    ),
+    "bicubic-x4": Model(
+        architecture="bicubic", summary="x4, no network: MATLAB's bicubic", options={"scale": 4}
+    ),
+    "identity": Model(architecture="identity", summary="x1, frames leave as they came"),
+}
+
+
+def load_network(model: str = DEFAULT_MODEL, weights: str | Path | None = None) -> Network[Any]:
+    """A network ready to use, on the CPU in float32.
+
+    Args:
+        model: A key of ``MODELS``, or the path of a checkpoint; sizes are read from the file.
+        weights: A checkpoint for that model, instead of the shipped one.
+
+    Raises:
+        ConfigurationError: An unknown name, or a model whose weights have to be given.
+        CheckpointError: A file that is missing, damaged, or of another network.
+    """
+    if model not in MODELS:
+        if weights is None and _looks_like_a_file(model):
+            return network_from_file(Path(model))
+        raise ConfigurationError(_unknown(model))
+    entry = MODELS[model]
+    if weights is not None:
+        return network_from_file(Path(weights), entry.architecture)
+    if entry.needs_weights:
+        raise ConfigurationError(
+            f"{model} comes without weights; give its checkpoint with --weights"
+        )
+    if entry.weights is not None:
+        return network_from_file(SHIPPED / entry.weights, entry.architecture)
+    return build_network(entry.architecture, entry.options)
 
 
 def build_network(architecture: str, options: Mapping[str, Any]) -> Network[Any]:
@@ -29,6 +134,40 @@ def build_network(architecture: str, options: Mapping[str, Any]) -> Network[Any]
         known = ", ".join(ARCHITECTURES)
         raise ConfigurationError(f"architecture {architecture!r} is unknown; known are {known}")
     try:
-        return ARCHITECTURES[architecture](**options)
+        return ARCHITECTURES[architecture].build(**options)
     except TypeError as error:
-        raise ConfigurationError(f"{architecture} cannot be built ({error}); correct its options") from error
+        raise ConfigurationError(
+            f"{architecture} cannot be built ({error}); correct its options"
+        ) from error
+
+
+def network_from_file(path: Path, architecture: str | None = None) -> Network[Any]:
+    """The network that a checkpoint belongs to, with its weights.
+
+    Args:
+        path: A ``.pth`` or ``.safetensors`` file.
+        architecture: What it has to be; None for whatever it is.
+    """
+    weights = read_weights(path)
+    for name, kind in ARCHITECTURES.items():
+        options = kind.options_from_weights(weights)
+        if options is None:
+            continue
+        if architecture not in (None, name):
+            raise CheckpointError(f"'{path}' is a checkpoint of {name}; give one of {architecture}")
+        network = build_network(name, options)
+        load_into(network, weights, str(path))
+        return network
+    first = ", ".join(list(weights)[:3])
+    known = ", ".join(n for n, k in ARCHITECTURES.items() if n not in ("bicubic", "identity") and k)
+    raise CheckpointError(f"'{path}' is of no known network (it begins {first}); known are {known}")
+
+
+def _looks_like_a_file(model: str) -> bool:
+    return Path(model).suffix in {".pth", ".pt", ".safetensors"} or Path(model).exists()
+
+
+def _unknown(model: str) -> str:
+    close = difflib.get_close_matches(model, MODELS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(MODELS)}"
+    return f"model {model!r} is unknown; {hint}"

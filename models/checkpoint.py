@@ -1,26 +1,103 @@
-"""Weights in files."""
+"""Weights in files: reading any published container, writing safetensors.
+
+BasicSR      {"params": …} or {"params_ema": …}, pickled
+ours         safetensors, float16, plain keys
+"""
 
 from __future__ import annotations
 
-import json
-import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from vsr.errors import CheckpointError
 from vsr.models.network import Network
 
+WRAPPERS = ("params_ema", "params", "state_dict")
+"""Keys under which training code keeps the weights, the better ones first."""
 
-def save_network(network: Network[Any], options: Mapping[str, Any], path: Path) -> None:
-    """Write weights as float16 safetensors, with what is needed to build the network again.
 
-    The file appears under its name only when it is whole.
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """All tensors of a checkpoint, float32, by name; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: No such file, not a checkpoint, or one without tensors.
     """
-    tensors = {k: v.detach().cpu().to(torch.float16).contiguous() for k, v in network.state_dict().items()}
-    metadata = {"architecture": network.facts.name, "options": json.dumps(dict(options))}
+    if not path.is_file():
+        raise CheckpointError(
+            f"'{path}' is not there; give the path of a .pth or .safetensors file"
+        )
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+    except (
+        SafetensorError,
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise CheckpointError(
+            f"'{path}' is not a checkpoint ({_first_line(error)}); "
+            "give a .pth file of tensors or a .safetensors file"
+        ) from error
+    weights = {k: v.float() for k, v in content.items() if isinstance(v, Tensor)}
+    if not weights:
+        raise CheckpointError(f"'{path}' holds no tensors; give the file of a network's weights")
+    return weights
+
+
+def load_into(network: Network[Any], weights: Mapping[str, Tensor], source: str) -> None:
+    """Fill a network with weights; every key must be there and have its shape.
+
+    Args:
+        network: Changed in place.
+        weights: By the network's own names.
+        source: Where they come from, for the message.
+
+    Raises:
+        CheckpointError: Keys missing or left over, or other shapes; the first few are named.
+    """
+    own = network.state_dict()
+    missing = [key for key in own if key not in weights]
+    surplus = [key for key in weights if key not in own]
+    misshapen = [key for key in own if key in weights and own[key].shape != weights[key].shape]
+    for problem, keys in (("lacks", missing), ("has unknown", surplus), ("misshapes", misshapen)):
+        if keys:
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            raise CheckpointError(
+                f"'{source}' {problem} {', '.join(keys[:3])}{more} for {network.facts.name}; "
+                "give a checkpoint of that network"
+            )
+    network.load_state_dict(dict(weights))
+
+
+def save_network(network: Network[Any], path: Path) -> None:
+    """Write weights as float16 safetensors; a file under its final name is always whole."""
+    tensors = {
+        key: value.detach().to("cpu", torch.float16).contiguous()
+        for key, value in network.state_dict().items()
+    }
     part = path.with_name(f".{path.name}.part")
-    save_file(tensors, part, metadata)
-    os.replace(part, path)
+    save_file(tensors, part)
+    part.replace(path)
+
+
+def _unpickle(path: Path) -> Mapping[str, Any]:
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping):
+        raise ValueError(f"it holds a {type(content).__name__}")
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:120] or type(error).__name__

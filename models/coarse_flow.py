@@ -1,12 +1,14 @@
 """The optical flow network of ``compact``: SPyNet's coarse-to-fine refinement with small kernels.
 
-Coarse levels compare averaged images; the finest compares unshuffled ones at half the input size, so
-that it sees every pixel at a quarter of the positions. Any size from 1x1 works.
+Coarse levels compare averaged images; the finest compares unshuffled ones at half the input size,
+so that it sees every pixel at a quarter of the positions. Any size from 1x1 works.
 
 N image pairs, C colour, H, W input size.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -77,7 +79,7 @@ def _refinement(num_in: int, num_feat: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     sizes = [num_in, num_feat, num_feat, num_feat]
     layers: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in itertools.pairwise(sizes):
         layers += [conv3x3(before, after), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)]
     return nn.Sequential(*layers, last)
 

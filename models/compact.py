@@ -4,8 +4,8 @@
     y_i = shuffle4(tail(f_i) + bicubic(x_i))  with e_i = encode(unshuffle2(x_i))
 
 Everything expensive runs at a quarter of the input's pixels, where convolutions are fastest. What
-alignment needs is finer than that, so features are unshuffled to the input's grid for the warp alone:
-64 features of half the size are 16 of the full size, and cost the same to sample. Coupled
+alignment needs is finer than that, so features are unshuffled to the input's grid for the warp
+alone: 64 features of half the size are 16 of the full size, and cost the same to sample. Coupled
 propagation is IconVSR's (Chan et al., CVPR 2021), without its refill.
 
 B batch, T time, C colour, K features; H, W input size; h, w half of it. Weights: Apache-2.0, see
@@ -14,12 +14,16 @@ B batch, T time, C colour, K features; H, W input size; h, w half of it. Weights
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.coarse_flow import CoarseFlow
-from vsr.models.layers import NEGATIVE_SLOPE, ResidualBlock, conv3x3
+from vsr.models.layers import NEGATIVE_SLOPE, Trunk, channels_last, conv3x3, num_blocks_of
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.padding import pad_to_multiple
 from vsr.models.propagation import PairFlows, PropagationState, pair_flows
@@ -56,8 +60,8 @@ class Compact(Network[PropagationState]):
         self.facts = NetworkFacts(name="compact", scale=scale, look_ahead=4, chunk=16)
         self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels)
         self.encode = conv3x3(3 * SHUFFLE**2, num_feat)
-        self.backward_trunk = _trunk(2 * num_feat, num_feat, num_blocks)
-        self.forward_trunk = _trunk(3 * num_feat, num_feat, num_blocks)
+        self.backward_trunk = Trunk(2 * num_feat, num_feat, num_blocks)
+        self.forward_trunk = Trunk(3 * num_feat, num_feat, num_blocks)
         self.tail = _Tail(num_feat, num_tail, scale)
 
     def step(
@@ -81,7 +85,7 @@ class Compact(Network[PropagationState]):
 
     def _encode(self, frame_BCHW: Tensor) -> Tensor:
         halves = F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
-        return F.leaky_relu_(self.encode(_channels_last(halves)), NEGATIVE_SLOPE)
+        return F.leaky_relu_(self.encode(channels_last(halves)), NEGATIVE_SLOPE)
 
     def _propagate_backward(
         self, encoded: list[Tensor], flows: PairFlows, num_keep: int
@@ -120,29 +124,32 @@ class _Tail(nn.Module):
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor) -> Tensor:
         feat = F.pixel_shuffle(self.up(feat_BKhw), SHUFFLE)
         feat = F.leaky_relu_(feat, NEGATIVE_SLOPE)
-        feat = F.leaky_relu_(self.hidden(_channels_last(feat)), NEGATIVE_SLOPE)
+        feat = F.leaky_relu_(self.hidden(channels_last(feat)), NEGATIVE_SLOPE)
         return F.pixel_shuffle(self.last(feat).float() + self._bicubic(frame_BCHW), self.scale)
 
     def _bicubic(self, frame_BCHW: Tensor) -> Tensor:
-        """The frame enlarged, as (B, 3 scale², H, W) to be shuffled; a convolution, for its speed."""
+        """The frame enlarged, (B, 3 scale², H, W) before the shuffle; a convolution is fastest."""
         kernel: Tensor = self.get_buffer("base").float()
         around = kernel.shape[-1] // 2
         framed = F.pad(frame_BCHW.float(), (around,) * 4, mode="replicate")
-        return F.conv2d(_channels_last(framed), kernel)
+        return F.conv2d(channels_last(framed), kernel)
 
 
 def _align(feat_BKhw: Tensor, flow_B2HW: Tensor) -> Tensor:
     """Warp features of half the size along a flow of the full size."""
     fine = F.pixel_shuffle(feat_BKhw.float(), SHUFFLE).contiguous()
-    return _channels_last(F.pixel_unshuffle(warp(fine, flow_B2HW), SHUFFLE).to(feat_BKhw.dtype))
+    return channels_last(F.pixel_unshuffle(warp(fine, flow_B2HW), SHUFFLE).to(feat_BKhw.dtype))
 
 
-def _trunk(num_in: int, num_feat: int, num_blocks: int) -> nn.Sequential:
-    blocks = (ResidualBlock(num_feat) for _ in range(num_blocks))
-    return nn.Sequential(
-        conv3x3(num_in, num_feat), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True), *blocks
-    )
-
-
-def _channels_last(image: Tensor) -> Tensor:
-    return image.contiguous(memory_format=torch.channels_last)
+def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
+    """What the network of these weights is built with; None if they are of another architecture."""
+    if not {"encode.weight", "tail.last.weight", "flow.finest.0.weight"} <= weights.keys():
+        return None
+    return {
+        "scale": math.isqrt(weights["tail.last.weight"].shape[0] // 3),
+        "num_feat": weights["encode.weight"].shape[0],
+        "num_blocks": num_blocks_of(weights, "backward_trunk.main.2."),
+        "num_tail": weights["tail.hidden.weight"].shape[0],
+        "num_flow": weights["flow.finest.0.weight"].shape[0],
+        "flow_levels": 1 + num_blocks_of(weights, "flow.coarser."),
+    }

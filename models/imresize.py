@@ -32,7 +32,7 @@ def imresize(image: Tensor, scale: Fraction | float) -> Tensor:
 
 
 def quantise(image: Tensor) -> Tensor:
-    """Round [0, 1] to the 256 values of an 8-bit image, as MATLAB's ``uint8`` does: halves go up."""
+    """Round [0, 1] to an 8-bit image's values, as MATLAB's ``uint8`` does: halves go up."""
     return image.clamp(0, 1).mul(255).add(0.5).floor().div(255)
 
 

@@ -5,6 +5,9 @@ B batch, K features, H height, W width.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -31,3 +34,36 @@ class ResidualBlock(nn.Module):
 
     def forward(self, feat_BKHW: Tensor) -> Tensor:
         return self.conv2(F.relu(self.conv1(feat_BKHW), inplace=True)).add_(feat_BKHW)
+
+
+class Trunk(nn.Module):
+    """A convolution to the features' width, then residual blocks; named as in BasicSR.
+
+    Args:
+        num_in: Features that come in, concatenated.
+        num_feat: Features that leave.
+        num_block: Residual blocks.
+    """
+
+    def __init__(self, num_in: int, num_feat: int, num_block: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            conv3x3(num_in, num_feat),
+            nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
+            nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block))),
+        )
+
+    def forward(self, feat_BKHW: Tensor) -> Tensor:
+        out: Tensor = self.main(channels_last(feat_BKHW))
+        return out
+
+
+def channels_last(image_BKHW: Tensor) -> Tensor:
+    """The layout in which convolutions in reduced precision are fast; copies only if it has to."""
+    return image_BKHW.contiguous(memory_format=torch.channels_last)
+
+
+def num_blocks_of(weights: Mapping[str, Tensor], prefix: str) -> int:
+    """How many numbered modules there are under a prefix: the highest number + 1."""
+    numbers = [int(key[len(prefix) :].split(".")[0]) for key in weights if key.startswith(prefix)]
+    return max(numbers, default=-1) + 1

@@ -30,7 +30,7 @@ class NetworkFacts:
 
 
 class Network(nn.Module, ABC, Generic[State]):
-    """A restoration network. It holds weights only; what a stream carries is the caller's ``State``.
+    """A restoration network: weights only. What a stream carries is the caller's ``State``.
 
     Pixels are RGB in [0, 1], float32, whatever type the weights have; the output is not clamped.
     """

@@ -20,10 +20,12 @@ PRECISIONS = {
 def place(
     network: Network[Any], *, device: str = "auto", precision: str = "auto"
 ) -> tuple[Network[Any], torch.device]:
-    """A network ready to run: on its device, in its precision, channels-last.
+    """A network ready to run: on its device, its parameters in their precision, channels-last.
+
+    Buffers stay float32: they are constants of the arithmetic (normalisation, fixed filters).
 
     Args:
-        network: Left as it is; what is returned is the network itself only if nothing has to change.
+        network: Left as it is; returned itself only if nothing has to change.
         device: ``"auto"``, or anything ``torch.device`` takes.
         precision: ``"auto"``, or a key of ``PRECISIONS``.
 
@@ -35,8 +37,9 @@ def place(
     parameters = list(network.parameters())
     ready = all(p.device == where and p.dtype == dtype and _is_laid_out(p) for p in parameters)
     if not ready:
-        network = copy.deepcopy(network).to(where, dtype)
-        network = network.to(memory_format=torch.channels_last)
+        network = copy.deepcopy(network).to(where)
+        for parameter in network.parameters():
+            parameter.data = parameter.data.to(dtype, memory_format=_layout(parameter))
     return network, where
 
 
@@ -52,18 +55,22 @@ def resolve_device(name: str) -> torch.device:
         ) from error
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise ConfigurationError(f"device {name!r} is not there ({count} CUDA devices); give auto or cpu")
+        raise ConfigurationError(
+            f"device {name!r} is not there ({count} CUDA devices); give auto or cpu"
+        )
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """The type of weights and convolutions; ``"auto"`` is bfloat16 where the device is fast at it."""
+    """The type of weights and convolutions; ``"auto"`` is bfloat16 where that is fast."""
     if name == "auto":
         return torch.bfloat16 if _is_fast_at_bfloat16(device) else torch.float32
     if name not in PRECISIONS:
-        raise ConfigurationError(f"precision {name!r} is unknown; give auto, {', '.join(PRECISIONS)}")
+        raise ConfigurationError(
+            f"precision {name!r} is unknown; give auto, {', '.join(PRECISIONS)}"
+        )
     return PRECISIONS[name]
 
 
@@ -75,5 +82,9 @@ def _is_fast_at_bfloat16(device: torch.device) -> bool:
     )
 
 
+def _layout(parameter: torch.Tensor) -> torch.memory_format:
+    return torch.channels_last if parameter.ndim == 4 else torch.contiguous_format
+
+
 def _is_laid_out(parameter: torch.Tensor) -> bool:
-    return parameter.ndim != 4 or parameter.is_contiguous(memory_format=torch.channels_last)
+    return parameter.is_contiguous(memory_format=_layout(parameter))

@@ -22,7 +22,7 @@ class PropagationState:
         feat_BKHW: Forward features at the last restored frame.
         frame_BCHW: The last restored frame as it entered, for the flow to the next one.
         forward_BP2HW: Flows to the previous frame, of the frames seen as look-ahead.
-        backward_BP2HW: Flows to the next frame, of the same pairs, starting at the last restored frame.
+        backward_BP2HW: Flows to the next frame, of the same pairs.
     """
 
     feat_BKHW: Tensor

@@ -1,11 +1,16 @@
-"""Enlargement without learning."""
+"""Enlargement, learnt and not.
+
+B batch, K features, H, W size.
+"""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from vsr.models.imresize import cubic
+from vsr.models.layers import NEGATIVE_SLOPE, channels_last
 
 
 def bicubic_filter(scale: int) -> Tensor:
@@ -25,3 +30,23 @@ def bicubic_filter(scale: int) -> Tensor:
     for colour in range(3):
         kernel[colour, :, colour] = cell
     return kernel.flatten(0, 1)
+
+
+def shuffle_up(
+    feat_BKHW: Tensor,
+    upconv1: nn.Module,
+    upconv2: nn.Module,
+    conv_hr: nn.Module,
+    conv_last: nn.Module,
+) -> Tensor:
+    """The published networks' way from features to a x4 residue: two pixel shuffles.
+
+    Returns:
+        (B, 3, 4 H, 4 W), float32.
+    """
+    for upconv in (upconv1, upconv2):
+        feat_BKHW = F.pixel_shuffle(upconv(feat_BKHW), 2)
+        feat_BKHW = channels_last(F.leaky_relu_(feat_BKHW, NEGATIVE_SLOPE))
+    feat_BKHW = F.leaky_relu_(conv_hr(feat_BKHW), NEGATIVE_SLOPE)
+    residue: Tensor = conv_last(feat_BKHW)
+    return residue.float()

@@ -87,7 +87,7 @@ class TrainingClips(IterableDataset[Tensor]):
 
 
 def load_photographs(folder: Path, *, exclude: Sequence[str] = ()) -> list[Tensor]:
-    """Every photograph of a folder as (3, H, W), uint8, in order of name; ``exclude`` lists names."""
+    """Every photograph of a folder but those excluded, (3, H, W), uint8, in order of name."""
     paths = _listed(folder, PHOTOGRAPH_SUFFIXES, exclude)
     pictures = (np.array(Image.open(path).convert("RGB")) for path in paths)
     return [torch.from_numpy(picture).permute(2, 0, 1).contiguous() for picture in pictures]
@@ -100,7 +100,9 @@ def load_videos(
     paths = _listed(folder, VIDEO_SUFFIXES, exclude)
     if only is not None:
         if missing := sorted(set(only) - {path.name for path in paths}):
-            raise OpenError(f"'{folder}' has no {missing[0]!r}; name videos of that folder to hold out")
+            raise OpenError(
+                f"'{folder}' has no {missing[0]!r}; name videos of that folder to hold out"
+            )
         paths = [path for path in paths if path.name in only]
     return [load_video(path) for path in paths]
 

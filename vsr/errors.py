@@ -10,8 +10,8 @@ VSRError                  exit code 1
 ├── CheckpointError       weights that are damaged, or belong to another network
 └── MemoryLimitError      a frame that does not fit, however small the pieces
 
-A message is one sentence: what came, what is accepted, what to do. Errors of the libraries below are
-converted where they are called, with ``from``.
+A message is one sentence: what came, what is accepted, what to do. Errors of the libraries below
+are converted where they are called, with ``from``.
 """
 
 

@@ -1,8 +1,8 @@
 """Image quality as the published tables measure it.
 
 PSNR is that of each frame; tables take the mean over a clip's frames and then over clips. Y is
-BT.601's studio-range luma of [0, 1] RGB, not rounded. SSIM uses an 11x11 Gaussian of sigma 1.5 where
-it fits, constants for 255 values, and is the mean over channels (Wang et al., 2004).
+BT.601's studio-range luma of [0, 1] RGB, not rounded. SSIM uses an 11x11 Gaussian of sigma 1.5
+where it fits, constants for 255 values, and is the mean over channels (Wang et al., 2004).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ T time, H, W size.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,12 +22,16 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ConfigurationError
+from vsr.memory import is_out_of_memory
+from vsr.models.imresize import imresize
 from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.types import Chunk
 
+log = logging.getLogger(__name__)
+
 FULL: Final = "full"
-"""Look-ahead to the end of the scene: as good as the whole clip, and it holds the scene in memory."""
+"""Look-ahead to the end of the scene: as good as the whole clip, the scene held in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +54,10 @@ class Restorer:
         device: ``"auto"`` (CUDA where there is one), or a torch device.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
 
+    Attributes:
+        passed_through: Frames that did not fit into memory and were enlarged without the network.
+        scenes: Scenes that began.
+
     Raises:
         ConfigurationError: A chunk under 1, a negative look-ahead, an unknown device or precision.
     """
@@ -63,13 +72,18 @@ class Restorer:
         precision: str = "auto",
     ) -> None:
         self.chunk = network.facts.chunk if chunk is None else chunk
-        self.look_ahead = _look_ahead(network.facts.look_ahead if look_ahead is None else look_ahead)
+        self.look_ahead = _look_ahead(
+            network.facts.look_ahead if look_ahead is None else look_ahead
+        )
         if self.chunk < 1:
             raise ConfigurationError(f"chunk is {self.chunk}; a step restores 1 frame or more")
         self.network, self.device = place(network, device=device, precision=precision)
         self._waiting: deque[_Frame] = deque()
         self._time_base = Fraction(1)
         self._state: Any = None
+        self._at_scene_start = True
+        self.passed_through = 0
+        self.scenes = 0
 
     @property
     def num_waiting(self) -> int:
@@ -77,7 +91,7 @@ class Restorer:
         return len(self._waiting)
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        """Take frames and return those that could be restored, in chunks of at most ``chunk`` frames.
+        """Take frames, and return those that could be restored, at most ``chunk`` in a piece.
 
         Args:
             chunk: Frames of any number, float, on any device; all of one size until ``reset``.
@@ -92,13 +106,14 @@ class Restorer:
     def drain(self) -> list[Chunk]:
         """Restore what waits, the stream having ended; the next push starts another scene."""
         restored = self._restore_ready(ended=True)
-        self._state = None
+        self._at_scene_start = True
         return restored
 
     def reset(self) -> None:
-        """Forget the stream, frames that wait included."""
+        """Forget the stream, frames that wait and counts included."""
         self._waiting.clear()
-        self._state = None
+        self._state, self._at_scene_start = None, True
+        self.passed_through = self.scenes = 0
 
     def _restore_ready(self, *, ended: bool) -> list[Chunk]:
         restored = []
@@ -107,7 +122,7 @@ class Restorer:
         return restored
 
     def _num_ready(self, *, ended: bool) -> int:
-        """Frames the next step can restore: a whole chunk, or what is left of a scene that ended."""
+        """Frames the next step can restore: a chunk, or what is left of a scene that ended."""
         in_scene = self._num_in_scene()
         if ended or in_scene < len(self._waiting):
             return min(self.chunk, in_scene)
@@ -119,16 +134,50 @@ class Restorer:
         later = (i for i, frame in enumerate(self._waiting) if i and frame.starts_scene)
         return next(later, len(self._waiting))
 
-    @torch.inference_mode()
     def _step(self, num_keep: int) -> Chunk:
-        if self._waiting[0].starts_scene:
-            self._state = None
+        """Restore the next frames, or fewer of them where memory does not suffice."""
+        if self._at_scene_start or self._waiting[0].starts_scene:
+            self._state, self._at_scene_start = None, False
+            self.scenes += 1
+        while True:
+            try:
+                return self._leave(self._restore(num_keep), num_keep)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if not self._shrink():
+                self._state = None
+                self.passed_through += 1
+                return self._leave(self._enlarge(), 1)
+            num_keep = min(num_keep, self.chunk)
+
+    @torch.inference_mode()
+    def _restore(self, num_keep: int) -> Tensor:
+        """(num_keep, 3, scale H, scale W); the state is replaced only if that succeeds."""
         in_scene = self._num_in_scene()
         seen = in_scene if self.look_ahead is None else min(in_scene, num_keep + self.look_ahead)
         window = torch.stack([self._waiting[i].pixels for i in range(seen)])
         window_1TCHW = window.to(self.device, torch.float32)[None]
         restored, self._state = self.network.step(window_1TCHW, self._state, num_keep)
-        return self._leave(restored[0], num_keep)
+        return restored[0]
+
+    def _shrink(self) -> bool:
+        """Halve what a step takes, for the rest of the stream; False where that is impossible."""
+        if self.chunk == 1 and self.look_ahead == 0:
+            return False
+        self.look_ahead = (self.chunk if self.look_ahead is None else self.look_ahead) // 2
+        self.chunk = max(1, self.chunk // 2)
+        log.warning(
+            "out of memory: going on with chunk %d, look-ahead %d", self.chunk, self.look_ahead
+        )
+        return True
+
+    def _enlarge(self) -> Tensor:
+        """The next frame without the network, bicubic: a frame is never dropped."""
+        log.warning(
+            "out of memory for a single frame: pts %d is only enlarged", self._waiting[0].pts
+        )
+        return imresize(self._waiting[0].pixels[None].float(), self.network.facts.scale)
 
     def _leave(self, frames: Tensor, num_keep: int) -> Chunk:
         left = [self._waiting.popleft() for _ in range(num_keep)]

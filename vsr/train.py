@@ -1,8 +1,9 @@
 """Training of the networks this project ships: ``vsr train CONFIG``.
 
-First the flow network alone learns to align low-resolution neighbours (photometric), then everything
-learns to reconstruct. A share of the steps runs as a stream - random chunks, truncated look-ahead,
-state carried with its gradient - so that what the network is used for is what it was trained for.
+First the flow network alone learns to align low-resolution neighbours (photometric), then
+everything learns to reconstruct. A share of the steps runs as a stream - random chunks, truncated
+look-ahead, state carried with its gradient - so that what the network is used for is what it was
+trained for.
 
 B batch, T time, C colour, H, W size.
 """

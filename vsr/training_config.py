@@ -109,13 +109,15 @@ def read_training_config(path: Path) -> TrainingConfig:
     """Read a TOML file.
 
     Raises:
-        ConfigurationError: No such file, not TOML, an unknown key (the nearest is named), a value of
-            another type.
+        ConfigurationError: No such file, not TOML, an unknown key (the nearest is named), a value
+            of another type.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"'{path}' cannot be read ({error.strerror}); give a TOML file") from error
+        raise ConfigurationError(
+            f"'{path}' cannot be read ({error.strerror}); give a TOML file"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"'{path}' is not TOML ({error}); correct that line") from error
     return _fill(TrainingConfig, table, str(path))

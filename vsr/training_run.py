@@ -1,16 +1,15 @@
 """A training run on disk: data, checkpoints, log, validation.
 
-    OUT/last.pt            everything needed to go on
-    OUT/last.safetensors   averaged weights, float16, of the last validation
-    OUT/best.safetensors   the same of the best validation
-    OUT/log.csv            iteration, loss, gradient norm, learning rate, seconds, validation PSNR
+OUT/last.pt            everything needed to go on
+OUT/last.safetensors   averaged weights, float16, of the last validation
+OUT/best.safetensors   the same of the best validation
+OUT/log.csv            iteration, loss, gradient norm, learning rate, seconds, validation PSNR
 """
 
 from __future__ import annotations
 
 import copy
 import csv
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -39,7 +38,7 @@ LOG_FIELDS = ("iteration", "loss", "gradient_norm", "learning_rate", "seconds", 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a caller can show: the last step, how many there are, and the score where there is one."""
+    """What a caller can show: the last step, how many there are, and a score if there is one."""
 
     step: StepReport
     total: int
@@ -154,7 +153,7 @@ def _save(training: Training, path: Path) -> None:
     }
     part = path.with_suffix(".part")
     torch.save(saved, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _load(training: Training, path: Path) -> None:
@@ -183,7 +182,6 @@ class _Recorder:
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.reporting, self.training, self.out = config.reporting, training, out
-        self.options = config.network.options
         self.held_out, self.on_progress = held_out, on_progress
         self.best = _best_so_far(out / "log.csv")
 
@@ -204,10 +202,10 @@ class _Recorder:
         assert isinstance(network, Network)
         device = str(self.training.device)
         score = validate(network, self.held_out, self.reporting.validation_frames, device)
-        save_network(network, self.options, self.out / "last.safetensors")
+        save_network(network, self.out / "last.safetensors")
         if score > self.best:
             self.best = score
-            save_network(network, self.options, self.out / "best.safetensors")
+            save_network(network, self.out / "best.safetensors")
         return score
 
 

@@ -1,7 +1,7 @@
 """The vocabulary shared by every package: what a stream is, and what travels between the stages.
 
-Inside the project pixels are RGB, (T, 3, H, W), in [0, 1]; time is an integer pts and a ``Fraction``
-time base, because adding seconds rounds twice.
+Inside the project pixels are RGB, (T, 3, H, W), in [0, 1]; time is an integer pts and a
+``Fraction`` time base, because adding seconds rounds twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Colour:
-    """How a stream's samples mean light; the names are ffmpeg's, None where the stream has no tag."""
+    """How a stream's samples mean light; ffmpeg's names, None where the stream has no tag."""
 
     matrix: str | None = None
     primaries: str | None = None
@@ -27,12 +27,22 @@ class Colour:
 
 @dataclass(frozen=True, kw_only=True)
 class OtherStream:
-    """A stream that is copied past the network, never decoded."""
+    """A stream that is copied past the network, never decoded.
+
+    Attributes:
+        index: Position in the source's container.
+        kind: ``audio``, ``subtitle``, ``attachment`` or ``data``.
+        codec: ffmpeg's name of the codec.
+        language: ISO 639 code, where the container says.
+        template: What a writer takes the stream's parameters from; opaque, valid while the reader
+            is open.
+    """
 
     index: int
     kind: str
     codec: str
     language: str | None = None
+    template: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +53,7 @@ class StreamInfo:
         height: Rows, after rotation has been applied.
         width: Columns, after rotation has been applied.
         time_base: Seconds per unit of pts.
+        start_pts: The stream's first pts; the seconds of a trim count from it.
         frame_rate: Frames per second on average; None where the container does not say.
         num_frames: Frames that will come, as far as the container knows; None when it does not.
         colour: The source's colour tags.
@@ -56,6 +67,7 @@ class StreamInfo:
     height: int
     width: int
     time_base: Fraction
+    start_pts: int = 0
     frame_rate: Fraction | None = None
     num_frames: int | None = None
     colour: Colour = field(default_factory=Colour)
@@ -88,7 +100,7 @@ class Chunk:
 
 
 class Reader(Protocol):
-    """A source of frames in presentation order. Used by one thread; closing from another is allowed."""
+    """A source of frames in presentation order. Used by one thread; any may close it."""
 
     @property
     def info(self) -> StreamInfo: ...

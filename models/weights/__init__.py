@@ -1,0 +1,1 @@
+"""Weights that come with the package; see the cards beside them."""

@@ -1,0 +1,37 @@
+"""Networks without weights, for checking everything around a network.
+
+B batch, T time, C colour, H, W size.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from vsr.models.imresize import imresize
+from vsr.models.network import Network, NetworkFacts
+
+
+class Identity(Network[None]):
+    """Frames leave as they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts = NetworkFacts(name="identity", scale=1)
+
+    def step(self, window_BTCHW: Tensor, state: None, num_keep: int) -> tuple[Tensor, None]:
+        return window_BTCHW[:, :num_keep], state
+
+
+class Bicubic(Network[None]):
+    """MATLAB's ``imresize``, the baseline of every published table.
+
+    Args:
+        scale: Output size over input size.
+    """
+
+    def __init__(self, *, scale: int = 4) -> None:
+        super().__init__()
+        self.facts = NetworkFacts(name="bicubic", scale=scale)
+
+    def step(self, window_BTCHW: Tensor, state: None, num_keep: int) -> tuple[Tensor, None]:
+        return imresize(window_BTCHW[:, :num_keep], self.facts.scale), state

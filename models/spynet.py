@@ -1,0 +1,88 @@
+"""SPyNet, the optical flow network of BasicVSR and IconVSR.
+
+Ranjan and Black, "Optical Flow Estimation using a Spatial Pyramid Network", CVPR 2017, in the
+re-implementation that the BasicSR and OpenMMLab checkpoints belong to. The published weights carry
+a non-commercial research licence.
+
+N image pairs, C colour, H, W size.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vsr.models.warping import warp
+
+LEVELS = 6
+MULTIPLE = 2 ** (LEVELS - 1)
+"""Sides are resized to multiples of this, so that every level halves exactly."""
+
+
+class SPyNet(nn.Module):
+    """Flow in pixels between two images; sides of any length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.basic_module = nn.ModuleList(_Level() for _ in range(LEVELS))
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+
+    def forward(self, reference_NCHW: Tensor, neighbour_NCHW: Tensor) -> Tensor:
+        """Estimate where each pixel of the reference is in the neighbour.
+
+        Args:
+            reference_NCHW: RGB in [0, 1], float32.
+            neighbour_NCHW: The same.
+
+        Returns:
+            (N, 2, H, W), float32, pixels, x first.
+        """
+        height, width = reference_NCHW.shape[-2:]
+        size = [-(-side // MULTIPLE) * MULTIPLE for side in (height, width)]
+        flow = self._refine(*(self._pyramid(x, size) for x in (reference_NCHW, neighbour_NCHW)))
+        flow = F.interpolate(flow, (height, width), mode="bilinear", align_corners=False)
+        ratio = flow.new_tensor([width / size[1], height / size[0]])
+        return flow * ratio.view(1, 2, 1, 1)
+
+    def _pyramid(self, image_NCHW: Tensor, size: list[int]) -> list[Tensor]:
+        """The normalised image at all levels, coarsest first."""
+        resized = F.interpolate(image_NCHW, size, mode="bilinear", align_corners=False)
+        levels = [(resized - self.get_buffer("mean")) / self.get_buffer("std")]
+        for _ in range(LEVELS - 1):
+            levels.append(F.avg_pool2d(levels[-1], 2, count_include_pad=False))
+        return levels[::-1]
+
+    def _refine(self, reference: list[Tensor], neighbour: list[Tensor]) -> Tensor:
+        # The reference code starts at half the coarsest size, which is nothing for a side of 32 px;
+        # a zero flow is the same at any size.
+        flow = torch.zeros_like(reference[0][:, :2])
+        for level, (module, x, y) in enumerate(
+            zip(self.basic_module, reference, neighbour, strict=True)
+        ):
+            if level:
+                flow = F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True) * 2
+            flow = flow + module(torch.cat([x, warp(y, flow, "border"), flow], 1))
+        return flow
+
+
+class _Level(nn.Module):
+    """Five 7x7 convolutions from two images and a flow to what the flow lacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [8, 32, 64, 32, 16, 2]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv2d(before, after, 7, padding=3), nn.ReLU(inplace=True)]
+        self.basic_module = nn.Sequential(*layers[:-1])
+
+    def forward(self, seen_N8HW: Tensor) -> Tensor:
+        dtype = self.basic_module[0].weight.dtype
+        residue: Tensor = self.basic_module(
+            seen_N8HW.to(dtype=dtype, memory_format=torch.channels_last)
+        )
+        return residue.float()

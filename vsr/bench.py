@@ -1,0 +1,164 @@
+"""How fast networks are on this machine, next to what the machine's convolutions reach.
+
+Every measurement runs the engine as a stream: chunks, look-ahead and state as users have them,
+frames already in memory. What a convolution alone reaches says how much of the machine a network
+uses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from vsr.memory import peak_device_bytes, peak_host_bytes
+from vsr.models.network import Network
+from vsr.models.placement import place
+from vsr.restorer import Restorer
+from vsr.types import Chunk
+
+WARM_UP_STEPS = 2
+REFERENCE_FEATURES = 64
+"""Width of the convolution that stands for the machine: 3x3, as in the networks' trunks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One network at one size on one device.
+
+    Attributes:
+        height: Input rows.
+        width: Input columns.
+        fps: Restored frames per second.
+        gflop_per_frame: Floating-point operations per restored frame, in 10⁹, look-ahead included.
+        tflops: What the network achieved, in 10¹² operations per second.
+        machine_tflops: What a lone convolution achieves in the same precision at the same size.
+        peak_memory_bytes: Largest resident size of the process so far.
+        peak_device_bytes: Most memory held on a CUDA device.
+    """
+
+    model: str
+    height: int
+    width: int
+    device: str
+    precision: str
+    chunk: int
+    look_ahead: int
+    fps: float
+    gflop_per_frame: float
+    tflops: float
+    machine_tflops: float
+    peak_memory_bytes: int
+    peak_device_bytes: int | None
+
+
+def measure(
+    name: str,
+    network: Network[Any],
+    *,
+    height: int,
+    width: int,
+    chunk: int | None = None,
+    look_ahead: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    seconds: float = 5.0,
+) -> Measurement:
+    """Time a network as a stream.
+
+    Args:
+        name: What to call it.
+        network: Any network.
+        height: Input rows.
+        width: Input columns.
+        chunk: As for ``Restorer``.
+        look_ahead: As for ``Restorer``, in frames.
+        device: As for ``Restorer``.
+        precision: As for ``Restorer``.
+        seconds: At least this long, after warming up.
+    """
+    placed, where = place(network, device=device, precision=precision)
+    restorer = Restorer(
+        placed, chunk=chunk, look_ahead=look_ahead, device=str(where), precision=_name(placed.dtype)
+    )
+    fps = _stream_rate(restorer, height, width, seconds)
+    gflop = _gflop_per_frame(restorer, height, width)
+    return Measurement(
+        model=name,
+        height=height,
+        width=width,
+        device=str(where),
+        precision=_name(placed.dtype),
+        chunk=restorer.chunk,
+        look_ahead=restorer.look_ahead or 0,
+        fps=round(fps, 2),
+        gflop_per_frame=round(gflop, 2),
+        tflops=round(fps * gflop / 1e3, 3),
+        machine_tflops=round(convolution_rate(where, placed.dtype, height, width), 3),
+        peak_memory_bytes=peak_host_bytes(),
+        peak_device_bytes=peak_device_bytes(where),
+    )
+
+
+def convolution_rate(device: torch.device, dtype: torch.dtype, height: int, width: int) -> float:
+    """10¹² operations per second of one 3x3 convolution, 64 features, channels-last."""
+    shape = (1, REFERENCE_FEATURES, height, width)
+    image = torch.rand(shape, device=device, dtype=dtype)
+    kernel = torch.rand(REFERENCE_FEATURES, REFERENCE_FEATURES, 3, 3, device=device, dtype=dtype)
+    image, kernel = (x.contiguous(memory_format=torch.channels_last) for x in (image, kernel))
+    calls = _calls_per_second(lambda: F.conv2d(image, kernel, padding=1), device, 0.5)
+    return calls * 2 * 9 * REFERENCE_FEATURES**2 * height * width / 1e12
+
+
+def _stream_rate(restorer: Restorer, height: int, width: int, seconds: float) -> float:
+    noise = _noise(restorer.chunk, height, width)
+    for _ in range(WARM_UP_STEPS + 1):
+        restorer.push(noise)
+    _synchronise(restorer.device)
+    started, frames = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - started) < seconds or not frames:
+        frames += sum(len(chunk) for chunk in restorer.push(noise))
+        _synchronise(restorer.device)
+    return frames / elapsed
+
+
+def _gflop_per_frame(restorer: Restorer, height: int, width: int) -> float:
+    noise = _noise(restorer.chunk, height, width)
+    with FlopCounterMode(display=False) as counter:
+        frames = sum(len(chunk) for chunk in restorer.push(noise))
+    return float(counter.get_total_flops()) / frames / 1e9
+
+
+def _noise(num_frames: int, height: int, width: int) -> Chunk:
+    """Noise: zeros would run faster than pictures do."""
+    frames: Tensor = torch.rand(num_frames, 3, height, width)
+    return Chunk(frames=frames, pts=tuple(range(num_frames)), time_base=Fraction(1, 25))
+
+
+def _calls_per_second(call: Callable[[], object], device: torch.device, seconds: float) -> float:
+    for _ in range(3):
+        call()
+    _synchronise(device)
+    started, calls = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        for _ in range(10):
+            call()
+        calls += 10
+        _synchronise(device)
+    return calls / (time.perf_counter() - started)
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,66 @@
+"""A bounded queue between two stages that carries the end of the stream, and errors, both ways."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Channel(Generic[Item]):
+    """One thread puts, another iterates. Either may close it; what waits is still delivered.
+
+    Args:
+        size: Items that may wait; ``put`` blocks while so many do.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._items: deque[Item] = deque()
+        self._size = size
+        self._changed = threading.Condition()
+        self._closed = False
+        self._error: BaseException | None = None
+
+    def put(self, item: Item) -> bool:
+        """Append an item, waiting for room.
+
+        Returns:
+            False where the channel was closed in the meantime: the item went nowhere.
+
+        Raises:
+            BaseException: The error that the channel was closed with.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
+            self.raise_error()
+            if self._closed:
+                return False
+            self._items.append(item)
+            self._changed.notify_all()
+            return True
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the channel; with an error, both sides meet it. The first close counts."""
+        with self._changed:
+            if not self._closed:
+                self._closed, self._error = True, error
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or bool(self._items))
+                if not self._items:
+                    self.raise_error()
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
+
+    def raise_error(self) -> None:
+        """Raise the error that the channel was closed with, if there was one."""
+        if self._error is not None:
+            raise self._error

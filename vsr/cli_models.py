@@ -1,0 +1,59 @@
+"""``vsr models`` and ``vsr info``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def models(as_json: bool) -> None:
+    """List the networks."""
+    if as_json:
+        click.echo(json.dumps({name: asdict(model) for name, model in MODELS.items()}))
+        return
+    table = Table("model", "what it is", box=None, pad_edge=False)
+    for name, model in MODELS.items():
+        table.add_row(f"{name} (default)" if name == DEFAULT_MODEL else name, model.summary)
+    Console(soft_wrap=True).print(table)
+
+
+@click.command()
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(source: str, as_json: bool) -> None:
+    """Say what SOURCE holds: size, time, colour, other streams."""
+    from vsr.streams import open_reader
+
+    with open_reader(source) as reader:
+        facts = {key: _plain(value) for key, value in asdict(reader.info).items()}
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for key, value in facts.items():
+        click.echo(f"{key.replace('_', ' '):20} {_words(value)}")
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; fractions become text, so that they stay exact."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return "; ".join(_words(item) for item in value) or "none"
+    return "unknown" if value is None else str(value)

@@ -1,0 +1,39 @@
+"""The progress bar on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from vsr.pipeline import Progress
+
+
+@contextmanager
+def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """A function to call after every step; shows frames, frames per second and what remains.
+
+    Args:
+        hidden: Show nothing. Nothing is shown either where stderr is not a terminal.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]:.1f} frames/s"),
+        TimeRemainingColumn(),
+    )
+    hidden = hidden or not console.is_terminal
+    with Bar(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("restoring", total=None, fps=0.0)
+
+        def show(progress: Progress) -> None:
+            fps = progress.frames / progress.seconds if progress.seconds else 0.0
+            total = progress.total and max(progress.total, progress.frames)
+            bar.update(task, completed=progress.frames, total=total, fps=fps)
+
+        yield show
