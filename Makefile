@@ -5,8 +5,8 @@ export VIDEO
 
 PY := .venv/bin/python
 READY := .venv/.ready
-# Packages in the checkout are found through the editable install, tests and scripts by their path.
-CHECKED := tests scripts benchmarks
+# typings/ shows type checkers the folders as the sub-packages they are installed as.
+TYPED := vsr typings tests scripts benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: demo test test-slow lint types format package clean help
@@ -25,8 +25,7 @@ lint: $(READY)  ## ruff: rules and format
 	$(PY) -m ruff format --check .
 
 types: $(READY)  ## mypy, strict
-	$(PY) -m mypy
-	$(PY) -m mypy $(CHECKED)
+	$(PY) -m mypy $(TYPED)
 
 format: $(READY)  ## let ruff repair what it can
 	$(PY) -m ruff check --fix .

@@ -7,6 +7,7 @@ ours         safetensors, float16, plain keys
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,10 @@ def save_network(network: Network[Any], path: Path) -> None:
 
 
 def _unpickle(path: Path) -> Mapping[str, Any]:
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        # torch warns of pickle protocols it may not read; whether it could, we see at once.
+        warnings.simplefilter("ignore", UserWarning)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]

@@ -35,30 +35,64 @@ class CameraMotion:
     reduction: float = 1.8
 
 
-def film(
-    photograph: Tensor, num_frames: int, size: int, motion: CameraMotion, rng: torch.Generator
+def plan(
+    sides: tuple[int, int], num_frames: int, size: int, motion: CameraMotion, rng: torch.Generator
 ) -> Tensor:
-    """Move a square camera over a photograph.
+    """Draw the way of a square camera over a photograph.
 
     Args:
-        photograph: (3, H, W), uint8, both sides at least 1.5 ``size``.
+        sides: Height and width of the photograph, each at least ``size`` + 5.
         num_frames: N.
         size: Side of the clip.
         motion: Limits of the motion.
         rng: Source of all randomness.
 
     Returns:
-        (N, 3, size, size), float32 in [0, 1]. All of it lies inside the photograph: nothing is
-        reflected or repeated into view.
+        (N, size, size, 2), sampling positions in photograph pixels, x first. All of them lie inside
+        the photograph: nothing is reflected or repeated into view.
     """
     for attempt in range(MAX_ATTEMPTS):
         grid = _camera_path(num_frames, size, motion, 1 - attempt / MAX_ATTEMPTS, rng)
-        placed = _place(grid, photograph.shape[-2:], rng)
+        placed = _place(grid, sides, rng)
         if placed is not None:
-            return _sample(photograph, placed)
-    corner = [_randint(side - size + 1, rng) for side in photograph.shape[-2:]]
-    still = photograph[:, corner[0] : corner[0] + size, corner[1] : corner[1] + size]
-    return still.float().div(255).expand(num_frames, -1, -1, -1).clone()
+            return placed
+    axis = torch.arange(size, dtype=torch.float32)
+    still = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
+    placed = _place(still.expand(num_frames, -1, -1, -1), sides, rng)
+    if placed is None:
+        raise ValueError(f"a photograph of {sides} does not hold a clip of {size} px")
+    return placed
+
+
+def film(photograph: Tensor, grid: Tensor) -> Tensor:
+    """Take a clip along a way.
+
+    Args:
+        photograph: (3, H, W), uint8.
+        grid: What ``plan`` returned for its sides.
+
+    Returns:
+        (N, 3, size, size), float32 in [0, 1]; bicubic samples.
+    """
+    part, origin = _seen(photograph, grid)
+    sides = torch.tensor([part.shape[2] - 1, part.shape[1] - 1])
+    pictures = part.float().div(255).expand(len(grid), -1, -1, -1)
+    positions = (grid - origin) / sides * 2 - 1
+    return F.grid_sample(pictures, positions, mode="bicubic", align_corners=True).clamp_(0, 1)
+
+
+def detail(photograph: Tensor, grid: Tensor) -> float:
+    """Mean difference of neighbouring pixels in the part of the photograph that is seen."""
+    part, _ = _seen(photograph, grid)
+    rows = part[:, ::4].short()
+    return float(rows.diff(dim=-1).abs().float().mean())
+
+
+def _seen(photograph: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+    """The part of the photograph that a way touches, and where that begins, x first."""
+    left, top = (max(int(v) - 2, 0) for v in grid.amin((0, 1, 2)))
+    right, bottom = (int(v) + 4 for v in grid.amax((0, 1, 2)))
+    return photograph[:, top:bottom, left:right], torch.tensor([left, top])
 
 
 def _camera_path(
@@ -81,25 +115,13 @@ def _camera_path(
     return turned + (travel * reduction)[:, None, None]
 
 
-def _place(grid: Tensor, sides: torch.Size, rng: torch.Generator) -> Tensor | None:
+def _place(grid: Tensor, sides: tuple[int, int], rng: torch.Generator) -> Tensor | None:
     """The path shifted to a random place where it fits, with two pixels to spare for the kernel."""
     low, high = grid.amin((0, 1, 2)), grid.amax((0, 1, 2))
     room = torch.tensor([sides[1], sides[0]]) - 5 - (high - low)
     if (room < 0).any():
         return None
     return grid - low + 2 + room * torch.rand(2, generator=rng)
-
-
-def _sample(photograph: Tensor, grid: Tensor) -> Tensor:
-    """Bicubic samples of the part of the photograph that the path touches."""
-    left, top = (int(v) - 2 for v in grid.amin((0, 1, 2)))
-    right, bottom = (int(v) + 4 for v in grid.amax((0, 1, 2)))
-    part = photograph[:, max(top, 0) : bottom, max(left, 0) : right].float().div(255)
-    grid = grid - torch.tensor([max(left, 0), max(top, 0)])
-    sides = torch.tensor([part.shape[2] - 1, part.shape[1] - 1])
-    pictures = part.expand(len(grid), -1, -1, -1)
-    sampled = F.grid_sample(pictures, grid / sides * 2 - 1, mode="bicubic", align_corners=True)
-    return sampled.clamp_(0, 1)
 
 
 def _uniform(rng: torch.Generator) -> float:
@@ -109,7 +131,3 @@ def _uniform(rng: torch.Generator) -> float:
 def _signed_square(rng: torch.Generator) -> float:
     value = 2 * _uniform(rng) - 1
     return value * abs(value)
-
-
-def _randint(end: int, rng: torch.Generator) -> int:
-    return int(torch.randint(end, (), generator=rng))

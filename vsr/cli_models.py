@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 import click
@@ -34,7 +34,7 @@ def info(source: str, as_json: bool) -> None:
     from vsr.streams import open_reader
 
     with open_reader(source) as reader:
-        facts = {key: _plain(value) for key, value in asdict(reader.info).items()}
+        facts = _facts(reader.info)
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -42,10 +42,16 @@ def info(source: str, as_json: bool) -> None:
         click.echo(f"{key.replace('_', ' '):20} {_words(value)}")
 
 
+def _facts(described: Any) -> dict[str, Any]:
+    """What a dataclass says when printed, as JSON has it."""
+    shown = (entry.name for entry in fields(described) if entry.repr)
+    return {name: _plain(getattr(described, name)) for name in shown}
+
+
 def _plain(value: Any) -> Any:
     """A value as JSON has it; fractions become text, so that they stay exact."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+    if is_dataclass(value):
+        return _facts(value)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -24,12 +24,17 @@ _LABEL_SIZE = 20
 _GAP = 6
 
 
+def panel_size(height: int, width: int) -> tuple[int, int]:
+    """Give the height and width that ``side_by_side`` shows of a frame; both are even."""
+    return min(height // 2 * 2, PANEL_HEIGHT), min(width // 2 * 2, PANEL_WIDTH)
+
+
 def side_by_side(panels: Sequence[Panel]) -> Tensor:
     """Put frames of one size beside each other, each with its title.
 
     Returns:
-        (3, H, W of all panels), even sides; frames beyond PANEL_HEIGHT x PANEL_WIDTH are cropped
-        to their middle, never resized.
+        (3, H, W of all panels), where H and W are those of ``panel_size``: larger frames are
+        cropped to their middle, none is resized.
     """
     return torch.cat([label(_middle(frame), title) for title, frame in panels], dim=-1)
 
@@ -61,7 +66,7 @@ def find_differences(first: Tensor, second: Tensor, *, count: int) -> list[tuple
     """
     error = (first - second).abs().mean(dim=0, keepdim=True)
     height, width = min(CROP_HEIGHT, error.shape[-2]), min(CROP_WIDTH, error.shape[-1])
-    score = avg_pool2d(error, (height, width), stride=1)[0]
+    score = avg_pool2d(avg_pool2d(error, (height, 1), 1), (1, width), 1)[0]
     places: list[tuple[int, int]] = []
     while len(places) < count and score.max() >= 0:
         top, left = divmod(int(score.argmax()), score.shape[-1])
@@ -98,9 +103,8 @@ def _lettering(title: str) -> Tensor:
 
 
 def _middle(frame: Tensor) -> Tensor:
-    """Cut to the size of a panel and to even sides, as encoders with halved chroma need them."""
     height, width = frame.shape[-2:]
-    rows, columns = min(height // 2 * 2, PANEL_HEIGHT), min(width // 2 * 2, PANEL_WIDTH)
+    rows, columns = panel_size(height, width)
     top, left = (height - rows) // 2, (width - columns) // 2
     return frame[:, top : top + rows, left : left + columns]
 

@@ -43,8 +43,8 @@ def restore(
         precision: As for ``Restorer``.
         encoder: ffmpeg's name of a video encoder; None for the usual one of the container.
         encode_args: Further arguments for ffmpeg's output.
-        start_s: First moment to restore, seconds of presentation time.
-        end_s: First moment not to restore.
+        start_s: First moment to restore, in seconds after the first frame.
+        end_s: First moment not to restore, likewise.
         overwrite: Replace a target that exists.
         on_progress: Called after every step.
         stop: Set it to end early with a playable partial result.
@@ -69,6 +69,8 @@ def restore(
             encoder=encoder,
             encode_args=encode_args,
             source=source,
+            start_s=start_s,
+            end_s=end_s,
             overwrite=overwrite,
         )
         return run(reader, restorer, writer, on_progress=on_progress, stop=stop)

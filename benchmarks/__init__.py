@@ -1,0 +1,1 @@
+"""Speed, memory, latency and quality, as tables; nothing here passes or fails."""

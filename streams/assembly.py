@@ -1,0 +1,55 @@
+"""Decoded frames into chunks: alike ones converted together, all scaled to the first one's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vsr.streams.planes import DecodedFrame, Picture, convert
+from vsr.types import Chunk
+
+
+class Assembly:
+    """Builds the chunks of one stream.
+
+    Attributes:
+        resized: Times that the picture's size changed on the way.
+    """
+
+    def __init__(self, time_base: Fraction, size: tuple[int, int], device: torch.device) -> None:
+        self.resized = 0
+        self._time_base = time_base
+        self._size = size
+        self._device = device
+        self._last_size = size
+
+    def build(self, frames: Sequence[DecodedFrame]) -> Chunk:
+        """Make a chunk of consecutive frames; a new size is scaled to the first, as a new scene."""
+        runs = groupby(frames, key=lambda frame: frame.picture)
+        return Chunk(
+            frames=torch.cat([self._convert(picture, list(run)) for picture, run in runs]),
+            pts=tuple(frame.pts for frame in frames),
+            time_base=self._time_base,
+            scene_starts=self._size_changes(frames),
+        )
+
+    def _convert(self, picture: Picture, frames: Sequence[DecodedFrame]) -> Tensor:
+        pixels = convert(frames, self._device)
+        if picture.shown_size == self._size:
+            return pixels
+        scaled = F.interpolate(pixels, self._size, mode="bicubic", antialias=True)
+        return scaled.clamp_(0, 1)
+
+    def _size_changes(self, frames: Sequence[DecodedFrame]) -> frozenset[int]:
+        changes = set()
+        for index, frame in enumerate(frames):
+            if frame.picture.shown_size != self._last_size:
+                self._last_size = frame.picture.shown_size
+                changes.add(index)
+        self.resized += len(changes)
+        return frozenset(changes)

@@ -1,0 +1,121 @@
+"""Opening a container with PyAV, with errors a user can act on."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from vsr.errors import OpenError, StreamTimeout
+
+OPEN_TIMEOUT_S = 15.0
+READ_TIMEOUT_S = 15.0
+"""An address that is silent for longer is given up; files have no limit."""
+
+ACCEPTED = "give a video file, an image folder or an address"
+
+_TEXT_FORMATS = frozenset({"tty"})
+_MAX_BOXES = 1000
+_COVER_ART = Disposition.attached_pic | Disposition.timed_thumbnails
+
+
+def is_address(source: str) -> bool:
+    """Whether the source is a URL such as ``rtmp://…`` instead of a path."""
+    scheme, found, _ = source.partition("://")
+    return bool(found) and scheme.replace("+", "").isalnum()
+
+
+def open_container(source: str) -> tuple[InputContainer, VideoStream]:
+    """Open a file or address and choose its video stream.
+
+    Returns:
+        The container, owned by the caller, and the video stream that ffmpeg would choose, or the
+        first where that is cover art.
+
+    Raises:
+        OpenError: Missing, empty, unreadable, not a video, or without a video stream.
+        StreamTimeout: An address that does not answer.
+    """
+    address = is_address(source)
+    if not address:
+        _check_file(source)
+    timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S) if address else None
+    try:
+        container = av.open(source, mode="r", timeout=timeout, metadata_errors="replace")
+    except (FFmpegError, OSError, ValueError) as error:
+        raise _explain(source, error) from error
+    try:
+        return container, _choose_stream(source, container)
+    except OpenError:
+        container.close()
+        raise
+
+
+def reason(error: BaseException) -> str:
+    """The library's reason alone, in one line, without number and file name."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())
+
+
+def _check_file(source: str) -> None:
+    path = Path(source)
+    if not path.exists():
+        raise OpenError(f"{source!r} does not exist; {ACCEPTED}")
+    if path.is_dir():
+        raise OpenError(f"{source!r} is a folder without images; {ACCEPTED}")
+    if path.is_file() and path.stat().st_size == 0:
+        raise OpenError(f"{source!r} is empty; {ACCEPTED}")
+
+
+def _explain(source: str, error: Exception) -> OpenError | StreamTimeout:
+    if isinstance(error, av.error.ExitError) or getattr(error, "errno", 0) == errno.ETIMEDOUT:
+        return StreamTimeout(
+            f"{source!r} did not answer within {OPEN_TIMEOUT_S:g} s; check the address"
+        )
+    if isinstance(error, av.error.InvalidDataError):
+        return OpenError(
+            f"{source!r} is not a video that ffmpeg can read ({_hint(source, error)}); {ACCEPTED}"
+        )
+    return OpenError(f"{source!r} cannot be opened ({reason(error)}); {ACCEPTED}")
+
+
+def _hint(source: str, error: FFmpegError) -> str:
+    path = Path(source)
+    boxes = _boxes(path) if path.is_file() else []
+    if boxes[:1] == ["ftyp"] and "moov" not in boxes:
+        return "its index, the moov box, is missing: it was cut off while being written or copied"
+    return reason(error)
+
+
+def _boxes(path: Path) -> list[str]:
+    """Types of an MP4 file's outer boxes, as far as they can be followed."""
+    found: list[str] = []
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while file.tell() < size and len(found) < _MAX_BOXES:
+            header = file.read(16).ljust(16, b"\0")
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8].decode("latin-1")
+            long = int.from_bytes(header[8:], "big") if length == 1 else 0
+            found.append(kind)
+            start = file.tell() - 16
+            file.seek(start + max(8, long or length or size))
+    return found
+
+
+def _choose_stream(source: str, container: InputContainer) -> VideoStream:
+    if container.format.name in _TEXT_FORMATS:
+        raise OpenError(f"{source!r} is not a video that ffmpeg can read (it is text); {ACCEPTED}")
+    streams = [s for s in container.streams.video if not s.disposition & _COVER_ART]
+    if not streams:
+        found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise OpenError(f"{source!r} has no video stream, only {found}; {ACCEPTED}")
+    best = container.streams.best("video")
+    chosen = best if best in streams else streams[0]
+    if chosen.codec_context is None:
+        raise OpenError(f"{source!r} has a video stream of a codec that ffmpeg does not know")
+    return chosen

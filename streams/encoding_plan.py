@@ -1,0 +1,128 @@
+"""Everything decided about an output before ffmpeg starts: pixel format, size, colour, audio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from vsr.streams import colour_tags
+from vsr.streams.encoder import (
+    choose_encoder,
+    choose_pixel_format,
+    encoder_formats,
+    keeps_odd_sizes,
+    parse_options,
+)
+from vsr.streams.ffmpeg_command import AudioTrack, Output, SourceFile, suffix_of
+from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
+from vsr.streams.raw_stream import CARRIED_CODECS, Layout
+from vsr.streams.trial import settle
+from vsr.types import Colour, OtherStream, StreamInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodingPlan:
+    """What is sent to ffmpeg and what it makes of it.
+
+    Attributes:
+        layout: The raw stream.
+        output: The target; its path is that of the trial.
+        notes: What differs from what one might expect, a sentence each.
+    """
+
+    layout: Layout
+    output: Output
+    notes: tuple[str, ...]
+
+
+def plan_encoding(
+    target: str,
+    trial_path: str,
+    info: StreamInfo,
+    *,
+    height: int,
+    width: int,
+    encoder: str | None = None,
+    encode_args: Sequence[str] = (),
+    source: SourceFile | None = None,
+) -> EncodingPlan:
+    """Decide, and try the decision out with one frame.
+
+    Args:
+        target: The output's name, whose suffix says the container.
+        trial_path: A file of the same container that may be written.
+        info: The source.
+        height: Rows of the frames that will come.
+        width: Columns of the frames that will come.
+        encoder: As for ``open_writer``.
+        encode_args: As for ``open_writer``.
+        source: The source, if it is a file.
+
+    Raises:
+        ConfigurationError: The encoder, its arguments or the container do not work.
+    """
+    options = parse_options(encode_args)
+    encoder = choose_encoder(target, encoder, options)
+    encoder_formats(encoder)
+    pixel_format = choose_pixel_format(encoder, options, bit_depth=info.bit_depth)
+    even = not keeps_odd_sizes(encoder, pixel_format)
+    tracks, copied, audio_note = _choose_audio(info, source)
+    layout = Layout(
+        pixel_format=pixel_format,
+        height=height + (even and height % 2),
+        width=width + (even and width % 2),
+        time_base=info.time_base,
+        frame_rate=info.frame_rate,
+        copied=copied,
+        shift_s=source.shift_s if source else Fraction(0),
+    )
+    wanted = Output(
+        path=trial_path,
+        suffix=suffix_of(target),
+        encoder=encoder,
+        options=options,
+        colour=_output_colour(info),
+        time_base=info.time_base,
+        sample_aspect_ratio=info.sample_aspect_ratio,
+        audio=tracks,
+        source=source,
+    )
+    output, trial_note = settle(wanted, layout)
+    notes = (_size_note(height, width, layout), audio_note, trial_note)
+    layout = layout if output.carried else replace(layout, copied=())
+    return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
+
+
+def _choose_audio(
+    info: StreamInfo, source: SourceFile | None
+) -> tuple[tuple[AudioTrack, ...], tuple[OtherStream, ...], str | None]:
+    audio = [other for other in info.others if other.kind == "audio" and other.template]
+    carried = tuple(other for other in audio if other.codec in CARRIED_CODECS)
+    kept = [other for other in audio if other in carried or source is not None]
+    tracks = tuple(
+        AudioTrack(index=other.index, codec=other.codec, carried=other in carried) for other in kept
+    )
+    lost = ", ".join(other.codec for other in audio if other not in kept)
+    note = f"audio of this kind is copied from files only: {lost} is left out" if lost else None
+    return tracks, carried, note
+
+
+def _output_colour(info: StreamInfo) -> Colour:
+    pixel_format = parse_pixel_format(info.pixel_format) or _ASSUMED
+    turned = info.rotation in {90, 270}
+    height, width = (info.width, info.height) if turned else (info.height, info.width)
+    return colour_tags.for_output(info.colour, pixel_format, height=height, width=width)
+
+
+_ASSUMED = PixelFormat(name="yuv420p", family="yuv", bits=8, shifts=(1, 1))
+
+
+def _size_note(height: int, width: int, layout: Layout) -> str | None:
+    if (height, width) == (layout.height, layout.width):
+        return None
+    return (
+        f"{width}x{height} is odd, which {layout.pixel_format.name} cannot be with this encoder: "
+        f"the last row or column is repeated, to {layout.width}x{layout.height}; "
+        "'-pix_fmt yuv444p' keeps the size"
+    )

@@ -1,0 +1,65 @@
+"""What ffmpeg says while it runs, read all the time so that it never waits for us."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import IO
+
+KEPT_ERRORS = 6
+JOIN_TIMEOUT_S = 5.0
+
+_PROGRESS = re.compile(r"(\w+)=\s*(\S*)")
+_MESSAGE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(\w+)\] (.*)")
+_ERRORS = frozenset({"error", "fatal", "panic"})
+_MOVING = frozenset({"frame", "total_size"})
+
+
+class FFmpegLog:
+    """Drains the messages of an ffmpeg run with ``-loglevel level+warning -progress pipe:2``."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._errors: deque[str] = deque(maxlen=KEPT_ERRORS)
+        self._progress: dict[str, str] = {}
+        self._moved = time.monotonic()
+        self._thread = threading.Thread(target=self._drain, name="vsr-ffmpeg-log", daemon=True)
+        self._thread.start()
+
+    def idle_s(self) -> float:
+        """Seconds since the number of encoded frames or the size of the output last changed."""
+        return time.monotonic() - self._moved
+
+    def reason(self) -> str:
+        """What ffmpeg gives as the cause: the first of its last errors, later ones are vaguer."""
+        return self._errors[0] if self._errors else "it gave no reason"
+
+    def close(self) -> None:
+        """Wait for the last lines of a process that has ended."""
+        self._thread.join(JOIN_TIMEOUT_S)
+        with suppress(OSError):
+            self._stream.close()
+
+    def _drain(self) -> None:
+        with suppress(OSError, ValueError):
+            for raw in self._stream:
+                self._take(raw.decode("utf-8", "replace").strip())
+
+    def _take(self, line: str) -> None:
+        if found := _PROGRESS.fullmatch(line):
+            key, value = found.groups()
+            if key in _MOVING and self._progress.get(key) != value:
+                self._progress[key] = value
+                self._moved = time.monotonic()
+        else:
+            self._errors.extend(error_lines([line]))
+
+
+def error_lines(lines: Iterable[str]) -> list[str]:
+    """The errors among ffmpeg's messages, without the part that said them."""
+    found = (_MESSAGE.fullmatch(line.strip()) for line in lines)
+    return [match[2] for match in found if match and match[1] in _ERRORS]

@@ -1,0 +1,143 @@
+"""Frames and copied packets into any file ffmpeg writes, through an ffmpeg process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from vsr.errors import EncodeError
+from vsr.streams.colour import from_rgb
+from vsr.streams.container import is_address
+from vsr.streams.encoding_plan import plan_encoding
+from vsr.streams.ffmpeg import FFmpegProcess
+from vsr.streams.ffmpeg_command import SourceFile, build_command
+from vsr.streams.raw_stream import RawStream
+from vsr.streams.target import TargetAddress, TargetFile
+from vsr.streams.trim import Seconds, as_fraction
+from vsr.types import Chunk, StreamInfo
+
+
+class FFmpegWriter:
+    """Encodes frames and copies audio packets into one file or address.
+
+    Attributes:
+        notes: What differs from what one might expect, a sentence each.
+        frames: Frames written so far.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        info: StreamInfo,
+        *,
+        height: int,
+        width: int,
+        encoder: str | None = None,
+        encode_args: Sequence[str] = (),
+        source: str | None = None,
+        start_s: Seconds | None = None,
+        end_s: Seconds | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Check everything, try the encoder with one frame, and start it; see ``open_writer``."""
+        self.frames = 0
+        self._size = height, width
+        self._target = _choose_target(target, source, overwrite=overwrite)
+        try:
+            self._plan = plan_encoding(
+                target,
+                self._target.trial,
+                info,
+                height=height,
+                width=width,
+                encoder=encoder,
+                encode_args=encode_args,
+                source=_source_file(source, info, start_s, end_s),
+            )
+        finally:
+            self._target.remove()
+        self.notes = self._plan.notes
+        self._process = FFmpegProcess(self._command())
+        self._raw = RawStream(self._plan.layout, self._process.write)
+
+    def write(self, chunk: Chunk) -> None:
+        """Append frames, in order. Frames are clamped to [0, 1].
+
+        Raises:
+            EncodeError: ffmpeg has stopped, for the reason given.
+            StreamTimeout: ffmpeg takes nothing any more.
+        """
+        if tuple(chunk.frames.shape[2:]) != self._size:
+            raise EncodeError(
+                f"frames of {tuple(chunk.frames.shape[2:])} came, {self._size} were announced"
+            )
+        frames = self._padded(chunk.frames)
+        samples = from_rgb(frames, self._plan.layout.pixel_format, self._plan.output.colour)
+        self._raw.write_frames(samples.view(torch.uint8).cpu(), chunk.pts)
+        self.frames += len(chunk)
+
+    def write_packets(self, packets: Sequence[Any]) -> None:
+        """Append packets of the copied streams; they belong to the writer afterwards.
+
+        Raises:
+            EncodeError: ffmpeg has stopped, or a packet cannot be copied.
+        """
+        self._raw.write_packets(packets)
+
+    def finish(self, *, partial: bool = False) -> str:
+        """Encode what is left and give the file its name.
+
+        Raises:
+            EncodeError: ffmpeg failed, or no frame was ever written.
+            StreamTimeout: ffmpeg makes no progress any more.
+        """
+        if not self.frames:
+            raise EncodeError("no frame was written, so there is no output")
+        self._raw.close()
+        self._process.finish()
+        return self._target.keep(partial=partial)
+
+    def abort(self) -> None:
+        """End ffmpeg at once and remove what was written; never raises."""
+        self._process.kill()
+        self._target.remove()
+
+    def _command(self) -> list[str]:
+        output = replace(self._plan.output, path=self._target.temporary)
+        return build_command(output, lead_s=self._plan.layout.lead_s)
+
+    def _padded(self, frames: torch.Tensor) -> torch.Tensor:
+        rows = self._plan.layout.height - self._size[0]
+        columns = self._plan.layout.width - self._size[1]
+        if not rows and not columns:
+            return frames
+        return F.pad(frames, (0, columns, 0, rows), mode="replicate")
+
+
+def _choose_target(
+    target: str, source: str | None, *, overwrite: bool
+) -> TargetFile | TargetAddress:
+    if is_address(target):
+        return TargetAddress(target)
+    return TargetFile(target, source=source, overwrite=overwrite)
+
+
+def _source_file(
+    source: str | None, info: StreamInfo, start_s: Seconds | None, end_s: Seconds | None
+) -> SourceFile | None:
+    if source is None or not Path(source).is_file():
+        return None
+    origin = info.start_pts * info.time_base
+    start, end = as_fraction(start_s), as_fraction(end_s)
+    return SourceFile(
+        path=source,
+        shift_s=Fraction(0) if start is None else -(origin + start),
+        start_s=None if start is None else origin + start,
+        end_s=None if end is None else origin + end,
+    )

@@ -1,0 +1,106 @@
+"""Which reader and which writer suits a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import torch
+
+from vsr.streams.ffmpeg_writer import FFmpegWriter
+from vsr.streams.image_files import names_images
+from vsr.streams.image_reader import ImageReader
+from vsr.streams.image_writer import ImageWriter
+from vsr.streams.null_writer import NullWriter
+from vsr.streams.trim import Seconds
+from vsr.streams.video_reader import VideoReader
+from vsr.types import Reader, StreamInfo, Writer
+
+NULL = "null"
+
+
+def open_reader(
+    source: str,
+    *,
+    start_s: Seconds | None = None,
+    end_s: Seconds | None = None,
+    device: torch.device | str = "cpu",
+    frame_rate: Fraction | None = None,
+) -> Reader:
+    """Open a source of frames.
+
+    Args:
+        source: A video file, an address (``rtmp://…``), a folder of images, or a pattern of image
+            names such as ``frames/%06d.png``.
+        start_s: Seconds after the first frame; frames before are left out.
+        end_s: Seconds after the first frame; this frame and later ones are left out.
+        device: Where the frames go.
+        frame_rate: Frames per second of images; None for 25. A video has its own.
+
+    Returns:
+        A reader, which the caller closes.
+
+    Raises:
+        OpenError: The source is missing, empty, or nothing that can be read.
+        ConfigurationError: ``end_s`` is not after ``start_s``.
+    """
+    if names_images(source):
+        return ImageReader(
+            source, frame_rate=frame_rate, start_s=start_s, end_s=end_s, device=device
+        )
+    return VideoReader(source, start_s=start_s, end_s=end_s, device=device)
+
+
+def open_writer(
+    target: str,
+    info: StreamInfo,
+    *,
+    height: int,
+    width: int,
+    encoder: str | None = None,
+    encode_args: Sequence[str] = (),
+    source: str | None = None,
+    start_s: Seconds | None = None,
+    end_s: Seconds | None = None,
+    overwrite: bool = False,
+) -> Writer:
+    """Open a sink for frames and the packets copied past the network.
+
+    Everything that can be known to fail fails here, before any work: a missing folder, an existing
+    target, an unknown encoder, arguments the encoder refuses.
+
+    Args:
+        target: A video file, an address, a folder or pattern of images, or ``null``.
+        info: The reader's description of the source: time base, colour, streams to copy.
+        height: Rows of the frames to come.
+        width: Columns of the frames to come.
+        encoder: ffmpeg's name of a video encoder; None for the usual one of the container.
+        encode_args: Further arguments for ffmpeg's output, as on its command line.
+        source: What the reader was opened with: metadata and chapters are taken from a file.
+        start_s: The reader's; with it the target's time begins at that moment.
+        end_s: The reader's.
+        overwrite: Replace a target that exists.
+
+    Returns:
+        A writer, which the caller ends with ``finish`` or ``abort``.
+
+    Raises:
+        OpenError: The target cannot be written, or would replace the source or an existing file.
+        ConfigurationError: The encoder or its arguments do not work.
+    """
+    if target == NULL:
+        return NullWriter()
+    if names_images(target):
+        return ImageWriter(target, info, source=source, overwrite=overwrite)
+    return FFmpegWriter(
+        target,
+        info,
+        height=height,
+        width=width,
+        encoder=encoder,
+        encode_args=encode_args,
+        source=source,
+        start_s=start_s,
+        end_s=end_s,
+        overwrite=overwrite,
+    )

@@ -1,0 +1,72 @@
+"""Where a file goes: written beside its name, renamed when whole."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from vsr.errors import OpenError
+
+
+class TargetFile:
+    """The names of one output file.
+
+    Attributes:
+        path: The final name.
+        temporary: Where it is written, ``.NAME.part.EXT`` in the same folder: muxers go by EXT.
+        trial: Where an encoder may be tried out.
+    """
+
+    def __init__(self, target: str, *, source: str | None, overwrite: bool) -> None:
+        """Check that the file can be written.
+
+        Raises:
+            OpenError: It exists and may not be replaced, it is the source, or its folder is
+                missing.
+        """
+        self.path = Path(target)
+        self.temporary = str(self.path.with_name(f".{self.path.stem}.part{self.path.suffix}"))
+        self.trial = self.temporary
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise OpenError(f"the folder '{folder}' of {target!r} does not exist; create it first")
+        if not os.access(folder, os.W_OK):
+            raise OpenError(f"the folder '{folder}' of {target!r} cannot be written to")
+        if source is not None and _same(self.path, Path(source)):
+            raise OpenError(f"{target!r} is the source itself; give the output another name")
+        if self.path.exists() and not overwrite:
+            raise OpenError(f"{target!r} already exists; give another name or allow overwriting")
+
+    def keep(self, *, partial: bool) -> str:
+        """Rename what was written; return its name."""
+        name = f"{self.path.stem}.partial{self.path.suffix}" if partial else self.path.name
+        final = self.path.with_name(name)
+        Path(self.temporary).replace(final)
+        return str(final)
+
+    def remove(self) -> None:
+        """Remove what was written; never raises."""
+        with suppress(OSError):
+            Path(self.temporary).unlink(missing_ok=True)
+
+
+class TargetAddress:
+    """An address: written as it goes, nothing to rename or remove."""
+
+    def __init__(self, target: str) -> None:
+        self.temporary = target
+        self.trial = os.devnull
+
+    def keep(self, *, partial: bool) -> str:
+        return self.temporary
+
+    def remove(self) -> None:
+        pass
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

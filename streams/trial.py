@@ -1,0 +1,100 @@
+"""A run of ffmpeg with one frame, before any work is done: what it refuses, it refuses now."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import prod
+
+import torch
+
+from vsr.errors import ConfigurationError
+from vsr.streams.ffmpeg import QUERY_TIMEOUT_S
+from vsr.streams.ffmpeg_command import Output, build_command
+from vsr.streams.ffmpeg_log import error_lines
+from vsr.streams.raw_stream import Layout, RawStream
+
+GLANCE_S = Fraction(1, 2)
+
+
+def settle(output: Output, layout: Layout) -> tuple[Output, str | None]:
+    """Find out whether ffmpeg can make the output, and whether it can hold the audio as it is.
+
+    Args:
+        output: What is wanted, with a path that may be overwritten.
+        layout: What will be sent.
+
+    Returns:
+        The output, its audio encoded anew or left out if the container cannot hold it, and a
+        sentence about that if so.
+
+    Raises:
+        ConfigurationError: The encoder, its arguments or the container do not work.
+    """
+    cause = _try(output, layout)
+    if cause is None:
+        return output, None
+    silent = replace(output, audio=())
+    if output.audio:
+        cause = _try(silent, layout)
+    if cause is not None:
+        raise ConfigurationError(
+            f"ffmpeg cannot encode {layout.width}x{layout.height} with {output.encoder} into "
+            f"'{output.suffix}' ({cause}); change the encoder, its arguments or the output's name"
+        )
+    codecs = ", ".join(sorted({track.codec for track in output.audio}))
+    cannot = f"'{output.suffix}' cannot hold the source's audio ({codecs})"
+    anew = _encoded_anew(output)
+    if _try(anew, layout) is None:
+        return anew, f"{cannot}: it is encoded anew"
+    return silent, f"{cannot}: it is left out"
+
+
+def _encoded_anew(output: Output) -> Output:
+    """With a file ffmpeg decodes from the source: NUT does not hold all that decoders need."""
+    from_source = output.source is not None
+    tracks = tuple(
+        replace(track, carried=track.carried and not from_source) for track in output.audio
+    )
+    return replace(output, audio=tracks, copy_audio=False)
+
+
+def _try(output: Output, layout: Layout) -> str | None:
+    """Say why it does not work, in ffmpeg's words; None where it does."""
+    parts: list[bytes] = []
+    raw = RawStream(replace(layout, copied=layout.copied if output.carried else ()), parts.append)
+    raw.write_frames(_blank(layout), [0])
+    raw.close()
+    command = build_command(_at_a_glance(output), lead_s=layout.lead_s)
+    try:
+        said = subprocess.run(
+            command,
+            input=b"".join(parts),
+            capture_output=True,
+            check=False,
+            timeout=QUERY_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"nothing happened for {QUERY_TIMEOUT_S:g} s"
+    return None if said.returncode == 0 else _first_error(said.stderr.decode("utf-8", "replace"))
+
+
+def _at_a_glance(output: Output) -> Output:
+    """With no more of the source than audio needs to be opened."""
+    if output.source is None or not output.direct:
+        return replace(output, source=None)
+    start = output.source.start_s or Fraction(0)
+    return replace(output, source=replace(output.source, end_s=start + GLANCE_S))
+
+
+def _blank(layout: Layout) -> torch.Tensor:
+    shapes = layout.pixel_format.plane_shapes(layout.height, layout.width)
+    size = sum(map(prod, shapes)) * layout.pixel_format.dtype.itemsize
+    return torch.zeros(1, size, dtype=torch.uint8)
+
+
+def _first_error(text: str) -> str:
+    errors: Sequence[str] = error_lines(text.splitlines())
+    return errors[0] if errors else "it gave no reason"

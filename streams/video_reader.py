@@ -1,0 +1,149 @@
+"""Frames of any file or address that ffmpeg reads, through PyAV."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, Self
+
+import torch
+
+from vsr.errors import DecodeError, OpenError
+from vsr.streams.assembly import Assembly
+from vsr.streams.colour_tags import CENTRED_CHROMA_CODECS, complete, guesses
+from vsr.streams.container import open_container
+from vsr.streams.demuxer import StampedFrame
+from vsr.streams.planes import DecodedFrame, Picture, read_frame
+from vsr.streams.probe import describe, origin, time_base
+from vsr.streams.seek import begin
+from vsr.streams.trim import Seconds, make_trim
+from vsr.types import Chunk, StreamInfo
+
+
+class VideoReader:
+    """Decodes the first video stream and collects the packets of the audio streams.
+
+    Used by one thread; ``close`` may come from another, whereupon the reading thread ends quietly.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        start_s: Seconds | None = None,
+        end_s: Seconds | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Open the source and decode its first wanted frame.
+
+        Args:
+            source: A file or an address.
+            start_s: Seconds after the stream's first frame; frames before are left out.
+            end_s: Seconds after the stream's first frame; this frame and later ones are left out.
+            device: Where frames go.
+
+        Raises:
+            OpenError: The source is missing, unreadable, or has no frame in the wanted part.
+            ConfigurationError: ``end_s`` is not after ``start_s``.
+            StreamTimeout: An address that does not answer.
+        """
+        self._source = source
+        self._lock = threading.Lock()
+        self._closing = False
+        self._container, self._stream = open_container(source)
+        try:
+            self._open(start_s, end_s, torch.device(device))
+        except BaseException:
+            self._container.close()
+            raise
+
+    @property
+    def info(self) -> StreamInfo:
+        return self._info
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed about the source, a sentence each."""
+        return self._notes
+
+    @property
+    def corrupt_frames(self) -> int:
+        """Packets that did not decode and frames the decoder marked as damaged, so far."""
+        return self._demuxer.corrupt_frames
+
+    @property
+    def ended_early(self) -> str | None:
+        """Why the frames stopped before the end of the source; None where they did not."""
+        return self._demuxer.ended_early
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Yield chunks of ``size`` frames; the last may be shorter. Can be called once.
+
+        Raises:
+            DecodeError: After the last frame, if the source ended early; or it is damaged beyond
+                ``demuxer.MAX_CORRUPT_IN_A_ROW``.
+            StreamTimeout: An address fell silent.
+        """
+        while frames := list(islice(self._frames, size)):
+            yield self._assembly.build(frames)
+        if self.ended_early and not self._closing:
+            raise DecodeError(f"{self._source!r} is cut off or damaged: {self.ended_early}")
+
+    def take_packets(self) -> Sequence[Any]:
+        packets, self._demuxer.packets = self._demuxer.packets, []
+        return packets
+
+    def close(self) -> None:
+        self._closing = True
+        if self._lock.acquire(blocking=False):
+            self._container.close()
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _open(self, start_s: Seconds | None, end_s: Seconds | None, device: torch.device) -> None:
+        self._stream.thread_type = "AUTO"
+        codec = self._stream.codec_context.name
+        self._chroma_location = "center" if codec in CENTRED_CHROMA_CODECS else None
+        trim = make_trim(start_s, end_s, origin(self._stream))
+        try:
+            self._demuxer, stamped, rest = begin(self._container, self._stream, trim)
+        except DecodeError as error:
+            raise OpenError(f"{self._source!r} cannot be decoded: {error}") from error
+        if stamped is None:
+            part = "" if trim.everything else " in the wanted part"
+            raise OpenError(f"{self._source!r} has no frame{part} that can be decoded")
+        first = self._take_apart(stamped)
+        self._frames = chain([first], self._read(rest))
+        self._info = describe(self._container, self._stream, first.picture, trim)
+        self._assembly = Assembly(time_base(self._stream), first.picture.shown_size, device)
+        self._notes = _notes(first.picture)
+
+    def _read(self, stamped_frames: Iterator[StampedFrame]) -> Iterator[DecodedFrame]:
+        # Closing from another thread must not free the container under a running call.
+        while True:
+            with self._lock:
+                if self._closing:
+                    self._container.close()
+                    return
+                stamped = next(stamped_frames, None)
+            if stamped is None:
+                return
+            yield self._take_apart(stamped)
+
+    def _take_apart(self, stamped: StampedFrame) -> DecodedFrame:
+        return read_frame(stamped.frame, stamped.pts, self._chroma_location)
+
+
+def _notes(picture: Picture) -> tuple[str, ...]:
+    if not guesses(picture.colour, picture.pixel_format):
+        return ()
+    colour = complete(
+        picture.colour, picture.pixel_format, height=picture.height, width=picture.width
+    )
+    return (f"the source does not say its colour matrix; {colour.matrix} is taken by its size",)

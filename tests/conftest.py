@@ -1,0 +1,28 @@
+"""Marks, threads and shared data of all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is None or torch.cuda.is_available():
+        return
+    if os.environ.get("VSR_REQUIRE_GPU") == "1":
+        pytest.fail("VSR_REQUIRE_GPU=1, and there is no CUDA device")
+    pytest.skip("no CUDA device")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference data beside the checkout: footage, and outputs of the published networks."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"reference data is not beside the checkout ({folder.name}/)")
+    return folder

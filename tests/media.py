@@ -1,0 +1,215 @@
+"""Media made for tests: every frame carries its number in a way that survives lossy encoding.
+
+The number is written in eight bits, each a black or white rectangle of a grid two rows high and four
+columns wide; whatever scales, converts or compresses a frame keeps it readable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from PIL import Image
+from torch import Tensor
+
+HEIGHT, WIDTH = 72, 96
+BITS = 8
+_ROWS, _COLUMNS = 2, 4
+
+SAMPLE_RATE = 48_000
+_BLACK, _WHITE = 40, 215
+
+Array = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A video to write.
+
+    Attributes:
+        num_frames: Up to 256.
+        height: Rows as stored.
+        width: Columns as stored.
+        rate: Frames per second the encoder is told.
+        time_base: Seconds per unit of ``pts``.
+        pts: Of every frame; None for an even rate from ``first_pts``.
+        first_pts: Where an even rate begins.
+        codec: PyAV's name of the video encoder.
+        pixel_format: ffmpeg's name.
+        options: For the video encoder.
+        audio: PyAV's name of an audio encoder; None for silence.
+        rotation: Display matrix, degrees counter-clockwise.
+        aspect: Width of a pixel over its height.
+        colour: ffmpeg's numbers: ``colorspace``, ``color_range``, ``color_primaries``, ``color_trc``.
+        metadata: Of the container.
+        chapters: Beginning, end and title.
+    """
+
+    num_frames: int = 20
+    height: int = HEIGHT
+    width: int = WIDTH
+    rate: Fraction = Fraction(25)
+    time_base: Fraction = Fraction(1, 12800)
+    pts: Sequence[int] | None = None
+    first_pts: int = 0
+    codec: str = "libx264"
+    pixel_format: str = "yuv420p"
+    options: dict[str, str] = field(default_factory=lambda: {"preset": "ultrafast", "g": "10"})
+    audio: str | None = None
+    rotation: int = 0
+    aspect: Fraction = Fraction(1)
+    colour: dict[str, int] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+    chapters: Sequence[tuple[int, int, str]] = ()
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """The pts of every frame, in ``time_base``."""
+        if self.pts is not None:
+            return tuple(self.pts)
+        step = 1 / (self.rate * self.time_base)
+        return tuple(self.first_pts + round(i * step) for i in range(self.num_frames))
+
+    @property
+    def seconds(self) -> list[Fraction]:
+        """The time of every frame."""
+        return [pts * self.time_base for pts in self.times]
+
+
+def numbered_frame(number: int, height: int = HEIGHT, width: int = WIDTH) -> Array:
+    """A frame that carries a number: (height, width, 3), uint8."""
+    rows = np.arange(height) * _ROWS // height
+    columns = np.arange(width) * _COLUMNS // width
+    bits = rows[:, None] * _COLUMNS + columns[None]
+    grey = np.where((number >> bits) & 1, _WHITE, _BLACK).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def read_number(frame: Tensor) -> int:
+    """The number that a frame (3, H, W) in [0, 1] carries."""
+    height, width = frame.shape[1:]
+    number = 0
+    for bit in range(BITS):
+        row = (2 * (bit // _COLUMNS) + 1) * height // (2 * _ROWS)
+        column = (2 * (bit % _COLUMNS) + 1) * width // (2 * _COLUMNS)
+        patch = frame[:, row - 2 : row + 3, column - 2 : column + 3]
+        number |= int(patch.float().mean() > 0.5) << bit
+    return number
+
+
+def read_numbers(frames: Tensor) -> list[int]:
+    """The numbers that frames (T, 3, H, W) carry."""
+    return [read_number(frame) for frame in frames]
+
+
+def numbered_frames(numbers: Sequence[int], height: int = HEIGHT, width: int = WIDTH) -> Tensor:
+    """Frames that carry numbers: (T, 3, height, width), float32 in [0, 1]."""
+    frames = np.stack([numbered_frame(number, height, width) for number in numbers])
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float().div(255)
+
+
+def write_clip(path: Path, clip: Clip | None = None) -> Path:
+    """Write a video, with as much sound as picture where there is sound."""
+    clip = clip or Clip()
+    with av.open(str(path), "w") as container:
+        container.metadata.update(clip.metadata)
+        video = _add_video(container, clip)
+        audio = _add_audio(container, clip)
+        if clip.chapters:
+            container.set_chapters(_chapters(clip))
+        for number, pts in enumerate(clip.times):
+            frame = av.VideoFrame.from_ndarray(_stored(number, clip), format="rgb24")
+            frame.pts, frame.time_base = pts, clip.time_base
+            container.mux(video.encode(frame))
+            if audio is not None:
+                _encode_sine(container, audio, until=clip.seconds[number] - clip.seconds[0])
+        container.mux(video.encode())
+        if audio is not None:
+            container.mux(audio.encode())
+    return path
+
+
+def write_images(folder: Path, num_frames: int = 20, suffix: str = ".png") -> Path:
+    """Write a folder of numbered images: 1, 2, … 10, without leading zeros."""
+    folder.mkdir()
+    for number in range(num_frames):
+        Image.fromarray(numbered_frame(number)).save(folder / f"{number + 1}{suffix}")
+    return folder
+
+
+def audio_packets(path: str | Path) -> list[tuple[Fraction, str]]:
+    """Time in seconds and hash of every audio packet of a file, in order of time."""
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(container.streams.audio) if p.size]
+        return sorted(fingerprint(packet) for packet in packets)
+
+
+def fingerprint(packet: av.Packet[Any]) -> tuple[Fraction, str]:
+    """A packet's time in seconds and the hash of its payload."""
+    assert packet.pts is not None
+    return packet.pts * packet.time_base, hashlib.sha256(bytes(packet)).hexdigest()
+
+
+def _stored(number: int, clip: Clip) -> Array:
+    """The frame as it is stored, so that it is upright once the rotation is applied."""
+    turns = clip.rotation // 90 % 4
+    height, width = (clip.width, clip.height) if turns % 2 else (clip.height, clip.width)
+    return np.ascontiguousarray(np.rot90(numbered_frame(number, height, width), -turns))
+
+
+def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
+    stream: VideoStream = container.add_stream(clip.codec, rate=clip.rate, options=clip.options)
+    stream.width, stream.height = clip.width, clip.height
+    stream.pix_fmt = clip.pixel_format
+    stream.time_base = stream.codec_context.time_base = clip.time_base
+    stream.codec_context.sample_aspect_ratio = clip.aspect
+    for name, value in clip.colour.items():
+        setattr(stream.codec_context, name, value)
+    if clip.rotation:
+        stream.set_display_rotation(clip.rotation)
+    return stream
+
+
+def _add_audio(container: OutputContainer, clip: Clip) -> AudioStream | None:
+    if clip.audio is None:
+        return None
+    stream: AudioStream = container.add_stream(clip.audio, rate=SAMPLE_RATE)
+    stream.layout = "mono"
+    stream.metadata["language"] = "fra"
+    return stream
+
+
+def _encode_sine(container: OutputContainer, stream: AudioStream, until: Fraction) -> None:
+    size = stream.frame_size or 1024
+    done = getattr(stream.container, "samples_written", 0)
+    while done < until * SAMPLE_RATE:
+        times = np.arange(done, done + size) / SAMPLE_RATE
+        frame = av.AudioFrame.from_ndarray(
+            (0.2 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)[None], "fltp", "mono"
+        )
+        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, done, Fraction(1, SAMPLE_RATE)
+        container.mux(stream.encode(frame))
+        done += size
+
+
+def _chapters(clip: Clip) -> list[Any]:
+    return [
+        {
+            "id": number,
+            "start": start,
+            "end": end,
+            "time_base": Fraction(1),
+            "metadata": {"title": title},
+        }
+        for number, (start, end, title) in enumerate(clip.chapters)
+    ]

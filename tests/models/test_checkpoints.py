@@ -1,0 +1,97 @@
+"""Files of weights: what is taken, and what is refused in one line."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.networks import basicvsr, compact, moving_clip
+from vsr.errors import CheckpointError, ConfigurationError
+from vsr.models.catalogue import MODELS, load_network
+from vsr.models.checkpoint import save_network
+
+
+def test_a_saved_network_is_known_again_from_its_shapes(tmp_path: Path) -> None:
+    network = compact()
+    save_network(network, tmp_path / "weights.safetensors")
+    again = load_network(str(tmp_path / "weights.safetensors"))
+    clip = moving_clip(3, 16, 16)[None]
+    with torch.inference_mode():
+        torch.testing.assert_close(again(clip), network(clip), atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize("wrapper", ["params", "params_ema", None])
+def test_basicsr_containers_and_bare_ones_load(wrapper: str | None, tmp_path: Path) -> None:
+    weights = basicvsr().state_dict()
+    torch.save({wrapper: weights} if wrapper else weights, tmp_path / "basicvsr.pth")
+    network = load_network("basicvsr", tmp_path / "basicvsr.pth")
+    assert torch.equal(network.state_dict()["conv_hr.weight"], weights["conv_hr.weight"])
+
+
+def text(path: Path) -> None:
+    path.write_text("not weights")
+
+
+def cut_off(path: Path) -> None:
+    torch.save(basicvsr().state_dict(), path)
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def stranger(path: Path) -> None:
+    torch.save({"conv.weight": torch.zeros(1)}, path)
+
+
+def lacking(path: Path) -> None:
+    weights = basicvsr().state_dict()
+    del weights["conv_hr.bias"]
+    torch.save(weights, path)
+
+
+def dangerous(path: Path) -> None:
+    path.write_bytes(pickle.dumps(print))
+
+
+def empty(path: Path) -> None:
+    torch.save({}, path)
+
+
+@pytest.mark.parametrize("make", [text, cut_off, stranger, lacking, dangerous, empty])
+def test_a_file_that_is_no_network_is_refused_in_one_line(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.pth"
+    make(path)
+    with pytest.raises(CheckpointError) as caught:
+        load_network(str(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
+    torch.save(basicvsr().state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(CheckpointError, match=r"checkpoint of basicvsr; give one of compact"):
+        load_network("compact-x4", tmp_path / "weights.pth")
+
+
+def test_a_missing_file_and_an_unknown_name_say_what_to_give() -> None:
+    with pytest.raises(CheckpointError, match=r"'nowhere\.pth' is not there"):
+        load_network("nowhere.pth")
+    with pytest.raises(ConfigurationError, match="did you mean compact-x4"):
+        load_network("compactx4")
+
+
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if not model.needs_weights])
+def test_every_model_that_comes_with_the_package_loads_and_runs(name: str) -> None:
+    network = load_network(name)
+    with torch.inference_mode():
+        restored = network(torch.rand(1, 2, 3, 12, 16))
+    assert restored.shape[-2:] == (12 * network.facts.scale, 16 * network.facts.scale)
+
+
+def test_a_model_without_weights_asks_for_them() -> None:
+    with pytest.raises(ConfigurationError, match="--weights"):
+        load_network("basicvsr")

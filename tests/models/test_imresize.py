@@ -1,0 +1,45 @@
+"""MATLAB's bicubic resizing."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vsr.models.imresize import imresize, quantise
+from vsr.models.upsampling import bicubic_filter
+
+
+def read(path: Path) -> Tensor:
+    return torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("clip", ["calendar", "city", "foliage", "walk"])
+def test_a_quarter_of_vid4_is_the_published_low_resolution(clip: str, shared: Path) -> None:
+    folder = shared / "data" / "eval" / "vid4"
+    for path in sorted((folder / "GT" / clip).iterdir())[::10]:
+        small = quantise(imresize(read(path).double() / 255, Fraction(1, 4))).mul(255).round().byte()
+        assert torch.equal(small, read(folder / "BIx4" / clip / f"{path.stem}.png"))
+
+
+def test_a_constant_stays_constant_at_any_scale() -> None:
+    for scale in (Fraction(1, 4), Fraction(2, 3), 1, 2, 3, 4):
+        resized = imresize(torch.full((1, 3, 13, 9), 0.25), scale)
+        torch.testing.assert_close(resized, torch.full_like(resized, 0.25))
+
+
+def test_a_size_that_does_not_divide_is_rounded_up() -> None:
+    assert imresize(torch.rand(3, 13, 9), Fraction(1, 4)).shape == (3, 4, 3)
+
+
+def test_the_bicubic_filter_is_imresize_away_from_the_border() -> None:
+    image = torch.rand(1, 3, 12, 14)
+    cells = torch.nn.functional.conv2d(image, bicubic_filter(4))
+    enlarged = torch.nn.functional.pixel_shuffle(cells, 4)
+    inner = imresize(image, 4)[..., 8:-8, 8:-8]
+    torch.testing.assert_close(enlarged, inner, atol=1e-6, rtol=0)

@@ -1,0 +1,62 @@
+"""What every network promises, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.networks import ALL, moving_clip
+from vsr.models.network import Network
+
+Maker = Callable[[], Network[Any]]
+networks = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
+
+
+@networks
+@pytest.mark.parametrize(
+    ("num_frames", "height", "width"),
+    [(1, 1, 1), (2, 1, 70), (1, 2, 3), (3, 17, 33), (2, 32, 32), (1, 31, 64), (2, 70, 45)],
+)
+def test_any_size_and_length_is_restored(
+    make: Maker, num_frames: int, height: int, width: int
+) -> None:
+    network = make()
+    with torch.inference_mode():
+        restored = network(torch.rand(1, num_frames, 3, height, width))
+    scale = network.facts.scale
+    assert restored.shape == (1, num_frames, 3, scale * height, scale * width)
+    assert restored.dtype == torch.float32
+    assert restored.isfinite().all()
+
+
+@networks
+def test_a_step_leaves_the_state_it_was_given_unchanged(make: Maker) -> None:
+    network = make()
+    clip = moving_clip(6, 20, 24)[None]
+    with torch.inference_mode():
+        _, state = network.step(clip[:, :4], None, 2)
+        first, _ = network.step(clip[:, 2:], state, 2)
+        second, _ = network.step(clip[:, 2:], state, 2)
+    assert torch.equal(first, second)
+
+
+@networks
+def test_streams_in_one_batch_do_not_meet(make: Maker) -> None:
+    network = make()
+    a, b = moving_clip(4, 20, 24, seed=1), moving_clip(4, 20, 24, seed=2)
+    with torch.inference_mode():
+        together = network(torch.stack([a, b]))
+        alone = network(a[None])
+    torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=0)
+
+
+@networks
+def test_the_input_is_left_unchanged(make: Maker) -> None:
+    clip = moving_clip(3, 20, 24)[None]
+    before = clip.clone()
+    with torch.inference_mode():
+        make()(clip)
+    assert torch.equal(clip, before)

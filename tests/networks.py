@@ -1,0 +1,47 @@
+"""Small networks with weights that make every path matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from vsr.models.basicvsr import BasicVSR
+from vsr.models.compact import Compact
+from vsr.models.interpolation import Bicubic, Identity
+from vsr.models.network import Network
+
+
+def compact() -> Network[Any]:
+    return awakened(Compact(num_feat=16, num_blocks=2, num_tail=8, num_flow=8, flow_levels=3))
+
+
+def basicvsr() -> Network[Any]:
+    return awakened(BasicVSR(num_feat=8, num_block=2))
+
+
+def awakened(network: Network[Any]) -> Network[Any]:
+    """The network with every parameter drawn anew: layers that start as zero take part too."""
+    generator = torch.Generator().manual_seed(3)
+    for parameter in network.parameters():
+        fan_in = max(1, parameter[0].numel())
+        drawn = torch.randn(parameter.shape, generator=generator) / fan_in**0.5
+        parameter.data = drawn if parameter.ndim > 1 else 0.1 * drawn
+    return network
+
+
+RECURRENT = {"compact": compact, "basicvsr": basicvsr}
+"""Networks that carry state."""
+
+ALL = {**RECURRENT, "bicubic": lambda: Bicubic(scale=3), "identity": Identity}
+
+
+def moving_clip(num_frames: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """(T, 3, H, W): a smooth texture that drifts by a pixel and a half a frame."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, height // 4 + 8, width // 4 + 8, generator=generator)
+    texture = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bicubic")[0].clamp(0, 1)
+    shifts = [(3 * t) // 2 for t in range(num_frames)]
+    return torch.stack(
+        [texture[:, s % 17 : s % 17 + height, s % 23 : s % 23 + width] for s in shifts]
+    )

@@ -1,0 +1,70 @@
+"""What is in the tree is in the package, and nothing imports under another name."""
+
+import importlib.util
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts.check_package import (
+    ROOT,
+    find_faults,
+    module_names,
+    package_folders,
+    tree_files,
+    wheel_files,
+)
+
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+OUTSIDE_VSR = sorted(set(package_folders(ROOT)) - {"vsr"})
+
+
+def test_every_folder_with_modules_is_a_listed_package() -> None:
+    folders = {Path(file).parent for file in tree_files(ROOT) if file.endswith(".py")}
+    assert {".".join(folder.parts) for folder in folders} == set(SETTINGS["setuptools"]["packages"])
+
+
+def test_every_data_file_is_listed() -> None:
+    listed = SETTINGS["setuptools"]["package-data"]
+    for file in map(Path, tree_files(ROOT)):
+        patterns = listed.get(".".join(file.parent.parts), ())
+        assert file.suffix == ".py" or any(file.match(pattern) for pattern in patterns), file
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert "vsr/py.typed" in tree_files(ROOT)
+
+
+@pytest.mark.parametrize("package", OUTSIDE_VSR)
+def test_type_checkers_find_the_folder(package: str) -> None:
+    folder = package_folders(ROOT)[package]
+    assert (ROOT / "typings" / Path(*package.split("."))).resolve() == folder
+
+
+@pytest.mark.parametrize("package", OUTSIDE_VSR)
+def test_a_folder_cannot_be_imported_under_its_bare_name(package: str) -> None:
+    folder = package_folders(ROOT)[package]
+    spec = importlib.util.spec_from_file_location(folder.name, folder / "__init__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    with pytest.raises(ImportError, match=package):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_a_forgotten_sub_package_is_noticed(tmp_path: Path) -> None:
+    expected = {"vsr/__init__.py", "vsr/streams/__init__.py", "vsr/streams/colour.py"}
+    wheel = tmp_path / "vsr.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in ("vsr/__init__.py", "vsr/old.py", "vsr_stream-1.dist-info/METADATA"):
+            archive.writestr(name, "")
+    assert find_faults(expected, wheel_files(wheel)) == [
+        "missing from the wheel: vsr/streams/__init__.py",
+        "missing from the wheel: vsr/streams/colour.py",
+        "in the wheel, not in the tree: vsr/old.py",
+    ]
+
+
+def test_modules_are_named_as_they_are_imported() -> None:
+    files = ["vsr/__init__.py", "vsr/types.py", "vsr/streams/__init__.py", "vsr/configs/a.toml"]
+    assert module_names(files) == {"vsr.types", "vsr.streams"}
