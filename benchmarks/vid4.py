@@ -1,8 +1,8 @@
 """Quality on Vid4: ``python -m benchmarks.vid4 --root FOLDER``.
 
-FOLDER holds ``GT/CLIP/*`` and ``BIx4/CLIP/*``. PSNR and SSIM on Y as in the published tables, output
-rounded to 8 bit first, mean over frames, then over clips; streamed by the engine as users run it, and
-as one whole clip.
+FOLDER holds ``GT/CLIP/*`` and ``BIx4/CLIP/*``. PSNR and SSIM on Y as in the published tables,
+output rounded to 8 bit first, mean over frames, then over clips; streamed by the engine as users
+run it, and as one whole clip.
 """
 
 from __future__ import annotations
@@ -71,9 +71,7 @@ def read_frames(folder: Path) -> Tensor:
 
 def restore(restorer: Restorer, frames: Tensor) -> Tensor:
     """All frames through a restorer, rounded to 8 bit."""
-    entering = Chunk(
-        frames=frames, pts=tuple(range(len(frames))), time_base=Fraction(1, 25)
-    )
+    entering = Chunk(frames=frames, pts=tuple(range(len(frames))), time_base=Fraction(1, 25))
     left = restorer.push(entering) + restorer.drain()
     return torch.cat([quantise(chunk.frames.cpu()) for chunk in left])
 

@@ -33,7 +33,8 @@ class ResidualBlock(nn.Module):
             nn.init.zeros_(conv.bias) if conv.bias is not None else None
 
     def forward(self, feat_BKHW: Tensor) -> Tensor:
-        return self.conv2(F.relu(self.conv1(feat_BKHW), inplace=True)).add_(feat_BKHW)
+        residue: Tensor = self.conv2(F.relu(self.conv1(feat_BKHW), inplace=True))
+        return residue.add_(feat_BKHW)
 
 
 class Trunk(nn.Module):

@@ -76,10 +76,9 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 
 def _is_fast_at_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    amx, avx512 = torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cpu" and bool(amx or avx512)
 
 
 def _layout(parameter: torch.Tensor) -> torch.memory_format:
@@ -87,4 +86,5 @@ def _layout(parameter: torch.Tensor) -> torch.memory_format:
 
 
 def _is_laid_out(parameter: torch.Tensor) -> bool:
-    return parameter.is_contiguous(memory_format=_layout(parameter))
+    laid_out: bool = parameter.is_contiguous(memory_format=_layout(parameter))
+    return laid_out

@@ -92,5 +92,6 @@ def _estimate_pairs(estimate: FlowEstimator, frames_BTCHW: Tensor) -> tuple[Tens
         return nothing, nothing
     reference = torch.cat([later, earlier]).flatten(0, 1)
     neighbour = torch.cat([earlier, later]).flatten(0, 1)
-    flow = estimate(reference, neighbour).unflatten(0, (2 * batch, pairs))
+    flow = estimate(reference, neighbour)
+    flow = flow.view(2 * batch, pairs, *flow.shape[1:])
     return flow[:batch], flow[batch:]

@@ -81,7 +81,7 @@ class _Level(nn.Module):
         self.basic_module = nn.Sequential(*layers[:-1])
 
     def forward(self, seen_N8HW: Tensor) -> Tensor:
-        dtype = self.basic_module[0].weight.dtype
+        dtype = next(self.parameters()).dtype
         residue: Tensor = self.basic_module(
             seen_N8HW.to(dtype=dtype, memory_format=torch.channels_last)
         )

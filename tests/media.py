@@ -7,7 +7,7 @@ columns wide; whatever scales, converts or compresses a frame keeps it readable.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image
 from torch import Tensor
@@ -124,18 +125,16 @@ def write_clip(path: Path, clip: Clip | None = None) -> Path:
     with av.open(str(path), "w") as container:
         container.metadata.update(clip.metadata)
         video = _add_video(container, clip)
-        audio = _add_audio(container, clip)
+        sine = _Sine(container, clip)
         if clip.chapters:
             container.set_chapters(_chapters(clip))
         for number, pts in enumerate(clip.times):
             frame = av.VideoFrame.from_ndarray(_stored(number, clip), format="rgb24")
             frame.pts, frame.time_base = pts, clip.time_base
             container.mux(video.encode(frame))
-            if audio is not None:
-                _encode_sine(container, audio, until=clip.seconds[number] - clip.seconds[0])
+            sine.encode(until=clip.seconds[number] - clip.seconds[0])
         container.mux(video.encode())
-        if audio is not None:
-            container.mux(audio.encode())
+        sine.finish()
     return path
 
 
@@ -145,6 +144,35 @@ def write_images(folder: Path, num_frames: int = 20, suffix: str = ".png") -> Pa
     for number in range(num_frames):
         Image.fromarray(numbered_frame(number)).save(folder / f"{number + 1}{suffix}")
     return folder
+
+
+def damage(path: Path, target: Path, broken: Collection[int]) -> Path:
+    """Copy a video with the payload of some video packets, by number, replaced by rubbish."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as container:
+        video = source.streams.video[0]
+        stream = container.add_stream_from_template(video)
+        packets = [packet for packet in source.demux(video) if packet.size]
+        for number, packet in enumerate(packets):
+            if number in broken:
+                packet.update(b"\xff" * packet.size)
+            packet.stream = stream
+            container.mux(packet)
+    return target
+
+
+def write_song(path: Path, cover: Path) -> Path:
+    """Write a second of sound with a picture on its cover."""
+    with av.open(str(cover)) as picture, av.open(str(path), "w") as container:
+        sine = _Sine(container, Clip(audio="libmp3lame"))
+        stream = container.add_stream_from_template(picture.streams.video[0])
+        stream.disposition = Disposition.attached_pic
+        for packet in picture.demux(picture.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                container.mux(packet)
+        sine.encode(until=Fraction(1))
+        sine.finish()
+    return path
 
 
 def audio_packets(path: str | Path) -> list[tuple[Fraction, str]]:
@@ -180,26 +208,33 @@ def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
     return stream
 
 
-def _add_audio(container: OutputContainer, clip: Clip) -> AudioStream | None:
-    if clip.audio is None:
-        return None
-    stream: AudioStream = container.add_stream(clip.audio, rate=SAMPLE_RATE)
-    stream.layout = "mono"
-    stream.metadata["language"] = "fra"
-    return stream
+class _Sine:
+    """A tone that is encoded as far as the picture has come."""
 
+    def __init__(self, container: OutputContainer, clip: Clip) -> None:
+        self.container = container
+        self.done = 0
+        self.first = round(clip.seconds[0] * SAMPLE_RATE)
+        self.stream: AudioStream | None = None
+        if clip.audio is not None:
+            self.stream = container.add_stream(clip.audio, rate=SAMPLE_RATE)  # type: ignore[call-overload]
+            self.stream.layout = "mono"
+            self.stream.metadata["language"] = "fra"
 
-def _encode_sine(container: OutputContainer, stream: AudioStream, until: Fraction) -> None:
-    size = stream.frame_size or 1024
-    done = getattr(stream.container, "samples_written", 0)
-    while done < until * SAMPLE_RATE:
-        times = np.arange(done, done + size) / SAMPLE_RATE
-        frame = av.AudioFrame.from_ndarray(
-            (0.2 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)[None], "fltp", "mono"
-        )
-        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, done, Fraction(1, SAMPLE_RATE)
-        container.mux(stream.encode(frame))
-        done += size
+    def encode(self, until: Fraction) -> None:
+        while self.stream is not None and self.done < until * SAMPLE_RATE:
+            size = self.stream.frame_size or 1024
+            times = np.arange(self.done, self.done + size) / SAMPLE_RATE
+            wave = (0.2 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+            frame.sample_rate, frame.time_base = SAMPLE_RATE, Fraction(1, SAMPLE_RATE)
+            frame.pts = self.done + self.first
+            self.container.mux(self.stream.encode(frame))
+            self.done += size
+
+    def finish(self) -> None:
+        if self.stream is not None:
+            self.container.mux(self.stream.encode(None))
 
 
 def _chapters(clip: Clip) -> list[Any]:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from vsr.bench import Measurement, measure
 from vsr.models.catalogue import DEFAULT_MODEL, MODELS, build_network, load_network
 from vsr.models.network import Network
+from vsr.tables import print_table
+
+HEADINGS = (
+    "model",
+    "input",
+    "device",
+    "precision",
+    "chunk+ahead",
+    "frames/s",
+    "GFLOP/frame",
+    "TFLOP/s",
+    "conv TFLOP/s",
+    "peak MiB",
+)
 
 
-class Size(click.ParamType):
+class Size(click.ParamType["tuple[int, int]"]):
     """WIDTHxHEIGHT, as (height, width)."""
 
     name = "WIDTHxHEIGHT"
@@ -74,28 +88,11 @@ def bench(
     \b
     vsr bench --model compact-x4 --model basicvsr --size 320x180 --size 640x360
     """
-    from vsr.bench import measure
-
-    table = Table(
-        "model",
-        "input",
-        "device",
-        "precision",
-        "chunk+ahead",
-        "frames/s",
-        "GFLOP/frame",
-        "TFLOP/s",
-        "conv TFLOP/s",
-        "peak MiB",
-        box=None,
-        pad_edge=False,
-    )
+    measured = []
     for name in names:
         network = _network(name)
-        for (height, width), precision, device in (
-            (s, p, d) for s in sizes for p in precisions for d in devices
-        ):
-            m = measure(
+        for (height, width), precision, device in itertools.product(sizes, precisions, devices):
+            one = measure(
                 name,
                 network,
                 height=height,
@@ -106,23 +103,28 @@ def bench(
                 precision=precision,
                 seconds=seconds,
             )
+            measured.append(one)
             if as_json:
-                click.echo(json.dumps(asdict(m)))
-            peak = m.peak_memory_bytes if m.peak_device_bytes is None else m.peak_device_bytes
-            table.add_row(
-                name,
-                f"{width}x{height}",
-                m.device,
-                m.precision,
-                f"{m.chunk}+{m.look_ahead}",
-                f"{m.fps:.1f}",
-                f"{m.gflop_per_frame:.1f}",
-                f"{m.tflops:.2f}",
-                f"{m.machine_tflops:.2f}",
-                f"{peak / 2**20:.0f}",
-            )
+                click.echo(json.dumps(asdict(one)))
     if not as_json:
-        Console(soft_wrap=True).print(table)
+        print_table(HEADINGS, [_row(one) for one in measured])
+
+
+def _row(one: Measurement) -> tuple[str, ...]:
+    """A measurement as a line of the table."""
+    peak = one.peak_memory_bytes if one.peak_device_bytes is None else one.peak_device_bytes
+    return (
+        one.model,
+        f"{one.width}x{one.height}",
+        one.device,
+        one.precision,
+        f"{one.chunk}+{one.look_ahead}",
+        f"{one.fps:.1f}",
+        f"{one.gflop_per_frame:.1f}",
+        f"{one.tflops:.2f}",
+        f"{one.machine_tflops:.2f}",
+        f"{peak / 2**20:.0f}",
+    )
 
 
 def _network(name: str) -> Network[object]:

@@ -7,10 +7,9 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from vsr.models.catalogue import DEFAULT_MODEL, MODELS
+from vsr.tables import print_table
 
 
 @click.command()
@@ -20,10 +19,11 @@ def models(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({name: asdict(model) for name, model in MODELS.items()}))
         return
-    table = Table("model", "what it is", box=None, pad_edge=False)
-    for name, model in MODELS.items():
-        table.add_row(f"{name} (default)" if name == DEFAULT_MODEL else name, model.summary)
-    Console(soft_wrap=True).print(table)
+    rows = [
+        (f"{name} (default)" if name == DEFAULT_MODEL else name, model.summary)
+        for name, model in MODELS.items()
+    ]
+    print_table(("model", "what it is"), rows)
 
 
 @click.command()

@@ -22,7 +22,7 @@ from vsr.restorer import FULL
 INTERRUPTED = 130
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType["float"]):
     """Seconds, or HH:MM:SS.mmm, as seconds."""
 
     name = "time"
@@ -38,10 +38,10 @@ class Moment(click.ParamType):
             parts = []
         if not 1 <= len(parts) <= 3 or any(not part >= 0 for part in parts):
             self.fail(f"{value!r} is not a time; give seconds (12.5) or HH:MM:SS (00:00:12.5)")
-        return sum(part * 60**i for i, part in enumerate(reversed(parts)))
+        return float(sum(part * 60.0**i for i, part in enumerate(reversed(parts))))
 
 
-class LookAhead(click.ParamType):
+class LookAhead(click.ParamType["int | str"]):
     """A number of frames, or the word for all of them."""
 
     name = f"frames|{FULL}"
@@ -56,7 +56,7 @@ class LookAhead(click.ParamType):
         return int(value)
 
 
-class Arguments(click.ParamType):
+class Arguments(click.ParamType["tuple[str, ...]"]):
     """Words as a shell would split them."""
 
     name = "arguments"
@@ -158,7 +158,7 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
 
     def ask_to_stop(number: int, _frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
     previous = {n: signal.signal(n, ask_to_stop) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -169,6 +169,8 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 def _sentence(summary: Summary) -> str:
+    if not summary.output:
+        return "interrupted before the first frame; nothing was written"
     words = [
         f"{summary.output}: {summary.frames_out} frames in {summary.seconds:.1f} s"
         f" ({summary.fps:.1f} frames/s, {summary.peak_memory_bytes / 2**20:.0f} MiB)"

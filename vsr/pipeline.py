@@ -47,7 +47,8 @@ class Summary:
     """What a run did.
 
     Attributes:
-        output: Name of the result; a partial one's differs from the name asked for.
+        output: Name of the result; a partial one's differs from the name asked for, and it is empty
+            where the run was stopped before the first frame.
         frames_in: Frames decoded.
         frames_out: Frames encoded.
         passed_through: Frames of those that no network restored, only enlarged.
@@ -105,6 +106,9 @@ def run(
     try:
         broken = stages.run()
         interrupted = stages.stop.is_set()
+        if interrupted and not stages.frames_out:
+            writer.abort()
+            return stages.summary("", interrupted=True)
         output = writer.finish(partial=interrupted or broken is not None)
     except BaseException:
         writer.abort()

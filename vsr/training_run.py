@@ -27,7 +27,7 @@ from vsr.metrics import luma, psnr
 from vsr.models.catalogue import build_network
 from vsr.models.checkpoint import save_network
 from vsr.models.network import Network
-from vsr.models.placement import resolve_device
+from vsr.models.placement import place, resolve_device
 from vsr.restorer import Restorer
 from vsr.train import StepReport, Training, run
 from vsr.training_config import DataSettings, TrainingConfig
@@ -129,7 +129,7 @@ def _start(config: TrainingConfig, device: torch.device, init: Path | None) -> T
     if init is not None:
         saved = torch.load(init, weights_only=True, map_location="cpu")
         network.load_state_dict(saved["average"])
-    network = network.to(device, memory_format=torch.channels_last)
+    network, _ = place(network, device=str(device), precision="float32")
     return Training(
         network=network,
         average=copy.deepcopy(network).requires_grad_(False),

@@ -84,7 +84,9 @@ def test_a_missing_file_and_an_unknown_name_say_what_to_give() -> None:
         load_network("compactx4")
 
 
-@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if not model.needs_weights])
+@pytest.mark.parametrize(
+    "name", [name for name, model in MODELS.items() if not model.needs_weights]
+)
 def test_every_model_that_comes_with_the_package_loads_and_runs(name: str) -> None:
     network = load_network(name)
     with torch.inference_mode():

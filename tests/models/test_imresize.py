@@ -23,7 +23,9 @@ def read(path: Path) -> Tensor:
 def test_a_quarter_of_vid4_is_the_published_low_resolution(clip: str, shared: Path) -> None:
     folder = shared / "data" / "eval" / "vid4"
     for path in sorted((folder / "GT" / clip).iterdir())[::10]:
-        small = quantise(imresize(read(path).double() / 255, Fraction(1, 4))).mul(255).round().byte()
+        small = (
+            quantise(imresize(read(path).double() / 255, Fraction(1, 4))).mul(255).round().byte()
+        )
         assert torch.equal(small, read(folder / "BIx4" / clip / f"{path.stem}.png"))
 
 

@@ -114,9 +114,9 @@ def test_interleaved_streams_equal_each_alone(make: Maker) -> None:
     mixed: list[list[Chunk]] = [[], []]
     for chunks in zip(*(pieces(c, 3) for c in clips), strict=True):
         for out, restorer, chunk in zip(mixed, restorers, chunks, strict=True):
-            out += restorer.push(chunk)
+            out.extend(restorer.push(chunk))
     for out, restorer, expected in zip(mixed, restorers, alone, strict=True):
-        out += restorer.drain()
+        out.extend(restorer.drain())
         assert torch.equal(frames_of(out), expected)
 
 

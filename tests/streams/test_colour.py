@@ -1,0 +1,203 @@
+"""The colour conversion against zimg, which ffmpeg's zscale filter runs, and against itself."""
+
+import subprocess
+from dataclasses import replace
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vsr.streams import colour_tags
+from vsr.streams.chroma import SITINGS, Siting, downsample, upsample
+from vsr.streams.colour import from_rgb, to_rgb
+from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
+from vsr.types import Colour
+
+HEIGHT, WIDTH = 96, 128
+MATRICES = ["smpte170m", "bt470bg", "bt2020nc", "fcc"]
+ZIMG_RANGES = {"tv": "limited", "pc": "full"}
+FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p12le", "yuv444p16le"]
+
+
+def known(name: str) -> PixelFormat:
+    found = parse_pixel_format(name)
+    assert found is not None
+    return found
+
+
+def tags(matrix: str = "bt709", colour_range: str = "tv", location: str = "left") -> Colour:
+    return Colour(matrix=matrix, range=colour_range, chroma_location=location)
+
+
+def soft_picture(height: int = HEIGHT, width: int = WIDTH) -> Tensor:
+    """Random colours without detail finer than chroma can hold: (1, 3, H, W)."""
+    grid = torch.rand(1, 3, 3, 4, generator=torch.Generator().manual_seed(5))
+    return F.interpolate(grid, (height, width), mode="bicubic", align_corners=True).clamp(
+        0.02, 0.98
+    )
+
+
+def planes_of(samples: Tensor, pixel_format: PixelFormat, height: int, width: int) -> list[Tensor]:
+    """Cut raw frames into planes: (T, rows, columns) each."""
+    planes, start = [], 0
+    for shape in pixel_format.plane_shapes(height, width):
+        size = torch.Size(shape).numel()
+        planes.append(samples[:, start : start + size].reshape(-1, *shape))
+        start += size
+    return planes
+
+
+def zscale(samples: Tensor, source: str, target: str, options: str) -> Tensor:
+    """Convert one raw frame with ffmpeg's zscale: (1, samples)."""
+    size = f"{WIDTH}x{HEIGHT}"
+    command = [find_ffmpeg(), "-v", "error", "-f", "rawvideo", "-pix_fmt", source, "-s", size]
+    command += ["-i", "pipe:", "-vf", f"zscale={options}:dither=none,format={target}"]
+    command += ["-f", "rawvideo", "pipe:"]
+    raw = samples.contiguous().view(torch.uint8).numpy().tobytes()
+    out = subprocess.run(command, input=raw, capture_output=True, check=True).stdout
+    return torch.frombuffer(bytearray(out), dtype=known(target).dtype).unsqueeze(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "matrix", "colour_range"),
+    [*product(FORMATS, ["bt709"], ["tv", "pc"])]
+    + [("yuv420p", matrix, "tv") for matrix in MATRICES],
+)
+def test_encoding_agrees_with_zimg(name: str, matrix: str, colour_range: str) -> None:
+    pixel_format, colour = known(name), tags(matrix, colour_range)
+    picture = soft_picture()
+    ours = from_rgb(picture, pixel_format, colour)
+    rgb = from_rgb(picture, known("gbrp16le"), Colour())
+    options = f"matrix={matrix}:range={ZIMG_RANGES[colour_range]}"
+    options += ":matrixin=gbr:rangein=full:chromal=left:filter=bilinear"
+    theirs = zscale(rgb, "gbrp16le", name, options)
+    step = 1 << (pixel_format.bits - 8)
+    for mine, reference in zip(
+        planes_of(ours, pixel_format, HEIGHT, WIDTH),
+        planes_of(theirs, pixel_format, HEIGHT, WIDTH),
+        strict=True,
+    ):
+        error = (mine.float() - reference.float()).abs() / step
+        assert error.mean() < 0.3
+        assert error.max() < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "matrix", "colour_range"),
+    [*product(FORMATS, ["bt709"], ["tv", "pc"])]
+    + [("yuv420p", matrix, "tv") for matrix in MATRICES],
+)
+def test_decoding_agrees_with_zimg(name: str, matrix: str, colour_range: str) -> None:
+    pixel_format, colour = known(name), tags(matrix, colour_range)
+    samples = from_rgb(soft_picture(), pixel_format, colour)
+    ours = to_rgb(planes_of(samples, pixel_format, HEIGHT, WIDTH), pixel_format, colour)
+    options = f"matrix=gbr:range=full:matrixin={matrix}"
+    options += f":rangein={ZIMG_RANGES[colour_range]}:chromalin=left:filter=bilinear"
+    theirs = zscale(samples, name, "gbrp16le", options)
+    rgb = to_rgb(planes_of(theirs, known("gbrp16le"), HEIGHT, WIDTH), known("gbrp16le"), Colour())
+    error = (ours - rgb).abs() * 255
+    assert error.mean() < 0.1
+    assert error.max() < 1.5
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "gbrp", "gbrp10le", "rgb24", "rgb48le", "yuvj420p"])
+@pytest.mark.parametrize("size", [(96, 128), (71, 95)])
+def test_a_soft_picture_comes_back(name: str, size: tuple[int, int]) -> None:
+    pixel_format, colour = known(name), tags()
+    picture = soft_picture(*size)
+    samples = from_rgb(picture, pixel_format, colour)
+    again = to_rgb(planes_of(samples, pixel_format, *size), pixel_format, colour)
+    assert ((again - picture).abs() * 255).mean() < 0.5
+
+
+def test_grey_is_luma() -> None:
+    picture = soft_picture()
+    samples = from_rgb(picture, known("gray10le"), tags(colour_range="pc"))
+    weights = torch.tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1)
+    luma = (picture * weights).sum(1)
+    again = to_rgb([samples.view(1, HEIGHT, WIDTH)], known("gray10le"), tags(colour_range="pc"))
+    assert (again[:, 0] - luma).abs().max() < 1 / 1000
+    assert torch.equal(again[:, 0], again[:, 2])
+
+
+@pytest.mark.parametrize("colour_range", ["tv", "pc"])
+def test_pure_colours_have_the_codes_of_the_standard(colour_range: str) -> None:
+    colours = {"black": (0, 0, 0), "white": (1, 1, 1), "red": (1, 0, 0), "blue": (0, 0, 1)}
+    codes = {
+        "tv": {"black": (16, 128, 128), "white": (235, 128, 128), "red": (63, 102, 240)}
+        | {"blue": (32, 240, 118)},
+        "pc": {"black": (0, 128, 128), "white": (255, 128, 128), "red": (54, 99, 255)}
+        | {"blue": (18, 255, 116)},
+    }
+    for name, rgb in colours.items():
+        picture = torch.tensor(rgb, dtype=torch.float32).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+        samples = from_rgb(picture, known("yuv444p"), tags(colour_range=colour_range))
+        assert tuple(samples.view(3, 4)[:, 0].tolist()) == codes[colour_range][name]
+
+
+def test_values_beyond_the_range_are_clamped() -> None:
+    wild = torch.tensor([-1.0, 2.0, 0.5]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    tame = wild.clamp(0, 1)
+    for name in ("yuv420p", "gbrp", "yuv444p10le"):
+        out = from_rgb(wild, known(name), tags())
+        assert torch.equal(
+            out.view(torch.uint8), from_rgb(tame, known(name), tags()).view(torch.uint8)
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_frames_are_taken(dtype: torch.dtype) -> None:
+    picture = soft_picture().to(dtype)
+    assert torch.equal(
+        from_rgb(picture, known("yuv420p"), tags()),
+        from_rgb(picture.float(), known("yuv420p"), tags()),
+    )
+
+
+def test_a_chunk_is_converted_like_its_frames() -> None:
+    chunk = torch.rand(5, 3, 34, 46)
+    together = from_rgb(chunk, known("yuv420p"), tags())
+    alone = torch.cat([from_rgb(frame[None], known("yuv420p"), tags()) for frame in chunk])
+    assert torch.equal(together, alone)
+
+
+@pytest.mark.parametrize("location", list(SITINGS))
+def test_chroma_stays_in_its_place(location: str) -> None:
+    """A slope is carried by any siting that is undone as it was done, up to the border."""
+    slope = torch.linspace(0, 1, 64).expand(64, 64)
+    picture = torch.stack([slope, slope.T])[None]
+    siting = SITINGS[location]
+    again = upsample(downsample(picture, (1, 1), siting), (1, 1), siting, (64, 64))
+    torch.testing.assert_close(again[..., 4:-4, 4:-4], picture[..., 4:-4, 4:-4])
+
+
+def test_a_wrong_siting_shifts_by_half_a_sample() -> None:
+    slope = torch.linspace(0, 63, 64).expand(1, 1, 64, 64)
+    left = downsample(slope, (0, 1), Siting(rows=False, columns=True))
+    centre = downsample(slope, (0, 1), Siting(rows=False, columns=False))
+    torch.testing.assert_close((centre - left)[..., 1:], torch.full((1, 1, 64, 31), 0.5))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "matrix"),
+    [(480, 640, "smpte170m"), (576, 720, "smpte170m"), (720, 960, "bt709"), (534, 1280, "bt709")],
+)
+def test_an_untagged_stream_is_taken_as_players_do(height: int, width: int, matrix: str) -> None:
+    full = colour_tags.complete(Colour(), known("yuv420p"), height=height, width=width)
+    assert (full.matrix, full.range, full.chroma_location) == (matrix, "tv", "left")
+
+
+def test_tags_are_kept_and_unknown_matrices_replaced() -> None:
+    hdr = Colour(matrix="bt2020nc", primaries="bt2020", transfer="smpte2084", range="tv")
+    kept = colour_tags.complete(hdr, known("yuv420p10le"), height=480, width=640)
+    assert kept == replace(hdr, chroma_location="topleft")
+    odd = colour_tags.complete(Colour(matrix="ycgco"), known("yuv444p"), height=480, width=640)
+    assert odd.matrix == "smpte170m"
+
+
+def test_pictures_become_limited_range_bt709() -> None:
+    out = colour_tags.for_output(Colour(), known("rgb24"), height=180, width=320)
+    assert (out.matrix, out.range) == ("bt709", "tv")

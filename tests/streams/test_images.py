@@ -1,0 +1,95 @@
+"""Folders of images, read and written."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.media import numbered_frames, read_numbers, write_images
+from vsr.errors import OpenError
+from vsr.streams import open_reader, open_writer
+from vsr.types import Chunk, StreamInfo
+
+INFO = StreamInfo(height=72, width=96, time_base=Fraction(1, 25), frame_rate=Fraction(25))
+
+
+def chunk(numbers: range) -> Chunk:
+    return Chunk(frames=numbered_frames(numbers), pts=tuple(numbers), time_base=INFO.time_base)
+
+
+def test_images_are_sorted_by_number_not_by_letter(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "frames", 12)
+    assert (folder / "10.png").exists()
+    with open_reader(str(folder)) as reader:
+        assert [n for c in reader.chunks(5) for n in read_numbers(c.frames)] == list(range(12))
+
+
+def test_the_frame_rate_can_be_given(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "frames", 3)
+    with open_reader(str(folder), frame_rate=Fraction(24000, 1001)) as reader:
+        assert reader.info.time_base == Fraction(1001, 24000)
+        assert reader.info.frame_rate == Fraction(24000, 1001)
+
+
+def test_sixteen_bit_grey_keeps_its_depth(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    values = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+    Image.fromarray(values).save(tmp_path / "frames" / "1.png")
+    with open_reader(str(tmp_path / "frames")) as reader:
+        frames = next(reader.chunks(1)).frames
+    torch.testing.assert_close(frames[0, 0], torch.from_numpy(values.astype(np.float32)) / 65535)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_lossless_images_come_back_exactly(tmp_path: Path, suffix: str) -> None:
+    frames = torch.rand(3, 3, 16, 24).mul(255).round().div(255)
+    info = StreamInfo(height=16, width=24, time_base=Fraction(1, 25))
+    writer = open_writer(str(tmp_path / f"out/%03d{suffix}"), info, height=16, width=24)
+    writer.write(Chunk(frames=frames, pts=(0, 1, 2), time_base=info.time_base))
+    writer.finish()
+    with open_reader(str(tmp_path / "out")) as reader:
+        torch.testing.assert_close(next(reader.chunks(3)).frames, frames)
+
+
+def test_names_of_a_source_folder_are_kept(tmp_path: Path) -> None:
+    source, target = write_images(tmp_path / "frames", 12), tmp_path / "restored"
+    with open_reader(str(source), start_s=0.2) as reader:
+        writer = open_writer(str(target), reader.info, height=72, width=96, source=str(source))
+        for part in reader.chunks(4):
+            writer.write(part)
+    assert writer.finish() == str(target)
+    assert {p.name for p in target.iterdir()} == {f"{n}.png" for n in range(6, 13)}
+
+
+def test_a_pattern_numbers_from_one(tmp_path: Path) -> None:
+    writer = open_writer(f"{tmp_path}/out/img%04d.jpg", INFO, height=72, width=96)
+    writer.write(chunk(range(3)))
+    writer.finish()
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["img0001.jpg", "img0002.jpg", "img0003.jpg"]
+
+
+def test_a_folder_with_files_is_left_alone_unless_allowed(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "out", 2)
+    with pytest.raises(OpenError, match="not empty"):
+        open_writer(str(folder), INFO, height=72, width=96)
+    (folder / "notes.txt").write_text("mine")
+    writer = open_writer(str(folder), INFO, height=72, width=96, overwrite=True)
+    writer.write(chunk(range(1)))
+    writer.finish()
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "00000001.png").exists()
+
+
+def test_the_source_folder_is_no_target(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "frames", 2)
+    with pytest.raises(OpenError, match="source itself"):
+        open_writer(str(folder), INFO, height=72, width=96, source=str(folder), overwrite=True)
+
+
+def test_images_of_an_unknown_kind_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OpenError, match=r"\.gif"):
+        open_writer(f"{tmp_path}/out/%d.gif", INFO, height=72, width=96)

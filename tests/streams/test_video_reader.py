@@ -1,0 +1,224 @@
+"""What reading a video file keeps: time, orientation, depth, sound, and as much as is undamaged."""
+
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.media import (
+    Clip,
+    audio_packets,
+    damage,
+    fingerprint,
+    read_number,
+    read_numbers,
+    write_clip,
+    write_song,
+)
+from vsr.errors import DecodeError, OpenError
+from vsr.streams import open_reader
+from vsr.streams.video_reader import VideoReader
+from vsr.types import Chunk
+
+UNEVEN = (0, 512, 700, 2048, 2049, 4000, 9000, 9001, 12800, 20000)
+
+
+def read(reader: VideoReader) -> tuple[list[int], list[int]]:
+    """Numbers and pts of all frames."""
+    chunks: list[Chunk] = list(reader.chunks(4))
+    numbers = [n for chunk in chunks for n in read_numbers(chunk.frames)]
+    return numbers, [pts for chunk in chunks for pts in chunk.pts]
+
+
+def test_uneven_times_are_the_sources_own(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "vfr.mp4", Clip(num_frames=10, pts=UNEVEN))
+    with VideoReader(str(path)) as reader:
+        numbers, pts = read(reader)
+        assert reader.info.time_base == Fraction(1, 12800)
+    assert (numbers, tuple(pts)) == (list(range(10)), UNEVEN)
+
+
+def test_reordered_frames_come_in_the_order_they_are_shown(tmp_path: Path) -> None:
+    options = {"preset": "medium", "bf": "3", "b-pyramid": "normal", "g": "30"}
+    path = write_clip(tmp_path / "b.mp4", Clip(num_frames=30, options=options))
+    with VideoReader(str(path)) as reader:
+        numbers, pts = read(reader)
+    assert numbers == list(range(30))
+    assert pts == [512 * i for i in range(30)]
+
+
+def test_a_late_start_survives(tmp_path: Path) -> None:
+    clip = Clip(num_frames=8, first_pts=12800 * 7)
+    with VideoReader(str(write_clip(tmp_path / "late.mp4", clip))) as reader:
+        _, pts = read(reader)
+        assert reader.info.start_pts == pts[0] == 12800 * 7
+    assert tuple(pts) == clip.times
+
+
+def test_a_trim_counts_from_a_late_start(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "late.mp4", Clip(num_frames=20, first_pts=12800 * 7))
+    with VideoReader(str(path), start_s=0.4) as reader:
+        numbers, pts = read(reader)
+    assert numbers == list(range(10, 20))
+    assert pts[0] == 12800 * 7 + 512 * 10
+
+
+def test_a_trim_far_from_a_key_frame_is_exact(tmp_path: Path) -> None:
+    options = {"preset": "medium", "bf": "3", "g": "500"}
+    path = write_clip(tmp_path / "long.mp4", Clip(num_frames=120, options=options, audio="aac"))
+    with VideoReader(str(path), start_s=3.0, end_s=3.48) as reader:
+        numbers, _ = read(reader)
+        sound = [fingerprint(packet)[0] for packet in reader.take_packets()]
+    assert numbers == list(range(75, 87))
+    assert Fraction(3) <= min(sound)
+    assert max(sound) < Fraction(348, 100)
+    assert sound == [t for t, _ in audio_packets(path) if 3 <= t < Fraction(348, 100)]
+
+
+def test_missing_times_are_made_from_the_frame_rate(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "raw.h264", Clip(num_frames=12))
+    with VideoReader(str(path)) as reader:
+        numbers, pts = read(reader)
+        seconds = [p * reader.info.time_base for p in pts]
+    assert numbers == list(range(12))
+    assert seconds == [Fraction(i, 25) for i in range(12)]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_rotated_frames_come_upright(tmp_path: Path, degrees: int) -> None:
+    clip = Clip(num_frames=6, height=64, width=96, rotation=degrees, aspect=Fraction(4, 3))
+    with VideoReader(str(write_clip(tmp_path / "turned.mp4", clip))) as reader:
+        numbers, _ = read(reader)
+        info = reader.info
+    turned = degrees in {90, 270}
+    assert numbers == list(range(6))
+    assert info.rotation == degrees
+    assert (info.height, info.width) == ((96, 64) if turned else (64, 96))
+    assert info.sample_aspect_ratio == (Fraction(3, 4) if turned else Fraction(4, 3))
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "bits"),
+    [("yuv420p", 8), ("yuv422p", 8), ("yuv444p", 8), ("yuv420p10le", 10), ("yuv444p10le", 10)],
+)
+def test_every_sampling_and_depth_is_read(tmp_path: Path, pixel_format: str, bits: int) -> None:
+    clip = Clip(num_frames=5, pixel_format=pixel_format)
+    with VideoReader(str(write_clip(tmp_path / "clip.mkv", clip))) as reader:
+        numbers, _ = read(reader)
+        assert reader.info.bit_depth == bits
+        assert reader.info.pixel_format == pixel_format
+    assert numbers == list(range(5))
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format"),
+    [("ffv1", "gray"), ("ffv1", "gbrp10le"), ("ffv1", "bgr0"), ("png", "rgb24")]
+    + [("rawvideo", "nv12"), ("rawvideo", "yuyv422"), ("mjpeg", "yuvj420p")],
+)
+def test_unusual_pixel_formats_are_read(tmp_path: Path, codec: str, pixel_format: str) -> None:
+    clip = Clip(num_frames=5, codec=codec, pixel_format=pixel_format, options={})
+    with VideoReader(str(write_clip(tmp_path / "clip.nut", clip))) as reader:
+        assert read(reader)[0] == list(range(5))
+
+
+def test_odd_sizes_are_read(tmp_path: Path) -> None:
+    clip = Clip(
+        num_frames=5, height=71, width=95, codec="libvpx-vp9", options={"deadline": "realtime"}
+    )
+    with VideoReader(str(write_clip(tmp_path / "odd.webm", clip))) as reader:
+        assert (reader.info.height, reader.info.width) == (71, 95)
+        assert read(reader)[0] == list(range(5))
+
+
+def test_colour_tags_are_the_sources(tmp_path: Path) -> None:
+    tags = {"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1}
+    clip = Clip(num_frames=3, pixel_format="yuv420p10le", colour=tags)
+    with VideoReader(str(write_clip(tmp_path / "hdr.mp4", clip))) as reader:
+        colour = reader.info.colour
+    assert (colour.matrix, colour.primaries) == ("bt2020nc", "bt2020")
+    assert (colour.transfer, colour.range) == ("smpte2084", "tv")
+    assert reader.notes == ()
+
+
+def test_a_guessed_matrix_is_said(tmp_path: Path) -> None:
+    with VideoReader(str(write_clip(tmp_path / "clip.mp4", Clip(num_frames=3)))) as reader:
+        assert reader.info.colour.matrix is None
+        assert "smpte170m" in reader.notes[0]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_sound_packets_are_the_files_own(tmp_path: Path, suffix: str) -> None:
+    path = write_clip(tmp_path / f"clip.{suffix}", Clip(num_frames=30, audio="aac"))
+    with VideoReader(str(path)) as reader:
+        packets = [p for _ in reader.chunks(7) for p in reader.take_packets()]
+        packets += reader.take_packets()
+        assert [fingerprint(packet) for packet in packets] == audio_packets(path)
+        assert [other.kind for other in reader.info.others] == ["audio"]
+        assert reader.info.others[0].language == "fra"
+
+
+def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    picture = Clip(num_frames=1, codec="mjpeg", pixel_format="yuvj420p", options={})
+    song = write_song(tmp_path / "song.mp3", write_clip(tmp_path / "cover.jpg", picture))
+    with pytest.raises(OpenError, match="no video stream"):
+        open_reader(str(song))
+
+
+def test_a_change_of_size_is_scaled_and_marked_as_a_scene(tmp_path: Path) -> None:
+    small = write_clip(tmp_path / "a.h264", Clip(num_frames=6))
+    large = write_clip(tmp_path / "b.h264", Clip(num_frames=6, height=144, width=192))
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes(small.read_bytes() + large.read_bytes())
+    with VideoReader(str(joined)) as reader:
+        chunks = list(reader.chunks(4))
+    assert [n for chunk in chunks for n in read_numbers(chunk.frames)] == [*range(6), *range(6)]
+    assert [chunk.frames.shape[2:] for chunk in chunks] == [chunks[0].frames.shape[2:]] * 3
+    assert [chunk.scene_starts for chunk in chunks] == [frozenset(), frozenset({2}), frozenset()]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "flv", "avi"])
+def test_a_file_cut_off_gives_what_is_there_and_then_an_error(tmp_path: Path, suffix: str) -> None:
+    codec = "mpeg4" if suffix == "avi" else "libx264"
+    rate = Fraction(1, 25) if suffix == "avi" else Fraction(1, 12800)
+    clip = Clip(num_frames=100, codec=codec, time_base=rate, options={"g": "10"})
+    whole = write_clip(tmp_path / f"whole.{suffix}", clip).read_bytes()
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(whole[: len(whole) // 2])
+    seen: list[int] = []
+    with VideoReader(str(cut)) as reader:
+        with pytest.raises(DecodeError, match="cut off"):
+            seen.extend(n for chunk in reader.chunks(1) for n in [read_number(chunk.frames[0])])
+        assert reader.ended_early
+    assert 20 < len(seen) < 80
+    assert seen[:-1] == list(range(len(seen) - 1))
+
+
+def test_damaged_packets_are_counted_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", Clip(num_frames=60))
+    broken = damage(path, tmp_path / "broken.mkv", {33, 34})
+    with VideoReader(str(broken)) as reader:
+        numbers, pts = read(reader)
+        assert reader.corrupt_frames == 2
+    assert pts == sorted(set(pts))
+    assert numbers[:33] == list(range(33))
+    assert numbers[-20:] == list(range(40, 60))
+
+
+def test_a_stream_of_nothing_but_damage_is_given_up(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", Clip(num_frames=256, height=48, width=64))
+    broken = damage(path, tmp_path / "broken.mkv", range(2, 256))
+    with VideoReader(str(broken)) as reader, pytest.raises(DecodeError, match="do not decode"):
+        list(reader.chunks(8))
+
+
+def test_closing_from_another_thread_ends_the_reading_quietly(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", Clip(num_frames=100))
+    reader = VideoReader(str(path))
+    chunks = reader.chunks(1)
+    next(chunks)
+    closer = threading.Thread(target=reader.close)
+    closer.start()
+    rest = list(chunks)
+    closer.join()
+    assert len(rest) < 100

@@ -1,0 +1,14 @@
+"""Media for the pipeline's tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.media import Clip, write_clip
+
+
+@pytest.fixture
+def video() -> Callable[[Path], None]:
+    """Writes a short video to a path."""
+    return lambda path: write_clip(path, Clip(num_frames=6)) and None
