@@ -72,16 +72,21 @@ class Compact(Network[PropagationState]):
         flows = pair_flows(self.flow, window_BTCHW, state)
         encoded = [self._encode(frame) for frame in window_BTCHW.unbind(1)]
         backward = self._propagate_backward(encoded, flows, num_keep)
-        feat = None if state is None else state.feat_BKHW
-        restored = []
+        feat = torch.zeros_like(encoded[0]) if state is None else state.feat_BKHW
+        restored_BTCHW = self._room_for(window_BTCHW[:, :num_keep])
         for i in range(num_keep):
-            feat = self._forward_feat(encoded[i], backward[i], feat, flows.to_previous(i))
-            restored.append(self.tail(feat, window_BTCHW[:, i]))
-        assert feat is not None  # num_keep >= 1
-        restored_BTCHW = torch.stack(restored, 1)
-        scale = self.facts.scale
-        cropped = restored_BTCHW[..., : scale * height, : scale * width]
+            aligned = _align(feat, flows.to_previous(i))
+            feat = self.forward_trunk(torch.cat([encoded[i], backward[i], aligned], 1))
+            self.tail(feat, window_BTCHW[:, i], restored_BTCHW[:, i])
+        cropped = restored_BTCHW[..., : self.facts.scale * height, : self.facts.scale * width]
         return cropped, flows.leave(feat, window_BTCHW, num_keep)
+
+    def _room_for(self, frames_BTCHW: Tensor) -> Tensor:
+        """Where restored frames go; filled in place, which spares a copy of the largest tensors."""
+        batch, num_frames, colours, height, width = frames_BTCHW.shape
+        scale = self.facts.scale
+        shape = (batch, num_frames, colours, scale * height, scale * width)
+        return frames_BTCHW.new_empty(shape, dtype=torch.float32)
 
     def _encode(self, frame_BCHW: Tensor) -> Tensor:
         halves = F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
@@ -101,13 +106,6 @@ class Compact(Network[PropagationState]):
                 kept.append(feat)
         return kept[::-1]
 
-    def _forward_feat(
-        self, encoded: Tensor, backward: Tensor, past: Tensor | None, flow_B2HW: Tensor
-    ) -> Tensor:
-        aligned = torch.zeros_like(encoded) if past is None else _align(past, flow_B2HW)
-        feat: Tensor = self.forward_trunk(torch.cat([encoded, backward, aligned], 1))
-        return feat
-
 
 class _Tail(nn.Module):
     """Features at half the size to the output, on top of the bicubic frame."""
@@ -121,11 +119,14 @@ class _Tail(nn.Module):
         nn.init.zeros_(self.last.weight)
         self.register_buffer("base", bicubic_filter(scale), persistent=False)
 
-    def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor) -> Tensor:
+    def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
+        """Write one restored frame."""
         feat = F.pixel_shuffle(self.up(feat_BKhw), SHUFFLE)
         feat = F.leaky_relu_(feat, NEGATIVE_SLOPE)
         feat = F.leaky_relu_(self.hidden(channels_last(feat)), NEGATIVE_SLOPE)
-        return F.pixel_shuffle(self.last(feat).float() + self._bicubic(frame_BCHW), self.scale)
+        cells = self._bicubic(frame_BCHW).add_(self.last(feat))
+        cells = cells.unflatten(1, (3, self.scale, self.scale))
+        _as_cells(into_BCHW, self.scale).copy_(cells)
 
     def _bicubic(self, frame_BCHW: Tensor) -> Tensor:
         """The frame enlarged, (B, 3 scale², H, W) before the shuffle; a convolution is fastest."""
@@ -133,6 +134,12 @@ class _Tail(nn.Module):
         around = kernel.shape[-1] // 2
         framed = F.pad(frame_BCHW.float(), (around,) * 4, mode="replicate")
         return F.conv2d(channels_last(framed), kernel)
+
+
+def _as_cells(image_BCHW: Tensor, size: int) -> Tensor:
+    """An image seen as cells of a size, (B, C, size, size, H / size, W / size), without copying."""
+    split = image_BCHW.unflatten(3, (-1, size)).unflatten(2, (-1, size))
+    return split.permute(0, 1, 3, 5, 2, 4)
 
 
 def _align(feat_BKhw: Tensor, flow_B2HW: Tensor) -> Tensor:

@@ -30,6 +30,11 @@ def is_address(source: str) -> bool:
     return bool(found) and scheme.replace("+", "").isalnum()
 
 
+def local_name(name: str) -> str:
+    """A path as ffmpeg takes it whatever characters it holds; an address as it is."""
+    return name if is_address(name) else f"file:{name}"
+
+
 def open_container(source: str) -> tuple[InputContainer, VideoStream]:
     """Open a file or address and choose its video stream.
 
@@ -46,7 +51,8 @@ def open_container(source: str) -> tuple[InputContainer, VideoStream]:
         _check_file(source)
     timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S) if address else None
     try:
-        container = av.open(source, mode="r", timeout=timeout, metadata_errors="replace")
+        name = local_name(source)
+        container = av.open(name, mode="r", timeout=timeout, metadata_errors="replace")
     except (FFmpegError, OSError, ValueError) as error:
         raise _explain(source, error) from error
     try:

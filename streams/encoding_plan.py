@@ -21,6 +21,9 @@ from vsr.streams.trial import settle
 from vsr.types import Colour, OtherStream, StreamInfo
 
 
+UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncodingPlan:
     """What is sent to ffmpeg and what it makes of it.
@@ -99,13 +102,13 @@ def _choose_audio(
 ) -> tuple[tuple[AudioTrack, ...], tuple[OtherStream, ...], str | None]:
     audio = [other for other in info.others if other.kind == "audio" and other.template]
     carried = tuple(other for other in audio if other.codec in CARRIED_CODECS)
-    kept = [other for other in audio if other in carried or source is not None]
+    kept = [other for other in audio if other in carried or (source and other.codec != UNKNOWN)]
     tracks = tuple(
         AudioTrack(index=other.index, codec=other.codec, carried=other in carried) for other in kept
     )
     lost = ", ".join(other.codec for other in audio if other not in kept)
-    note = f"audio of this kind is copied from files only: {lost} is left out" if lost else None
-    return tracks, carried, note
+    note = f"audio that can be copied from no address, or is not known, is left out: {lost}"
+    return tracks, carried, note if lost else None
 
 
 def _output_colour(info: StreamInfo) -> Colour:

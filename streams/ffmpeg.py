@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,7 +25,9 @@ STALL_TIMEOUT_S = 300.0
 encoders need tens of seconds for a large frame."""
 
 KILL_TIMEOUT_S = 10.0
+LOOK_EVERY_S = 1.0
 PIPE_BYTES = 1 << 20
+_ENDED_BY_SIGNAL = 255
 
 
 def find_ffmpeg() -> str:
@@ -91,9 +94,14 @@ class FFmpegProcess:
         assert self._process.stdin is not None
         assert self._process.stderr is not None
         self._pipe: IO[bytes] = self._process.stdin
+        self._pipe_lock = threading.RLock()
         self._log = FFmpegLog(self._process.stderr)
         os.set_blocking(self._pipe.fileno(), False)
         _widen(self._pipe)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def write(self, data: bytes | memoryview) -> None:
         """Hand over all of ``data``.
@@ -103,47 +111,58 @@ class FFmpegProcess:
             StreamTimeout: It takes nothing any more.
         """
         rest = memoryview(data)
-        while rest:
-            self._wait_for_room()
-            try:
-                rest = rest[os.write(self._pipe.fileno(), rest) :]
-            except BlockingIOError:
-                continue
-            except (OSError, ValueError) as error:
-                raise self._failure() from error
+        with self._pipe_lock:
+            while rest:
+                self._wait_for_room()
+                try:
+                    rest = rest[os.write(self._pipe.fileno(), rest) :]
+                except BlockingIOError:
+                    continue
+                except (OSError, ValueError) as error:
+                    raise self._failure() from error
 
-    def finish(self) -> None:
+    def finish(self, *, stop_after: int | None = None) -> None:
         """Close the pipe and wait until everything is encoded.
+
+        Args:
+            stop_after: So many frames are all that count: once they are encoded, ffmpeg is asked to
+                end, however much it could still read from another input.
 
         Raises:
             EncodeError: ffmpeg failed; the message is its own reason.
             StreamTimeout: It makes no progress any more; it is killed.
         """
         self._close_pipe()
-        while True:
-            try:
-                code = self._process.wait(timeout=1)
-                break
-            except subprocess.TimeoutExpired:
-                if self._log.idle_s() > self._timeout_s:
-                    self.kill()
-                    raise StreamTimeout(self._stalled()) from None
+        while (code := self._code_after(LOOK_EVERY_S)) is None:
+            if stop_after is not None and self._log.frames() >= stop_after:
+                self._process.send_signal(signal.SIGINT)
+            elif self._log.idle_s() > self._timeout_s:
+                self.kill()
+                raise StreamTimeout(self._stalled())
         self._log.close()
-        if code:
+        stopped = stop_after is not None and code == _ENDED_BY_SIGNAL
+        if code and not stopped:
             raise EncodeError(f"ffmpeg failed: {self._log.reason()}")
 
     def kill(self) -> None:
-        """End the process at once; never raises."""
+        """End the process at once; never raises. May be called from another thread."""
         self._process.kill()
         self._process.wait()
         self._close_pipe()
         self._log.close()
 
+    def _code_after(self, seconds: float) -> int | None:
+        try:
+            return self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def _wait_for_room(self) -> None:
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLOUT)
         deadline = time.monotonic() + self._timeout_s
         while self._process.poll() is None:
-            # Short waits: a process that dies with the pipe held open by a child would not wake us.
-            if select.select([], [self._pipe], [], 1)[1]:
+            if poll.poll(1000 * min(LOOK_EVERY_S, self._timeout_s)):
                 return
             if time.monotonic() > deadline and self._log.idle_s() > self._timeout_s:
                 raise StreamTimeout(self._stalled())
@@ -160,7 +179,7 @@ class FFmpegProcess:
         return f"ffmpeg makes no progress for {self._timeout_s:g} s; it said: {self._log.reason()}"
 
     def _close_pipe(self) -> None:
-        with suppress(OSError):
+        with self._pipe_lock, suppress(OSError):
             self._pipe.close()
 
 
@@ -177,5 +196,7 @@ def _shipped_ffmpeg() -> str:
 def _widen(pipe: IO[bytes]) -> None:
     # Linux only, and refused to users over their quota: speed is all that is lost without it.
     if sys.platform == "linux":
+        import fcntl
+
         with suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

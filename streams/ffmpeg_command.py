@@ -8,13 +8,24 @@ from pathlib import Path
 
 import ffmpeg
 
+from vsr.streams.container import local_name
 from vsr.streams.encoder import DEFAULT_OPTIONS, Options
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.types import Colour
 
 _MOV_FAMILY = frozenset({".mp4", ".mov", ".m4v", ".3gp", ".3g2"})
 _MATROSKA = frozenset({".mkv", ".webm", ".mka"})
+_MIN_TIMESCALE = 10_000
 _FILTER_KEYS = ("vf", "filter:v")
+
+ADDRESS_FORMATS = {
+    "rtmp://": "flv",
+    "rtmps://": "flv",
+    "srt://": "mpegts",
+    "tcp://": "mpegts",
+    "udp://": "mpegts",
+}
+"""Containers of addresses, which have no suffix."""
 
 AUDIO_BIT_RATE = "192k"
 
@@ -65,7 +76,7 @@ class Output:
 
     Attributes:
         path: File or address to write.
-        suffix: The container, as a file's suffix.
+        suffix: The container, as a file's suffix; of an address, its scheme with ``://``.
         encoder: The video encoder.
         options: The user's options for the output; they override all others.
         colour: Tags of the raw frames.
@@ -108,13 +119,13 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
     raw = ffmpeg.input("pipe:0", **_raw_options(output, lead_s))
     streams = [raw["v:0"], *(raw[f"a:{place}"] for place in range(len(output.carried)))]
     if output.source is not None:
-        source = ffmpeg.input(output.source.path, **_seek_options(output.source))
+        source = ffmpeg.input(local_name(output.source.path), **_seek_options(output.source))
         # Its subtitles are mapped, so that it is an input at all, and left out again by -sn.
         streams += [source[str(track.index)] for track in output.direct] + [source["s?"]]
     options = _video_options(output) | _container_options(output) | _audio_options(output)
     options |= _source_options(output) | output.options
     _join_filters(options, output)
-    node = ffmpeg.output(*streams, output.path, **options)
+    node = ffmpeg.output(*streams, local_name(output.path), **options)
     node = node.global_args(*_MESSAGES, *_REPORTS, "-copyts").overwrite_output()
     command: list[str] = node.compile(cmd=find_ffmpeg())
     return command
@@ -163,14 +174,21 @@ def _video_options(output: Output) -> Options:
 
 def _container_options(output: Output) -> Options:
     if output.suffix in _MOV_FAMILY:
-        return {
-            "movflags": "+faststart",
-            "video_track_timescale": str(output.time_base.denominator),
-        }
+        return {"movflags": "+faststart", "video_track_timescale": _timescale(output.time_base)}
+    if output.suffix in ADDRESS_FORMATS:
+        return {"f": ADDRESS_FORMATS[output.suffix]}
     if output.suffix in _MATROSKA:
         # Audio that begins before the first frame keeps its place; otherwise all would be late.
         return {"avoid_negative_ts": "disabled"}
     return {}
+
+
+def _timescale(time_base: Fraction) -> str:
+    """A multiple of the source's, fine enough for players that expect one of 10000 or more."""
+    scale = time_base.denominator
+    while scale < _MIN_TIMESCALE:
+        scale *= 2
+    return str(scale)
 
 
 def _audio_options(output: Output) -> Options:
@@ -202,5 +220,7 @@ def _join_filters(options: Options, output: Output) -> None:
 
 
 def suffix_of(target: str) -> str:
-    """The suffix that names the container."""
-    return Path(target).suffix.lower()
+    """What names the container: a file's suffix, or an address's scheme such as ``rtmp://``."""
+    suffix = Path(target).suffix.lower()
+    scheme = target.partition("://")[0] + "://"
+    return scheme if scheme in ADDRESS_FORMATS else suffix

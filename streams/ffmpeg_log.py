@@ -11,11 +11,18 @@ from contextlib import suppress
 from typing import IO
 
 KEPT_ERRORS = 6
+SAID_ERRORS = 2
 JOIN_TIMEOUT_S = 5.0
 
 _PROGRESS = re.compile(r"(\w+)=\s*(\S*)")
-_MESSAGE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(\w+)\] (.*)")
-_ERRORS = frozenset({"error", "fatal", "panic"})
+_MESSAGE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(?:error|fatal|panic)\] (.*)")
+_CONSEQUENCE = re.compile(
+    r"Error (while opening encoder|sending frames|opening output|applying encoder|initializing)"
+    r"|Task finished|Terminating thread|Could not open encoder|Nothing was written"
+    r"|Conversion failed|Error splitting"
+)
+"""What ffmpeg adds to every failure of some kind, whatever its cause."""
+
 _MOVING = frozenset({"frame", "total_size"})
 
 
@@ -34,9 +41,14 @@ class FFmpegLog:
         """Seconds since the number of encoded frames or the size of the output last changed."""
         return time.monotonic() - self._moved
 
+    def frames(self) -> int:
+        """Frames that have been encoded."""
+        number = self._progress.get("frame", "0")
+        return int(number) if number.isdigit() else 0
+
     def reason(self) -> str:
-        """What ffmpeg gives as the cause: the first of its last errors, later ones are vaguer."""
-        return self._errors[0] if self._errors else "it gave no reason"
+        """What ffmpeg gave as the cause, in one line."""
+        return in_one_line(self._errors)
 
     def close(self) -> None:
         """Wait for the last lines of a process that has ended."""
@@ -56,10 +68,15 @@ class FFmpegLog:
                 self._progress[key] = value
                 self._moved = time.monotonic()
         else:
-            self._errors.extend(error_lines([line]))
+            self._errors += causes([line])
 
 
-def error_lines(lines: Iterable[str]) -> list[str]:
-    """The errors among ffmpeg's messages, without the part that said them."""
+def causes(lines: Iterable[str]) -> list[str]:
+    """The errors among ffmpeg's messages, without the part that said them or its consequences."""
     found = (_MESSAGE.fullmatch(line.strip()) for line in lines)
-    return [match[2] for match in found if match and match[1] in _ERRORS]
+    return [match[1].rstrip(".") for match in found if match and not _CONSEQUENCE.match(match[1])]
+
+
+def in_one_line(errors: Iterable[str]) -> str:
+    """The first errors; later ones are vaguer."""
+    return "; ".join(list(errors)[:SAID_ERRORS]) or "it gave no reason"

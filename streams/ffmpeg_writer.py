@@ -66,6 +66,11 @@ class FFmpegWriter:
         self._process = FFmpegProcess(self._command())
         self._raw = RawStream(self._plan.layout, self._process.write)
 
+    @property
+    def pid(self) -> int:
+        """Process number of the encoding ffmpeg."""
+        return self._process.pid
+
     def write(self, chunk: Chunk) -> None:
         """Append frames, in order. Frames are clamped to [0, 1].
 
@@ -100,7 +105,8 @@ class FFmpegWriter:
         if not self.frames:
             raise EncodeError("no frame was written, so there is no output")
         self._raw.close()
-        self._process.finish()
+        # What ffmpeg reads from the source itself would otherwise go on to the source's end.
+        self._process.finish(stop_after=self.frames if partial else None)
         return self._target.keep(partial=partial)
 
     def abort(self) -> None:

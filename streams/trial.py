@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import prod
@@ -13,7 +12,7 @@ import torch
 from vsr.errors import ConfigurationError
 from vsr.streams.ffmpeg import QUERY_TIMEOUT_S
 from vsr.streams.ffmpeg_command import Output, build_command
-from vsr.streams.ffmpeg_log import error_lines
+from vsr.streams.ffmpeg_log import causes, in_one_line
 from vsr.streams.raw_stream import Layout, RawStream
 
 GLANCE_S = Fraction(1, 2)
@@ -78,7 +77,9 @@ def _try(output: Output, layout: Layout) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return f"nothing happened for {QUERY_TIMEOUT_S:g} s"
-    return None if said.returncode == 0 else _first_error(said.stderr.decode("utf-8", "replace"))
+    if said.returncode == 0:
+        return None
+    return in_one_line(causes(said.stderr.decode("utf-8", "replace").splitlines()))
 
 
 def _at_a_glance(output: Output) -> Output:
@@ -93,8 +94,3 @@ def _blank(layout: Layout) -> torch.Tensor:
     shapes = layout.pixel_format.plane_shapes(layout.height, layout.width)
     size = sum(map(prod, shapes)) * layout.pixel_format.dtype.itemsize
     return torch.zeros(1, size, dtype=torch.uint8)
-
-
-def _first_error(text: str) -> str:
-    errors: Sequence[str] = error_lines(text.splitlines())
-    return errors[0] if errors else "it gave no reason"

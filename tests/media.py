@@ -1,7 +1,7 @@
 """Media made for tests: every frame carries its number in a way that survives lossy encoding.
 
-The number is written in eight bits, each a black or white rectangle of a grid two rows high and four
-columns wide; whatever scales, converts or compresses a frame keeps it readable.
+The number is written in eight bits, each a dark or light rectangle of a grid two rows high and
+four columns wide; whatever scales, converts or compresses a frame keeps it readable.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Clip:
         audio: PyAV's name of an audio encoder; None for silence.
         rotation: Display matrix, degrees counter-clockwise.
         aspect: Width of a pixel over its height.
-        colour: ffmpeg's numbers: ``colorspace``, ``color_range``, ``color_primaries``, ``color_trc``.
+        colour: ffmpeg's numbers of ``colorspace``, ``color_range``, ``color_primaries``,
+            ``color_trc``.
         metadata: Of the container.
         chapters: Beginning, end and title.
     """
@@ -178,7 +179,8 @@ def write_song(path: Path, cover: Path) -> Path:
 def audio_packets(path: str | Path) -> list[tuple[Fraction, str]]:
     """Time in seconds and hash of every audio packet of a file, in order of time."""
     with av.open(str(path)) as container:
-        packets = [p for p in container.demux(container.streams.audio) if p.size]
+        audio = {stream.index for stream in container.streams.audio}
+        packets = [p for p in container.demux() if p.size and p.stream_index in audio]
         return sorted(fingerprint(packet) for packet in packets)
 
 
@@ -196,7 +198,8 @@ def _stored(number: int, clip: Clip) -> Array:
 
 
 def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
-    stream: VideoStream = container.add_stream(clip.codec, rate=clip.rate, options=clip.options)
+    stream = container.add_stream(clip.codec, rate=clip.rate, options=clip.options)
+    assert isinstance(stream, VideoStream)
     stream.width, stream.height = clip.width, clip.height
     stream.pix_fmt = clip.pixel_format
     stream.time_base = stream.codec_context.time_base = clip.time_base
@@ -217,9 +220,12 @@ class _Sine:
         self.first = round(clip.seconds[0] * SAMPLE_RATE)
         self.stream: AudioStream | None = None
         if clip.audio is not None:
-            self.stream = container.add_stream(clip.audio, rate=SAMPLE_RATE)  # type: ignore[call-overload]
-            self.stream.layout = "mono"
-            self.stream.metadata["language"] = "fra"
+            stream = container.add_stream(clip.audio, rate=SAMPLE_RATE)
+            assert isinstance(stream, AudioStream)
+            stream.bit_rate = 96_000
+            stream.layout = "mono"
+            stream.metadata["language"] = "fra"
+            self.stream = stream
 
     def encode(self, until: Fraction) -> None:
         while self.stream is not None and self.done < until * SAMPLE_RATE:

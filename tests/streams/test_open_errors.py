@@ -91,5 +91,5 @@ def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
 
 
 def test_an_address_where_nobody_listens() -> None:
-    with pytest.raises(VSRError, match="127.0.0.1"):
+    with pytest.raises(VSRError, match=r"127\.0\.0\.1"):
         open_reader("tcp://127.0.0.1:9/clip")

@@ -113,8 +113,15 @@ def test_every_sampling_and_depth_is_read(tmp_path: Path, pixel_format: str, bit
 
 @pytest.mark.parametrize(
     ("codec", "pixel_format"),
-    [("ffv1", "gray"), ("ffv1", "gbrp10le"), ("ffv1", "bgr0"), ("png", "rgb24")]
-    + [("rawvideo", "nv12"), ("rawvideo", "yuyv422"), ("mjpeg", "yuvj420p")],
+    [
+        ("ffv1", "bgr0"),
+        ("ffv1", "gbrp10le"),
+        ("ffv1", "gray"),
+        ("mjpeg", "yuvj420p"),
+        ("png", "rgb24"),
+        ("rawvideo", "nv12"),
+        ("rawvideo", "yuyv422"),
+    ],
 )
 def test_unusual_pixel_formats_are_read(tmp_path: Path, codec: str, pixel_format: str) -> None:
     clip = Clip(num_frames=5, codec=codec, pixel_format=pixel_format, options={})

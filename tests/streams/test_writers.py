@@ -84,7 +84,7 @@ def test_an_existing_target_is_replaced_only_if_allowed(target: str) -> None:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     for name in ("out.mp4", "frames/deeper"):
-        with pytest.raises(OpenError, match="nowhere.*does not exist"):
+        with pytest.raises(OpenError, match=r"nowhere.*does not exist"):
             start(str(tmp_path / "nowhere" / name))
 
 

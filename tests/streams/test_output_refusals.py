@@ -1,0 +1,98 @@
+"""What cannot be encoded is refused before any work; what breaks later is said in one line."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.media import numbered_frames, write_clip
+from tests.streams.encoding import INFO, numbered_chunk, start
+from vsr.errors import ConfigurationError, EncodeError, OpenError
+from vsr.streams.ffmpeg_writer import FFmpegWriter
+from vsr.types import Chunk
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"encoder": "libnothing"}, "no video encoder 'libnothing'"),
+        ({"encoder": "aac"}, "no video encoder 'aac'"),
+        ({"encode_args": ("-crf", "many")}, "crf"),
+        ({"encode_args": ("-preset", "sluggish")}, "preset"),
+        ({"encode_args": ("-nonsense", "1")}, "nonsense"),
+        ({"encode_args": ("crf", "18")}, "follows no option"),
+        ({"encoder": "prores_ks"}, "prores"),
+    ],
+)
+def test_what_the_encoder_refuses_is_refused_before_any_work(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        start(tmp_path / "out.mp4", **options)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_container_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"\.xyz"):
+        start(tmp_path / "out.xyz")
+
+
+def test_the_source_is_no_target(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4")
+    before = source.read_bytes()
+    with pytest.raises(OpenError, match="source itself"):
+        start(source, source=str(source), overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_an_output_without_frames_is_an_error(tmp_path: Path) -> None:
+    writer = start(tmp_path / "out.mp4")
+    with pytest.raises(EncodeError, match="no frame was written"):
+        writer.finish()
+    writer.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> Iterator[FFmpegWriter]:
+    """A writer whose ffmpeg has been killed behind its back."""
+    writer = start(tmp_path / "out.mp4")
+    os.kill(writer.pid, signal.SIGKILL)
+    yield writer
+    writer.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_that_dies_is_an_error_in_one_line(doomed: FFmpegWriter) -> None:
+    with pytest.raises(EncodeError, match="ffmpeg") as caught:
+        write_without_end(doomed)
+    assert "\n" not in str(caught.value)
+
+
+def write_without_end(writer: FFmpegWriter) -> None:
+    frames = numbered_frames(range(8))
+    for first in range(0, 80_000, 8):
+        pts = tuple(range(first, first + 8))
+        writer.write(Chunk(frames=frames, pts=pts, time_base=INFO.time_base))
+
+
+def test_an_encoder_that_died_at_the_end_is_an_error(doomed: FFmpegWriter) -> None:
+    with pytest.raises(EncodeError, match="ffmpeg"):
+        finish_after_one_chunk(doomed)
+
+
+def finish_after_one_chunk(writer: FFmpegWriter) -> None:
+    writer.write(numbered_chunk(range(2)))
+    writer.finish()
+
+
+def test_frames_of_another_size_are_refused(tmp_path: Path) -> None:
+    writer = start(tmp_path / "out.mp4")
+    small = Chunk(frames=numbered_frames([0], 48, 48), pts=(0,), time_base=INFO.time_base)
+    with pytest.raises(EncodeError, match="announced"):
+        writer.write(small)
+    writer.abort()
