@@ -20,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsr.models.layers import NEGATIVE_SLOPE, Trunk, conv3x3, num_blocks_of
+from vsr.models.fused import conv_leaky_relu
+from vsr.models.layers import Trunk, conv3x3, num_blocks_of
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.spynet import SPyNet
@@ -83,7 +84,7 @@ class BasicVSR(Network[PropagationState]):
         return frame.new_zeros((len(frame), self.num_feat, *frame.shape[-2:]))
 
     def _reconstruct(self, backward: Tensor, forward: Tensor, frame_BCHW: Tensor) -> Tensor:
-        feat = F.leaky_relu(self.fusion(torch.cat([backward, forward], 1)), NEGATIVE_SLOPE)
+        feat = conv_leaky_relu(self.fusion, torch.cat([backward, forward], 1))
         residue = shuffle_up(feat, self.upconv1, self.upconv2, self.conv_hr, self.conv_last)
         base = F.interpolate(frame_BCHW, scale_factor=SCALE, mode="bilinear", align_corners=False)
         return base.add_(residue)

@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsr.models.layers import NEGATIVE_SLOPE, conv3x3
+from vsr.models.fused import NEGATIVE_SLOPE, conv_leaky_relu
+from vsr.models.layers import conv3x3
+from vsr.models.propagation import Pyramid
 from vsr.models.warping import warp
 
 
@@ -41,35 +43,38 @@ class CoarseFlow(nn.Module):
         Returns:
             (N, 2, H, W), float32, pixels, x first.
         """
-        half = F.avg_pool2d(reference_NCHW, 2)
-        pyramid = self._pyramid(half, F.avg_pool2d(neighbour_NCHW, 2))
-        flow = torch.zeros_like(pyramid[-1][0][:, :2])
-        for (reference, neighbour), refine in zip(
-            reversed(pyramid), reversed(list(self.coarser)), strict=True
-        ):
-            flow = _enlarge(flow, reference)
-            seen = [reference, warp(neighbour, flow, "border"), flow]
-            flow = flow + self._run(refine, seen)
-        flow = _enlarge(flow, half)
-        aligned = warp(neighbour_NCHW, _enlarge(flow, reference_NCHW), "border")
-        halves = [F.pixel_unshuffle(image, 2) for image in (reference_NCHW, aligned)]
-        flow = flow + self._run(self.finest, [*halves, flow])
-        return _enlarge(flow, reference_NCHW)
+        return self.between(self.pyramid(reference_NCHW), self.pyramid(neighbour_NCHW))
 
-    def _pyramid(self, reference: Tensor, neighbour: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Both images at a half, a quarter, and so on of the size given."""
-        pair = (reference, neighbour)
-        pyramid = []
+    def pyramid(self, frames_NCHW: Tensor) -> Pyramid:
+        """The frames as they came, unshuffled, and averaged to 1/4, 1/8, and so on."""
+        smaller = F.avg_pool2d(frames_NCHW, 2)
+        levels = [frames_NCHW, F.pixel_unshuffle(frames_NCHW, 2)]
         for _ in self.coarser:
-            pair = (_halve(pair[0]), _halve(pair[1]))
-            pyramid.append(pair)
-        return pyramid
+            smaller = F.avg_pool2d(smaller, 2, ceil_mode=True, count_include_pad=False)
+            levels.append(smaller)
+        return levels
+
+    def between(self, reference: Pyramid, neighbour: Pyramid) -> Tensor:
+        """Flow from each reference to its neighbour, coarse to fine."""
+        flow = torch.zeros_like(reference[-1][:, :2])
+        coarser = zip(reference[2:], neighbour[2:], self.coarser, strict=True)
+        for image, other, refine in reversed(list(coarser)):
+            flow = _enlarge(flow, image)
+            flow = flow + self._run(refine, [image, warp(other, flow, "border"), flow])
+        frame, unshuffled = reference[:2]
+        flow = _enlarge(flow, unshuffled)
+        aligned = F.pixel_unshuffle(warp(neighbour[0], _enlarge(flow, frame), "border"), 2)
+        flow = flow + self._run(self.finest, [unshuffled, aligned, flow])
+        return _enlarge(flow, frame)
 
     def _run(self, refine: nn.Module, seen: list[Tensor]) -> Tensor:
         """Convolutions in the weights' type, the flow they give in float32."""
         weights = next(refine.parameters())
         stacked = torch.cat(seen, 1).to(weights.dtype, memory_format=torch.channels_last)
-        residue: Tensor = refine(stacked)
+        *hidden, last = (layer for layer in refine.children() if isinstance(layer, nn.Conv2d))
+        for conv in hidden:
+            stacked = conv_leaky_relu(conv, stacked)
+        residue: Tensor = last(stacked)
         return residue.float()
 
 
@@ -82,10 +87,6 @@ def _refinement(num_in: int, num_feat: int) -> nn.Sequential:
     for before, after in itertools.pairwise(sizes):
         layers += [conv3x3(before, after), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)]
     return nn.Sequential(*layers, last)
-
-
-def _halve(image: Tensor) -> Tensor:
-    return F.avg_pool2d(image, 2, ceil_mode=True, count_include_pad=False)
 
 
 def _enlarge(flow: Tensor, like: Tensor) -> Tensor:

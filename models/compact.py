@@ -23,7 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.coarse_flow import CoarseFlow
-from vsr.models.layers import NEGATIVE_SLOPE, Trunk, channels_last, conv3x3, num_blocks_of
+from vsr.models.fused import conv_leaky_relu
+from vsr.models.layers import Trunk, channels_last, conv3x3, num_blocks_of
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.padding import pad_to_multiple
 from vsr.models.propagation import PairFlows, PropagationState, pair_flows
@@ -90,7 +91,7 @@ class Compact(Network[PropagationState]):
 
     def _encode(self, frame_BCHW: Tensor) -> Tensor:
         halves = F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
-        return F.leaky_relu_(self.encode(channels_last(halves)), NEGATIVE_SLOPE)
+        return conv_leaky_relu(self.encode, channels_last(halves))
 
     def _propagate_backward(
         self, encoded: list[Tensor], flows: PairFlows, num_keep: int
@@ -121,12 +122,11 @@ class _Tail(nn.Module):
 
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
         """Write one restored frame."""
-        feat = F.pixel_shuffle(self.up(feat_BKhw), SHUFFLE)
-        feat = F.leaky_relu_(feat, NEGATIVE_SLOPE)
-        feat = F.leaky_relu_(self.hidden(channels_last(feat)), NEGATIVE_SLOPE)
+        feat = F.pixel_shuffle(conv_leaky_relu(self.up, feat_BKhw), SHUFFLE)
+        feat = conv_leaky_relu(self.hidden, channels_last(feat))
         cells = self._bicubic(frame_BCHW).add_(self.last(feat))
-        cells = cells.unflatten(1, (3, self.scale, self.scale))
-        _as_cells(into_BCHW, self.scale).copy_(cells)
+        target = _as_cells(into_BCHW, self.scale)
+        target.copy_(cells.view(target.shape))
 
     def _bicubic(self, frame_BCHW: Tensor) -> Tensor:
         """The frame enlarged, (B, 3 scale², H, W) before the shuffle; a convolution is fastest."""
@@ -138,7 +138,8 @@ class _Tail(nn.Module):
 
 def _as_cells(image_BCHW: Tensor, size: int) -> Tensor:
     """An image seen as cells of a size, (B, C, size, size, H / size, W / size), without copying."""
-    split = image_BCHW.unflatten(3, (-1, size)).unflatten(2, (-1, size))
+    batch, colours, height, width = image_BCHW.shape
+    split = image_BCHW.view(batch, colours, height // size, size, width // size, size)
     return split.permute(0, 1, 3, 5, 2, 4)
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-NEGATIVE_SLOPE = 0.1
-"""Of every leaky ReLU in the published networks."""
+from vsr.models.fused import NEGATIVE_SLOPE, conv_add, conv_leaky_relu, conv_relu
 
 
 def conv3x3(num_in: int, num_out: int) -> nn.Conv2d:
@@ -33,8 +31,7 @@ class ResidualBlock(nn.Module):
             nn.init.zeros_(conv.bias) if conv.bias is not None else None
 
     def forward(self, feat_BKHW: Tensor) -> Tensor:
-        residue: Tensor = self.conv2(F.relu(self.conv1(feat_BKHW), inplace=True))
-        return residue.add_(feat_BKHW)
+        return conv_add(self.conv2, conv_relu(self.conv1, feat_BKHW), feat_BKHW)
 
 
 class Trunk(nn.Module):
@@ -48,14 +45,14 @@ class Trunk(nn.Module):
 
     def __init__(self, num_in: int, num_feat: int, num_block: int) -> None:
         super().__init__()
-        self.main = nn.Sequential(
-            conv3x3(num_in, num_feat),
-            nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
-            nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block))),
-        )
+        blocks = nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block)))
+        # The activation runs with the convolution; its place keeps the published numbering.
+        self.main = nn.ModuleList([conv3x3(num_in, num_feat), nn.LeakyReLU(NEGATIVE_SLOPE), blocks])
 
     def forward(self, feat_BKHW: Tensor) -> Tensor:
-        out: Tensor = self.main(channels_last(feat_BKHW))
+        first, _, blocks = self.main
+        assert isinstance(first, nn.Conv2d)
+        out: Tensor = blocks(conv_leaky_relu(first, channels_last(feat_BKHW)))
         return out
 
 

@@ -5,13 +5,26 @@ B batch, T time, P pairs of consecutive frames, C colour, K features, H height, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-FlowEstimator = Callable[[Tensor, Tensor], Tensor]
+Pyramid = list[Tensor]
+"""One frame at several sizes, in the order and form its flow estimator likes."""
+
+
+class FlowEstimator(Protocol):
+    """A flow network in two parts, so that what depends on one frame is done once per frame."""
+
+    def pyramid(self, frames_NCHW: Tensor) -> Pyramid:
+        """Prepare frames; every level has N first."""
+        ...
+
+    def between(self, reference: Pyramid, neighbour: Pyramid) -> Tensor:
+        """Flow (N, 2, H, W) in pixels from each reference to its neighbour, float32."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,36 +75,40 @@ class PairFlows:
 
 
 def pair_flows(
-    estimate: FlowEstimator, window_BTCHW: Tensor, state: PropagationState | None
+    estimator: FlowEstimator, window_BTCHW: Tensor, state: PropagationState | None
 ) -> PairFlows:
     """Flows of all pairs of a window, each pair of the stream estimated once.
 
     Args:
-        estimate: (reference, neighbour), each (N, 3, H, W), to flow (N, 2, H, W) in pixels.
+        estimator: Sees every frame once in a window, and every pair once in a stream.
         window_BTCHW: Frames to restore, then the look-ahead.
         state: What the stream knows already.
     """
     if state is None:
-        fresh = _estimate_pairs(estimate, window_BTCHW)
+        fresh = _estimate_pairs(estimator, window_BTCHW)
         nothing = window_BTCHW.new_zeros((len(window_BTCHW), 1, 2, *window_BTCHW.shape[-2:]))
         known = (nothing, nothing)
     else:
         known = (state.forward_BP2HW, state.backward_BP2HW)
         frames = torch.cat([state.frame_BCHW[:, None], window_BTCHW], 1)
-        fresh = _estimate_pairs(estimate, frames[:, known[0].shape[1] :])
+        fresh = _estimate_pairs(estimator, frames[:, known[0].shape[1] :])
     forward, backward = (torch.cat(pair, 1) for pair in zip(known, fresh, strict=True))
     return PairFlows(forward_BT2HW=forward, backward_BT2HW=backward)
 
 
-def _estimate_pairs(estimate: FlowEstimator, frames_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
+def _estimate_pairs(estimator: FlowEstimator, frames_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
     """Both directions of every pair in one batch; empty where there is one frame."""
-    earlier, later = frames_BTCHW[:, :-1], frames_BTCHW[:, 1:]
-    batch, pairs = earlier.shape[:2]
-    if pairs == 0:
-        nothing = frames_BTCHW.new_zeros((batch, 0, 2, *frames_BTCHW.shape[-2:]))
+    batch, num_frames, _, height, width = frames_BTCHW.shape
+    if num_frames == 1:
+        nothing = frames_BTCHW.new_zeros((batch, 0, 2, height, width))
         return nothing, nothing
-    reference = torch.cat([later, earlier]).flatten(0, 1)
-    neighbour = torch.cat([earlier, later]).flatten(0, 1)
-    flow = estimate(reference, neighbour)
-    flow = flow.view(2 * batch, pairs, *flow.shape[1:])
+    pyramid = estimator.pyramid(frames_BTCHW.flatten(0, 1))
+    levels = [level.view(batch, num_frames, *level.shape[1:]) for level in pyramid]
+    earlier, later = [x[:, :-1] for x in levels], [x[:, 1:] for x in levels]
+    flow = estimator.between(_stack(later, earlier), _stack(earlier, later))
+    flow = flow.view(2 * batch, num_frames - 1, 2, height, width)
     return flow[:batch], flow[batch:]
+
+
+def _stack(first: Pyramid, second: Pyramid) -> Pyramid:
+    return [torch.cat([a, b]).flatten(0, 1) for a, b in zip(first, second, strict=True)]

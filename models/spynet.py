@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsr.models.propagation import Pyramid
 from vsr.models.warping import warp
 
 LEVELS = 6
@@ -41,22 +42,26 @@ class SPyNet(nn.Module):
         Returns:
             (N, 2, H, W), float32, pixels, x first.
         """
-        height, width = reference_NCHW.shape[-2:]
-        size = [-(-side // MULTIPLE) * MULTIPLE for side in (height, width)]
-        flow = self._refine(*(self._pyramid(x, size) for x in (reference_NCHW, neighbour_NCHW)))
-        flow = F.interpolate(flow, (height, width), mode="bilinear", align_corners=False)
-        ratio = flow.new_tensor([width / size[1], height / size[0]])
-        return flow * ratio.view(1, 2, 1, 1)
+        return self.between(self.pyramid(reference_NCHW), self.pyramid(neighbour_NCHW))
 
-    def _pyramid(self, image_NCHW: Tensor, size: list[int]) -> list[Tensor]:
-        """The normalised image at all levels, coarsest first."""
-        resized = F.interpolate(image_NCHW, size, mode="bilinear", align_corners=False)
+    def pyramid(self, frames_NCHW: Tensor) -> Pyramid:
+        """The normalised frames at all levels, coarsest first, and at last as they came."""
+        size = [-(-side // MULTIPLE) * MULTIPLE for side in frames_NCHW.shape[-2:]]
+        resized = F.interpolate(frames_NCHW, size, mode="bilinear", align_corners=False)
         levels = [(resized - self.get_buffer("mean")) / self.get_buffer("std")]
         for _ in range(LEVELS - 1):
             levels.append(F.avg_pool2d(levels[-1], 2, count_include_pad=False))
-        return levels[::-1]
+        return [*levels[::-1], frames_NCHW]
 
-    def _refine(self, reference: list[Tensor], neighbour: list[Tensor]) -> Tensor:
+    def between(self, reference: Pyramid, neighbour: Pyramid) -> Tensor:
+        """Flow from each reference to its neighbour, at the size of the frames."""
+        flow = self._refine(reference[:-1], neighbour[:-1])
+        size, resized = reference[-1].shape[-2:], flow.shape[-2:]
+        flow = F.interpolate(flow, size, mode="bilinear", align_corners=False)
+        ratio = flow.new_tensor([size[1] / resized[1], size[0] / resized[0]])
+        return flow * ratio.view(1, 2, 1, 1)
+
+    def _refine(self, reference: Pyramid, neighbour: Pyramid) -> Tensor:
         # The reference code starts at half the coarsest size, which is nothing for a side of 32 px;
         # a zero flow is the same at any size.
         flow = torch.zeros_like(reference[0][:, :2])

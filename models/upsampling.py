@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsr.models.fused import conv_leaky_relu
 from vsr.models.imresize import cubic
-from vsr.models.layers import NEGATIVE_SLOPE, channels_last
+from vsr.models.layers import channels_last
 
 
 def bicubic_filter(scale: int) -> Tensor:
@@ -34,10 +35,10 @@ def bicubic_filter(scale: int) -> Tensor:
 
 def shuffle_up(
     feat_BKHW: Tensor,
-    upconv1: nn.Module,
-    upconv2: nn.Module,
-    conv_hr: nn.Module,
-    conv_last: nn.Module,
+    upconv1: nn.Conv2d,
+    upconv2: nn.Conv2d,
+    conv_hr: nn.Conv2d,
+    conv_last: nn.Conv2d,
 ) -> Tensor:
     """The published networks' way from features to a x4 residue: two pixel shuffles.
 
@@ -45,8 +46,8 @@ def shuffle_up(
         (B, 3, 4 H, 4 W), float32.
     """
     for upconv in (upconv1, upconv2):
-        feat_BKHW = F.pixel_shuffle(upconv(feat_BKHW), 2)
-        feat_BKHW = channels_last(F.leaky_relu_(feat_BKHW, NEGATIVE_SLOPE))
-    feat_BKHW = F.leaky_relu_(conv_hr(feat_BKHW), NEGATIVE_SLOPE)
+        # A shuffle only moves values, so that the activation may come before it.
+        feat_BKHW = channels_last(F.pixel_shuffle(conv_leaky_relu(upconv, feat_BKHW), 2))
+    feat_BKHW = conv_leaky_relu(conv_hr, feat_BKHW)
     residue: Tensor = conv_last(feat_BKHW)
     return residue.float()

@@ -20,7 +20,6 @@ from vsr.streams.raw_stream import CARRIED_CODECS, Layout
 from vsr.streams.trial import settle
 from vsr.types import Colour, OtherStream, StreamInfo
 
-
 UNKNOWN = "unknown"
 
 

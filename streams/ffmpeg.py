@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
+from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
@@ -26,6 +29,7 @@ encoders need tens of seconds for a large frame."""
 
 KILL_TIMEOUT_S = 10.0
 LOOK_EVERY_S = 1.0
+TAKEN_AFTER_S = 0.1
 PIPE_BYTES = 1 << 20
 _ENDED_BY_SIGNAL = 255
 
@@ -121,27 +125,27 @@ class FFmpegProcess:
                 except (OSError, ValueError) as error:
                     raise self._failure() from error
 
-    def finish(self, *, stop_after: int | None = None) -> None:
+    def finish(self, *, stop: bool = False) -> None:
         """Close the pipe and wait until everything is encoded.
 
         Args:
-            stop_after: So many frames are all that count: once they are encoded, ffmpeg is asked to
-                end, however much it could still read from another input.
+            stop: Ask ffmpeg to end once it has taken all data, however much it could still read
+                from another input.
 
         Raises:
             EncodeError: ffmpeg failed; the message is its own reason.
             StreamTimeout: It makes no progress any more; it is killed.
         """
+        if stop:
+            self._wait_until_taken()
+            self._process.send_signal(signal.SIGINT)
         self._close_pipe()
         while (code := self._code_after(LOOK_EVERY_S)) is None:
-            if stop_after is not None and self._log.frames() >= stop_after:
-                self._process.send_signal(signal.SIGINT)
-            elif self._log.idle_s() > self._timeout_s:
+            if self._log.idle_s() > self._timeout_s:
                 self.kill()
                 raise StreamTimeout(self._stalled())
         self._log.close()
-        stopped = stop_after is not None and code == _ENDED_BY_SIGNAL
-        if code and not stopped:
+        if code and not (stop and code == _ENDED_BY_SIGNAL):
             raise EncodeError(f"ffmpeg failed: {self._log.reason()}")
 
     def kill(self) -> None:
@@ -156,6 +160,13 @@ class FFmpegProcess:
             return self._process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             return None
+
+    def _wait_until_taken(self) -> None:
+        while self._process.poll() is None and _bytes_in(self._pipe):
+            if self._log.idle_s() > self._timeout_s:
+                raise StreamTimeout(self._stalled())
+            time.sleep(TAKEN_AFTER_S)
+        time.sleep(TAKEN_AFTER_S)
 
     def _wait_for_room(self) -> None:
         poll = select.poll()
@@ -193,10 +204,15 @@ def _shipped_ffmpeg() -> str:
         ) from error
 
 
+def _bytes_in(pipe: IO[bytes]) -> int:
+    """Bytes that the other end has not read yet."""
+    count = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
 def _widen(pipe: IO[bytes]) -> None:
     # Linux only, and refused to users over their quota: speed is all that is lost without it.
     if sys.platform == "linux":
-        import fcntl
-
         with suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

@@ -131,6 +131,14 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
     return command
 
 
+def build_cut(output: Output, target: str, end_s: Fraction) -> list[str]:
+    """Arguments that copy an output up to a moment of its time: sound can be longer than frames."""
+    options = {"map": "0", "c": "copy", "t": _seconds(end_s)} | _container_options(output)
+    node = ffmpeg.input(local_name(output.path)).output(local_name(target), **options)
+    arguments: list[str] = node.global_args("-copyts").overwrite_output().get_args()
+    return arguments
+
+
 def _raw_options(output: Output, lead_s: int) -> Options:
     tags = {
         "colorspace": output.colour.matrix,

@@ -41,11 +41,6 @@ class FFmpegLog:
         """Seconds since the number of encoded frames or the size of the output last changed."""
         return time.monotonic() - self._moved
 
-    def frames(self) -> int:
-        """Frames that have been encoded."""
-        number = self._progress.get("frame", "0")
-        return int(number) if number.isdigit() else 0
-
     def reason(self) -> str:
         """What ffmpeg gave as the cause, in one line."""
         return in_one_line(self._errors)

@@ -15,8 +15,8 @@ from vsr.errors import EncodeError
 from vsr.streams.colour import from_rgb
 from vsr.streams.container import is_address
 from vsr.streams.encoding_plan import plan_encoding
-from vsr.streams.ffmpeg import FFmpegProcess
-from vsr.streams.ffmpeg_command import SourceFile, build_command
+from vsr.streams.ffmpeg import FFmpegProcess, query_ffmpeg
+from vsr.streams.ffmpeg_command import SourceFile, build_command, build_cut
 from vsr.streams.raw_stream import RawStream
 from vsr.streams.target import TargetAddress, TargetFile
 from vsr.streams.trim import Seconds, as_fraction
@@ -47,6 +47,7 @@ class FFmpegWriter:
     ) -> None:
         """Check everything, try the encoder with one frame, and start it; see ``open_writer``."""
         self.frames = 0
+        self._end_s = Fraction(0)
         self._size = height, width
         self._target = _choose_target(target, source, overwrite=overwrite)
         try:
@@ -86,6 +87,7 @@ class FFmpegWriter:
         samples = from_rgb(frames, self._plan.layout.pixel_format, self._plan.output.colour)
         self._raw.write_frames(samples.view(torch.uint8).cpu(), chunk.pts)
         self.frames += len(chunk)
+        self._end_s = (chunk.pts[-1] + 1) * chunk.time_base
 
     def write_packets(self, packets: Sequence[Any]) -> None:
         """Append packets of the copied streams; they belong to the writer afterwards.
@@ -106,7 +108,10 @@ class FFmpegWriter:
             raise EncodeError("no frame was written, so there is no output")
         self._raw.close()
         # What ffmpeg reads from the source itself would otherwise go on to the source's end.
-        self._process.finish(stop_after=self.frames if partial else None)
+        interrupt = partial and bool(self._plan.output.direct)
+        self._process.finish(stop=interrupt)
+        if interrupt and isinstance(self._target, TargetFile):
+            self._cut()
         return self._target.keep(partial=partial)
 
     def abort(self) -> None:
@@ -117,6 +122,13 @@ class FFmpegWriter:
     def _command(self) -> list[str]:
         output = replace(self._plan.output, path=self._target.temporary)
         return build_command(output, lead_s=self._plan.layout.lead_s)
+
+    def _cut(self) -> None:
+        """Shorten what ran ahead of the frames."""
+        output = replace(self._plan.output, path=self._target.temporary)
+        end_s = self._end_s + self._plan.layout.shift_s
+        if query_ffmpeg(*build_cut(output, self._target.trial, end_s)).returncode == 0:
+            Path(self._target.trial).replace(self._target.temporary)
 
     def _padded(self, frames: torch.Tensor) -> torch.Tensor:
         rows = self._plan.layout.height - self._size[0]

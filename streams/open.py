@@ -26,6 +26,7 @@ def open_reader(
     end_s: Seconds | None = None,
     device: torch.device | str = "cpu",
     frame_rate: Fraction | None = None,
+    deinterlaced: bool = True,
 ) -> Reader:
     """Open a source of frames.
 
@@ -36,6 +37,7 @@ def open_reader(
         end_s: Seconds after the first frame; this frame and later ones are left out.
         device: Where the frames go.
         frame_rate: Frames per second of images; None for 25. A video has its own.
+        deinterlaced: Turn interlaced frames of a video into progressive ones, one for one.
 
     Returns:
         A reader, which the caller closes.
@@ -48,7 +50,9 @@ def open_reader(
         return ImageReader(
             source, frame_rate=frame_rate, start_s=start_s, end_s=end_s, device=device
         )
-    return VideoReader(source, start_s=start_s, end_s=end_s, device=device)
+    return VideoReader(
+        source, start_s=start_s, end_s=end_s, device=device, deinterlaced=deinterlaced
+    )
 
 
 def open_writer(

@@ -27,7 +27,7 @@ class TargetFile:
         """
         self.path = Path(target)
         self.temporary = str(self.path.with_name(f".{self.path.stem}.part{self.path.suffix}"))
-        self.trial = self.temporary
+        self.trial = str(self.path.with_name(f".{self.path.stem}.trial{self.path.suffix}"))
         folder = self.path.parent
         if not folder.is_dir():
             raise OpenError(f"the folder '{folder}' of {target!r} does not exist; create it first")
@@ -47,8 +47,9 @@ class TargetFile:
 
     def remove(self) -> None:
         """Remove what was written; never raises."""
-        with suppress(OSError):
-            Path(self.temporary).unlink(missing_ok=True)
+        for name in (self.temporary, self.trial):
+            with suppress(OSError):
+                Path(name).unlink(missing_ok=True)
 
 
 class TargetAddress:

@@ -13,6 +13,7 @@ from vsr.errors import DecodeError, OpenError
 from vsr.streams.assembly import Assembly
 from vsr.streams.colour_tags import CENTRED_CHROMA_CODECS, complete, guesses
 from vsr.streams.container import open_container
+from vsr.streams.deinterlace import deinterlace
 from vsr.streams.demuxer import StampedFrame
 from vsr.streams.planes import DecodedFrame, Picture, read_frame
 from vsr.streams.probe import describe, origin, time_base
@@ -34,6 +35,7 @@ class VideoReader:
         start_s: Seconds | None = None,
         end_s: Seconds | None = None,
         device: torch.device | str = "cpu",
+        deinterlaced: bool = True,
     ) -> None:
         """Open the source and decode its first wanted frame.
 
@@ -42,6 +44,7 @@ class VideoReader:
             start_s: Seconds after the stream's first frame; frames before are left out.
             end_s: Seconds after the stream's first frame; this frame and later ones are left out.
             device: Where frames go.
+            deinterlaced: Turn interlaced frames into progressive ones, one for one.
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame in the wanted part.
@@ -53,7 +56,7 @@ class VideoReader:
         self._closing = False
         self._container, self._stream = open_container(source)
         try:
-            self._open(start_s, end_s, torch.device(device))
+            self._open(start_s, end_s, torch.device(device), deinterlaced=deinterlaced)
         except BaseException:
             self._container.close()
             raise
@@ -106,7 +109,14 @@ class VideoReader:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _open(self, start_s: Seconds | None, end_s: Seconds | None, device: torch.device) -> None:
+    def _open(
+        self,
+        start_s: Seconds | None,
+        end_s: Seconds | None,
+        device: torch.device,
+        *,
+        deinterlaced: bool,
+    ) -> None:
         self._stream.thread_type = "AUTO"
         codec = self._stream.codec_context.name
         self._chroma_location = "center" if codec in CENTRED_CHROMA_CODECS else None
@@ -118,11 +128,15 @@ class VideoReader:
         if stamped is None:
             part = "" if trim.everything else " in the wanted part"
             raise OpenError(f"{self._source!r} has no frame{part} that can be decoded")
-        first = self._take_apart(stamped)
-        self._frames = chain([first], self._read(rest))
+        frames: Iterator[StampedFrame] = chain([stamped], rest)
+        interlaced = deinterlaced and stamped.frame.interlaced_frame
+        if deinterlaced:
+            frames = deinterlace(frames, time_base(self._stream))
+        first = self._take_apart(next(frames))
+        self._frames = chain([first], self._read(frames))
         self._info = describe(self._container, self._stream, first.picture, trim)
         self._assembly = Assembly(time_base(self._stream), first.picture.shown_size, device)
-        self._notes = _notes(first.picture)
+        self._notes = _notes(first.picture, interlaced=interlaced)
 
     def _read(self, stamped_frames: Iterator[StampedFrame]) -> Iterator[DecodedFrame]:
         # Closing from another thread must not free the container under a running call.
@@ -140,10 +154,10 @@ class VideoReader:
         return read_frame(stamped.frame, stamped.pts, self._chroma_location)
 
 
-def _notes(picture: Picture) -> tuple[str, ...]:
-    if not guesses(picture.colour, picture.pixel_format):
-        return ()
-    colour = complete(
-        picture.colour, picture.pixel_format, height=picture.height, width=picture.width
-    )
-    return (f"the source does not say its colour matrix; {colour.matrix} is taken by its size",)
+def _notes(picture: Picture, *, interlaced: bool) -> tuple[str, ...]:
+    notes = ["the source is interlaced: its frames are deinterlaced"] if interlaced else []
+    pixel_format, height, width = picture.pixel_format, picture.height, picture.width
+    if guesses(picture.colour, pixel_format):
+        matrix = complete(picture.colour, pixel_format, height=height, width=width).matrix
+        notes.append(f"the source does not say its colour matrix; {matrix} is taken by its size")
+    return tuple(notes)

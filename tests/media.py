@@ -17,6 +17,7 @@ import av
 import numpy as np
 import torch
 from av.audio.stream import AudioStream
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -28,7 +29,7 @@ BITS = 8
 _ROWS, _COLUMNS = 2, 4
 
 SAMPLE_RATE = 48_000
-_BLACK, _WHITE = 40, 215
+_DARK, _LIGHT = 40, 215
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -93,7 +94,7 @@ def numbered_frame(number: int, height: int = HEIGHT, width: int = WIDTH) -> Arr
     rows = np.arange(height) * _ROWS // height
     columns = np.arange(width) * _COLUMNS // width
     bits = rows[:, None] * _COLUMNS + columns[None]
-    grey = np.where((number >> bits) & 1, _WHITE, _BLACK).astype(np.uint8)
+    grey = np.where((number >> bits) & 1, _LIGHT, _DARK).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
 
 
@@ -159,6 +160,24 @@ def damage(path: Path, target: Path, broken: Collection[int]) -> Path:
             packet.stream = stream
             container.mux(packet)
     return target
+
+
+def write_interlaced(path: Path, num_frames: int) -> Path:
+    """Write fields of a bar that moves from field to field, top field first."""
+    options = {"preset": "ultrafast", "x264-params": "tff=1:interlaced=1", "crf": "10"}
+    clip = Clip(height=64, width=96, options=options)
+    with av.open(str(path), "w") as container:
+        stream = _add_video(container, clip)
+        stream.codec_context.flags |= Flags.interlaced_dct
+        for number in range(num_frames):
+            lines = np.arange(clip.height)[:, None] % 2
+            bar = np.arange(clip.width)[None] - 10 - (2 * number + lines) * 3
+            grey = np.where(abs(bar) < 8, _LIGHT, _DARK).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(np.repeat(grey[..., None], 3, axis=2), "rgb24")
+            frame.pts, frame.time_base = number * 512, clip.time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
 
 
 def write_song(path: Path, cover: Path) -> Path:

@@ -14,14 +14,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from vsr.degrade import bicubic_down
 from vsr.models.network import Network
-from vsr.models.propagation import pair_flows
+from vsr.models.propagation import FlowEstimator, pair_flows
 from vsr.models.warping import warp
 from vsr.training_config import Schedule
 
@@ -131,7 +131,7 @@ def photometric(network: Network[Any], frames_BTCHW: Tensor) -> Tensor:
         network: One that has a flow network named ``flow``.
         frames_BTCHW: Low-resolution clips.
     """
-    flows = pair_flows(network.get_submodule("flow"), frames_BTCHW, None)
+    flows = pair_flows(cast("FlowEstimator", network.get_submodule("flow")), frames_BTCHW, None)
     earlier, later = frames_BTCHW[:, :-1].flatten(0, 1), frames_BTCHW[:, 1:].flatten(0, 1)
     to_earlier = flows.forward_BT2HW[:, 1:].flatten(0, 1)
     to_later = flows.backward_BT2HW[:, 1:].flatten(0, 1)

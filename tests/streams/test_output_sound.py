@@ -86,3 +86,19 @@ def test_packets_that_repeat_a_time_are_mended(tmp_path: Path) -> None:
             writer.write(chunk)
         writer.finish()
     assert len(audio_packets(tmp_path / "out.mp4")) == len(packets)
+
+
+@pytest.mark.parametrize("codec", ["aac", "alac"])
+def test_sound_ends_with_the_frames_of_a_partial_result(tmp_path: Path, codec: str) -> None:
+    source = write_clip(tmp_path / "in.mov", Clip(num_frames=250, audio=codec))
+    with open_reader(str(source)) as reader:
+        writer = open_writer(
+            str(tmp_path / "out.mov"), reader.info, height=72, width=96, source=str(source)
+        )
+        chunk = next(reader.chunks(20))
+        writer.write_packets([p for p in reader.take_packets() if p.pts * p.time_base < 1])
+        writer.write(chunk)
+        name = writer.finish(partial=True)
+    with av.open(name) as container:
+        assert len(list(container.decode(video=0))) == 20
+    assert audio_packets(name)[-1][0] < 1

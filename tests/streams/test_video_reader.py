@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.media import (
     Clip,
@@ -14,6 +15,7 @@ from tests.media import (
     read_number,
     read_numbers,
     write_clip,
+    write_interlaced,
     write_song,
 )
 from vsr.errors import DecodeError, OpenError
@@ -229,3 +231,21 @@ def test_closing_from_another_thread_ends_the_reading_quietly(tmp_path: Path) ->
     rest = list(chunks)
     closer.join()
     assert len(rest) < 100
+
+
+def combing(frames: torch.Tensor) -> float:
+    """How much neighbouring lines of an upright pattern differ."""
+    return float((frames[:, :, 1:] - frames[:, :, :-1]).abs().mean())
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "h264"])
+def test_interlaced_frames_come_out_progressive_with_their_times(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = write_interlaced(tmp_path / f"fields.{suffix}", num_frames=12)
+    with VideoReader(str(path)) as reader, VideoReader(str(path), deinterlaced=False) as raw:
+        chunks, raw_chunks = list(reader.chunks(5)), list(raw.chunks(5))
+        assert "interlaced" in reader.notes[0]
+        assert not any("interlaced" in note for note in raw.notes)
+    assert [chunk.pts for chunk in chunks] == [chunk.pts for chunk in raw_chunks]
+    assert combing(chunks[1].frames) < combing(raw_chunks[1].frames) / 5
