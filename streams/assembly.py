@@ -15,14 +15,9 @@ from vsr.types import Chunk
 
 
 class Assembly:
-    """Builds the chunks of one stream.
-
-    Attributes:
-        resized: Times that the picture's size changed on the way.
-    """
+    """Builds the chunks of one stream."""
 
     def __init__(self, time_base: Fraction, size: tuple[int, int], device: torch.device) -> None:
-        self.resized = 0
         self._time_base = time_base
         self._size = size
         self._device = device
@@ -51,5 +46,4 @@ class Assembly:
             if frame.picture.shown_size != self._last_size:
                 self._last_size = frame.picture.shown_size
                 changes.add(index)
-        self.resized += len(changes)
         return frozenset(changes)

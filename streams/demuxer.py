@@ -86,7 +86,7 @@ class Demuxer:
                 yield from self._wanted(self._decode(packet))
             if self._video_done and self._copies_done(packet):
                 return
-        if self._trim.end is None:
+        if not self._video_done:
             self._check_length()
 
     def _read(self) -> Iterator[Packet[Stream]]:

@@ -17,7 +17,7 @@ from vsr.streams.image_files import (
     list_images,
     names_images,
 )
-from vsr.types import Chunk, StreamInfo
+from vsr.types import Chunk
 
 DEFAULT_NAME = "%08d.png"
 FIRST_NUMBER = 1
@@ -35,9 +35,7 @@ class ImageWriter:
     From a folder of images the names are kept, otherwise they are numbers from 1.
     """
 
-    def __init__(
-        self, target: str, info: StreamInfo, *, source: str | None = None, overwrite: bool = False
-    ) -> None:
+    def __init__(self, target: str, *, source: str | None = None, overwrite: bool = False) -> None:
         """Check the target; see ``open_writer``."""
         path = Path(target)
         self._folder, self._name = path, DEFAULT_NAME
@@ -47,7 +45,6 @@ class ImageWriter:
         self._stems = _source_stems(source) if not is_pattern(target) else []
         self._temporary = self._folder.with_name(f".{self._folder.name}.part")
         self._count = 0
-        self._info = info
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir()
 
@@ -87,7 +84,7 @@ class ImageWriter:
             raise OpenError(
                 f"the folder '{self._folder.parent}' of {target!r} does not exist; create it first"
             )
-        if source is not None and self._folder.exists() and Path(source).resolve() == self._folder:
+        if source is not None and _folder_of(source) == self._folder.resolve():
             raise OpenError(f"{target!r} is the source itself; give the output another name")
         if not overwrite and self._folder.is_dir() and any(self._folder.iterdir()):
             raise OpenError(f"{target!r} is not empty; give another folder or allow overwriting")
@@ -102,6 +99,11 @@ class ImageWriter:
             Image.fromarray(frame).save(path, **_SAVE_OPTIONS[path.suffix.lower()])
         except OSError as error:
             raise EncodeError(f"'{path}' cannot be written ({error})") from error
+
+
+def _folder_of(source: str) -> Path:
+    path = Path(source)
+    return (path.parent if is_pattern(source) else path).resolve()
 
 
 def _source_stems(source: str | None) -> list[str]:

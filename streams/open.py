@@ -95,7 +95,7 @@ def open_writer(
     if target == NULL:
         return NullWriter()
     if names_images(target):
-        return ImageWriter(target, info, source=source, overwrite=overwrite)
+        return ImageWriter(target, source=source, overwrite=overwrite)
     return FFmpegWriter(
         target,
         info,

@@ -13,12 +13,10 @@ class Timestamps:
 
     Attributes:
         time_base: Seconds per unit of pts.
-        repaired: Frames whose pts was missing or not after the one before.
     """
 
     def __init__(self, time_base: Fraction, frame_rate: Fraction | None) -> None:
         self.time_base = time_base
-        self.repaired = 0
         self._step = max(1, round(1 / ((frame_rate or FALLBACK_RATE) * time_base)))
         self._last: int | None = None
 
@@ -27,10 +25,8 @@ class Timestamps:
         known = pts if pts is not None else dts
         if known is None:
             known = 0 if self._last is None else self._last + self._step
-            self.repaired += 1
         elif self._last is not None and known <= self._last:
             # The smallest step: a longer one would push every later frame away from its own pts.
             known = self._last + 1
-            self.repaired += 1
         self._last = known
         return known

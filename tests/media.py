@@ -7,7 +7,7 @@ four columns wide; whatever scales, converts or compresses a frame keeps it read
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +17,7 @@ import av
 import numpy as np
 import torch
 from av.audio.stream import AudioStream
-from av.codec.context import Flags
 from av.container import OutputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image
 from torch import Tensor
@@ -29,7 +27,7 @@ BITS = 8
 _ROWS, _COLUMNS = 2, 4
 
 SAMPLE_RATE = 48_000
-_DARK, _LIGHT = 40, 215
+DARK, LIGHT = 40, 215
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -94,7 +92,7 @@ def numbered_frame(number: int, height: int = HEIGHT, width: int = WIDTH) -> Arr
     rows = np.arange(height) * _ROWS // height
     columns = np.arange(width) * _COLUMNS // width
     bits = rows[:, None] * _COLUMNS + columns[None]
-    grey = np.where((number >> bits) & 1, _LIGHT, _DARK).astype(np.uint8)
+    grey = np.where((number >> bits) & 1, LIGHT, DARK).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
 
 
@@ -126,8 +124,8 @@ def write_clip(path: Path, clip: Clip | None = None) -> Path:
     clip = clip or Clip()
     with av.open(str(path), "w") as container:
         container.metadata.update(clip.metadata)
-        video = _add_video(container, clip)
-        sine = _Sine(container, clip)
+        video = add_video(container, clip)
+        sine = Sine(container, clip)
         if clip.chapters:
             container.set_chapters(_chapters(clip))
         for number, pts in enumerate(clip.times):
@@ -146,53 +144,6 @@ def write_images(folder: Path, num_frames: int = 20, suffix: str = ".png") -> Pa
     for number in range(num_frames):
         Image.fromarray(numbered_frame(number)).save(folder / f"{number + 1}{suffix}")
     return folder
-
-
-def damage(path: Path, target: Path, broken: Collection[int]) -> Path:
-    """Copy a video with the payload of some video packets, by number, replaced by rubbish."""
-    with av.open(str(path)) as source, av.open(str(target), "w") as container:
-        video = source.streams.video[0]
-        stream = container.add_stream_from_template(video)
-        packets = [packet for packet in source.demux(video) if packet.size]
-        for number, packet in enumerate(packets):
-            if number in broken:
-                packet.update(b"\xff" * packet.size)
-            packet.stream = stream
-            container.mux(packet)
-    return target
-
-
-def write_interlaced(path: Path, num_frames: int) -> Path:
-    """Write fields of a bar that moves from field to field, top field first."""
-    options = {"preset": "ultrafast", "x264-params": "tff=1:interlaced=1", "crf": "10"}
-    clip = Clip(height=64, width=96, options=options)
-    with av.open(str(path), "w") as container:
-        stream = _add_video(container, clip)
-        stream.codec_context.flags |= Flags.interlaced_dct
-        for number in range(num_frames):
-            lines = np.arange(clip.height)[:, None] % 2
-            bar = np.arange(clip.width)[None] - 10 - (2 * number + lines) * 3
-            grey = np.where(abs(bar) < 8, _LIGHT, _DARK).astype(np.uint8)
-            frame = av.VideoFrame.from_ndarray(np.repeat(grey[..., None], 3, axis=2), "rgb24")
-            frame.pts, frame.time_base = number * 512, clip.time_base
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
-
-
-def write_song(path: Path, cover: Path) -> Path:
-    """Write a second of sound with a picture on its cover."""
-    with av.open(str(cover)) as picture, av.open(str(path), "w") as container:
-        sine = _Sine(container, Clip(audio="libmp3lame"))
-        stream = container.add_stream_from_template(picture.streams.video[0])
-        stream.disposition = Disposition.attached_pic
-        for packet in picture.demux(picture.streams.video[0]):
-            if packet.size:
-                packet.stream = stream
-                container.mux(packet)
-        sine.encode(until=Fraction(1))
-        sine.finish()
-    return path
 
 
 def audio_packets(path: str | Path) -> list[tuple[Fraction, str]]:
@@ -216,7 +167,8 @@ def _stored(number: int, clip: Clip) -> Array:
     return np.ascontiguousarray(np.rot90(numbered_frame(number, height, width), -turns))
 
 
-def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
+def add_video(container: OutputContainer, clip: Clip) -> VideoStream:
+    """Add a video stream as the clip describes it."""
     stream = container.add_stream(clip.codec, rate=clip.rate, options=clip.options)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = clip.width, clip.height
@@ -230,7 +182,7 @@ def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
     return stream
 
 
-class _Sine:
+class Sine:
     """A tone that is encoded as far as the picture has come."""
 
     def __init__(self, container: OutputContainer, clip: Clip) -> None:

@@ -1,18 +1,37 @@
 """Streaming video restoration: bidirectional networks on unbounded video, in bounded memory.
 
-net = vsr.load_network("compact-x4")
-restorer = vsr.Restorer(net)
-with vsr.open_reader("in.mp4") as reader:
-    for chunk in reader.chunks(8):
-        restored += restorer.push(chunk)
-restored += restorer.drain()
+    net = vsr.load_network("compact-x4")
+    restorer = vsr.Restorer(net)
+    with vsr.open_reader("in.mp4") as reader:
+        for chunk in reader.chunks(8):
+            restored += restorer.push(chunk)
+    restored += restorer.drain()
+
+Names are imported when they are first used, so that torch is loaded only by what needs it.
 """
 
-from vsr.errors import VSRError
-from vsr.models.catalogue import load_network
-from vsr.restorer import Restorer
-from vsr.streams import open_reader, open_writer
-from vsr.types import Chunk, Colour, StreamInfo
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vsr.errors import VSRError
+    from vsr.models.catalogue import load_network
+    from vsr.restorer import Restorer
+    from vsr.streams import open_reader, open_writer
+    from vsr.types import Chunk, Colour, StreamInfo
+
+_HOMES = {
+    "Chunk": "vsr.types",
+    "Colour": "vsr.types",
+    "Restorer": "vsr.restorer",
+    "StreamInfo": "vsr.types",
+    "VSRError": "vsr.errors",
+    "load_network": "vsr.models.catalogue",
+    "open_reader": "vsr.streams",
+    "open_writer": "vsr.streams",
+}
 
 __all__ = [
     "Chunk",
@@ -24,3 +43,13 @@ __all__ = [
     "open_reader",
     "open_writer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vsr' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

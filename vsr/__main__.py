@@ -1,5 +1,5 @@
 """``python -m vsr``."""
 
-from vsr.cli import main
+from vsr.entry import main
 
 main()

@@ -86,8 +86,9 @@ def test_a_folder_with_files_is_left_alone_unless_allowed(tmp_path: Path) -> Non
 
 def test_the_source_folder_is_no_target(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "frames", 2)
-    with pytest.raises(OpenError, match="source itself"):
-        open_writer(str(folder), INFO, height=72, width=96, source=str(folder), overwrite=True)
+    for source in (str(folder), f"{folder}/%d.png"):
+        with pytest.raises(OpenError, match="source itself"):
+            open_writer(str(folder), INFO, height=72, width=96, source=source, overwrite=True)
 
 
 def test_images_of_an_unknown_kind_are_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What cannot be opened says so in one line: what came, what is accepted, what to do."""
 
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.media import Clip, numbered_frame, write_clip, write_images
-from vsr.errors import DecodeError, OpenError, VSRError
-from vsr.streams import open_reader
+from vsr.errors import DecodeError, OpenError, StreamTimeout, VSRError
+from vsr.streams import container, open_reader
 
 
 def refusal(source: Path | str) -> str:
@@ -93,3 +94,11 @@ def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
 def test_an_address_where_nobody_listens() -> None:
     with pytest.raises(VSRError, match=r"127\.0\.0\.1"):
         open_reader("tcp://127.0.0.1:9/clip")
+
+
+def test_an_address_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "OPEN_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(StreamTimeout, match="did not answer within"):
+            open_reader(f"tcp://127.0.0.1:{port}")

@@ -77,3 +77,12 @@ def test_metadata_chapters_and_languages_come_from_the_source(tmp_path: Path) ->
         assert container.metadata["title"] == "A film"
         assert container.chapters()[0]["metadata"]["title"] == "Beginning"
         assert container.streams.audio[0].language == "fra"
+
+
+def test_names_may_hold_any_character(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=5))
+    source = source.rename(tmp_path / "a:b 100% [it's].mp4")
+    target = tmp_path / "c:d %2 #'\".mp4"
+    transcode(source, target)
+    copy = target.rename(tmp_path / "out.mp4")
+    assert len(frame_seconds(copy)) == 5

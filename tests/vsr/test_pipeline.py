@@ -24,7 +24,9 @@ from vsr.types import Chunk, StreamInfo
 def frame_times(path: Path) -> list[Fraction]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return [frame.pts * stream.time_base for frame in container.decode(stream)]
+        return [
+            Fraction(frame.pts or 0) * (stream.time_base or 0) for frame in container.decode(stream)
+        ]
 
 
 def numbers(path: Path) -> list[int]:
