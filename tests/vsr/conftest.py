@@ -11,4 +11,8 @@ from tests.media import Clip, write_clip
 @pytest.fixture
 def video() -> Callable[[Path], None]:
     """Writes a short video to a path."""
-    return lambda path: write_clip(path, Clip(num_frames=6)) and None
+
+    def write(path: Path) -> None:
+        write_clip(path, Clip(num_frames=6))
+
+    return write

@@ -143,7 +143,12 @@ def test_each_pair_of_frames_has_its_flow_estimated_once() -> None:
     pairs: list[int] = []
     flow: Any = network.get_submodule("flow")
     between = flow.between
-    flow.between = lambda a, b: pairs.append(len(a[0])) or between(a, b)
+
+    def counted(reference: list[Tensor], neighbour: list[Tensor]) -> Any:
+        pairs.append(len(reference[0]))
+        return between(reference, neighbour)
+
+    flow.between = counted
     stream(restorer_of(network, 3, 2), pieces(moving_clip(11, 16, 16), 2))
     assert sum(pairs) == 2 * 10  # ten pairs, two directions
 
