@@ -53,7 +53,12 @@ class BasicVSR(Network[PropagationState]):
         self.conv_last = conv3x3(64, 3)
 
     def step(
-        self, window_BTCHW: Tensor, state: PropagationState | None, num_keep: int
+        self,
+        window_BTCHW: Tensor,
+        state: PropagationState | None,
+        num_keep: int,
+        *,
+        ends_scene: bool = True,
     ) -> tuple[Tensor, PropagationState]:
         flows = pair_flows(self.spynet, window_BTCHW, state)
         frames = [frame.to(self.dtype) for frame in window_BTCHW.unbind(1)]

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from vsr.errors import CheckpointError, ConfigurationError
-from vsr.models import basicvsr, compact
+from vsr.models import basicvsr, compact, edvr, iconvsr
 from vsr.models.checkpoint import load_into, read_weights
 from vsr.models.interpolation import Bicubic, Identity
 from vsr.models.network import Network
@@ -65,6 +65,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     "basicvsr": Architecture(
         build=basicvsr.BasicVSR, options_from_weights=basicvsr.options_from_weights
     ),
+    "iconvsr": Architecture(
+        build=iconvsr.IconVSR, options_from_weights=iconvsr.options_from_weights
+    ),
+    "edvr": Architecture(build=edvr.EDVR, options_from_weights=edvr.options_from_weights),
     "bicubic": Architecture(build=Bicubic, options_from_weights=lambda _: None),
     "identity": Architecture(build=Identity, options_from_weights=lambda _: None),
 }
@@ -77,7 +81,17 @@ MODELS: dict[str, Model] = {
     ),
     "basicvsr": Model(
         architecture="basicvsr",
-        summary="x4, as published; bring a BasicSR checkpoint with --weights",
+        summary="x4, as published; bring a checkpoint of BasicSR or mmagic with --weights",
+        needs_weights=True,
+    ),
+    "iconvsr": Model(
+        architecture="iconvsr",
+        summary="x4, as published; bring a checkpoint of BasicSR or mmagic with --weights",
+        needs_weights=True,
+    ),
+    "edvr": Model(
+        architecture="edvr",
+        summary="x4, or x1 for deblurring; bring a checkpoint of BasicSR or mmagic with --weights",
         needs_weights=True,
     ),
     "bicubic-x2": Model(

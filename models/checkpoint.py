@@ -1,7 +1,8 @@
 """Weights in files: reading any published container, writing safetensors.
 
 BasicSR      {"params": …} or {"params_ema": …}, pickled
-ours         safetensors, float16, plain keys
+OpenMMLab    {"meta": …, "state_dict": …}, pickled, other names (see key_layout)
+ours         safetensors, float16, BasicSR's names
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vsr.errors import CheckpointError
+from vsr.models.key_layout import to_basicsr
 from vsr.models.network import Network
 
 WRAPPERS = ("params_ema", "params", "state_dict")
@@ -25,7 +27,7 @@ WRAPPERS = ("params_ema", "params", "state_dict")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a checkpoint, float32, by name; nothing in the file is executed.
+    """All tensors of a checkpoint, float32, by BasicSR's names; nothing in the file is executed.
 
     Raises:
         CheckpointError: No such file, not a checkpoint, or one without tensors.
@@ -48,7 +50,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"'{path}' is not a checkpoint ({_first_line(error)}); "
             "give a .pth file of tensors or a .safetensors file"
         ) from error
-    weights = {k: v.float() for k, v in content.items() if isinstance(v, Tensor)}
+    tensors = {k: v.float() for k, v in content.items() if isinstance(v, Tensor)}
+    weights = to_basicsr(tensors)
     if not weights:
         raise CheckpointError(f"'{path}' holds no tensors; give the file of a network's weights")
     return weights

@@ -66,7 +66,12 @@ class Compact(Network[PropagationState]):
         self.tail = _Tail(num_feat, num_tail, scale)
 
     def step(
-        self, window_BTCHW: Tensor, state: PropagationState | None, num_keep: int
+        self,
+        window_BTCHW: Tensor,
+        state: PropagationState | None,
+        num_keep: int,
+        *,
+        ends_scene: bool = True,
     ) -> tuple[Tensor, PropagationState]:
         height, width = window_BTCHW.shape[-2:]
         window_BTCHW = pad_to_multiple(window_BTCHW, SHUFFLE)

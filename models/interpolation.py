@@ -18,7 +18,9 @@ class Identity(Network[None]):
         super().__init__()
         self.facts = NetworkFacts(name="identity", scale=1)
 
-    def step(self, window_BTCHW: Tensor, state: None, num_keep: int) -> tuple[Tensor, None]:
+    def step(
+        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, None]:
         return window_BTCHW[:, :num_keep], state
 
 
@@ -33,5 +35,7 @@ class Bicubic(Network[None]):
         super().__init__()
         self.facts = NetworkFacts(name="bicubic", scale=scale)
 
-    def step(self, window_BTCHW: Tensor, state: None, num_keep: int) -> tuple[Tensor, None]:
+    def step(
+        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, None]:
         return imresize(window_BTCHW[:, :num_keep], self.facts.scale), state

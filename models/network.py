@@ -21,12 +21,15 @@ class NetworkFacts:
         scale: Output size over input size.
         look_ahead: Future frames that are worth waiting for when nothing else is said.
         chunk: Frames per step when nothing else is said.
+        sees_end: The last frame of a scene is treated in its own way, so that a step has to wait
+            until it is known not to hold it.
     """
 
     name: str
     scale: int
     look_ahead: int = 0
     chunk: int = 8
+    sees_end: bool = False
 
 
 class Network(nn.Module, ABC, Generic[State]):
@@ -39,7 +42,7 @@ class Network(nn.Module, ABC, Generic[State]):
 
     @abstractmethod
     def step(
-        self, window_BTCHW: Tensor, state: State | None, num_keep: int
+        self, window_BTCHW: Tensor, state: State | None, num_keep: int, *, ends_scene: bool = True
     ) -> tuple[Tensor, State]:
         """Restore the first frames of a window.
 
@@ -47,6 +50,7 @@ class Network(nn.Module, ABC, Generic[State]):
             window_BTCHW: (B, T, 3, H, W): the frames to restore, then the look-ahead.
             state: What the previous step returned; None at the first frame of a scene.
             num_keep: Frames to restore, 1 <= num_keep <= T. The next window starts behind them.
+            ends_scene: Whether the window's last frame is the scene's.
 
         Returns:
             The restored frames (B, num_keep, 3, scale H, scale W), and the state for the next step.

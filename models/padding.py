@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples.
+def pad_to_multiple(image: Tensor, multiple: int, *, reflect: bool = False) -> Tensor:
+    """Extend downwards and to the right until both sides are multiples.
 
     Args:
-        image: (..., C, H, W).
+        image: (..., H, W).
         multiple: What the sides must be divisible by.
+        reflect: Mirror about the last pixel, as often as needed, instead of repeating it.
 
     Returns:
         The image itself where nothing is missing.
     """
-    height, width = image.shape[-2:]
-    down, right = -height % multiple, -width % multiple
-    if not down and not right:
-        return image
-    flat = image.reshape(-1, *image.shape[-3:])
-    padded = F.pad(flat, (0, right, 0, down), mode="replicate")
-    return padded.reshape(*image.shape[:-2], height + down, width + right)
+    for axis in (-2, -1):
+        side = image.shape[axis]
+        if missing := -side % multiple:
+            places = torch.arange(side + missing, device=image.device)
+            period = max(2 * side - 2, 1)
+            mirrored = side - 1 - (places % period - (side - 1)).abs()
+            repeated = places.clamp(max=side - 1)
+            image = image.index_select(axis, mirrored if reflect else repeated)
+    return image

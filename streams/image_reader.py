@@ -23,6 +23,9 @@ DEFAULT_RATE = Fraction(25)
 class ImageReader:
     """Reads images one after the other; all must be of the first one's size."""
 
+    notes: tuple[str, ...] = ()
+    corrupt_frames = 0
+
     def __init__(
         self,
         source: str,

@@ -35,6 +35,8 @@ class ImageWriter:
     From a folder of images the names are kept, otherwise they are numbers from 1.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, target: str, *, source: str | None = None, overwrite: bool = False) -> None:
         """Check the target; see ``open_writer``."""
         path = Path(target)

@@ -16,6 +16,8 @@ class NullWriter:
         packets: Packets of copied streams written so far.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self) -> None:
         self.frames = 0
         self.packets = 0

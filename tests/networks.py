@@ -8,6 +8,8 @@ import torch
 
 from vsr.models.basicvsr import BasicVSR
 from vsr.models.compact import Compact
+from vsr.models.edvr import EDVR
+from vsr.models.iconvsr import IconVSR
 from vsr.models.interpolation import Bicubic, Identity
 from vsr.models.network import Network
 
@@ -30,10 +32,32 @@ def awakened(network: Network[Any]) -> Network[Any]:
     return network
 
 
-RECURRENT = {"compact": compact, "basicvsr": basicvsr}
+def iconvsr() -> Network[Any]:
+    return awakened(
+        IconVSR(num_feat=8, num_block=1, refill={"num_extract_block": 1, "deformable_groups": 2})
+    )
+
+
+def edvr() -> Network[Any]:
+    return awakened(
+        EDVR(num_feat=8, deformable_groups=2, num_extract_block=1, num_reconstruct_block=1)
+    )
+
+
+def deblurring_edvr() -> Network[Any]:
+    options = {"deformable_groups": 2, "num_extract_block": 1, "num_reconstruct_block": 1}
+    return awakened(EDVR(num_feat=8, with_predeblur=True, hr_in=True, with_tsa=False, **options))
+
+
+RECURRENT = {"compact": compact, "basicvsr": basicvsr, "iconvsr": iconvsr, "edvr": edvr}
 """Networks that carry state."""
 
-ALL = {**RECURRENT, "bicubic": lambda: Bicubic(scale=3), "identity": Identity}
+ALL = {
+    **RECURRENT,
+    "edvr_deblur": deblurring_edvr,
+    "bicubic": lambda: Bicubic(scale=3),
+    "identity": Identity,
+}
 
 
 def moving_clip(num_frames: int, height: int, width: int, seed: int = 0) -> torch.Tensor:

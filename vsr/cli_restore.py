@@ -177,6 +177,8 @@ def _sentence(summary: Summary) -> str:
     ]
     if summary.passed_through:
         words.append(f"{summary.passed_through} frames only enlarged, for want of memory")
+    if summary.corrupt:
+        words.append(f"{summary.corrupt} frames damaged in the source")
     if summary.interrupted:
         words.append("interrupted")
     return "; ".join(words)

@@ -52,6 +52,7 @@ class Summary:
         frames_in: Frames decoded.
         frames_out: Frames encoded.
         passed_through: Frames of those that no network restored, only enlarged.
+        corrupt: Frames that the source held damaged; what the decoder made of them was restored.
         scenes: Scenes that began, the first included.
         seconds: From the first frame asked for to the closed output.
         fps: Frames out per second.
@@ -64,6 +65,7 @@ class Summary:
     frames_in: int
     frames_out: int
     passed_through: int
+    corrupt: int
     scenes: int
     seconds: float
     fps: float
@@ -167,6 +169,9 @@ class _Stages:
                 if not self.decoded.put(_Piece(chunk=chunk, packets=self.reader.take_packets())):
                     return
             self.decoded.put(_Piece(chunk=None, packets=self.reader.take_packets()))
+        except DecodeError as error:
+            self.decoded.put(_Piece(chunk=None, packets=self.reader.take_packets()))
+            self.decoded.close(error)
         except BaseException as error:
             self.decoded.close(error)
         else:
@@ -227,6 +232,7 @@ class _Stages:
             frames_in=self.frames_in,
             frames_out=self.frames_out,
             passed_through=self.restorer.passed_through,
+            corrupt=self.reader.corrupt_frames,
             scenes=self.restorer.scenes,
             seconds=round(seconds, 3),
             fps=round(self.frames_out / seconds, 2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from vsr.models.catalogue import DEFAULT_MODEL, load_network
 from vsr.pipeline import Progress, Summary, run
 from vsr.restorer import Restorer
 from vsr.streams import open_reader, open_writer
+
+log = logging.getLogger(__name__)
 
 
 def restore(
@@ -73,4 +76,6 @@ def restore(
             end_s=end_s,
             overwrite=overwrite,
         )
+        for note in (*reader.notes, *writer.notes):
+            log.warning("%s", note)
         return run(reader, restorer, writer, on_progress=on_progress, stop=stop)

@@ -81,7 +81,7 @@ class Restorer:
         self._waiting: deque[_Frame] = deque()
         self._time_base = Fraction(1)
         self._state: Any = None
-        self._at_scene_start = True
+        self._at_scene_start, self._ended = True, False
         self.passed_through = 0
         self.scenes = 0
 
@@ -101,12 +101,13 @@ class Restorer:
             self._waiting.append(
                 _Frame(pixels=pixels, pts=pts, starts_scene=i in chunk.scene_starts)
             )
-        return self._restore_ready(ended=False)
+        return self._restore_ready()
 
     def drain(self) -> list[Chunk]:
         """Restore what waits, the stream having ended; the next push starts another scene."""
-        restored = self._restore_ready(ended=True)
-        self._at_scene_start = True
+        self._ended = True
+        restored = self._restore_ready()
+        self._ended, self._at_scene_start = False, True
         return restored
 
     def reset(self) -> None:
@@ -115,19 +116,25 @@ class Restorer:
         self._state, self._at_scene_start = None, True
         self.passed_through = self.scenes = 0
 
-    def _restore_ready(self, *, ended: bool) -> list[Chunk]:
+    def _restore_ready(self) -> list[Chunk]:
         restored = []
-        while num_keep := self._num_ready(ended=ended):
+        while num_keep := self._num_ready():
             restored.append(self._step(num_keep))
         return restored
 
-    def _num_ready(self, *, ended: bool) -> int:
+    def _num_ready(self) -> int:
         """Frames the next step can restore: a chunk, or what is left of a scene that ended."""
         in_scene = self._num_in_scene()
-        if ended or in_scene < len(self._waiting):
+        if self._scene_ended():
             return min(self.chunk, in_scene)
-        enough = self.look_ahead is not None and in_scene >= self.chunk + self.look_ahead
-        return self.chunk if enough else 0
+        if self.look_ahead is None:
+            return 0
+        needed = self.chunk + self.look_ahead + self.network.facts.sees_end
+        return self.chunk if in_scene >= needed else 0
+
+    def _scene_ended(self) -> bool:
+        """Whether the last frame of the scene in front is here."""
+        return self._ended or self._num_in_scene() < len(self._waiting)
 
     def _num_in_scene(self) -> int:
         """Waiting frames that belong to the scene of the first of them."""
@@ -158,7 +165,9 @@ class Restorer:
         seen = in_scene if self.look_ahead is None else min(in_scene, num_keep + self.look_ahead)
         window = torch.stack([self._waiting[i].pixels for i in range(seen)])
         window_1TCHW = window.to(self.device, torch.float32)[None]
-        restored, self._state = self.network.step(window_1TCHW, self._state, num_keep)
+        restored, self._state = self.network.step(
+            window_1TCHW, self._state, num_keep, ends_scene=seen == in_scene and self._scene_ended()
+        )
         return restored[0]
 
     def _shrink(self) -> bool:

@@ -105,6 +105,16 @@ class Reader(Protocol):
     @property
     def info(self) -> StreamInfo: ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was guessed or differs from what one might expect, a sentence each."""
+        ...
+
+    @property
+    def corrupt_frames(self) -> int:
+        """Frames so far that did not decode, or only with damage."""
+        ...
+
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield chunks of ``size`` frames; the last may be shorter. Can be called once."""
         ...
@@ -122,6 +132,11 @@ class Reader(Protocol):
 
 class Writer(Protocol):
     """A sink for frames and copied packets. Used by one thread."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What will differ from what one might expect, a sentence each."""
+        ...
 
     def write(self, chunk: Chunk) -> None:
         """Append frames, in order. Frames are clamped to [0, 1]."""

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from vsr.models.basicvsr import BasicVSR
 from vsr.models.catalogue import load_network
+from vsr.models.edvr import AlignedFeatures, alignment_options
+from vsr.models.key_layout import to_basicsr
 from vsr.models.spynet import SPyNet
 
 
@@ -40,6 +42,34 @@ def reference(shared: Path, case: str) -> tuple[dict[str, Tensor], Tensor, Tenso
     return weights, torch.from_numpy(arrays["input"]), torch.from_numpy(arrays["output"])
 
 
+CASES = [
+    "basicvsr",
+    "basicvsr_c64b3",
+    "iconvsr_pad2",
+    "iconvsr_pad3",
+    "edvr_tsa",
+    "edvr_wotsa",
+    "edvr_7f",
+    "edvr_predeblur",
+    "edvr_predeblur_hr",
+]
+
+SIZES = {
+    "basicvsr": 6_291_311,
+    "iconvsr_pad2": 8_694_991,
+    "iconvsr_pad3": 8_711_375,
+    "edvr_m": 3_300_131,
+    "edvr_m_wotsa": 2_996_259,
+    "edvr_l": 20_633_827,
+}
+"""Parameters of the official networks."""
+
+
+def expected_part(case: str, restored: Tensor) -> Tensor:
+    """EDVR's reference outputs are of the middle frame, the others' of all."""
+    return restored[:, restored.shape[1] // 2] if case.startswith("edvr") else restored
+
+
 def test_spynet_agrees_with_the_published_code(shared: Path) -> None:
     weights, pair, expected = reference(shared, "spynet")
     network = SPyNet()
@@ -49,7 +79,16 @@ def test_spynet_agrees_with_the_published_code(shared: Path) -> None:
     torch.testing.assert_close(flow, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("case", ["basicvsr", "basicvsr_c64b3"])
+def test_refill_features_agree_with_the_published_code(shared: Path) -> None:
+    weights, window, expected = reference(shared, "edvr_extractor")
+    network = AlignedFeatures(**alignment_options(weights))
+    network.load_state_dict(weights)
+    with torch.inference_mode():
+        feat = network.fuse([network.features(frame) for frame in window.unbind(1)])
+    torch.testing.assert_close(feat, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_a_basicsr_checkpoint_gives_the_published_output(
     case: str, shared: Path, tmp_path: Path
 ) -> None:
@@ -57,12 +96,42 @@ def test_a_basicsr_checkpoint_gives_the_published_output(
     torch.save({"params": weights}, tmp_path / "checkpoint.pth")
     network = load_network(str(tmp_path / "checkpoint.pth"))
     with torch.inference_mode():
-        restored = network(clip)
+        restored = expected_part(case, network(clip))
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=0)
 
 
-def test_basicvsr_has_the_keys_shapes_and_size_of_the_official_one(shared: Path) -> None:
-    layout = json.loads((shared / "oracle" / "layouts.json").read_text())["basicsr"]["basicvsr"]
-    network = BasicVSR()
-    assert {key: list(value.shape) for key, value in network.state_dict().items()} == layout
-    assert sum(parameter.numel() for parameter in network.parameters()) == 6_291_311
+@pytest.mark.parametrize("name", SIZES)
+def test_an_official_network_is_built_from_its_keys(
+    name: str, shared: Path, tmp_path: Path
+) -> None:
+    layout = json.loads((shared / "oracle" / "layouts.json").read_text())["basicsr"][name]
+    torch.save({"params": random_weights(layout)}, tmp_path / "basicsr.pth")
+    network = load_network(str(tmp_path / "basicsr.pth"))
+    own = {key: list(value.shape) for key, value in network.state_dict().items()}
+    assert own == layout
+    assert sum(parameter.numel() for parameter in network.parameters()) == SIZES[name]
+
+
+@pytest.mark.parametrize("name", ["basicvsr", "iconvsr_pad2", "iconvsr_pad3", "edvr_m", "edvr_l"])
+def test_openmmlabs_names_mean_the_same_network(name: str, shared: Path, tmp_path: Path) -> None:
+    layouts = json.loads((shared / "oracle" / "layouts.json").read_text())
+    weights = random_weights(layouts["mmagic"][name])
+    assert {k: list(v.shape) for k, v in to_basicsr(weights).items()} == layouts["basicsr"][name]
+    content = {f"generator.{key}": value for key, value in weights.items()}
+    content["step_counter"] = torch.zeros(1)
+    torch.save({"meta": {}, "state_dict": content}, tmp_path / "mmagic.pth")
+    loaded = load_network(str(tmp_path / "mmagic.pth")).state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in to_basicsr(weights).items())
+
+
+def random_weights(layout: dict[str, list[int]]) -> dict[str, Tensor]:
+    return {key: torch.rand(shape) for key, shape in layout.items()}
+
+
+def test_averaged_weights_are_preferred(tmp_path: Path) -> None:
+    weights = BasicVSR(num_feat=8, num_block=1).state_dict()
+    content = {f"generator.{key}": value for key, value in weights.items()}
+    content |= {f"generator_ema.{key}": value + 1 for key, value in weights.items()}
+    torch.save({"state_dict": content}, tmp_path / "mmagic.pth")
+    loaded = load_network(str(tmp_path / "mmagic.pth")).state_dict()
+    assert torch.equal(loaded["conv_hr.bias"], weights["conv_hr.bias"] + 1)

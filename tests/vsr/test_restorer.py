@@ -169,7 +169,9 @@ class Starving(Network[None]):
         super().__init__()
         self.facts, self.room = ALL["identity"]().facts, room
 
-    def step(self, window_BTCHW: Tensor, state: None, num_keep: int) -> tuple[Tensor, None]:
+    def step(
+        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, None]:
         if window_BTCHW.shape[1] > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return window_BTCHW[:, :num_keep], state

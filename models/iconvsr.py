@@ -1,0 +1,233 @@
+"""IconVSR: BasicVSR with information refill at key frames and coupled propagation.
+
+Chan et al., "BasicVSR: The Search for Essential Components in Video Super-Resolution and Beyond",
+CVPR 2021. Parameters are named as in BasicSR (github.com/XPixelGroup/BasicSR), whose checkpoints
+load as they are; released under Apache-2.0, the flow network inside them under a non-commercial
+research licence.
+
+    b_i = trunk_b([x_i, r(warp(b_{i+1}))])    f_i = trunk_f([x_i, b_i, r(warp(f_{i-1}))])
+    y_i = upsample(f_i) + bilinear(x_i)
+
+At key frames, r refills: fuse([feat, EDVR-M(x_{i-2}, ..., x_{i+2})]). Key frames are the multiples
+of the stride, counted from the start of the scene wherever chunks fall, and the scene's last frame.
+
+B batch, T time, C colour, K features, H, W size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vsr.models.edvr import AlignedFeatures, alignment_options
+from vsr.models.edvr_layers import Pyramid
+from vsr.models.layers import Trunk, conv3x3, num_blocks_of
+from vsr.models.network import Network, NetworkFacts
+from vsr.models.padding import pad_to_multiple
+from vsr.models.propagation import PairFlows, PropagationState, pair_flows
+from vsr.models.spynet import SPyNet
+from vsr.models.upsampling import shuffle_up
+from vsr.models.warping import warp
+
+SCALE = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IconVSRState:
+    """A stream's past, its flows, and what refilling needs.
+
+    Attributes:
+        propagation: Features and flows, as in BasicVSR.
+        past_BTCHW: The last frames that left, up to a refill window less one.
+        position: Frames of the scene that have left.
+        refills: Features of key frames of the look-ahead whose neighbours were all seen, by their
+            place in the scene; each (B, K, H, W).
+    """
+
+    propagation: PropagationState
+    past_BTCHW: Tensor
+    position: int
+    refills: dict[int, Tensor]
+
+
+class IconVSR(Network[IconVSRState]):
+    """Recurrent x4 super-resolution with refill.
+
+    Args:
+        num_feat: Features of both branches.
+        num_block: Residual blocks a branch.
+        keyframe_stride: Frames from key frame to key frame.
+        temporal_padding: Neighbours of a key frame on either side: 2 or 3.
+        refill: Further options of the refill network.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_feat: int = 64,
+        num_block: int = 30,
+        keyframe_stride: int = 5,
+        temporal_padding: int = 2,
+        refill: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.facts = NetworkFacts(name="iconvsr", scale=SCALE, look_ahead=8, chunk=8, sees_end=True)
+        self.num_feat, self.keyframe_stride = num_feat, keyframe_stride
+        self.radius = temporal_padding
+        options = {"num_feat": num_feat, "num_frame": 2 * temporal_padding + 1, **(refill or {})}
+        self.edvr = AlignedFeatures(**options)
+        self.spynet = SPyNet()
+        self.backward_fusion = conv3x3(2 * num_feat, num_feat)
+        self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block)
+        self.forward_fusion = conv3x3(2 * num_feat, num_feat)
+        self.forward_trunk = Trunk(3 + 2 * num_feat, num_feat, num_block)
+        self.upconv1 = conv3x3(num_feat, num_feat * 4)
+        self.upconv2 = conv3x3(num_feat, 64 * 4)
+        self.conv_hr = conv3x3(64, 64)
+        self.conv_last = conv3x3(64, 3)
+
+    def step(
+        self,
+        window_BTCHW: Tensor,
+        state: IconVSRState | None,
+        num_keep: int,
+        *,
+        ends_scene: bool = True,
+    ) -> tuple[Tensor, IconVSRState]:
+        height, width = window_BTCHW.shape[-2:]
+        window_BTCHW = pad_to_multiple(window_BTCHW, 4, reflect=True)
+        flows = pair_flows(self.spynet, window_BTCHW, state.propagation if state else None)
+        refills = self._refills(window_BTCHW, state, ends_scene=ends_scene)
+        frames = [frame.to(self.dtype) for frame in window_BTCHW.unbind(1)]
+        backward = self._propagate_backward(frames, flows, refills, num_keep)
+        feat = self._no_feat(frames[0]) if state is None else state.propagation.feat_BKHW
+        restored = []
+        for i in range(num_keep):
+            feat = self._refilled(self.forward_fusion, warp(feat, flows.to_previous(i)), refills, i)
+            feat = self.forward_trunk(torch.cat([frames[i], backward[i], feat], 1))
+            restored.append(self._reconstruct(feat, window_BTCHW[:, i]))
+        cropped = torch.stack(restored, 1)[..., : SCALE * height, : SCALE * width]
+        propagation = flows.leave(feat, window_BTCHW, num_keep)
+        return cropped, self._leave(window_BTCHW, state, propagation, refills, num_keep)
+
+    def _refills(
+        self, window_BTCHW: Tensor, state: IconVSRState | None, *, ends_scene: bool
+    ) -> dict[int, Tensor]:
+        """Refill features of the window's key frames, by their place in the window."""
+        position = state.position if state else 0
+        past = state.past_BTCHW if state else window_BTCHW[:, :0]
+        known = state.refills if state else {}
+        num_past, last = past.shape[1], window_BTCHW.shape[1] - 1
+        first = -num_past if num_past == position else None
+        frames_BTCHW = torch.cat([past, window_BTCHW], 1)
+        pyramids: dict[int, Pyramid] = {}
+        refills = {}
+        for i in self._key_frames(position, last, ends_scene=ends_scene):
+            feat = known.get(position + i)
+            if feat is None:
+                seen = refill_window(i, self.radius, first, last)
+                for j in set(seen) - pyramids.keys():
+                    frame = frames_BTCHW[:, num_past + j].to(self.dtype)
+                    pyramids[j] = self.edvr.features(frame)
+                feat = self.edvr.fuse([pyramids[j] for j in seen])
+            refills[i] = feat
+        return refills
+
+    def _key_frames(self, position: int, last: int, *, ends_scene: bool) -> list[int]:
+        """Places in a window that begins ``position`` frames into the scene."""
+        stride = self.keyframe_stride
+        keys = list(range(-position % stride, last + 1, stride))
+        return keys if not ends_scene or last in keys else [*keys, last]
+
+    def _propagate_backward(
+        self, frames: list[Tensor], flows: PairFlows, refills: dict[int, Tensor], num_keep: int
+    ) -> list[Tensor]:
+        """Backward features of the frames to keep, starting from zeros behind the window."""
+        feat = self._no_feat(frames[-1])
+        kept: list[Tensor] = []
+        for i in reversed(range(len(frames))):
+            if i + 1 < len(frames):
+                feat = warp(feat, flows.to_next(i))
+            feat = self._refilled(self.backward_fusion, feat, refills, i)
+            feat = self.backward_trunk(torch.cat([frames[i], feat], 1))
+            if i < num_keep:
+                kept.append(feat)
+        return kept[::-1]
+
+    def _refilled(
+        self, fusion: nn.Module, feat: Tensor, refills: dict[int, Tensor], i: int
+    ) -> Tensor:
+        return fusion(torch.cat([feat, refills[i]], 1)) if i in refills else feat
+
+    def _no_feat(self, frame: Tensor) -> Tensor:
+        return frame.new_zeros((len(frame), self.num_feat, *frame.shape[-2:]))
+
+    def _reconstruct(self, feat: Tensor, frame_BCHW: Tensor) -> Tensor:
+        residue = shuffle_up(feat, self.upconv1, self.upconv2, self.conv_hr, self.conv_last)
+        base = F.interpolate(frame_BCHW, scale_factor=SCALE, mode="bilinear", align_corners=False)
+        return base.add_(residue)
+
+    def _leave(
+        self,
+        window_BTCHW: Tensor,
+        state: IconVSRState | None,
+        propagation: PropagationState,
+        refills: dict[int, Tensor],
+        num_keep: int,
+    ) -> IconVSRState:
+        position = state.position if state else 0
+        past = state.past_BTCHW if state else window_BTCHW[:, :0]
+        left = torch.cat([past, window_BTCHW[:, :num_keep]], 1)[:, -2 * self.radius :]
+        complete = window_BTCHW.shape[1] - self.radius
+        return IconVSRState(
+            propagation=propagation,
+            past_BTCHW=left.clone(),
+            position=position + num_keep,
+            refills={position + i: r for i, r in refills.items() if num_keep <= i < complete},
+        )
+
+
+def refill_window(centre: int, radius: int, first: int | None, last: int) -> list[int]:
+    """The frames of a refill window.
+
+    The scene is extended as the reference does: for a radius of 2, frames 4 and 3 stand before
+    frame 0, and the fourth and fifth frame from the end behind the last one.
+
+    Args:
+        centre: A key frame.
+        radius: Neighbours on either side.
+        first: First frame of the scene; None where it is too far back to matter.
+        last: Last frame there is.
+
+    Returns:
+        2 radius + 1 indices. Where the scene is shorter than that, the nearest frame stands in.
+    """
+    seen = []
+    for i in range(centre - radius, centre + radius + 1):
+        j = i
+        if first is not None and i < first:
+            j = first + radius + (first - i)
+        elif i > last:
+            j = last - radius - (i - last)
+        j = min(j, last)
+        seen.append(j if first is None else max(j, first))
+    return seen
+
+
+def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
+    """What the network of these weights is built with; None if they are of another architecture."""
+    if not {"backward_fusion.weight", "edvr.pcd_align.cas_dcnpack.weight"} <= weights.keys():
+        return None
+    inner = {k.removeprefix("edvr."): v for k, v in weights.items() if k.startswith("edvr.")}
+    refill = alignment_options(inner)
+    return {
+        "num_feat": weights["backward_fusion.weight"].shape[0],
+        "num_block": num_blocks_of(weights, "backward_trunk.main.2."),
+        "temporal_padding": refill["num_frame"] // 2,
+        "refill": {k: v for k, v in refill.items() if k not in ("num_feat", "num_frame")},
+    }
