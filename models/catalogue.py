@@ -1,13 +1,14 @@
 """The networks there are, and how a file of weights becomes one of them.
 
-To add a network: a module beside this, a line in ``ARCHITECTURES``, a line in ``MODELS``.
+To add a network: a module beside this, a line in ``ARCHITECTURES``, a line in ``MODELS``. Published
+checkpoints that can be pulled are in ``official``.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from torch import Tensor
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.models import basicvsr, compact, edvr, iconvsr
 from vsr.models.checkpoint import load_into, read_weights
+from vsr.models.download import cached_path
 from vsr.models.interpolation import Bicubic, Identity
+from vsr.models.model import Model, Quality
 from vsr.models.network import Network
+from vsr.models.official import OFFICIAL
 
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights that come with the package."""
@@ -39,25 +43,6 @@ class Architecture:
     options_from_weights: Callable[[Mapping[str, Tensor]], dict[str, Any] | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A name that people give.
-
-    Attributes:
-        architecture: A key of ``ARCHITECTURES``.
-        summary: One line: what it is for, what it was trained on.
-        options: Options that no weights could tell.
-        weights: File in ``SHIPPED``; None where there is nothing to load or the user brings it.
-        needs_weights: Whether the user has to bring them.
-    """
-
-    architecture: str
-    summary: str
-    options: dict[str, Any] = field(default_factory=dict)
-    weights: str | None = None
-    needs_weights: bool = False
-
-
 ARCHITECTURES: dict[str, Architecture] = {
     "compact": Architecture(
         build=compact.Compact, options_from_weights=compact.options_from_weights
@@ -76,34 +61,66 @@ ARCHITECTURES: dict[str, Architecture] = {
 MODELS: dict[str, Model] = {
     "compact-x4": Model(
         architecture="compact",
-        summary="x4, real time, trained for bicubic degradation; shipped, Apache-2.0",
+        summary="real time, ours",
         weights="compact_x4.safetensors",
+        scale=4,
+        degradation="BI",
+        parameters=1_022_590,
+        size_multiple=compact.SHUFFLE,
+        licence="Apache-2.0",
     ),
     "basicvsr": Model(
         architecture="basicvsr",
-        summary="x4, as published; bring a checkpoint of BasicSR or mmagic with --weights",
+        summary="as published; bring a checkpoint of BasicSR or mmagic with --weights",
         needs_weights=True,
+        scale=4,
     ),
     "iconvsr": Model(
         architecture="iconvsr",
-        summary="x4, as published; bring a checkpoint of BasicSR or mmagic with --weights",
+        summary="as published; bring a checkpoint of BasicSR or mmagic with --weights",
         needs_weights=True,
+        scale=4,
+        size_multiple=4,
     ),
     "edvr": Model(
         architecture="edvr",
         summary="x4, or x1 for deblurring; bring a checkpoint of BasicSR or mmagic with --weights",
         needs_weights=True,
+        size_multiple=None,
     ),
+    **OFFICIAL,
     "bicubic-x2": Model(
-        architecture="bicubic", summary="x2, no network: MATLAB's bicubic", options={"scale": 2}
+        architecture="bicubic",
+        summary="no network: MATLAB's bicubic",
+        options={"scale": 2},
+        scale=2,
+        parameters=0,
     ),
     "bicubic-x3": Model(
-        architecture="bicubic", summary="x3, no network: MATLAB's bicubic", options={"scale": 3}
+        architecture="bicubic",
+        summary="no network: MATLAB's bicubic",
+        options={"scale": 3},
+        scale=3,
+        parameters=0,
     ),
     "bicubic-x4": Model(
-        architecture="bicubic", summary="x4, no network: MATLAB's bicubic", options={"scale": 4}
+        architecture="bicubic",
+        summary="no network: MATLAB's bicubic",
+        options={"scale": 4},
+        scale=4,
+        parameters=0,
+        quality=(
+            Quality(
+                data="REDS4", channels="RGB", psnr_db=26.14, ssim=0.7292, source="BasicVSR paper"
+            ),
+            Quality(
+                data="Vid4 BI", channels="Y", psnr_db=23.78, ssim=0.6347, source="BasicVSR paper"
+            ),
+        ),
     ),
-    "identity": Model(architecture="identity", summary="x1, frames leave as they came"),
+    "identity": Model(
+        architecture="identity", summary="frames leave as they came", scale=1, parameters=0
+    ),
 }
 
 
@@ -116,22 +133,35 @@ def load_network(model: str = DEFAULT_MODEL, weights: str | Path | None = None) 
 
     Raises:
         ConfigurationError: An unknown name, or a model whose weights have to be given.
-        CheckpointError: A file that is missing, damaged, or of another network.
+        CheckpointError: A file that is missing, not yet pulled, damaged, or of another network.
     """
     if model not in MODELS:
         if weights is None and _looks_like_a_file(model):
             return network_from_file(Path(model))
         raise ConfigurationError(_unknown(model))
     entry = MODELS[model]
-    if weights is not None:
-        return network_from_file(Path(weights), entry.architecture)
+    path = weights_path(model) if weights is None else Path(weights)
+    if path is not None:
+        if entry.file is not None and weights is None and not path.is_file():
+            raise CheckpointError(f"{model} is not here; `vsr models pull {model}` brings it")
+        return network_from_file(path, entry.architecture)
     if entry.needs_weights:
         raise ConfigurationError(
             f"{model} comes without weights; give its checkpoint with --weights"
         )
-    if entry.weights is not None:
-        return network_from_file(SHIPPED / entry.weights, entry.architecture)
     return build_network(entry.architecture, entry.options)
+
+
+def weights_path(model: str) -> Path | None:
+    """Where a model's weights are, or will be once pulled; None if it has no file of its own.
+
+    Args:
+        model: A key of ``MODELS``.
+    """
+    entry = MODELS[model]
+    if entry.file is not None:
+        return cached_path(entry.file)
+    return None if entry.weights is None else SHIPPED / entry.weights
 
 
 def build_network(architecture: str, options: Mapping[str, Any]) -> Network[Any]:

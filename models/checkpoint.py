@@ -2,7 +2,7 @@
 
 BasicSR      {"params": …} or {"params_ema": …}, pickled
 OpenMMLab    {"meta": …, "state_dict": …}, pickled, other names (see key_layout)
-ours         safetensors, float16, BasicSR's names
+ours         safetensors, BasicSR's names; float16 where we trained them
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vsr.errors import CheckpointError
+from vsr.errors import CheckpointError, OpenError
 from vsr.models.key_layout import to_basicsr
 from vsr.models.network import Network
 
@@ -82,15 +83,27 @@ def load_into(network: Network[Any], weights: Mapping[str, Tensor], source: str)
     network.load_state_dict(dict(weights))
 
 
-def save_network(network: Network[Any], path: Path) -> None:
-    """Write weights as float16 safetensors; a file under its final name is always whole."""
+def save_network(network: Network[Any], path: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write weights as safetensors; a file under its final name is always whole.
+
+    Raises:
+        OpenError: It cannot be written; what was there is still there.
+    """
     tensors = {
-        key: value.detach().to("cpu", torch.float16).contiguous()
+        key: value.detach().to("cpu", dtype).contiguous()
         for key, value in network.state_dict().items()
     }
     part = path.with_name(f".{path.name}.part")
-    save_file(tensors, part)
-    part.replace(path)
+    try:
+        save_file(tensors, part)
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise OpenError(
+            f"'{path}' cannot be written ({_first_line(error)}); "
+            "give a name in a folder that exists and has room"
+        ) from error
 
 
 def _unpickle(path: Path) -> Mapping[str, Any]:

@@ -1,9 +1,12 @@
-"""The optical flow network of ``compact``: SPyNet's coarse-to-fine refinement with small kernels.
+"""The optical flow network of ``compact``: block matching, corrected by small convolutions.
 
-Coarse levels compare averaged images; the finest compares unshuffled ones at half the input size,
-so that it sees every pixel at a quarter of the positions. Any size from 1x1 works.
+At every size from the coarsest to half the input's, each pixel's surroundings are compared with
+those up to two pixels away in the neighbour image, moved along the flow found so far. The place of
+the softly least difference is a flow by itself, before anything is learnt; convolutions that see
+the differences correct it. A last refinement compares unshuffled images: every pixel, at a quarter
+of the positions. Any size from 1x1 works.
 
-N image pairs, C colour, H, W input size.
+N image pairs, C colour, D places compared, H, W input size; h, w a level's size.
 """
 
 from __future__ import annotations
@@ -19,19 +22,32 @@ from vsr.models.layers import conv3x3
 from vsr.models.propagation import Pyramid
 from vsr.models.warping import warp
 
+RADIUS = 2
+"""Pixels of a level in which a match is looked for, in every direction."""
+
+NEIGHBOURHOOD = 5
+"""Side of the square whose mean difference counts."""
+
+PLACES = (2 * RADIUS + 1) ** 2
+SHARPNESS = 16.0
+"""Of the soft minimum before training; found by trial on synthetic motion."""
+
+CONTRAST_FLOOR = 0.004
+"""One 8-bit step: below it differences are noise, and no place is better than another."""
+
 
 class CoarseFlow(nn.Module):
     """Flow in pixels between two images.
 
     Args:
         num_feat: Features of every hidden convolution.
-        levels: Sizes at which the flow is refined: 1/2, 1/4, and so on.
+        levels: Sizes at which matches are looked for: 1/2, 1/4, and so on.
     """
 
     def __init__(self, *, num_feat: int = 32, levels: int = 4) -> None:
         super().__init__()
+        self.matching = nn.ModuleList(_Matching(num_feat) for _ in range(levels))
         self.finest = _refinement(2 * 12 + 2, num_feat)
-        self.coarser = nn.ModuleList(_refinement(2 * 3 + 2, num_feat) for _ in range(levels - 1))
 
     def forward(self, reference_NCHW: Tensor, neighbour_NCHW: Tensor) -> Tensor:
         """Estimate where each pixel of the reference is in the neighbour.
@@ -46,10 +62,10 @@ class CoarseFlow(nn.Module):
         return self.between(self.pyramid(reference_NCHW), self.pyramid(neighbour_NCHW))
 
     def pyramid(self, frames_NCHW: Tensor) -> Pyramid:
-        """The frames as they came, unshuffled, and averaged to 1/4, 1/8, and so on."""
-        smaller = F.avg_pool2d(frames_NCHW, 2)
+        """The frames as they came, unshuffled, and averaged to 1/2, 1/4, and so on."""
         levels = [frames_NCHW, F.pixel_unshuffle(frames_NCHW, 2)]
-        for _ in self.coarser:
+        smaller = frames_NCHW
+        for _ in self.matching:
             smaller = F.avg_pool2d(smaller, 2, ceil_mode=True, count_include_pad=False)
             levels.append(smaller)
         return levels
@@ -57,36 +73,74 @@ class CoarseFlow(nn.Module):
     def between(self, reference: Pyramid, neighbour: Pyramid) -> Tensor:
         """Flow from each reference to its neighbour, coarse to fine."""
         flow = torch.zeros_like(reference[-1][:, :2])
-        coarser = zip(reference[2:], neighbour[2:], self.coarser, strict=True)
-        for image, other, refine in reversed(list(coarser)):
-            flow = _enlarge(flow, image)
-            flow = flow + self._run(refine, [image, warp(other, flow, "border"), flow])
+        levels = zip(reference[2:], neighbour[2:], self.matching, strict=True)
+        for image, other, match in reversed(list(levels)):
+            flow = match(image, other, _enlarge(flow, image))
         frame, unshuffled = reference[:2]
-        flow = _enlarge(flow, unshuffled)
         aligned = F.pixel_unshuffle(warp(neighbour[0], _enlarge(flow, frame), "border"), 2)
-        flow = flow + self._run(self.finest, [unshuffled, aligned, flow])
+        flow = flow + _run(self.finest, [unshuffled, aligned, flow])
         return _enlarge(flow, frame)
 
-    def _run(self, refine: nn.Module, seen: list[Tensor]) -> Tensor:
-        """Convolutions in the weights' type, the flow they give in float32."""
-        weights = next(refine.parameters())
-        stacked = torch.cat(seen, 1).to(weights.dtype, memory_format=torch.channels_last)
-        *hidden, last = (layer for layer in refine.children() if isinstance(layer, nn.Conv2d))
-        for conv in hidden:
-            stacked = conv_leaky_relu(conv, stacked)
-        residue: Tensor = last(stacked)
-        return residue.float()
+
+class _Matching(nn.Module):
+    """One level: what the flow lacks, by matching and by a learnt correction."""
+
+    def __init__(self, num_feat: int) -> None:
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
+        self.correction = _refinement(PLACES + 2 + 2 + 3 + 3, num_feat)
+
+    def forward(self, image_NChw: Tensor, other_NChw: Tensor, flow_N2hw: Tensor) -> Tensor:
+        warped = warp(other_NChw, flow_N2hw, "border")
+        difference = _differences(image_NChw, warped)
+        found = _soft_minimum(difference * self.sharpness.float())
+        seen = [difference, found, flow_N2hw, image_NChw, warped]
+        return flow_N2hw + found + _run(self.correction, seen)
+
+
+def _differences(image_NChw: Tensor, other_NChw: Tensor) -> Tensor:
+    """(N, D, h, w): how unlike each place's surroundings are, relative to all places' mean."""
+    height, width = image_NChw.shape[-2:]
+    grey, other = image_NChw.mean(1, keepdim=True), other_NChw.mean(1, keepdim=True)
+    around = F.pad(other, (RADIUS,) * 4, mode="replicate")
+    places = F.unfold(around, 2 * RADIUS + 1).view(-1, PLACES, height, width)
+    # A box filter as a depthwise convolution, many times faster on a CPU than average pooling.
+    side = NEIGHBOURHOOD
+    box = places.new_full((PLACES, 1, side, side), 1 / side**2)
+    mean = F.conv2d((places - grey).abs(), box, padding=side // 2, groups=PLACES)
+    return mean / (mean.mean(1, keepdim=True) + CONTRAST_FLOOR)
+
+
+def _soft_minimum(difference_NDhw: Tensor) -> Tensor:
+    """(N, 2, h, w): the place of the least difference, x first; a mean where several are alike."""
+    step = torch.arange(-RADIUS, RADIUS + 1.0, device=difference_NDhw.device)
+    x, y = step.repeat(2 * RADIUS + 1), step.repeat_interleave(2 * RADIUS + 1)
+    likeness = torch.softmax(-difference_NDhw, 1)
+    return torch.einsum("ndhw,cd->nchw", likeness, torch.stack([x, y]))
 
 
 def _refinement(num_in: int, num_feat: int) -> nn.Sequential:
     """Four convolutions to a flow residue, which starts as zero."""
     last = conv3x3(num_feat, 2)
     nn.init.zeros_(last.weight)
+    if last.bias is not None:
+        nn.init.zeros_(last.bias)
     sizes = [num_in, num_feat, num_feat, num_feat]
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(sizes):
         layers += [conv3x3(before, after), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)]
     return nn.Sequential(*layers, last)
+
+
+def _run(refine: nn.Module, seen: list[Tensor]) -> Tensor:
+    """Convolutions in the weights' type, the flow they give in float32."""
+    weights = next(refine.parameters())
+    stacked = torch.cat(seen, 1).to(weights.dtype, memory_format=torch.channels_last)
+    *hidden, last = (layer for layer in refine.children() if isinstance(layer, nn.Conv2d))
+    for conv in hidden:
+        stacked = conv_leaky_relu(conv, stacked)
+    residue: Tensor = last(stacked)
+    return residue.float()
 
 
 def _enlarge(flow: Tensor, like: Tensor) -> Tensor:

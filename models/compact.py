@@ -164,5 +164,5 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
         "num_blocks": num_blocks_of(weights, "backward_trunk.main.2."),
         "num_tail": weights["tail.hidden.weight"].shape[0],
         "num_flow": weights["flow.finest.0.weight"].shape[0],
-        "flow_levels": 1 + num_blocks_of(weights, "flow.coarser."),
+        "flow_levels": num_blocks_of(weights, "flow.matching."),
     }

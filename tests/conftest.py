@@ -1,10 +1,13 @@
 """Marks, threads and shared data of all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.mirror import Mirror, serve_mirror
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -26,3 +29,18 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"reference data is not beside the checkout ({folder.name}/)")
     return folder
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A server of checkpoints, reached without a proxy."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serve_mirror() as running:
+        yield running
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache; its folder is not there yet."""
+    monkeypatch.setenv("VSR_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"

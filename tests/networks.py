@@ -25,7 +25,7 @@ def basicvsr() -> Network[Any]:
 def awakened(network: Network[Any]) -> Network[Any]:
     """The network with every parameter drawn anew: layers that start as zero take part too."""
     generator = torch.Generator().manual_seed(3)
-    for parameter in network.parameters():
+    for parameter in (p for p in network.parameters() if p.ndim):
         fan_in = max(1, parameter[0].numel())
         drawn = torch.randn(parameter.shape, generator=generator) / fan_in**0.5
         parameter.data = drawn if parameter.ndim > 1 else 0.1 * drawn

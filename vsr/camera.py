@@ -81,6 +81,31 @@ def film(photograph: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(pictures, positions, mode="bicubic", align_corners=True).clamp_(0, 1)
 
 
+def true_flow(grid: Tensor, scale: int) -> Tensor:
+    """The optical flow between the first two frames of a way, both directions.
+
+    Args:
+        grid: What ``plan`` returned, at least two frames.
+        scale: How many times smaller the flow's frames are than the clip's.
+
+    Returns:
+        (2, 2, size / scale, size / scale): from the second frame to the first, then from the first
+        to the second; pixels of the small frames, x first.
+    """
+    axis = torch.arange(grid.shape[1] // scale) * scale + (scale - 1) / 2
+    place = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
+    origin = grid[:2, 0, 0]
+    turn = torch.stack([grid[:2, 0, 1] - origin, grid[:2, 1, 0] - origin], -1)
+
+    def flow(start: int, end: int) -> Tensor:
+        seen = place @ turn[start].T + origin[start]
+        moved = (seen - origin[end]) @ torch.linalg.inv(turn[end]).T
+        steps: Tensor = (moved - place) / scale
+        return steps.permute(2, 0, 1)
+
+    return torch.stack([flow(1, 0), flow(0, 1)])
+
+
 def detail(photograph: Tensor, grid: Tensor) -> float:
     """Mean difference of neighbouring pixels in the part of the photograph that is seen."""
     part, _ = _seen(photograph, grid)

@@ -7,6 +7,7 @@ VSRError                  exit code 1
 ├── DecodeError           a source that breaks after it was opened
 ├── EncodeError           an encoder or sink that breaks after it was opened
 ├── StreamTimeout         nothing arrived, or nothing was taken, for too long
+├── DownloadError         a file that does not arrive, or is not the one it should be
 ├── CheckpointError       weights that are damaged, or belong to another network
 └── MemoryLimitError      a frame that does not fit, however small the pieces
 
@@ -45,6 +46,10 @@ class EncodeError(VSRError):
 
 class StreamTimeout(VSRError):
     """A stage that neither delivered nor failed in time."""
+
+
+class DownloadError(VSRError):
+    """A file that could not be brought from a server."""
 
 
 class CheckpointError(VSRError):

@@ -1,4 +1,4 @@
-"""The progress bar on stderr."""
+"""The progress bars on stderr."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bar
 
 from vsr.pipeline import Progress
@@ -35,5 +42,29 @@ def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]
             fps = progress.frames / progress.seconds if progress.seconds else 0.0
             total = progress.total and max(progress.total, progress.frames)
             bar.update(task, completed=progress.frames, total=total, fps=fps)
+
+        yield show
+
+
+@contextmanager
+def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A function to call with the bytes that are here and those in all, None where unknown.
+
+    Args:
+        name: What is downloaded. Nothing is shown where stderr is not a terminal.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(name, total=None)
+
+        def show(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
 
         yield show

@@ -1,9 +1,9 @@
 """Training of the networks this project ships: ``vsr train CONFIG``.
 
-First the flow network alone learns to align low-resolution neighbours (photometric), then
-everything learns to reconstruct. A share of the steps runs as a stream - random chunks, truncated
-look-ahead, state carried with its gradient - so that what the network is used for is what it was
-trained for.
+First the flow network alone learns the true flow of photographs under a moving camera, then
+everything learns to reconstruct, the flow network more slowly: a flow that has lost its way teaches
+nothing any more. A share of the steps runs as a stream - random chunks, truncated look-ahead, state
+carried with its gradient - so that what the network is used for is what it was trained for.
 
 B batch, T time, C colour, H, W size.
 """
@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from vsr.degrade import bicubic_down
 from vsr.models.network import Network
 from vsr.models.propagation import FlowEstimator, pair_flows
-from vsr.models.warping import warp
 from vsr.training_config import Schedule
 
 CHARBONNIER_EPSILON = 1e-3
@@ -72,18 +71,25 @@ def charbonnier(restored: Tensor, truth: Tensor) -> Tensor:
 
 
 def run(
-    training: Training, clips: Iterator[Tensor], after_step: Callable[[StepReport], None]
+    training: Training,
+    pairs: Iterator[tuple[Tensor, Tensor]],
+    clips: Iterator[Tensor],
+    after_step: Callable[[StepReport], None],
 ) -> None:
     """Train to the end of the schedule.
 
     Args:
         training: Changed in place; an interrupted run goes on from its checkpoint.
+        pairs: Batches of frames (B, 2, 3, h, w) in [0, 1] and flows (B, 2, 2, h, w); see
+            ``FlowPairs``. Asked only while ``flow_iterations`` last.
         clips: Batches (B, T, 3, H, W), uint8, ground truth.
         after_step: Called after every step, to log, save and validate.
     """
     while training.iteration < training.total:
         started = time.perf_counter()
-        report = _step(training, next(clips))
+        learns_flow = training.iteration < training.schedule.flow_iterations
+        loss = _flow_loss(training, *next(pairs)) if learns_flow else _loss(training, next(clips))
+        report = _descend(training, loss)
         training.seconds += time.perf_counter() - started
         after_step(report)
 
@@ -99,15 +105,35 @@ def learning_rate(schedule: Schedule, iteration: int) -> float:
     return warm * (low + (schedule.learning_rate - low) * cosine)
 
 
-def _step(training: Training, truth_u8: Tensor) -> StepReport:
-    schedule = training.schedule
-    rate = learning_rate(schedule, training.iteration)
-    for group in training.optimiser.param_groups:
-        group["lr"] = rate
+def end_point_error(flow: Tensor, truth: Tensor) -> Tensor:
+    """Mean length of the difference of flows (N, 2, h, w), in pixels."""
+    return (flow - truth).square().sum(1).add(CHARBONNIER_EPSILON**2).sqrt().mean()
+
+
+def _flow_loss(training: Training, frames: Tensor, truth: Tensor) -> Tensor:
+    """End-point error of both directions of each pair."""
+    frames, truth = frames.to(training.device), truth.to(training.device)
+    with _precision(training):
+        flows = pair_flows(flow_network(training.network), frames, None)
+        flow = torch.stack([flows.to_previous(1), flows.to_next(0)], 1)
+    return end_point_error(flow.flatten(0, 1), truth.flatten(0, 1))
+
+
+def _loss(training: Training, truth_u8: Tensor) -> Tensor:
+    """Reconstruction error of clips."""
     truth = truth_u8.to(training.device).float().div(255)
     inputs = bicubic_down(truth, training.network.facts.scale)
     with _precision(training):
-        loss = _loss(training, inputs, truth)
+        return charbonnier(_restore(training, inputs), truth)
+
+
+def _descend(training: Training, loss: Tensor) -> StepReport:
+    """One step of the optimiser; a gradient that is not finite is left out."""
+    schedule = training.schedule
+    rate = learning_rate(schedule, training.iteration)
+    learns_flow = training.iteration < schedule.flow_iterations
+    flow, others = training.optimiser.param_groups
+    flow["lr"], others["lr"] = rate if learns_flow else rate * schedule.flow_rate, rate
     training.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(training.network.parameters(), schedule.clip_norm)
@@ -118,26 +144,22 @@ def _step(training: Training, truth_u8: Tensor) -> StepReport:
     return StepReport(training.iteration, float(loss.detach()), float(norm), rate)
 
 
-def _loss(training: Training, inputs: Tensor, truth: Tensor) -> Tensor:
-    if training.iteration < training.schedule.flow_iterations:
-        return photometric(training.network, inputs)
-    return charbonnier(_restore(training, inputs), truth)
+def make_optimiser(network: Network[Any]) -> torch.optim.Optimizer:
+    """Adam, the flow network's parameters first, in a group of their own."""
+    flow = list(flow_parameters(network))
+    known = {id(parameter) for parameter in flow}
+    others = [p for p in network.parameters() if id(p) not in known]
+    return torch.optim.Adam([{"params": flow}, {"params": others}], betas=(0.9, 0.99))
 
 
-def photometric(network: Network[Any], frames_BTCHW: Tensor) -> Tensor:
-    """How far neighbours, moved along the estimated flow, are from the frames themselves.
+def flow_network(network: Network[Any]) -> FlowEstimator:
+    """The part of a network that estimates flow."""
+    return cast("FlowEstimator", network.get_submodule("flow"))
 
-    Args:
-        network: One that has a flow network named ``flow``.
-        frames_BTCHW: Low-resolution clips.
-    """
-    flows = pair_flows(cast("FlowEstimator", network.get_submodule("flow")), frames_BTCHW, None)
-    earlier, later = frames_BTCHW[:, :-1].flatten(0, 1), frames_BTCHW[:, 1:].flatten(0, 1)
-    to_earlier = flows.forward_BT2HW[:, 1:].flatten(0, 1)
-    to_later = flows.backward_BT2HW[:, 1:].flatten(0, 1)
-    return charbonnier(warp(earlier, to_earlier, "border"), later) + charbonnier(
-        warp(later, to_later, "border"), earlier
-    )
+
+def flow_parameters(network: Network[Any]) -> Iterator[nn.Parameter]:
+    """The parameters of that part."""
+    return network.get_submodule("flow").parameters()
 
 
 def _restore(training: Training, inputs: Tensor) -> Tensor:

@@ -52,7 +52,9 @@ class Schedule:
 
     Attributes:
         iterations: Steps of the optimiser with the reconstruction loss.
-        flow_iterations: Steps before those in which the flow network alone learns to align inputs.
+        flow_iterations: Steps before those in which the flow network alone learns the true flow
+            of photographs seen by a moving camera.
+        flow_rate: Learning rate of the flow network after that, relative to the others'.
         batch: Clips a step.
         frames: Frames a clip.
         patch: Side of a clip in low-resolution pixels.
@@ -70,6 +72,7 @@ class Schedule:
 
     iterations: int = 1000
     flow_iterations: int = 0
+    flow_rate: float = 0.125
     batch: int = 4
     frames: int = 8
     patch: int = 64

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,14 +22,15 @@ from torch.utils.data import DataLoader
 
 from vsr.datasets import ClipShape, TrainingClips, load_photographs, load_videos
 from vsr.degrade import bicubic_down
-from vsr.errors import CheckpointError
+from vsr.errors import CheckpointError, ConfigurationError
+from vsr.flow_pairs import FlowPairs
 from vsr.metrics import luma, psnr
 from vsr.models.catalogue import build_network
-from vsr.models.checkpoint import save_network
+from vsr.models.checkpoint import read_weights, save_network
 from vsr.models.network import Network
 from vsr.models.placement import place, resolve_device
 from vsr.restorer import Restorer
-from vsr.train import StepReport, Training, run
+from vsr.train import StepReport, Training, make_optimiser, run
 from vsr.training_config import DataSettings, TrainingConfig
 from vsr.types import Chunk
 
@@ -62,7 +63,7 @@ def train(
         data: Folder that the configuration's folders lie in.
         out: Folder of the run, created.
         device: As for ``Restorer``.
-        init: Checkpoint whose averaged weights a new run starts from.
+        init: Checkpoint of weights that a new run starts from; those of another shape are left.
         on_progress: Called after every step.
 
     Returns:
@@ -78,15 +79,44 @@ def train(
         _load(training, out / "last.pt")
     held_out = load_videos(data / config.data.videos, only=config.data.hold_out)
     recorder = _Recorder(config, training, out, held_out, on_progress)
-    run(training, clip_batches(config, data, training.iteration), recorder)
+    photographs = _photographs(data, config.data)
+    pairs = flow_batches(config, photographs, training.iteration)
+    clips = clip_batches(config, data, photographs, training.iteration)
+    run(training, pairs, clips, recorder)
     return out / "best.safetensors"
 
 
-def clip_batches(config: TrainingConfig, data: Path, iteration: int) -> Iterator[Tensor]:
+def flow_batches(
+    config: TrainingConfig, photographs: Sequence[Tensor], iteration: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches of pairs and flows; nothing where the flow is not trained by itself.
+
+    Raises:
+        ConfigurationError: The schedule asks for that, and there are no photographs.
+    """
+    schedule = config.schedule
+    if iteration >= schedule.flow_iterations:
+        return iter(())
+    pairs = FlowPairs(
+        photographs,
+        size=schedule.patch,
+        scale=int(config.network.options.get("scale", 4)),
+        motion=config.data.camera,
+        seed=schedule.seed + iteration,
+    )
+    if not pairs.photographs:
+        raise ConfigurationError(
+            "flow_iterations needs photographs at least 1.5 patches wide; add some, or set it to 0"
+        )
+    return iter(DataLoader(pairs, batch_size=schedule.batch * 2, num_workers=config.data.workers))
+
+
+def clip_batches(
+    config: TrainingConfig, data: Path, photographs: Sequence[Tensor], iteration: int
+) -> Iterator[Tensor]:
     """Endless batches (B, T, 3, H, W), uint8; another sequence after each resumption."""
     schedule, settings = config.schedule, config.data
     size = schedule.patch * int(config.network.options.get("scale", 4))
-    photographs = load_photographs(data / settings.photographs) if settings.photographs else []
     clips = TrainingClips(
         photographs,
         _training_videos(data, settings),
@@ -117,6 +147,10 @@ def _score(network: Network[Any], clip_u8: Tensor, device: str) -> float:
     return float(psnr(luma(restored.clamp(0, 1)), luma(truth)).mean())
 
 
+def _photographs(data: Path, settings: DataSettings) -> list[Tensor]:
+    return load_photographs(data / settings.photographs) if settings.photographs else []
+
+
 def _training_videos(data: Path, settings: DataSettings) -> list[Tensor]:
     if not settings.videos:
         return []
@@ -127,17 +161,23 @@ def _start(config: TrainingConfig, device: torch.device, init: Path | None) -> T
     torch.manual_seed(config.schedule.seed)
     network = build_network(config.network.architecture, config.network.options)
     if init is not None:
-        saved = torch.load(init, weights_only=True, map_location="cpu")
-        network.load_state_dict(saved["average"])
+        _adopt(network, read_weights(init))
     network, _ = place(network, device=str(device), precision="float32")
     return Training(
         network=network,
         average=copy.deepcopy(network).requires_grad_(False),
-        optimiser=torch.optim.Adam(network.parameters(), betas=(0.9, 0.99)),
+        optimiser=make_optimiser(network),
         schedule=config.schedule,
         device=device,
         rng=torch.Generator().manual_seed(config.schedule.seed),
     )
+
+
+def _adopt(network: Network[Any], weights: Mapping[str, Tensor]) -> None:
+    """Take the weights that fit; the others keep their fresh values."""
+    own = network.state_dict()
+    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    network.load_state_dict({**own, **fitting})
 
 
 def _save(training: Training, path: Path) -> None:

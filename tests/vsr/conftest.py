@@ -1,11 +1,14 @@
-"""Media for the pipeline's tests."""
+"""Media for the pipeline's tests, and the command line to run."""
 
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.media import Clip, write_clip
+from vsr.cli import main
 
 
 @pytest.fixture
@@ -16,3 +19,29 @@ def video() -> Callable[[Path], None]:
         write_clip(path, Clip(num_frames=6))
 
     return write
+
+
+@dataclass
+class Outcome:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def vsr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process."""
+
+    def call(*words: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["vsr", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), said.out, said.err)
+
+    return call

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from vsr.camera import CameraMotion, film, plan
+from vsr.camera import CameraMotion, film, plan, true_flow
+from vsr.models.warping import warp
 
 
 def test_a_way_never_leaves_the_photograph() -> None:
@@ -23,6 +24,19 @@ def test_a_still_camera_sees_the_photograph_itself() -> None:
     grid = torch.stack(torch.meshgrid(axis + 20, axis + 30, indexing="xy"), -1)[None]
     clip = film(photograph, grid).mul(255)
     torch.testing.assert_close(clip[0], photograph[:, 30:46, 20:36].float(), atol=0.01, rtol=0)
+
+
+def test_the_true_flow_leads_from_frame_to_frame() -> None:
+    axis = torch.linspace(0, 9, 160)
+    photograph = (127 + 60 * torch.sin(axis)[:, None] + 60 * torch.cos(1.3 * axis)).byte()
+    motion = CameraMotion(speed_px=4, acceleration_px=0, turn_deg=3, zoom=0.02, reduction=1.1)
+    grid = plan((160, 160), 2, 64, motion, torch.Generator().manual_seed(2))
+    first, second = film(photograph.expand(3, -1, -1), grid)
+    for start, end, flow in zip((second, first), (first, second), true_flow(grid, 1), strict=True):
+        inner = (slice(None), slice(8, -8), slice(8, -8))
+        apart = (start - end)[inner].abs().mean()
+        aligned = (warp(end[None], flow[None])[0] - start)[inner].abs().mean()
+        assert aligned < 0.1 * apart
 
 
 def test_the_same_seed_gives_the_same_way() -> None:
