@@ -59,6 +59,7 @@ class Channel(Generic[Item]):
                 item = self._items.popleft()
                 self._changed.notify_all()
             yield item
+            del item  # not to keep it alive while waiting for the next
 
     def raise_error(self) -> None:
         """Raise the error that the channel was closed with, if there was one."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,10 +184,10 @@ class _Stages:
             for piece in self.decoded:
                 if self.stop.is_set():
                     return None
-                self.restored.put(_Piece(chunk=None, packets=piece.packets))
-                if piece.chunk is not None:
-                    self.frames_in += len(piece.chunk)
-                    self.hand_on(self.restorer.push(piece.chunk))
+                chunks = [] if piece.chunk is None else self.restorer.push(piece.chunk)
+                self.frames_in += 0 if piece.chunk is None else len(piece.chunk)
+                self.hand_on(chunks, piece.packets)
+                del piece, chunks
         except DecodeError as error:
             if not self.frames_in:
                 raise
@@ -195,12 +195,15 @@ class _Stages:
         self.hand_on(self.restorer.drain())
         return broken
 
-    def hand_on(self, chunks: Iterable[Chunk]) -> None:
-        """Give restored chunks to the encoding thread as they come."""
+    def hand_on(self, chunks: Sequence[Chunk], packets: Sequence[Any] = ()) -> None:
+        """Give restored chunks, and the packets read since the last, to the encoding thread."""
         for chunk in chunks:
             if not self.stop.is_set():
-                self.restored.put(_Piece(chunk=chunk))
+                self.restored.put(_Piece(chunk=chunk, packets=packets))
+                packets = ()
                 self.report()
+        if packets:
+            self.restored.put(_Piece(chunk=None, packets=packets))
 
     def encode(self) -> None:
         """The encoding thread: write until the end, or until something fails."""
@@ -211,6 +214,7 @@ class _Stages:
                 if piece.chunk is not None:
                     self.writer.write(piece.chunk)
                     self.frames_out += len(piece.chunk)
+                del piece  # frames are large: none is kept while waiting for the next
         except BaseException as error:
             self.restored.close(error)
 
