@@ -65,7 +65,7 @@ MODELS: dict[str, Model] = {
         weights="compact_x4.safetensors",
         scale=4,
         degradation="BI",
-        parameters=1_022_590,
+        parameters=1_036_414,
         size_multiple=compact.SHUFFLE,
         licence="Apache-2.0",
     ),

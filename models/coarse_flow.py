@@ -104,10 +104,11 @@ def _differences(image_NChw: Tensor, other_NChw: Tensor) -> Tensor:
     grey, other = image_NChw.mean(1, keepdim=True), other_NChw.mean(1, keepdim=True)
     around = F.pad(other, (RADIUS,) * 4, mode="replicate")
     places = F.unfold(around, 2 * RADIUS + 1).view(-1, PLACES, height, width)
-    # A box filter as a depthwise convolution, many times faster on a CPU than average pooling.
-    side = NEIGHBOURHOOD
-    box = places.new_full((PLACES, 1, side, side), 1 / side**2)
-    mean = F.conv2d((places - grey).abs(), box, padding=side // 2, groups=PLACES)
+    # A box filter as two depthwise convolutions, many times faster on a CPU than average pooling.
+    column = places.new_full((PLACES, 1, NEIGHBOURHOOD, 1), 1 / NEIGHBOURHOOD)
+    around = NEIGHBOURHOOD // 2
+    mean = F.conv2d((places - grey).abs(), column, padding=(around, 0), groups=PLACES)
+    mean = F.conv2d(mean, column.mT, padding=(0, around), groups=PLACES)
     return mean / (mean.mean(1, keepdim=True) + CONTRAST_FLOOR)
 
 

@@ -1,12 +1,13 @@
 """``compact``: our own real-time network, coupled bidirectional propagation at half the input size.
 
-    b_i = backward([e_i, warp(b_{i+1})])      f_i = forward([e_i, b_i, warp(f_{i-1})])
-    y_i = shuffle4(tail(f_i) + bicubic(x_i))  with e_i = encode(unshuffle2(x_i))
+    b_i = backward([e_i, warp(b_{i+1}), u(warp(x_{i+1}))])
+    f_i = forward([e_i, b_i, warp(f_{i-1}), u(warp(x_{i-1}))])
+    y_i = shuffle(tail(f_i) + bicubic(x_i))                     e_i = encode(u(x_i))
 
-Everything expensive runs at a quarter of the input's pixels, where convolutions are fastest. What
-alignment needs is finer than that, so features are unshuffled to the input's grid for the warp
-alone: 64 features of half the size are 16 of the full size, and cost the same to sample. Coupled
-propagation is IconVSR's (Chan et al., CVPR 2021), without its refill.
+Everything expensive runs at a quarter of the input's pixels (u unshuffles by 2), where convolutions
+are fastest. Features of half the size align only to half the precision; what lies between two
+pixels, which is what super-resolution lives on, comes from the neighbour frame itself, aligned at
+the input's size. Coupled propagation is IconVSR's (Chan et al., CVPR 2021), without its refill.
 
 B batch, T time, C colour, K features; H, W input size; h, w half of it. Weights: Apache-2.0, see
 ``weights/``.
@@ -34,6 +35,9 @@ from vsr.models.warping import warp
 SHUFFLE = 2
 """The input is unshuffled by this much; sides are padded to its multiples."""
 
+UNSHUFFLED = 3 * SHUFFLE**2
+"""Channels of an unshuffled frame."""
+
 
 class Compact(Network[PropagationState]):
     """Real-time recurrent super-resolution.
@@ -60,9 +64,9 @@ class Compact(Network[PropagationState]):
         super().__init__()
         self.facts = NetworkFacts(name="compact", scale=scale, look_ahead=4, chunk=16)
         self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels)
-        self.encode = conv3x3(3 * SHUFFLE**2, num_feat)
-        self.backward_trunk = Trunk(2 * num_feat, num_feat, num_blocks)
-        self.forward_trunk = Trunk(3 * num_feat, num_feat, num_blocks)
+        self.encode = conv3x3(UNSHUFFLED, num_feat)
+        self.backward_trunk = Trunk(2 * num_feat + UNSHUFFLED, num_feat, num_blocks)
+        self.forward_trunk = Trunk(3 * num_feat + UNSHUFFLED, num_feat, num_blocks)
         self.tail = _Tail(num_feat, num_tail, scale)
 
     def step(
@@ -77,13 +81,15 @@ class Compact(Network[PropagationState]):
         window_BTCHW = pad_to_multiple(window_BTCHW, SHUFFLE)
         flows = pair_flows(self.flow, window_BTCHW, state)
         encoded = [self._encode(frame) for frame in window_BTCHW.unbind(1)]
-        backward = self._propagate_backward(encoded, flows, num_keep)
+        backward = self._propagate_backward(window_BTCHW, encoded, flows, num_keep)
         feat = torch.zeros_like(encoded[0]) if state is None else state.feat_BKHW
+        previous = window_BTCHW[:, 0] if state is None else state.frame_BCHW
         restored_BTCHW = self._room_for(window_BTCHW[:, :num_keep])
         for i in range(num_keep):
-            aligned = _align(feat, flows.to_previous(i))
-            feat = self.forward_trunk(torch.cat([encoded[i], backward[i], aligned], 1))
-            self.tail(feat, window_BTCHW[:, i], restored_BTCHW[:, i])
+            aligned = self._align(feat, previous, flows.to_previous(i))
+            feat = self.forward_trunk(torch.cat([encoded[i], backward[i], *aligned], 1))
+            previous = window_BTCHW[:, i]
+            self.tail(feat, previous, restored_BTCHW[:, i])
         cropped = restored_BTCHW[..., : self.facts.scale * height, : self.facts.scale * width]
         return cropped, flows.leave(feat, window_BTCHW, num_keep)
 
@@ -95,22 +101,36 @@ class Compact(Network[PropagationState]):
         return frames_BTCHW.new_empty(shape, dtype=torch.float32)
 
     def _encode(self, frame_BCHW: Tensor) -> Tensor:
-        halves = F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
-        return conv_leaky_relu(self.encode, channels_last(halves))
+        return conv_leaky_relu(self.encode, channels_last(self._unshuffle(frame_BCHW)))
+
+    def _unshuffle(self, frame_BCHW: Tensor) -> Tensor:
+        return F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
 
     def _propagate_backward(
-        self, encoded: list[Tensor], flows: PairFlows, num_keep: int
+        self, window_BTCHW: Tensor, encoded: list[Tensor], flows: PairFlows, num_keep: int
     ) -> list[Tensor]:
-        """Backward features of the frames to keep, starting from zeros behind the window."""
-        feat = torch.zeros_like(encoded[-1])
+        """Backward features of the frames to keep, starting from nothing behind the window."""
+        feat, following = torch.zeros_like(encoded[-1]), window_BTCHW[:, -1]
         kept: list[Tensor] = []
         for i in reversed(range(len(encoded))):
-            if i + 1 < len(encoded):
-                feat = _align(feat, flows.to_next(i))
-            feat = self.backward_trunk(torch.cat([encoded[i], feat], 1))
+            ends = i + 1 == len(encoded)
+            flow = torch.zeros_like(flows.to_previous(i)) if ends else flows.to_next(i)
+            aligned = self._align(feat, following, flow)
+            feat = self.backward_trunk(torch.cat([encoded[i], *aligned], 1))
+            following = window_BTCHW[:, i]
             if i < num_keep:
                 kept.append(feat)
         return kept[::-1]
+
+    def _align(
+        self, feat_BKhw: Tensor, frame_BCHW: Tensor, flow_B2HW: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """A neighbour's features, and the neighbour itself unshuffled, where this frame's are.
+
+        Where there is no neighbour, features of zeros and the frame itself stand in.
+        """
+        half_flow = F.avg_pool2d(flow_B2HW, SHUFFLE) / SHUFFLE
+        return warp(feat_BKhw, half_flow), self._unshuffle(warp(frame_BCHW, flow_B2HW, "border"))
 
 
 class _Tail(nn.Module):
@@ -130,8 +150,7 @@ class _Tail(nn.Module):
         feat = F.pixel_shuffle(conv_leaky_relu(self.up, feat_BKhw), SHUFFLE)
         feat = conv_leaky_relu(self.hidden, channels_last(feat))
         cells = self._bicubic(frame_BCHW).add_(self.last(feat))
-        target = _as_cells(into_BCHW, self.scale)
-        target.copy_(cells.view(target.shape))
+        into_BCHW.copy_(F.pixel_shuffle(cells, self.scale))
 
     def _bicubic(self, frame_BCHW: Tensor) -> Tensor:
         """The frame enlarged, (B, 3 scale², H, W) before the shuffle; a convolution is fastest."""
@@ -139,19 +158,6 @@ class _Tail(nn.Module):
         around = kernel.shape[-1] // 2
         framed = F.pad(frame_BCHW.float(), (around,) * 4, mode="replicate")
         return F.conv2d(channels_last(framed), kernel)
-
-
-def _as_cells(image_BCHW: Tensor, size: int) -> Tensor:
-    """An image seen as cells of a size, (B, C, size, size, H / size, W / size), without copying."""
-    batch, colours, height, width = image_BCHW.shape
-    split = image_BCHW.view(batch, colours, height // size, size, width // size, size)
-    return split.permute(0, 1, 3, 5, 2, 4)
-
-
-def _align(feat_BKhw: Tensor, flow_B2HW: Tensor) -> Tensor:
-    """Warp features of half the size along a flow of the full size."""
-    fine = F.pixel_shuffle(feat_BKhw.float(), SHUFFLE).contiguous()
-    return channels_last(F.pixel_unshuffle(warp(fine, flow_B2HW), SHUFFLE).to(feat_BKhw.dtype))
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
