@@ -106,9 +106,9 @@ def _differences(image_NChw: Tensor, other_NChw: Tensor) -> Tensor:
     places = F.unfold(around, 2 * RADIUS + 1).view(-1, PLACES, height, width)
     # A box filter as two depthwise convolutions, many times faster on a CPU than average pooling.
     column = places.new_full((PLACES, 1, NEIGHBOURHOOD, 1), 1 / NEIGHBOURHOOD)
-    around = NEIGHBOURHOOD // 2
-    mean = F.conv2d((places - grey).abs(), column, padding=(around, 0), groups=PLACES)
-    mean = F.conv2d(mean, column.mT, padding=(0, around), groups=PLACES)
+    radius = NEIGHBOURHOOD // 2
+    mean = F.conv2d((places - grey).abs(), column, padding=(radius, 0), groups=PLACES)
+    mean = F.conv2d(mean, column.mT, padding=(0, radius), groups=PLACES)
     return mean / (mean.mean(1, keepdim=True) + CONTRAST_FLOOR)
 
 

@@ -20,7 +20,11 @@ MAX_ATTEMPTS = 20
 class CameraMotion:
     """How far the camera may go; everything is drawn uniformly up to these, speeds squared first.
 
+    Half of the ways neither turn, zoom nor accelerate, and some do not move at all: real footage
+    stands still more often than anything drawn at random.
+
     Attributes:
+        still_share: How many of the ways have no speed, 0 to 1.
         speed_px: Pixels per frame, in the clip's pixels.
         acceleration_px: Change of that per frame.
         turn_deg: Degrees per frame.
@@ -28,6 +32,7 @@ class CameraMotion:
         reduction: Photograph pixels per clip pixel: 1 is the sharpest a photograph has.
     """
 
+    still_share: float = 0.15
     speed_px: float = 20.0
     acceleration_px: float = 1.0
     turn_deg: float = 1.0
@@ -126,13 +131,15 @@ def _camera_path(
     """Sampling positions (N, size, size, 2) in photograph pixels, x first, around the origin."""
     t = torch.arange(num_frames) - (num_frames - 1) / 2
     heading, start = (2 * math.pi * _uniform(rng) for _ in range(2))
-    speed = share * motion.speed_px * _uniform(rng) ** 2
+    unsteady = share * (_uniform(rng) < 0.5)
+    moving = share * (_uniform(rng) >= motion.still_share)
+    speed = moving * motion.speed_px * _uniform(rng) ** 2
     velocity = speed * torch.tensor([math.cos(heading), math.sin(heading)])
-    acceleration = share * motion.acceleration_px * (torch.rand(2, generator=rng) * 2 - 1)
+    acceleration = unsteady * motion.acceleration_px * (torch.rand(2, generator=rng) * 2 - 1)
     travel = velocity * t[:, None] + acceleration * t[:, None] ** 2 / 2
-    angle = start + share * math.radians(motion.turn_deg) * _signed_square(rng) * t
+    angle = start + unsteady * math.radians(motion.turn_deg) * _signed_square(rng) * t
     reduction = 1 + (motion.reduction - 1) * _uniform(rng) * share
-    size_of_pixel = reduction * torch.exp(share * motion.zoom * _signed_square(rng) * t)
+    size_of_pixel = reduction * torch.exp(unsteady * motion.zoom * _signed_square(rng) * t)
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], -1).view(-1, 2, 2)
     axis = torch.arange(size) - (size - 1) / 2
     square = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)

@@ -88,6 +88,8 @@ def run(
     while training.iteration < training.total:
         started = time.perf_counter()
         learns_flow = training.iteration < training.schedule.flow_iterations
+        for parameter in flow_parameters(training.network):
+            parameter.requires_grad_(learns_flow or training.schedule.flow_rate > 0)
         loss = _flow_loss(training, *next(pairs)) if learns_flow else _loss(training, next(clips))
         report = _descend(training, loss)
         training.seconds += time.perf_counter() - started

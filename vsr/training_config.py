@@ -54,7 +54,9 @@ class Schedule:
         iterations: Steps of the optimiser with the reconstruction loss.
         flow_iterations: Steps before those in which the flow network alone learns the true flow
             of photographs seen by a moving camera.
-        flow_rate: Learning rate of the flow network after that, relative to the others'.
+        flow_rate: Learning rate of the flow network after that, relative to the others'; 0 leaves
+            it as it is. Adam turns small, noisy gradients into steps of full size: a flow that
+            nothing uses yet drifts away.
         batch: Clips a step.
         frames: Frames a clip.
         patch: Side of a clip in low-resolution pixels.
@@ -72,7 +74,7 @@ class Schedule:
 
     iterations: int = 1000
     flow_iterations: int = 0
-    flow_rate: float = 0.125
+    flow_rate: float = 0.0
     batch: int = 4
     frames: int = 8
     patch: int = 64
