@@ -26,6 +26,7 @@ from vsr.models.layers import ResidualBlock, channels_last, conv3x3, num_blocks_
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.padding import pad_to_multiple
 from vsr.models.upsampling import shuffle_up
+from vsr.models.windows import window_indices
 
 SCALE = 4
 
@@ -140,7 +141,7 @@ class EDVR(AlignedFeatures, Network[EDVRState]):
         first = -num_past if num_past < self.num_frame - 1 else None
         restored = []
         for i in range(num_keep):
-            seen = reflect_circle(i, self.num_frame, first, window_BTCHW.shape[1] - 1)
+            seen = window_indices(i, self.num_frame, (first, window_BTCHW.shape[1] - 1), (i, i))
             feat = self.fuse([_at(pyramids, num_past + j) for j in seen])
             restored.append(self._reconstruct(feat, window_BTCHW[:, i]))
         restored_BTCHW = torch.stack(restored, 1)
@@ -178,31 +179,6 @@ class EDVR(AlignedFeatures, Network[EDVRState]):
             return centre_BCHW + residue
         base = F.interpolate(centre_BCHW, scale_factor=SCALE, mode="bilinear", align_corners=False)
         return base.add_(residue)
-
-
-def reflect_circle(centre: int, size: int, first: int | None, last: int) -> list[int]:
-    """The frames of a window, those outside the scene replaced from the window's other side.
-
-    Args:
-        centre: The frame in the middle.
-        size: Frames of a window, odd.
-        first: First frame of the scene; None where it is too far back to matter.
-        last: Last frame there is.
-
-    Returns:
-        ``size`` indices. Where the scene is shorter than a window, the nearest frame stands in.
-    """
-    radius = size // 2
-    seen = []
-    for i in range(centre - radius, centre + radius + 1):
-        j = i
-        if first is not None and i < first:
-            j = centre + radius + (first - i)
-        elif i > last:
-            j = centre - radius - (i - last)
-        j = min(j, last)
-        seen.append(j if first is None else max(j, first))
-    return seen
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:

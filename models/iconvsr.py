@@ -33,6 +33,7 @@ from vsr.models.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.spynet import SPyNet
 from vsr.models.upsampling import shuffle_up
 from vsr.models.warping import warp
+from vsr.models.windows import window_indices
 
 SCALE = 4
 
@@ -130,7 +131,8 @@ class IconVSR(Network[IconVSRState]):
         for i in self._key_frames(position, last, ends_scene=ends_scene):
             feat = known.get(position + i)
             if feat is None:
-                seen = refill_window(i, self.radius, first, last)
+                # The reference extends the clip itself: 4, 3 stand before frame 0 for every centre.
+                seen = window_indices(i, 2 * self.radius + 1, (first, last), (first or 0, last))
                 for j in set(seen) - pyramids.keys():
                     frame = frames_BTCHW[:, num_past + j].to(self.dtype)
                     pyramids[j] = self.edvr.features(frame)
@@ -190,33 +192,6 @@ class IconVSR(Network[IconVSRState]):
             position=position + num_keep,
             refills={position + i: r for i, r in refills.items() if num_keep <= i < complete},
         )
-
-
-def refill_window(centre: int, radius: int, first: int | None, last: int) -> list[int]:
-    """The frames of a refill window.
-
-    The scene is extended as the reference does: for a radius of 2, frames 4 and 3 stand before
-    frame 0, and the fourth and fifth frame from the end behind the last one.
-
-    Args:
-        centre: A key frame.
-        radius: Neighbours on either side.
-        first: First frame of the scene; None where it is too far back to matter.
-        last: Last frame there is.
-
-    Returns:
-        2 radius + 1 indices. Where the scene is shorter than that, the nearest frame stands in.
-    """
-    seen = []
-    for i in range(centre - radius, centre + radius + 1):
-        j = i
-        if first is not None and i < first:
-            j = first + radius + (first - i)
-        elif i > last:
-            j = last - radius - (i - last)
-        j = min(j, last)
-        seen.append(j if first is None else max(j, first))
-    return seen
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
