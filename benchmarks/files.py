@@ -1,12 +1,13 @@
 """``vsr restore`` on whole files: ``python -m benchmarks.files``.
 
-Speed end to end (decode, restore, encode with x264 veryfast) next to the network alone, and
-resident memory of a long file against a short one. Every run is a process of its own.
+Speed end to end (decode, restore, encode with x264 veryfast) next to the network alone, each in a
+process of its own, and resident memory late in a long file against early in it.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,13 @@ import click
 import ffmpeg
 import imageio_ffmpeg
 
+from vsr.pipeline import Progress
+from vsr.restore import restore
+
 SPEED_FRAMES = 300
 MEMORY_FRAMES = (200, 2000)
+MEMORY_SPAN = 150
+"""Frames before each of those over which resident memory is averaged: chunks come and go."""
 RATE = 25
 
 
@@ -44,14 +50,21 @@ def speed(model: str, folder: Path) -> None:
 
 
 def memory(model: str, folder: Path) -> None:
-    """Peak resident memory at two lengths."""
-    peaks = []
-    for num_frames in MEMORY_FRAMES:
-        source = render(folder / f"{num_frames}.mp4", num_frames, "96x72")
-        done = run("restore", str(source), "null", "--model", model, "--json")
-        peaks.append(done["peak_memory_bytes"])
-        print(f"{num_frames} frames: peak {peaks[-1] / 2**20:.1f} MiB")
-    print(f"ratio {peaks[1] / peaks[0]:.4f}")
+    """Resident memory of one run, early and late."""
+    samples: list[tuple[int, int]] = []
+
+    def sample(progress: Progress) -> None:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        samples.append((progress.frames, pages * resource.getpagesize()))
+
+    source = render(folder / "memory.mp4", MEMORY_FRAMES[-1], "96x72")
+    restore(str(source), "null", model=model, on_progress=sample)
+    means = []
+    for end in MEMORY_FRAMES:
+        near = [size for frames, size in samples if end - MEMORY_SPAN <= frames <= end]
+        means.append(sum(near) / len(near))
+        print(f"at {end} frames: {means[-1] / 2**20:.1f} MiB resident, mean of {len(near)} samples")
+    print(f"ratio {means[1] / means[0]:.4f}")
 
 
 def render(path: Path, num_frames: int, size: str) -> Path:
