@@ -1,9 +1,10 @@
 """Training of the networks this project ships: ``vsr train CONFIG``.
 
 First the flow network alone learns the true flow of photographs under a moving camera, then
-everything learns to reconstruct, the flow network more slowly: a flow that has lost its way teaches
-nothing any more. A share of the steps runs as a stream - random chunks, truncated look-ahead, state
-carried with its gradient - so that what the network is used for is what it was trained for.
+everything learns to reconstruct, the flow network more slowly or not at all: a flow that has lost
+its way teaches nothing any more. A share of the steps runs as a stream - random chunks, truncated
+look-ahead, state carried with its gradient - so that what the network is used for is what it was
+trained for.
 
 B batch, T time, C colour, H, W size.
 """

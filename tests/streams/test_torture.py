@@ -39,3 +39,4 @@ def read_to_the_end(path: Path) -> list[int]:
 def test_the_difficult_files_are_there() -> None:
     if not FILES:
         pytest.skip("shared/data/torture is not beside the checkout")
+    assert {path.name for path in FILES} >= LARGE
