@@ -17,21 +17,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.fused import conv_leaky_relu
-from vsr.models.layers import Trunk, conv3x3, num_blocks_of
+from vsr.models.layers import Trunk, num_blocks_of
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.spynet import SPyNet
-from vsr.models.upsampling import shuffle_up
+from vsr.models.upsampling import PixelShuffleUpsampling
 from vsr.models.warping import warp
 
 SCALE = 4
 
 
-class BasicVSR(Network[PropagationState]):
+class BasicVSR(PixelShuffleUpsampling, Network[PropagationState]):
     """Recurrent x4 super-resolution.
 
     Args:
@@ -47,10 +46,7 @@ class BasicVSR(Network[PropagationState]):
         self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block)
         self.forward_trunk = Trunk(3 + num_feat, num_feat, num_block)
         self.fusion = nn.Conv2d(2 * num_feat, num_feat, 1)
-        self.upconv1 = conv3x3(num_feat, num_feat * 4)
-        self.upconv2 = conv3x3(num_feat, 64 * 4)
-        self.conv_hr = conv3x3(64, 64)
-        self.conv_last = conv3x3(64, 3)
+        self.declare_upsampling(num_feat)
 
     def step(
         self,
@@ -90,9 +86,7 @@ class BasicVSR(Network[PropagationState]):
 
     def _reconstruct(self, backward: Tensor, forward: Tensor, frame_BCHW: Tensor) -> Tensor:
         feat = conv_leaky_relu(self.fusion, torch.cat([backward, forward], 1))
-        residue = shuffle_up(feat, self.upconv1, self.upconv2, self.conv_hr, self.conv_last)
-        base = F.interpolate(frame_BCHW, scale_factor=SCALE, mode="bilinear", align_corners=False)
-        return base.add_(residue)
+        return self.upsample_onto(frame_BCHW, feat)
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:

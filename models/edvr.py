@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.edvr_layers import PCDAlignment, Pyramid, PyramidFeatures, TSAFusion
-from vsr.models.layers import ResidualBlock, channels_last, conv3x3, num_blocks_of
+from vsr.models.layers import ResidualBlock, channels_last, num_blocks_of
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.padding import pad_to_multiple
-from vsr.models.upsampling import shuffle_up
+from vsr.models.upsampling import PixelShuffleUpsampling
 from vsr.models.windows import window_indices
 
 SCALE = 4
@@ -83,7 +82,7 @@ class EDVRState:
     num_past: int
 
 
-class EDVR(AlignedFeatures, Network[EDVRState]):
+class EDVR(AlignedFeatures, PixelShuffleUpsampling, Network[EDVRState]):
     """Restoration of a frame from a window of frames, x4 or, with ``hr_in``, x1.
 
     Args:
@@ -122,10 +121,7 @@ class EDVR(AlignedFeatures, Network[EDVRState]):
         self.facts = NetworkFacts(name="edvr", scale=scale, look_ahead=num_frame // 2, chunk=4)
         blocks = (ResidualBlock(num_feat) for _ in range(num_reconstruct_block))
         self.reconstruction = nn.Sequential(*blocks)
-        self.upconv1 = conv3x3(num_feat, num_feat * 4)
-        self.upconv2 = conv3x3(num_feat, 64 * 4)
-        self.conv_hr = conv3x3(64, 64)
-        self.conv_last = conv3x3(64, 3)
+        self.declare_upsampling(num_feat)
 
     def step(
         self,
@@ -174,11 +170,9 @@ class EDVR(AlignedFeatures, Network[EDVRState]):
 
     def _reconstruct(self, feat: Tensor, centre_BCHW: Tensor) -> Tensor:
         feat = self.reconstruction(channels_last(feat))
-        residue = shuffle_up(feat, self.upconv1, self.upconv2, self.conv_hr, self.conv_last)
         if self.facts.scale == 1:
-            return centre_BCHW + residue
-        base = F.interpolate(centre_BCHW, scale_factor=SCALE, mode="bilinear", align_corners=False)
-        return base.add_(residue)
+            return centre_BCHW + self.upsample(feat)
+        return self.upsample_onto(centre_BCHW, feat)
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
@@ -189,7 +183,9 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
         **alignment_options(weights),
         "num_reconstruct_block": num_blocks_of(weights, "reconstruction."),
         "with_predeblur": "predeblur.conv_first.weight" in weights,
-        "hr_in": "predeblur.stride_conv_hr1.weight" in weights,
+        "hr_in": not weights.keys().isdisjoint(
+            ("predeblur.stride_conv_hr1.weight", "conv_first_3.weight")
+        ),
     }
 
 

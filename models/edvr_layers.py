@@ -28,6 +28,11 @@ class PyramidFeatures(nn.Module):
         if predeblur:
             self.predeblur = Predeblur(num_feat, hr_in=hr_in)
             self.conv_1x1 = nn.Conv2d(num_feat, num_feat, 1)
+        elif hr_in:
+            # Only the first code had this (github.com/xinntao/EDVR), for second stages.
+            self.conv_first_1 = conv3x3(3, num_feat)
+            self.conv_first_2 = halving(num_feat)
+            self.conv_first_3 = halving(num_feat)
         else:
             self.conv_first = conv3x3(3, num_feat)
         self.feature_extraction = nn.Sequential(
@@ -41,14 +46,21 @@ class PyramidFeatures(nn.Module):
     def features(self, frames_BCHW: Tensor) -> Pyramid:
         """Frames with sides divisible by 4 (by 16 with ``hr_in``)."""
         frames_BCHW = channels_last(frames_BCHW)
-        if hasattr(self, "predeblur"):
-            feat = self.conv_1x1(self.predeblur(frames_BCHW))
-        else:
-            feat = conv_leaky_relu(self.conv_first, frames_BCHW)
+        feat = self._first_features(frames_BCHW)
         full = self.feature_extraction(feat)
         half = conv_leaky_relu(self.conv_l2_2, conv_leaky_relu(self.conv_l2_1, full))
         quarter = conv_leaky_relu(self.conv_l3_2, conv_leaky_relu(self.conv_l3_1, half))
         return full, half, quarter
+
+    def _first_features(self, frames_BCHW: Tensor) -> Tensor:
+        """Features at the full size, which with ``hr_in`` is a quarter of the frames' sides."""
+        if hasattr(self, "predeblur"):
+            sharpened: Tensor = self.conv_1x1(self.predeblur(frames_BCHW))
+            return sharpened
+        if hasattr(self, "conv_first"):
+            return conv_leaky_relu(self.conv_first, frames_BCHW)
+        feat = conv_leaky_relu(self.conv_first_1, frames_BCHW)
+        return conv_leaky_relu(self.conv_first_3, conv_leaky_relu(self.conv_first_2, feat))
 
 
 class PCDAlignment(nn.Module):

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.edvr import AlignedFeatures, alignment_options
@@ -31,7 +30,7 @@ from vsr.models.network import Network, NetworkFacts
 from vsr.models.padding import pad_to_multiple
 from vsr.models.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.spynet import SPyNet
-from vsr.models.upsampling import shuffle_up
+from vsr.models.upsampling import PixelShuffleUpsampling
 from vsr.models.warping import warp
 from vsr.models.windows import window_indices
 
@@ -56,7 +55,7 @@ class IconVSRState:
     refills: dict[int, Tensor]
 
 
-class IconVSR(Network[IconVSRState]):
+class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
     """Recurrent x4 super-resolution with refill.
 
     Args:
@@ -87,10 +86,7 @@ class IconVSR(Network[IconVSRState]):
         self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block)
         self.forward_fusion = conv3x3(2 * num_feat, num_feat)
         self.forward_trunk = Trunk(3 + 2 * num_feat, num_feat, num_block)
-        self.upconv1 = conv3x3(num_feat, num_feat * 4)
-        self.upconv2 = conv3x3(num_feat, 64 * 4)
-        self.conv_hr = conv3x3(64, 64)
-        self.conv_last = conv3x3(64, 3)
+        self.declare_upsampling(num_feat)
 
     def step(
         self,
@@ -111,7 +107,7 @@ class IconVSR(Network[IconVSRState]):
         for i in range(num_keep):
             feat = self._refilled(self.forward_fusion, warp(feat, flows.to_previous(i)), refills, i)
             feat = self.forward_trunk(torch.cat([frames[i], backward[i], feat], 1))
-            restored.append(self._reconstruct(feat, window_BTCHW[:, i]))
+            restored.append(self.upsample_onto(window_BTCHW[:, i], feat))
         cropped = torch.stack(restored, 1)[..., : SCALE * height, : SCALE * width]
         propagation = flows.leave(feat, window_BTCHW, num_keep)
         return cropped, self._leave(window_BTCHW, state, propagation, refills, num_keep)
@@ -168,11 +164,6 @@ class IconVSR(Network[IconVSRState]):
 
     def _no_feat(self, frame: Tensor) -> Tensor:
         return frame.new_zeros((len(frame), self.num_feat, *frame.shape[-2:]))
-
-    def _reconstruct(self, feat: Tensor, frame_BCHW: Tensor) -> Tensor:
-        residue = shuffle_up(feat, self.upconv1, self.upconv2, self.conv_hr, self.conv_last)
-        base = F.interpolate(frame_BCHW, scale_factor=SCALE, mode="bilinear", align_corners=False)
-        return base.add_(residue)
 
     def _leave(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vsr.models.fused import conv_leaky_relu
 from vsr.models.imresize import cubic
-from vsr.models.layers import channels_last
+from vsr.models.layers import channels_last, conv3x3
 
 
 def bicubic_filter(scale: int) -> Tensor:
@@ -33,21 +33,34 @@ def bicubic_filter(scale: int) -> Tensor:
     return kernel.flatten(0, 1)
 
 
-def shuffle_up(
-    feat_BKHW: Tensor,
-    upconv1: nn.Conv2d,
-    upconv2: nn.Conv2d,
-    conv_hr: nn.Conv2d,
-    conv_last: nn.Conv2d,
-) -> Tensor:
-    """The published networks' way from features to a x4 residue: two pixel shuffles.
+class PixelShuffleUpsampling(nn.Module):
+    """The published networks' way from features to pixels, x4: two pixel shuffles.
 
-    Returns:
-        (B, 3, 4 H, 4 W), float32.
+    A base class and no part, because in their checkpoints these layers have no name of their own
+    in front: ``upconv1``, ``upconv2``, ``conv_hr``, ``conv_last``.
     """
-    for upconv in (upconv1, upconv2):
-        # A shuffle only moves values, so that the activation may come before it.
-        feat_BKHW = channels_last(F.pixel_shuffle(conv_leaky_relu(upconv, feat_BKHW), 2))
-    feat_BKHW = conv_leaky_relu(conv_hr, feat_BKHW)
-    residue: Tensor = conv_last(feat_BKHW)
-    return residue.float()
+
+    upconv1: nn.Conv2d
+    upconv2: nn.Conv2d
+    conv_hr: nn.Conv2d
+    conv_last: nn.Conv2d
+
+    def declare_upsampling(self, num_feat: int) -> None:
+        """Make the layers, for features of this width."""
+        self.upconv1 = conv3x3(num_feat, num_feat * 4)
+        self.upconv2 = conv3x3(num_feat, 64 * 4)
+        self.conv_hr = conv3x3(64, 64)
+        self.conv_last = conv3x3(64, 3)
+
+    def upsample(self, feat_BKHW: Tensor) -> Tensor:
+        """(B, 3, 4 H, 4 W), float32: what the features say, to be added to an enlarged frame."""
+        for upconv in (self.upconv1, self.upconv2):
+            # A shuffle only moves values, so that the activation may come before it.
+            feat_BKHW = channels_last(F.pixel_shuffle(conv_leaky_relu(upconv, feat_BKHW), 2))
+        residue: Tensor = self.conv_last(conv_leaky_relu(self.conv_hr, feat_BKHW))
+        return residue.float()
+
+    def upsample_onto(self, frame_BCHW: Tensor, feat_BKHW: Tensor) -> Tensor:
+        """(B, 3, 4 H, 4 W): the frame, enlarged bilinearly, with what the features say of it."""
+        base = F.interpolate(frame_BCHW, scale_factor=4, mode="bilinear", align_corners=False)
+        return base.add_(self.upsample(feat_BKHW))
