@@ -1,24 +1,20 @@
-"""The networks there are, and how a file of weights becomes one of them.
+"""The networks that people can name, and how a name or a file becomes one.
 
-To add a network: a module beside this, a line in ``ARCHITECTURES``, a line in ``MODELS``. Published
+To add a network: a module beside this, a line in ``architectures``, a line in ``MODELS``. Published
 checkpoints that can be pulled are in ``official``.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from vsr.errors import CheckpointError, ConfigurationError
-from vsr.models import basicvsr, compact, edvr, iconvsr
-from vsr.models.checkpoint import load_into, read_weights
+from vsr.models import cascade, compact, edvr
+from vsr.models.architectures import build_network, network_of
+from vsr.models.checkpoint import Checkpoint, read_checkpoint
 from vsr.models.download import cached_path
-from vsr.models.interpolation import Bicubic, Identity
 from vsr.models.model import Model, Quality
 from vsr.models.network import Network
 from vsr.models.official import OFFICIAL
@@ -28,35 +24,8 @@ SHIPPED = Path(__file__).parent / "weights"
 
 DEFAULT_MODEL = "compact-x4"
 
+_STAGES_ACCEPTED = "give two EDVR as FIRST+SECOND, names of models or checkpoints"
 
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """A kind of network.
-
-    Attributes:
-        build: Makes one with fresh weights from its options.
-        options_from_weights: The options of the network that weights belong to, read from their
-            names and shapes; None if they are of another kind.
-    """
-
-    build: Callable[..., Network[Any]]
-    options_from_weights: Callable[[Mapping[str, Tensor]], dict[str, Any] | None]
-
-
-ARCHITECTURES: dict[str, Architecture] = {
-    "compact": Architecture(
-        build=compact.Compact, options_from_weights=compact.options_from_weights
-    ),
-    "basicvsr": Architecture(
-        build=basicvsr.BasicVSR, options_from_weights=basicvsr.options_from_weights
-    ),
-    "iconvsr": Architecture(
-        build=iconvsr.IconVSR, options_from_weights=iconvsr.options_from_weights
-    ),
-    "edvr": Architecture(build=edvr.EDVR, options_from_weights=edvr.options_from_weights),
-    "bicubic": Architecture(build=Bicubic, options_from_weights=lambda _: None),
-    "identity": Architecture(build=Identity, options_from_weights=lambda _: None),
-}
 
 MODELS: dict[str, Model] = {
     "compact-x4": Model(
@@ -85,6 +54,14 @@ MODELS: dict[str, Model] = {
     "edvr": Model(
         architecture="edvr",
         summary="x4, or x1 for deblurring; bring a checkpoint of BasicSR or mmagic with --weights",
+        needs_weights=True,
+        size_multiple=None,
+    ),
+    "cascade": Model(
+        architecture="cascade",
+        summary="two EDVR, the second refines what the first restored; give FIRST+SECOND, names "
+        "or checkpoints, as the model or with --weights",
+        options={"first": {}, "second": {"hr_in": True}},
         needs_weights=True,
         size_multiple=None,
     ),
@@ -129,21 +106,24 @@ def load_network(model: str = DEFAULT_MODEL, weights: str | Path | None = None) 
 
     Args:
         model: A key of ``MODELS``, or the path of a checkpoint; sizes are read from the file.
-        weights: A checkpoint for that model, instead of the shipped one.
+            Two of them as ``FIRST+SECOND`` are a cascade of two EDVR: the second, which has to
+            keep the size, refines what the first restored.
+        weights: A checkpoint for that model, instead of the shipped one; two as above for
+            ``cascade``.
 
     Raises:
         ConfigurationError: An unknown name, or a model whose weights have to be given.
         CheckpointError: A file that is missing, not yet pulled, damaged, or of another network.
     """
     if model not in MODELS:
-        if weights is None and _looks_like_a_file(model):
+        if weights is None and (_stages(model) or _looks_like_a_file(model)):
             return network_from_file(Path(model))
         raise ConfigurationError(_unknown(model))
     entry = MODELS[model]
     path = weights_path(model) if weights is None else Path(weights)
     if path is not None:
-        if entry.file is not None and weights is None and not path.is_file():
-            raise CheckpointError(f"{model} is not here; `vsr models pull {model}` brings it")
+        if weights is None:
+            _check_pulled(model, path)
         return network_from_file(path, entry.architecture)
     if entry.needs_weights:
         raise ConfigurationError(
@@ -164,47 +144,51 @@ def weights_path(model: str) -> Path | None:
     return None if entry.weights is None else SHIPPED / entry.weights
 
 
-def build_network(architecture: str, options: Mapping[str, Any]) -> Network[Any]:
-    """A network with fresh weights.
-
-    Args:
-        architecture: A key of ``ARCHITECTURES``.
-        options: Keyword arguments of its class.
-
-    Raises:
-        ConfigurationError: An unknown architecture, or options it does not take.
-    """
-    if architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise ConfigurationError(f"architecture {architecture!r} is unknown; known are {known}")
-    try:
-        return ARCHITECTURES[architecture].build(**options)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"{architecture} cannot be built ({error}); correct its options"
-        ) from error
-
-
 def network_from_file(path: Path, architecture: str | None = None) -> Network[Any]:
     """The network that a checkpoint belongs to, with its weights.
 
     Args:
-        path: A ``.pth`` or ``.safetensors`` file.
+        path: A ``.pth`` or ``.safetensors`` file, or FIRST+SECOND for a cascade of two EDVR.
         architecture: What it has to be; None for whatever it is.
     """
-    weights = read_weights(path)
-    for name, kind in ARCHITECTURES.items():
-        options = kind.options_from_weights(weights)
-        if options is None:
-            continue
-        if architecture not in (None, name):
-            raise CheckpointError(f"'{path}' is a checkpoint of {name}; give one of {architecture}")
-        network = build_network(name, options)
-        load_into(network, weights, str(path))
-        return network
-    first = ", ".join(list(weights)[:3])
-    known = ", ".join(n for n, k in ARCHITECTURES.items() if n not in ("bicubic", "identity") and k)
-    raise CheckpointError(f"'{path}' is of no known network (it begins {first}); known are {known}")
+    stages = _stages(str(path))
+    checkpoint = read_checkpoint(path) if stages is None else _read_cascade(*stages)
+    return network_of(checkpoint, architecture)
+
+
+def _read_cascade(first: str, second: str) -> Checkpoint:
+    """The weights of two EDVR as those of a cascade."""
+    stages = [_read_stage(name) for name in (first, second)]
+    layouts = {stage.layout for stage in stages}
+    return Checkpoint(
+        source=f"{first}+{second}",
+        layout=layouts.pop() if len(layouts) == 1 else None,
+        weights=cascade.join_stages(*(stage.weights for stage in stages)),
+    )
+
+
+def _read_stage(name: str) -> Checkpoint:
+    """The weights of an EDVR: a model of the catalogue, or a file."""
+    path = weights_path(name) if name in MODELS else Path(name)
+    if path is None:
+        raise ConfigurationError(f"{name!r} has no file of weights; {_STAGES_ACCEPTED}")
+    if name in MODELS:
+        _check_pulled(name, path)
+    checkpoint = read_checkpoint(path)
+    if edvr.options_from_weights(checkpoint.weights) is None:
+        raise CheckpointError(f"{checkpoint} is not of an EDVR; {_STAGES_ACCEPTED}")
+    return checkpoint
+
+
+def _check_pulled(model: str, path: Path) -> None:
+    if MODELS[model].file is not None and not path.is_file():
+        raise CheckpointError(f"{model} is not here; `vsr models pull {model}` brings it")
+
+
+def _stages(model: str) -> tuple[str, str] | None:
+    """The two stages that FIRST+SECOND names; None if it is one name, or a file that exists."""
+    first, plus, second = model.partition("+")
+    return None if not plus or Path(model).exists() else (first, second)
 
 
 def _looks_like_a_file(model: str) -> bool:

@@ -2,6 +2,7 @@
 
 BasicSR      {"params": …} or {"params_ema": …}, pickled
 OpenMMLab    {"meta": …, "state_dict": …}, pickled, other names (see key_layout)
+EDVR         weights only, pickled, other names again
 ours         safetensors, BasicSR's names; float16 where we trained them
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +22,33 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vsr.errors import CheckpointError, OpenError
-from vsr.models.key_layout import to_basicsr
+from vsr.models.key_layout import likely_layout, to_basicsr
 from vsr.models.network import Network
 
 WRAPPERS = ("params_ema", "params", "state_dict")
 """Keys under which training code keeps the weights, the better ones first."""
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a checkpoint, float32, by BasicSR's names; nothing in the file is executed.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """What a file of weights holds.
+
+    Attributes:
+        source: The file, for messages.
+        layout: Whose names it has, most likely; None if they are nobody's that we know.
+        weights: All tensors, float32, by BasicSR's names.
+    """
+
+    source: str
+    layout: str | None
+    weights: Mapping[str, Tensor]
+
+    def __str__(self) -> str:
+        return f"'{self.source}'" + (f" (names as in {self.layout})" if self.layout else "")
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint; nothing in the file is executed.
 
     Raises:
         CheckpointError: No such file, not a checkpoint, or one without tensors.
@@ -55,32 +75,46 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     weights = to_basicsr(tensors)
     if not weights:
         raise CheckpointError(f"'{path}' holds no tensors; give the file of a network's weights")
-    return weights
+    return Checkpoint(source=str(path), layout=likely_layout(tensors), weights=weights)
 
 
-def load_into(network: Network[Any], weights: Mapping[str, Tensor], source: str) -> None:
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """The weights of a checkpoint, as ``read_checkpoint`` gives them."""
+    return read_checkpoint(path).weights
+
+
+def load_into(network: Network[Any], checkpoint: Checkpoint) -> None:
     """Fill a network with weights; every key must be there and have its shape.
 
     Args:
         network: Changed in place.
-        weights: By the network's own names.
-        source: Where they come from, for the message.
+        checkpoint: Weights by the network's own names.
 
     Raises:
         CheckpointError: Keys missing or left over, or other shapes; the first few are named.
     """
-    own = network.state_dict()
+    own, weights = network.state_dict(), checkpoint.weights
     missing = [key for key in own if key not in weights]
     surplus = [key for key in weights if key not in own]
-    misshapen = [key for key in own if key in weights and own[key].shape != weights[key].shape]
-    for problem, keys in (("lacks", missing), ("has unknown", surplus), ("misshapes", misshapen)):
-        if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise CheckpointError(
-                f"'{source}' {problem} {', '.join(keys[:3])}{more} for {network.facts.name}; "
-                "give a checkpoint of that network"
-            )
+    misshapen = [
+        f"{key} {list(weights[key].shape)} instead of {list(own[key].shape)}"
+        for key in own
+        if key in weights and own[key].shape != weights[key].shape
+    ]
+    problems = {"lacks": missing, "has unknown": surplus, "has": misshapen}
+    said = [f"{words} {first_few(keys)}" for words, keys in problems.items() if keys]
+    if said:
+        raise CheckpointError(
+            f"{checkpoint} {' and '.join(said)} for {network.facts.name}; "
+            "give a checkpoint of that network"
+        )
     network.load_state_dict(dict(weights))
+
+
+def first_few(names: Sequence[str], num: int = 3) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - num} more" if len(names) > num else ""
+    return ", ".join(names[:num]) + more
 
 
 def save_network(network: Network[Any], path: Path, *, dtype: torch.dtype = torch.float16) -> None:

@@ -2,34 +2,63 @@
 
 BasicSR      backward_trunk.main.2.0.conv1.weight     as it is
 OpenMMLab    generator.backward_resblocks.main.2.0.conv1.weight     (mmagic, mmediting)
+EDVR         recon_trunk.0.conv1.weight               the first code, github.com/xinntao/EDVR
 parallel     module.…                                 wrapped by a data-parallel trainer
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
 SKIPPED = frozenset({"step_counter"})
 """Counters of training code that are stored among the weights."""
 
-_AVERAGED, _PRESENT = "generator_ema.", "generator."
+_PREFIXES = ("generator_ema.", "generator.")
+"""Of the generator among a trainer's weights, the averaged ones before the last ones."""
 
-_RENAMED = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"^module\.", ""),
-        (r"^generator(_ema)?\.", ""),
-        (r"(backward|forward)_resblocks\.", r"\1_trunk."),
-        (r"upsample([12])\.upsample_conv\.", r"upconv\1."),
-        (r"feat_l([23])_conv([12])\.conv\.", r"conv_l\1_\2."),
-        (r"pcd_alignment\.", "pcd_align."),
-        (r"(offset_conv[123]\.l[123]|feat_conv\.l[12]|cas_offset_conv[12])\.conv\.", r"\1."),
-        (r"(feat_fusion|spatial_attn\d|spatial_attn_l[123]|spatial_attn_add1)\.conv\.", r"\1."),
-    )
-]
+_OPENMMLAB = (
+    (r"(backward|forward)_resblocks\.", r"\1_trunk."),
+    (r"upsample([12])\.upsample_conv\.", r"upconv\1."),
+    (r"feat_l([23])_conv([12])\.conv\.", r"conv_l\1_\2."),
+    (r"pcd_alignment\.", "pcd_align."),
+    (r"(offset_conv[123]\.l[123]|feat_conv\.l[12]|cas_offset_conv[12])\.conv\.", r"\1."),
+    (r"(feat_fusion|spatial_attn\d|spatial_attn_l[123]|spatial_attn_add1)\.conv\.", r"\1."),
+)
+
+_EDVR_2019 = (
+    (r"pre_deblur\.conv_first(_1)?\.", "predeblur.conv_first."),
+    (r"pre_deblur\.conv_first_2\.", "predeblur.stride_conv_hr1."),
+    (r"pre_deblur\.conv_first_3\.", "predeblur.stride_conv_hr2."),
+    (r"pre_deblur\.deblur_L([23])_conv\.", r"predeblur.stride_conv_l\1."),
+    (r"pre_deblur\.RB_L3_1\.", "predeblur.resblock_l3."),
+    (r"pre_deblur\.RB_L2_([12])\.", r"predeblur.resblock_l2_\1."),
+    *((rf"pre_deblur\.RB_L1_{i + 1}\.", f"predeblur.resblock_l1.{i}.") for i in range(5)),
+    (r"fea_L([23])_conv([12])\.", r"conv_l\1_\2."),
+    (r"L([123])_dcnpack\.", r"dcn_pack.l\1."),
+    (r"\.conv_offset_mask\.", ".conv_offset."),
+    (r"L([123])_offset_conv([123])\.", r"offset_conv\2.l\1."),
+    (r"L([12])_fea_conv\.", r"feat_conv.l\1."),
+    (r"tsa_fusion\.", "fusion."),
+    # The one for the reference frame comes first in BasicSR, second in the first code.
+    (r"tAtt_1\.", "temporal_attn2."),
+    (r"tAtt_2\.", "temporal_attn1."),
+    (r"fea_fusion\.", "feat_fusion."),
+    (r"sAtt_L([123])\.", r"spatial_attn_l\1."),
+    (r"sAtt_add_([12])\.", r"spatial_attn_add\1."),
+    (r"sAtt_([1-5])\.", r"spatial_attn\1."),
+    (r"recon_trunk\.", "reconstruction."),
+    (r"HRconv\.", "conv_hr."),
+)
+
+_LAYOUTS = {
+    name: [(re.compile(pattern), replacement) for pattern, replacement in patterns]
+    for name, patterns in (("mmagic", _OPENMMLAB), ("the first EDVR code", _EDVR_2019))
+}
+
+_BASICSR = re.compile(r"(_trunk|pcd_align|basic_module\.\d|reconstruction|image_cleaning)\.")
 
 _FLOW_CONV = re.compile(r"(basic_module\.\d+\.basic_module\.)(\d+)\.conv\.")
 
@@ -37,18 +66,33 @@ _FLOW_CONV = re.compile(r"(basic_module\.\d+\.basic_module\.)(\d+)\.conv\.")
 def to_basicsr(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same weights under BasicSR's names; those that have them already stay as they are.
 
-    Where a file holds averaged weights beside the last ones, only the averaged ones are kept.
+    Of a trainer's file only the generator is kept, averaged weights rather than the last ones.
     """
-    averaged = any(key.startswith(_AVERAGED) for key in weights)
-    return {
-        _rename(key): value
-        for key, value in weights.items()
-        if key not in SKIPPED and not (averaged and key.startswith(_PRESENT))
-    }
+    for prefix in _PREFIXES:
+        if chosen := {k: v for k, v in weights.items() if _unwrapped(k).startswith(prefix)}:
+            weights = {_unwrapped(k).removeprefix(prefix): v for k, v in chosen.items()}
+            break
+    return {_rename(key): value for key, value in weights.items() if key not in SKIPPED}
+
+
+def likely_layout(names: Iterable[str]) -> str | None:
+    """Whose names these most likely are; None if they remind of nobody's."""
+    names = list(names)
+    if any(_unwrapped(name).startswith(_PREFIXES) for name in names):
+        return "mmagic"
+    for layout, patterns in _LAYOUTS.items():
+        if any(pattern.search(name) for pattern, _ in patterns for name in names):
+            return layout
+    return "BasicSR" if any(_BASICSR.search(name) for name in names) else None
 
 
 def _rename(key: str) -> str:
-    for pattern, replacement in _RENAMED:
+    key = _unwrapped(key)
+    for pattern, replacement in (pair for pairs in _LAYOUTS.values() for pair in pairs):
         key = pattern.sub(replacement, key)
     # OpenMMLab numbers a flow level's convolutions, BasicSR the activations between them too.
     return _FLOW_CONV.sub(lambda found: f"{found[1]}{2 * int(found[2])}.", key)
+
+
+def _unwrapped(key: str) -> str:
+    return key.removeprefix("module.")

@@ -1,6 +1,8 @@
 """The checkpoints OpenMMLab publishes for our networks; `vsr models pull NAME` brings them.
 
-Figures are those of mmagic's model zoo (configs/basicvsr, configs/iconvsr, configs/edvr).
+Figures are those of mmagic's model zoo (README.md and metafile.yml of configs/basicvsr,
+configs/iconvsr, configs/edvr). It measures RealBasicVSR without a reference (NRQM, NIQE, PI,
+BRISQUE), so that there is no PSNR to list.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ _SPYNET_NOTICE = (
     "the optical flow network inside (SPyNet) is licensed for non-commercial research only"
 )
 
+_WITH_SPYNET = "Apache-2.0, SPyNet part non-commercial research"
+
 _basicvsr = partial(
     Model,
     architecture="basicvsr",
     needs_weights=True,
     scale=4,
     parameters=6_291_311,
-    licence="Apache-2.0, SPyNet part non-commercial research",
+    licence=_WITH_SPYNET,
     notice=_SPYNET_NOTICE,
 )
 
@@ -34,7 +38,7 @@ _iconvsr = partial(
     needs_weights=True,
     scale=4,
     size_multiple=4,
-    licence="Apache-2.0, SPyNet part non-commercial research",
+    licence=_WITH_SPYNET,
     notice=_SPYNET_NOTICE,
 )
 
@@ -133,5 +137,19 @@ OFFICIAL: dict[str, Model] = {
         options=_LARGE,
         parameters=20_633_827,
         quality=(_figure(data="REDS4", channels="RGB", psnr_db=31.0467, ssim=0.8793),),
+    ),
+    "realbasicvsr": Model(
+        architecture="realbasicvsr",
+        summary="RealBasicVSR, footage from the wild: cleans frames, then BasicVSR with 20 blocks",
+        needs_weights=True,
+        file=OfficialFile(
+            path="real_basicvsr/realbasicvsr_c64b20_1x30x8_lr5e-5_150k_reds_20211104-52f77c2c.pth"
+        ),
+        scale=4,
+        degradation="real",
+        trained_on="REDS",
+        parameters=6_294_834,
+        licence=_WITH_SPYNET,
+        notice=_SPYNET_NOTICE,
     ),
 }

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 
 from vsr.models.basicvsr import BasicVSR
+from vsr.models.cascade import Cascade
 from vsr.models.compact import Compact
 from vsr.models.edvr import EDVR
 from vsr.models.iconvsr import IconVSR
 from vsr.models.interpolation import Bicubic, Identity
 from vsr.models.network import Network
+from vsr.models.realbasicvsr import RealBasicVSR
 
 
 def compact() -> Network[Any]:
@@ -38,18 +40,40 @@ def iconvsr() -> Network[Any]:
     )
 
 
+SMALL_EDVR: dict[str, Any] = {
+    "num_feat": 8,
+    "deformable_groups": 2,
+    "num_extract_block": 1,
+    "num_reconstruct_block": 1,
+}
+
+
 def edvr() -> Network[Any]:
-    return awakened(
-        EDVR(num_feat=8, deformable_groups=2, num_extract_block=1, num_reconstruct_block=1)
-    )
+    return awakened(EDVR(**SMALL_EDVR))
+
+
+def cascade() -> Network[Any]:
+    return awakened(Cascade(first=SMALL_EDVR, second={**SMALL_EDVR, "hr_in": True, "num_frame": 3}))
+
+
+def realbasicvsr() -> Network[Any]:
+    """With a threshold about which these weights' residues vary from clip to clip."""
+    network = RealBasicVSR(num_feat=8, num_block=1, num_clean_block=1, threshold=0.273)
+    return awakened(network)
 
 
 def deblurring_edvr() -> Network[Any]:
-    options = {"deformable_groups": 2, "num_extract_block": 1, "num_reconstruct_block": 1}
-    return awakened(EDVR(num_feat=8, with_predeblur=True, hr_in=True, with_tsa=False, **options))
+    return awakened(EDVR(**SMALL_EDVR, with_predeblur=True, hr_in=True, with_tsa=False))
 
 
-RECURRENT = {"compact": compact, "basicvsr": basicvsr, "iconvsr": iconvsr, "edvr": edvr}
+RECURRENT = {
+    "compact": compact,
+    "basicvsr": basicvsr,
+    "realbasicvsr": realbasicvsr,
+    "iconvsr": iconvsr,
+    "edvr": edvr,
+    "cascade": cascade,
+}
 """Networks that carry state."""
 
 ALL = {

@@ -9,7 +9,8 @@ from dataclasses import asdict
 import click
 
 from vsr.bench import Measurement, measure
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS, build_network, load_network
+from vsr.models.architectures import build_network
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS, load_network
 from vsr.models.network import Network
 from vsr.tables import print_table
 

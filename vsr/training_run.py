@@ -25,7 +25,7 @@ from vsr.degrade import bicubic_down
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.flow_pairs import FlowPairs
 from vsr.metrics import luma, psnr
-from vsr.models.catalogue import build_network
+from vsr.models.architectures import build_network
 from vsr.models.checkpoint import read_weights, save_network
 from vsr.models.network import Network
 from vsr.models.placement import place, resolve_device

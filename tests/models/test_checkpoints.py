@@ -71,6 +71,27 @@ def test_a_file_that_is_no_network_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_keys_that_do_not_fit_are_named_with_their_likely_layout(tmp_path: Path) -> None:
+    weights = {
+        key.replace("_trunk.", "_resblocks."): value
+        for key, value in basicvsr().state_dict().items()
+        if "conv_hr" not in key and "upconv" not in key
+    }
+    weights["extra.weight"] = torch.zeros(1)
+    weights["conv_last.bias"] = torch.zeros(7)
+    torch.save({"state_dict": weights}, tmp_path / "weights.pth")
+    with pytest.raises(CheckpointError) as caught:
+        load_network(str(tmp_path / "weights.pth"))
+    for said in (
+        "(names as in mmagic)",
+        "lacks upconv1.weight, upconv1.bias, upconv2.weight and 3 more",
+        "has unknown extra.weight",
+        "has conv_last.bias [7] instead of [3]",
+        "for basicvsr; give",
+    ):
+        assert said in str(caught.value)
+
+
 def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
     torch.save(basicvsr().state_dict(), tmp_path / "weights.pth")
     with pytest.raises(CheckpointError, match=r"checkpoint of basicvsr; give one of compact"):

@@ -15,7 +15,8 @@ from tests.mirror import Mirror
 from tests.networks import basicvsr
 from vsr.errors import CheckpointError, ConfigurationError, DownloadError
 from vsr.models import download
-from vsr.models.catalogue import ARCHITECTURES, MODELS, build_network, load_network
+from vsr.models.architectures import ARCHITECTURES, build_network
+from vsr.models.catalogue import MODELS, load_network
 from vsr.models.download import cache_folder, cached_path, pull
 from vsr.models.model import Model, OfficialFile
 from vsr.models.official import OFFICIAL

@@ -1,0 +1,98 @@
+"""The kinds of networks there are, and which of them weights belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from vsr.errors import CheckpointError, ConfigurationError
+from vsr.models import basicvsr, cascade, compact, edvr, iconvsr, realbasicvsr
+from vsr.models.checkpoint import Checkpoint, first_few, load_into
+from vsr.models.interpolation import Bicubic, Identity
+from vsr.models.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes:
+        build: Makes one with fresh weights from its options.
+        options_from_weights: The options of the network that weights belong to, read from their
+            names and shapes; None if they are of another kind.
+    """
+
+    build: Callable[..., Network[Any]]
+    options_from_weights: Callable[[Mapping[str, Tensor]], dict[str, Any] | None]
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "compact": Architecture(
+        build=compact.Compact, options_from_weights=compact.options_from_weights
+    ),
+    "basicvsr": Architecture(
+        build=basicvsr.BasicVSR, options_from_weights=basicvsr.options_from_weights
+    ),
+    "iconvsr": Architecture(
+        build=iconvsr.IconVSR, options_from_weights=iconvsr.options_from_weights
+    ),
+    "realbasicvsr": Architecture(
+        build=realbasicvsr.RealBasicVSR, options_from_weights=realbasicvsr.options_from_weights
+    ),
+    "edvr": Architecture(build=edvr.EDVR, options_from_weights=edvr.options_from_weights),
+    "cascade": Architecture(
+        build=cascade.Cascade, options_from_weights=cascade.options_from_weights
+    ),
+    "bicubic": Architecture(build=Bicubic, options_from_weights=lambda _: None),
+    "identity": Architecture(build=Identity, options_from_weights=lambda _: None),
+}
+
+
+def build_network(architecture: str, options: Mapping[str, Any]) -> Network[Any]:
+    """A network with fresh weights.
+
+    Args:
+        architecture: A key of ``ARCHITECTURES``.
+        options: Keyword arguments of its class.
+
+    Raises:
+        ConfigurationError: An unknown architecture, or options it does not take.
+    """
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ConfigurationError(f"architecture {architecture!r} is unknown; known are {known}")
+    try:
+        return ARCHITECTURES[architecture].build(**options)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{architecture} cannot be built ({error}); correct its options"
+        ) from error
+
+
+def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Network[Any]:
+    """The network that weights belong to, filled with them.
+
+    Args:
+        checkpoint: Of any network.
+        architecture: What it has to be; None for whatever it is.
+
+    Raises:
+        CheckpointError: Weights of no network or of another one, or not all of them.
+    """
+    for name, kind in ARCHITECTURES.items():
+        options = kind.options_from_weights(checkpoint.weights)
+        if options is None:
+            continue
+        if architecture not in (None, name):
+            raise CheckpointError(
+                f"{checkpoint} is a checkpoint of {name}; give one of {architecture}"
+            )
+        network = build_network(name, options)
+        load_into(network, checkpoint)
+        return network
+    named = first_few(list(checkpoint.weights))
+    known = ", ".join(n for n in ARCHITECTURES if n not in ("bicubic", "identity"))
+    raise CheckpointError(f"{checkpoint} is of no known network ({named}); known are {known}")

@@ -1,0 +1,102 @@
+"""BasicVSR behind its cleaning module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.networks import moving_clip
+from tests.networks import realbasicvsr as small_realbasicvsr
+from vsr.models.catalogue import load_network
+from vsr.models.realbasicvsr import RealBasicVSR
+
+
+def network_with(threshold: float) -> RealBasicVSR:
+    network = small_realbasicvsr()
+    assert isinstance(network, RealBasicVSR)
+    network.threshold = threshold
+    return network
+
+
+def residues(network: RealBasicVSR, frames: Tensor) -> Tensor:
+    """(T, 3, H, W): what a pass of the cleaning module adds, all frames in one batch."""
+    added: Tensor = network.image_cleaning(frames)
+    return added
+
+
+@pytest.mark.parametrize(("threshold", "passes"), [(9.0, 1), (0.0, 3)])
+def test_frames_are_cleaned_until_little_is_left_to_clean(threshold: float, passes: int) -> None:
+    network, clip = network_with(threshold), moving_clip(4, 18, 22)
+    with torch.inference_mode():
+        restored, state = network.step(clip[None], None, 4)
+        cleaned = clip
+        for _ in range(passes):
+            cleaned = cleaned + residues(network, cleaned)
+        expected = network.basicvsr(cleaned[None])
+    assert state.passes_B.tolist() == [passes]
+    torch.testing.assert_close(restored, expected, atol=1e-5, rtol=0)
+
+
+def test_the_first_window_decides_for_the_scene() -> None:
+    network, clip = network_with(0.0), moving_clip(6, 18, 22).flip(0)
+    with torch.inference_mode():
+        means = residues(network, clip).abs().mean((1, 2, 3))
+    # Alone, the first frame is clean after a pass; all six together are not.
+    assert means[0] < means.mean()
+    network.threshold = float(means[0] + means.mean()) / 2
+    with torch.inference_mode():
+        _, hasty = network.step(clip[None, :1], None, 1)
+        _, informed = network.step(clip[None], None, 1)
+        for state, passes in ((hasty, 1), (informed, 3)):
+            after = state
+            for i in range(1, 6):
+                _, after = network.step(clip[None, i:], after, 1)
+                assert after.passes_B.tolist() == [passes]
+
+
+def test_streams_of_one_batch_are_cleaned_each_as_often_as_it_needs() -> None:
+    network = network_with(0.0)
+    clips = torch.stack([moving_clip(4, 20, 24, seed=seed) for seed in (1, 2)])
+    with torch.inference_mode():
+        first, second = (residues(network, clip).abs().mean() for clip in clips)
+        assert first < second
+        network.threshold = float(first + second) / 2
+        together, state = network.step(clips, None, 4)
+        alone = torch.cat([network(clip[None]) for clip in clips])
+    assert state.passes_B.tolist() == [1, 3]
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_each_frame_is_cleaned_once() -> None:
+    network, clip = network_with(9.0), moving_clip(9, 18, 22)[None]
+    seen: list[int] = []
+    network.image_cleaning.register_forward_hook(lambda *_: seen.append(1))
+    state = None
+    with torch.inference_mode():
+        for i in range(0, 9, 3):
+            _, state = network.step(clip[:, i : i + 5], state, 3)
+    assert len(seen) == 9
+
+
+@pytest.mark.parametrize("prefix", ["generator_ema.", "generator.", ""])
+def test_mmagics_checkpoint_loads(prefix: str, tmp_path: Path) -> None:
+    weights = small_realbasicvsr().state_dict()
+    named = {
+        prefix
+        + key.replace("_trunk.", "_resblocks.")
+        .replace("upconv1.", "upsample1.upsample_conv.")
+        .replace("upconv2.", "upsample2.upsample_conv."): value
+        for key, value in weights.items()
+    }
+    if prefix:
+        named["discriminator.conv_0.weight"] = torch.zeros(3)
+        named["step_counter"] = torch.zeros(1)
+    if prefix == "generator_ema.":
+        named["generator.image_cleaning.1.weight"] = torch.zeros(3)
+    torch.save({"meta": {}, "state_dict": named}, tmp_path / "mmagic.pth")
+    network = load_network(str(tmp_path / "mmagic.pth"))
+    assert network.facts.name == "realbasicvsr"
+    assert all(torch.equal(network.state_dict()[key], value) for key, value in weights.items())
