@@ -1,0 +1,140 @@
+"""Clips with their ground truth, and those of any two folders or videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsr.degrade import DEGRADATIONS
+from vsr.errors import ConfigurationError, OpenError
+from vsr.evaluation.completeness import Gaps, pair_up
+from vsr.evaluation.frames import Frames, find_source, holds_images, open_frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A clip to restore, with its ground truth.
+
+    Attributes:
+        name: Of the clip in its data set.
+        low: What is restored; where ``make`` is set, the ground truth it is made from.
+        make: The degradation that turns ``low`` into low resolution, a name of
+            ``vsr.degrade.DEGRADATIONS``; None where ``low`` is that already.
+        truth: Ground truth of the frames that are scored.
+        scored: Their positions in ``low``.
+        mirrored: Whether recurrent networks see the clip and then its mirror image in time.
+    """
+
+    name: str
+    low: Frames
+    make: str | None
+    truth: Frames
+    scored: tuple[int, ...]
+    mirrored: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What there is to evaluate.
+
+    Attributes:
+        title: Of the data set, as tables have it.
+        channels: ``RGB`` or ``Y``: what published figures compare.
+        degradation: ``BI``, a dialect of ``BD``, or ``given`` for a pair whose input came along.
+        made: Whether the low resolution is made here, and not read.
+        clips: In the data set's order.
+        notes: What is missing or unusual, a sentence each.
+    """
+
+    title: str
+    channels: str
+    degradation: str
+    made: bool
+    clips: tuple[Clip, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find_pair(
+    truth: Path, low: Path | None, *, degradation: str | None = None, partial: bool = False
+) -> Found:
+    """Pair two folders or two videos; folders of folders or of videos are many clips.
+
+    Args:
+        truth: Ground truth.
+        low: Low resolution of the same frames; None to make it.
+        degradation: One of ``vsr.degrade.DEGRADATIONS`` to make it with; None for BI.
+        partial: Take what is there, and note what is not.
+
+    Raises:
+        OpenError: Nothing there, or a clip or frame that only one side has, which it names.
+    """
+    gaps = Gaps(partial)
+    degradation = known_degradation(degradation or "BI")
+    clips = []
+    for name, of_truth, of_low in _paired_sources(truth, low, gaps):
+        frames = open_frames(of_truth)
+        lower = None if of_low is None else open_frames(of_low)
+        clips.append(make_clip(name, frames, lower, degradation, gaps))
+    if not clips:
+        raise OpenError(f"'{truth}' and '{low}' have no clip in common; give matching folders")
+    return Found(
+        title=truth.name or str(truth),
+        channels="Y",
+        degradation="given" if low else degradation,
+        made=low is None,
+        clips=tuple(clips),
+        notes=tuple(gaps.notes),
+    )
+
+
+def known_degradation(degradation: str) -> str:
+    """The name itself.
+
+    Raises:
+        ConfigurationError: There is no such degradation.
+    """
+    if degradation not in DEGRADATIONS:
+        raise ConfigurationError(
+            f"degradation {degradation!r} is unknown; known are {', '.join(DEGRADATIONS)}"
+        )
+    return degradation
+
+
+def make_clip(name: str, truth: Frames, low: Frames | None, degradation: str, gaps: Gaps) -> Clip:
+    """A clip of which every frame is scored.
+
+    Args:
+        name: Of the clip.
+        truth: Ground truth.
+        low: Low resolution of the same frames; None to make it.
+        degradation: That makes it.
+        gaps: Takes frames that only one side has.
+    """
+    if low is not None:
+        truth, low = pair_up(name, truth, low, gaps)
+    count = len(truth.names)
+    make = degradation if low is None else None
+    return Clip(name=name, low=low or truth, make=make, truth=truth, scored=tuple(range(count)))
+
+
+def _paired_sources(
+    truth: Path, low: Path | None, gaps: Gaps
+) -> Iterator[tuple[str, Path, Path | None]]:
+    """Name, ground truth and low resolution of each clip of a pair."""
+    for path in filter(None, (truth, low)):
+        if not path.exists():
+            raise OpenError(f"'{path}' is not there; give a folder of images or a video")
+    if truth.is_file() or holds_images(truth):
+        yield truth.stem, truth, low
+        return
+    children = sorted(path for path in truth.iterdir() if not path.name.startswith("."))
+    for child in children:
+        source = find_source(child.with_suffix("")) if child.is_file() else child
+        if source != child or (child.is_dir() and not holds_images(child)):
+            continue
+        of_low = None if low is None else find_source(low / child.stem)
+        if low is not None and of_low is None:
+            gaps.report(f"clip {child.stem!r} is not in '{low}'")
+            continue
+        yield child.stem, child, of_low

@@ -1,0 +1,188 @@
+"""A data set through a network: what ``vsr eval`` does, as a function."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from vsr.errors import ConfigurationError
+from vsr.evaluation.clips import Found
+from vsr.evaluation.jobs import Job, Setup, run_here
+from vsr.evaluation.origin import describe_origin, sha256_of, weights_file
+from vsr.evaluation.passes import ENSEMBLES, Way
+from vsr.evaluation.published import mismatch
+from vsr.evaluation.results import ClipResult, Evaluation, Store
+from vsr.evaluation.workers import run_in_processes, run_on_ray
+from vsr.models.network import NetworkFacts
+
+RESULT_FORMAT = 1
+"""Of kept results; older ones are measured anew."""
+
+PICTURED = 12
+"""Clips of which a report shows pictures, from the first; more would make a page of hundreds of
+megabytes of the largest sets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far an evaluation has come.
+
+    Attributes:
+        result: The clip that was finished just now; None at the start.
+        done: Clips that are finished, each way counted.
+        total: Of them.
+        frames: Frames scored in this run.
+        seconds: Since it began.
+    """
+
+    result: ClipResult | None
+    done: int
+    total: int
+    frames: int
+    seconds: float
+
+
+def evaluate(
+    found: Found,
+    setup: Setup,
+    ways: Sequence[Way],
+    *,
+    facts: NetworkFacts,
+    out: Path | None = None,
+    workers: int = 1,
+    ray: str | None = None,
+    pictures: bool = False,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Evaluation:
+    """Restore and score every clip in every way.
+
+    Args:
+        found: The clips.
+        setup: The network, and what is measured.
+        ways: One or two: streamed, whole, or both.
+        facts: Of the network.
+        out: Folder that keeps each clip's result; what is there already, with the same settings and
+            files, is not measured again.
+        workers: Processes.
+        ray: Address of a Ray cluster to use instead.
+        pictures: Take pictures for a report.
+        on_progress: Called at the start and whenever a clip is finished.
+
+    Raises:
+        VSRError: One line about what went wrong; finished clips are kept.
+    """
+    for name in (name for way in ways for name in way.ensemble):
+        if name not in ENSEMBLES:
+            raise ConfigurationError(
+                f"ensemble {name!r} is unknown; give {', '.join(ENSEMBLES)} or both with a comma"
+            )
+    jobs = [
+        Job(clip=clip, way=way, pictures=pictures and i < PICTURED)
+        for way in ways
+        for i, clip in enumerate(found.clips)
+    ]
+    started = time.perf_counter()
+    weights = weights_file(setup.model, setup.weights)
+    store = None if out is None else Store(out)
+    prints = _fingerprints(jobs, setup, weights)
+    kept = _kept(jobs, store, prints)
+    results = dict(kept)
+    missing = [job for job in jobs if _key(job) not in kept]
+    frames = 0
+    on_progress(Progress(result=None, done=len(kept), total=len(jobs), frames=0, seconds=0.0))
+    for result in _run(setup, missing, workers, ray):
+        key = (result.clip, result.way)
+        if store is not None:
+            store.keep(result, prints[key])
+        results[key] = result
+        frames += len(result.frames)
+        on_progress(
+            Progress(
+                result=result,
+                done=len(results),
+                total=len(jobs),
+                frames=frames,
+                seconds=time.perf_counter() - started,
+            )
+        )
+    noted = mismatch(setup.model, found.degradation)
+    return Evaluation(
+        title=found.title,
+        channels=found.channels,
+        degradation=found.degradation,
+        made=found.made,
+        model=setup.model,
+        ways=tuple(way.name for way in ways),
+        results=tuple(results[_key(job)] for job in jobs),
+        notes=(*found.notes, *([noted] if noted else [])),
+        settings=_settings(setup, ways, facts),
+        origin=describe_origin(setup.device, weights, sys.argv),
+        seconds=time.perf_counter() - started,
+        reused=len(kept),
+    )
+
+
+def _run(setup: Setup, jobs: Sequence[Job], workers: int, ray: str | None) -> Iterator[ClipResult]:
+    if not jobs:
+        return iter(())
+    if ray is not None:
+        return run_on_ray(setup, jobs, ray)
+    if workers > 1:
+        return run_in_processes(setup, jobs, min(workers, len(jobs)))
+    return run_here(setup, jobs)
+
+
+def _key(job: Job) -> tuple[str, str]:
+    return job.clip.name, job.way.name
+
+
+def _kept(
+    jobs: Sequence[Job], store: Store | None, prints: dict[tuple[str, str], str]
+) -> dict[tuple[str, str], ClipResult]:
+    """Results that are here already."""
+    kept = {}
+    for job in jobs if store is not None else ():
+        result = store.load(*_key(job), prints[_key(job)]) if store else None
+        if result is not None and (result.pictures or not job.pictures):
+            kept[_key(job)] = result
+    return kept
+
+
+def _fingerprints(
+    jobs: Sequence[Job], setup: Setup, weights: Path | None
+) -> dict[tuple[str, str], str]:
+    """What a kept result has to agree with: settings, weights, program, and the clip's files."""
+    common = [
+        RESULT_FORMAT,
+        version("vsr-stream"),
+        asdict(setup),
+        None if weights is None else sha256_of(weights),
+    ]
+    return {_key(job): _digest([*common, *_facts_of(job)]) for job in jobs}
+
+
+def _facts_of(job: Job) -> list[object]:
+    clip = job.clip
+    files = dict.fromkeys((*clip.low.files, *clip.truth.files))
+    states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    names = [*clip.low.names, *clip.truth.names]
+    return [asdict(job.way), clip.make, clip.scored, clip.mirrored, names, states]
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _settings(setup: Setup, ways: Sequence[Way], facts: NetworkFacts) -> dict[str, object]:
+    """Everything that was chosen, with the network's own choices filled in."""
+    streamed = next((way for way in ways if not way.whole), ways[0])
+    chosen = {"chunk": streamed.chunk, "look_ahead": streamed.look_ahead}
+    usual = {"chunk": facts.chunk, "look_ahead": facts.look_ahead}
+    own = {key: usual[key] if value is None else value for key, value in chosen.items()}
+    return asdict(setup) | own | {"ensemble": list(ways[0].ensemble), "scale": facts.scale}

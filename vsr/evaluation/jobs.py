@@ -1,0 +1,154 @@
+"""Clips as jobs, done one after the other.
+
+A job says everything, so that it can be done anywhere and gives the same scores everywhere. Where
+it is done, one network is loaded once for all jobs, and one thread scores: the next chunk, or the
+next clip, is restored meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from vsr.errors import VSRError
+from vsr.evaluation.clips import Clip
+from vsr.evaluation.frames import checksum
+from vsr.evaluation.passes import Way
+from vsr.evaluation.perceptual import PerceptualScore
+from vsr.evaluation.pictures import PictureTaker
+from vsr.evaluation.restoring import ClipRestorer, Restored
+from vsr.evaluation.results import ClipResult
+from vsr.evaluation.scoring import TEMPORAL, ClipScorer, Scoring
+from vsr.memory import peak_device_bytes, peak_host_bytes
+from vsr.models.catalogue import load_network
+from vsr.models.placement import place
+
+SCORED_AT_ONCE = 8
+"""Frames scored together: enough to fill a device, few enough to fit beside the network."""
+
+WAITING = 3
+"""Parts that may wait to be scored before the network has to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What all jobs of an evaluation have in common.
+
+    Attributes:
+        model: As for ``load_network``.
+        weights: As for ``load_network``.
+        device: As for ``Restorer``.
+        precision: As for ``Restorer``.
+        metrics: Scores besides PSNR and SSIM: ``tof``, ``warp``, or pyiqa's names.
+        crop: Rows and columns left out at every border.
+        rounded: Whether restored frames are rounded to 8 bit before they are scored.
+    """
+
+    model: str
+    weights: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    metrics: tuple[str, ...] = ()
+    crop: int = 0
+    rounded: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One clip in one way, with or without pictures for a report."""
+
+    clip: Clip
+    way: Way
+    pictures: bool = False
+
+
+class Workplace:
+    """Where jobs are done: a network on its device, and what scores."""
+
+    def __init__(self, setup: Setup) -> None:
+        network = load_network(setup.model, setup.weights)
+        self.network, self.device = place(network, device=setup.device, precision=setup.precision)
+        self.scoring = Scoring(
+            crop=setup.crop,
+            rounded=setup.rounded,
+            temporal=[name for name in setup.metrics if name in TEMPORAL],
+            perceptual=[
+                PerceptualScore(name, self.device) for name in setup.metrics if name not in TEMPORAL
+            ],
+        )
+
+    def start(self, job: Job, scorer_thread: ThreadPoolExecutor) -> Future[ClipResult]:
+        """Restore a clip; the last of its scores may still be under way on return.
+
+        Raises:
+            VSRError: The clip cannot be read, restored or scored.
+        """
+        restorer = ClipRestorer(self.network, self.device, job.way)
+        pictures = PictureTaker(len(job.clip.scored)) if job.pictures else None
+        scorer = ClipScorer(self.scoring, pictures=pictures)
+        waiting: deque[Future[None]] = deque()
+        for restored in restorer.restore(job.clip):
+            height, width = restored.truth.shape[-2:]
+            for part in _parts(restored):
+                waiting.append(scorer_thread.submit(scorer.add, part.low, part.frames, part.truth))
+                while len(waiting) > WAITING:
+                    waiting.popleft().result()
+        return scorer_thread.submit(self._finish, job, restorer, scorer, waiting, (height, width))
+
+    def _finish(
+        self,
+        job: Job,
+        restorer: ClipRestorer,
+        scorer: ClipScorer,
+        waiting: Sequence[Future[None]],
+        size: tuple[int, int],
+    ) -> ClipResult:
+        for part in waiting:
+            part.result()
+        scores, pictures = scorer.finish()
+        clip = job.clip
+        return ClipResult(
+            clip=clip.name,
+            way=job.way.name,
+            frames=tuple(clip.low.names[i] for i in clip.scored),
+            height=size[0],
+            width=size[1],
+            scores=scores,
+            restore_seconds=restorer.seconds,
+            score_seconds=scorer.seconds,
+            restored_frames=len(clip.low.names),
+            passed_through=restorer.passed_through,
+            peak_host_bytes=peak_host_bytes(),
+            peak_device_bytes=peak_device_bytes(self.device),
+            truth_checksum=checksum(clip.truth.files),
+            input_checksum=checksum(clip.low.files),
+            pictures=pictures,
+        )
+
+
+def run_here(setup: Setup, jobs: Sequence[Job]) -> Iterator[ClipResult]:
+    """Do jobs one after the other; a clip is scored while the next one is restored."""
+    workplace = Workplace(setup)
+    with ThreadPoolExecutor(1, thread_name_prefix="scorer") as scorer_thread:
+        last: Future[ClipResult] | None = None
+        for job in jobs:
+            try:
+                started = workplace.start(job, scorer_thread)
+            except VSRError:
+                if last is not None:
+                    yield last.result()
+                raise
+            if last is not None:
+                yield last.result()
+            last = started
+        if last is not None:
+            yield last.result()
+
+
+def _parts(restored: Restored) -> Iterator[Restored]:
+    """A few frames at a time, however long the network's chunks are."""
+    for start in range(0, len(restored.frames), SCORED_AT_ONCE):
+        now = slice(start, start + SCORED_AT_ONCE)
+        yield Restored(restored.low[now], restored.frames[now], restored.truth[now])

@@ -1,0 +1,63 @@
+"""Where figures come from: versions, the machine, and checksums of weights."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vsr.models.catalogue import MODELS, weights_path
+from vsr.models.placement import resolve_device
+
+PACKAGES = ("vsr-stream", "torch", "numpy", "pillow", "av", "decord", "pyiqa", "ray")
+
+
+def describe_origin(device: str, weights: Path | None, command: Iterable[str]) -> dict[str, Any]:
+    """Everything beside the settings that is needed to repeat a run."""
+    where = resolve_device(device)
+    return {
+        "command": " ".join(command),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **dict(_versions())},
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else _processor(),
+        "threads": torch.get_num_threads(),
+        "weights": None if weights is None else weights.name,
+        "weights_sha256": None if weights is None else sha256_of(weights),
+    }
+
+
+def weights_file(model: str, weights: str | None) -> Path | None:
+    """The file of weights that ``load_network`` takes; None where there is none."""
+    path = Path(weights) if weights else weights_path(model) if model in MODELS else Path(model)
+    return path if path is not None and path.is_file() else None
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _versions() -> Iterable[tuple[str, str]]:
+    for name in PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+def _processor() -> str:
+    """The CPU's name, where the system tells."""
+    if sys.platform == "linux":
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        return f"{names[0]}, {len(names)} threads" if names else platform.machine()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,85 @@
+"""Scores of the library pyiqa: NIQE, LPIPS, DISTS, MUSIQ and what else it has.
+
+pyiqa is an extra, ``pip install 'vsr-stream[perceptual]'``, free for non-commercial use only
+(PolyForm Noncommercial 1.0). It needs the torchvision built for the installed torch. Weights and
+model parameters, NIQE's too, are fetched by pyiqa when a score is first used, and are found
+afterwards in its cache (``TORCH_HOME``, ``HF_HOME``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vsr.errors import ConfigurationError, DownloadError, MissingDependency
+
+EXTRA = "perceptual"
+
+
+class PerceptualScore:
+    """One score of pyiqa.
+
+    Attributes:
+        name: pyiqa's.
+        lower_is_better: As pyiqa says.
+    """
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        """Load it.
+
+        Raises:
+            MissingDependency: pyiqa is not installed, or does not load.
+            ConfigurationError: pyiqa has no such score.
+            DownloadError: Its weights are not here and cannot be had.
+        """
+        self.name = name
+        self._model = _create(name, device)
+        self.lower_is_better = bool(self._model.lower_better)
+        self._needs_truth = self._model.metric_mode == "FR"
+
+    def __call__(self, restored: Tensor, truth: Tensor) -> Tensor:
+        """Score frames, (T, 3, H, W) in [0, 1]: (T,), float64."""
+        seen = (restored, truth) if self._needs_truth else (restored,)
+        # One by one: several of pyiqa's scores draw or normalise over the batch.
+        scores = [self._model(*(x[i : i + 1] for x in seen)) for i in range(len(restored))]
+        return torch.stack([torch.as_tensor(score).double().reshape(()) for score in scores])
+
+
+def _create(name: str, device: torch.device) -> Any:
+    create, known = _library(name)
+    if name not in known:
+        raise ConfigurationError(
+            f"metric {name!r} is unknown; known are tof, warp, and what pyiqa lists, such as niqe, "
+            "lpips, dists, musiq"
+        )
+    try:
+        return create(name, device=device)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DownloadError(
+            f"the weights of metric {name!r} cannot be had ({_line(error)}); bring them into "
+            "pyiqa's cache, TORCH_HOME or HF_HOME"
+        ) from error
+
+
+def _library(name: str) -> tuple[Callable[..., Any], list[str]]:
+    """What creates a score of pyiqa, and the names of all it has."""
+    try:
+        import pyiqa
+    except ImportError as error:
+        raise MissingDependency(
+            f"metric {name!r} needs pyiqa (non-commercial use only), which does not load "
+            f"({_line(error)}); pip install 'vsr-stream[{EXTRA}]'"
+        ) from error
+    except RuntimeError as error:
+        raise MissingDependency(
+            f"metric {name!r} needs pyiqa, which does not load ({_line(error)}); "
+            f"install the torchvision that was built for torch {torch.__version__}"
+        ) from error
+    return pyiqa.create_metric, pyiqa.list_models()
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,206 @@
+"""What was measured, as values and as JSON.
+
+An infinite PSNR, of frames that are equal, is the text "inf" in JSON; a frame that has no score of
+a kind has null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vsr.errors import OpenError
+
+Scores = dict[str, list[float | None]]
+"""By key of ``headings``, for each frame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipResult:
+    """One clip, taken through the network in one way.
+
+    Attributes:
+        clip: Its name.
+        way: ``streamed`` or ``whole``.
+        frames: Names of the frames that were scored.
+        height: Rows of the ground truth.
+        width: Columns of the ground truth.
+        scores: Of every frame.
+        restore_seconds: In the network, while frames before were scored beside it.
+        score_seconds: In scoring.
+        restored_frames: That went through the network, each once however many passes it took.
+        passed_through: Frames that were only enlarged, for want of memory.
+        peak_host_bytes: Largest resident size of the process so far.
+        peak_device_bytes: Most memory held on a CUDA device so far.
+        truth_checksum: Over the ground truth's files.
+        input_checksum: Over the input's files; those of the ground truth where it was made.
+        pictures: PNG files in base64, see ``PictureTaker.finish``.
+    """
+
+    clip: str
+    way: str
+    frames: tuple[str, ...]
+    height: int
+    width: int
+    scores: Scores
+    restore_seconds: float
+    score_seconds: float
+    restored_frames: int
+    passed_through: int
+    peak_host_bytes: int
+    peak_device_bytes: int | None
+    truth_checksum: str
+    input_checksum: str
+    pictures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean of each score over the frames that have it."""
+        return {key: mean(values) for key, values in self.scores.items() if _known(values)}
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the network."""
+        return self.restored_frames / self.restore_seconds if self.restore_seconds else math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A data set, taken through a network in one or two ways.
+
+    Attributes:
+        title: Of the data set.
+        channels: ``RGB`` or ``Y``: what published figures compare.
+        degradation: Of the input.
+        made: Whether the input was made from the ground truth here.
+        model: As it was named.
+        ways: ``streamed``, ``whole`` or both.
+        results: Each clip in each way; clips in the data set's order.
+        notes: What is missing or unusual, a sentence each.
+        settings: Everything that was chosen.
+        origin: Versions, machine, checksums.
+        seconds: From the first clip to the last, those that were here already not counted.
+        reused: Results that were here already.
+    """
+
+    title: str
+    channels: str
+    degradation: str
+    made: bool
+    model: str
+    ways: tuple[str, ...]
+    results: tuple[ClipResult, ...]
+    notes: tuple[str, ...]
+    settings: dict[str, Any]
+    origin: dict[str, Any]
+    seconds: float
+    reused: int
+
+    def of_way(self, way: str) -> list[ClipResult]:
+        """The results of one way."""
+        return [result for result in self.results if result.way == way]
+
+    def means(self, way: str) -> dict[str, float]:
+        """Mean over clips of the means over frames."""
+        clips = [result.means for result in self.of_way(way)]
+        return {key: mean([clip.get(key) for clip in clips]) for key in clips[0]}
+
+    @property
+    def headline(self) -> str:
+        """The key of the score that published tables compare."""
+        return f"psnr_{self.channels.lower()}"
+
+    @property
+    def loss_db(self) -> float | None:
+        """What streaming loses against the whole clip, in dB; None unless both were measured."""
+        if len(self.ways) < 2:
+            return None
+        return self.means("whole")[self.headline] - self.means("streamed")[self.headline]
+
+
+def mean(values: Sequence[float | None]) -> float:
+    """Mean of the values that are there."""
+    known = _known(values)
+    return math.fsum(known) / len(known)
+
+
+def to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The evaluation as JSON has it, with means, without pictures."""
+    facts = asdict(evaluation) | {
+        "means": {way: evaluation.means(way) for way in evaluation.ways},
+        "loss_db": evaluation.loss_db,
+    }
+    for result, described in zip(evaluation.results, facts["results"], strict=True):
+        described.pop("pictures")
+        described["means"] = result.means
+    plain: dict[str, Any] = _without_infinity(facts)
+    return plain
+
+
+class Store:
+    """Results of clips in a folder, so that a run that stopped goes on.
+
+    Args:
+        folder: Made when the first result is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, clip: str, way: str, fingerprint: str) -> ClipResult | None:
+        """The result of a clip; None if it is not here, or belongs to other settings or files."""
+        try:
+            kept = json.loads(self._path(clip, way).read_text(encoding="utf-8"))
+            if kept["fingerprint"] != fingerprint:
+                return None
+            return ClipResult(**_with_infinity(kept["result"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def keep(self, result: ClipResult, fingerprint: str) -> None:
+        """Write a result; a file under its final name is always whole.
+
+        Raises:
+            OpenError: It cannot be written.
+        """
+        path = self._path(result.clip, result.way)
+        content = {"fingerprint": fingerprint, "result": _without_infinity(asdict(result))}
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(content), encoding="utf-8")
+            part.replace(path)
+        except OSError as error:
+            raise OpenError(
+                f"'{path}' cannot be written ({error.strerror}); give a folder with room"
+            ) from error
+
+    def _path(self, clip: str, way: str) -> Path:
+        return self._folder / way / f"{clip.replace('/', '__')}.json"
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _without_infinity(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, Mapping):
+        return {key: _without_infinity(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_infinity(item) for item in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def _with_infinity(result: dict[str, Any]) -> dict[str, Any]:
+    """A clip's result from its JSON."""
+    scores = {
+        key: [float(value) if isinstance(value, str) else value for value in values]
+        for key, values in result["scores"].items()
+    }
+    return result | {"scores": scores, "frames": tuple(result["frames"])}

@@ -1,0 +1,132 @@
+"""Numbers and pictures of one clip's restored frames, taken chunk by chunk."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vsr.errors import ConfigurationError
+from vsr.evaluation.motion import (
+    estimate_flow,
+    flow_difference,
+    visible_pixels,
+    warping_error,
+)
+from vsr.evaluation.perceptual import PerceptualScore
+from vsr.evaluation.pictures import PictureTaker
+from vsr.metrics import SSIM_WINDOW, crop_border, fidelity
+from vsr.models.imresize import quantise
+
+TEMPORAL = ("tof", "warp")
+"""Names people type for the scores of pairs of frames."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How restored frames are scored.
+
+    Attributes:
+        crop: Rows and columns left out at every border.
+        rounded: Whether restored frames are rounded to 8 bit first, or only clamped.
+        temporal: Which of ``TEMPORAL`` are computed, besides PSNR and SSIM.
+        perceptual: Scores of pyiqa, loaded.
+    """
+
+    crop: int = 0
+    rounded: bool = True
+    temporal: Sequence[str] = ()
+    perceptual: Sequence[PerceptualScore] = ()
+
+
+class ClipScorer:
+    """Scores the frames of one clip, in order. Used by one thread.
+
+    Attributes:
+        seconds: Time spent here so far.
+    """
+
+    def __init__(self, scoring: Scoring, *, pictures: PictureTaker | None = None) -> None:
+        self._scoring, self._pictures = scoring, pictures
+        self._scores: dict[str, list[Tensor]] = {}
+        self._last: tuple[Tensor, Tensor] | None = None
+        self.seconds = 0.0
+
+    @torch.inference_mode()
+    def add(self, low: Tensor, restored: Tensor, truth: Tensor) -> None:
+        """Score the next frames.
+
+        Args:
+            low: (T, 3, h, w), for the pictures.
+            restored: (T, 3, H, W), as the network gave them.
+            truth: (T, 3, H, W) in [0, 1]; moved to the device of ``restored``.
+        """
+        started = time.perf_counter()
+        restored = restored.float()
+        restored = quantise(restored) if self._scoring.rounded else restored.clamp(0, 1)
+        truth = truth.to(restored.device)
+        if self._pictures is not None:
+            self._pictures.add(low, restored, truth)
+        a, b = (crop_border(frames, self._scoring.crop) for frames in (restored, truth))
+        _require_size(a, self._scoring.crop)
+        for key, values in self._score(a, b).items():
+            self._scores.setdefault(key, []).append(values.cpu())
+        self.seconds += time.perf_counter() - started
+
+    def finish(self) -> tuple[dict[str, list[float | None]], dict[str, str]]:
+        """The scores of every frame, None where a frame has none; and pictures in base64."""
+        started = time.perf_counter()
+        joined = {key: torch.cat(values).tolist() for key, values in self._scores.items()}
+        pictures = self._pictures.finish() if self._pictures is not None else {}
+        self.seconds += time.perf_counter() - started
+        return {
+            k: [None if math.isnan(v) else v for v in values] for k, values in joined.items()
+        }, pictures
+
+    def _score(self, restored: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        scores = fidelity(restored, truth)
+        if self._scoring.temporal:
+            scores |= self._score_motion(restored, truth)
+        for score in self._scoring.perceptual:
+            scores[score.name] = score(restored, truth)
+        return scores
+
+    def _score_motion(self, restored: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        """Scores of each frame and the one before it; NaN for a clip's first frame."""
+        starts = self._last is None
+        before = (restored[:1], truth[:1]) if self._last is None else self._last
+        self._last = restored[-1:], truth[-1:]
+        restored, truth = (torch.cat(pair) for pair in zip(before, (restored, truth), strict=True))
+        pairs = [
+            self._score_pair(restored[i : i + 2], truth[i : i + 2]) for i in range(len(truth) - 1)
+        ]
+        scores = {key: torch.stack([pair[key] for pair in pairs]) for key in pairs[0]}
+        if starts:
+            for values in scores.values():
+                values[0] = torch.nan
+        return scores
+
+    def _score_pair(self, restored: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        """Scores of two frames in order of time, (2, 3, H, W) each."""
+        flow = estimate_flow(truth[1:], truth[:1])
+        scores = {}
+        if "tof" in self._scoring.temporal:
+            scores["tof"] = flow_difference(restored[1:], restored[:1], flow)[0]
+        if "warp" in self._scoring.temporal:
+            visible = visible_pixels(flow, estimate_flow(truth[:1], truth[1:]))
+            scores["warp"] = warping_error(restored[1:], restored[:1], flow, visible)[0]
+            scores["warp_truth"] = warping_error(truth[1:], truth[:1], flow, visible)[0]
+        return scores
+
+
+def _require_size(frames: Tensor, crop: int) -> None:
+    height, width = frames.shape[-2:]
+    if min(height, width) < SSIM_WINDOW:
+        raise ConfigurationError(
+            f"{width}x{height} pixels are left of each frame with --crop {crop}; "
+            f"SSIM needs {SSIM_WINDOW} a side"
+        )
