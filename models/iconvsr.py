@@ -47,12 +47,14 @@ class IconVSRState:
         position: Frames of the scene that have left.
         refills: Features of key frames of the look-ahead whose neighbours were all seen, by their
             place in the scene; each (B, K, H, W).
+        pyramids: Features of frames that key frames to come may have beside them, likewise.
     """
 
     propagation: PropagationState
     past_BTCHW: Tensor
     position: int
     refills: dict[int, Tensor]
+    pyramids: dict[int, Pyramid]
 
 
 class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
@@ -99,7 +101,7 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
         height, width = window_BTCHW.shape[-2:]
         window_BTCHW = pad_to_multiple(window_BTCHW, 4, reflect=True)
         flows = pair_flows(self.spynet, window_BTCHW, state.propagation if state else None)
-        refills = self._refills(window_BTCHW, state, ends_scene=ends_scene)
+        refills, pyramids = self._refills(window_BTCHW, state, ends_scene=ends_scene)
         frames = [frame.to(self.dtype) for frame in window_BTCHW.unbind(1)]
         backward = self._propagate_backward(frames, flows, refills, num_keep)
         feat = self._no_feat(frames[0]) if state is None else state.propagation.feat_BKHW
@@ -109,32 +111,44 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
             feat = self.forward_trunk(torch.cat([frames[i], backward[i], feat], 1))
             restored.append(self.upsample_onto(window_BTCHW[:, i], feat))
         cropped = torch.stack(restored, 1)[..., : SCALE * height, : SCALE * width]
-        propagation = flows.leave(feat, window_BTCHW, num_keep)
-        return cropped, self._leave(window_BTCHW, state, propagation, refills, num_keep)
+        left = (state.position if state else 0) + num_keep
+        final = window_BTCHW.shape[1] - (0 if ends_scene else self.radius)
+        return cropped, IconVSRState(
+            propagation=flows.leave(feat, window_BTCHW, num_keep),
+            past_BTCHW=self._past(window_BTCHW[:, :num_keep], state).clone(),
+            position=left,
+            refills={left + i - num_keep: r for i, r in refills.items() if num_keep <= i < final},
+            pyramids={i: p for i, p in pyramids.items() if i >= left - 2 * self.radius},
+        )
+
+    def _past(self, left_BTCHW: Tensor, state: IconVSRState | None) -> Tensor:
+        """The last frames that left, those that refill windows can still reach."""
+        past = state.past_BTCHW if state else left_BTCHW[:, :0]
+        return torch.cat([past, left_BTCHW], 1)[:, -2 * self.radius :]
 
     def _refills(
         self, window_BTCHW: Tensor, state: IconVSRState | None, *, ends_scene: bool
-    ) -> dict[int, Tensor]:
-        """Refill features of the window's key frames, by their place in the window."""
+    ) -> tuple[dict[int, Tensor], dict[int, Pyramid]]:
+        """Refills of key frames by place in the window, pyramids by place in the scene."""
         position = state.position if state else 0
         past = state.past_BTCHW if state else window_BTCHW[:, :0]
         known = state.refills if state else {}
         num_past, last = past.shape[1], window_BTCHW.shape[1] - 1
         first = -num_past if num_past == position else None
         frames_BTCHW = torch.cat([past, window_BTCHW], 1)
-        pyramids: dict[int, Pyramid] = {}
+        pyramids = dict(state.pyramids) if state else {}
         refills = {}
         for i in self._key_frames(position, last, ends_scene=ends_scene):
             feat = known.get(position + i)
             if feat is None:
                 # The reference extends the clip itself: 4, 3 stand before frame 0 for every centre.
                 seen = window_indices(i, 2 * self.radius + 1, (first, last), (first or 0, last))
-                for j in set(seen) - pyramids.keys():
+                for j in {j for j in seen if position + j not in pyramids}:
                     frame = frames_BTCHW[:, num_past + j].to(self.dtype)
-                    pyramids[j] = self.edvr.features(frame)
-                feat = self.edvr.fuse([pyramids[j] for j in seen])
+                    pyramids[position + j] = self.edvr.features(frame)
+                feat = self.edvr.fuse([pyramids[position + j] for j in seen])
             refills[i] = feat
-        return refills
+        return refills, pyramids
 
     def _key_frames(self, position: int, last: int, *, ends_scene: bool) -> list[int]:
         """Places in a window that begins ``position`` frames into the scene."""
@@ -164,25 +178,6 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
 
     def _no_feat(self, frame: Tensor) -> Tensor:
         return frame.new_zeros((len(frame), self.num_feat, *frame.shape[-2:]))
-
-    def _leave(
-        self,
-        window_BTCHW: Tensor,
-        state: IconVSRState | None,
-        propagation: PropagationState,
-        refills: dict[int, Tensor],
-        num_keep: int,
-    ) -> IconVSRState:
-        position = state.position if state else 0
-        past = state.past_BTCHW if state else window_BTCHW[:, :0]
-        left = torch.cat([past, window_BTCHW[:, :num_keep]], 1)[:, -2 * self.radius :]
-        complete = window_BTCHW.shape[1] - self.radius
-        return IconVSRState(
-            propagation=propagation,
-            past_BTCHW=left.clone(),
-            position=position + num_keep,
-            refills={position + i: r for i, r in refills.items() if num_keep <= i < complete},
-        )
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ B batch, T time, P pairs of consecutive frames, C colour, K features, H height, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -42,6 +42,14 @@ class PropagationState:
     frame_BCHW: Tensor
     forward_BP2HW: Tensor
     backward_BP2HW: Tensor
+
+    def after_gap(self) -> PropagationState:
+        """The past alone: the next frame is not the one that the look-ahead showed."""
+        return replace(
+            self,
+            forward_BP2HW=self.forward_BP2HW[:, :0],
+            backward_BP2HW=self.backward_BP2HW[:, :0],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,9 +105,9 @@ def pair_flows(
 
 
 def _estimate_pairs(estimator: FlowEstimator, frames_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Both directions of every pair in one batch; empty where there is one frame."""
+    """Both directions of every pair in one batch; empty where there are fewer than two frames."""
     batch, num_frames, _, height, width = frames_BTCHW.shape
-    if num_frames == 1:
+    if num_frames <= 1:
         nothing = frames_BTCHW.new_zeros((batch, 0, 2, height, width))
         return nothing, nothing
     pyramid = estimator.pyramid(frames_BTCHW.flatten(0, 1))

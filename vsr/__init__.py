@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vsr.engine.batch import BatchRestorer
     from vsr.errors import VSRError
     from vsr.models.catalogue import load_network
     from vsr.restorer import Restorer
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from vsr.types import Chunk, Colour, StreamInfo
 
 _HOMES = {
+    "BatchRestorer": "vsr.engine.batch",
     "Chunk": "vsr.types",
     "Colour": "vsr.types",
     "Restorer": "vsr.restorer",
@@ -34,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BatchRestorer",
     "Chunk",
     "Colour",
     "Restorer",

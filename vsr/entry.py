@@ -2,22 +2,51 @@
 
 Threads of a convolution wait for each other by spinning. Where the same cores decode and encode,
 that keeps the encoder off a core that only waits: on two cores, spinning briefly and then sleeping
-restored 13.0 frames a second instead of 12.1. Set by the command only, never by importing the
-package; what the environment says already is left alone.
+restored 13.0 frames a second instead of 12.1.
+
+Tensors of a few MiB come and go by the thousand. glibc learns from them to keep all but the
+largest on its heap, which then falls to pieces: ``compact`` at 640x360 held 5.0 kB per pixel
+instead of 4.4. With a fixed threshold freed tensors go back to the system at once, and huge pages
+make new ones cheap: together 5 % faster than without both, and what a run needs can be foretold.
+
+Set by the command only, never by importing the package; what the environment says already is left
+alone.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 
 SPIN_COUNT = "1000"
 """Turns a thread waits before it sleeps: some microseconds, instead of milliseconds."""
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Names of glibc's settings in ``mallopt``."""
+
+TRIM_THRESHOLD = 64 * 2**20
+"""Free bytes at the end of the heap that may stay there."""
+
+MMAP_THRESHOLD = 4 * 2**20
+"""Tensors of this many bytes get memory of their own. With 1 MiB a run is a third slower."""
+
+
+def prepare() -> None:
+    """Set what has to be set before torch is loaded."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)
+            mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
+
 
 def main() -> None:
     """Run the command line."""
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    prepare()
     from vsr.cli import main as run
 
     run()

@@ -19,6 +19,12 @@ def peak_device_bytes(device: torch.device) -> int | None:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed: CUDA has a type for that, the CPU only a message."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or any(words in str(error) for words in ("can't allocate memory", "bad_alloc"))
+
+
+def may_be_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation may have failed: oneDNN says the same of that and of other faults."""
+    return is_out_of_memory(error) or "could not create a primitive" in str(error)

@@ -135,7 +135,7 @@ class _Stages:
         self.on_progress, self.stop = on_progress, stop
         self.decoded: Channel[_Piece] = Channel(QUEUED_CHUNKS)
         self.restored: Channel[_Piece] = Channel(QUEUED_CHUNKS)
-        self.frames_in = self.frames_out = self.scenes = 0
+        self.frames_in = self.frames_out = 0
         self.started = time.perf_counter()
 
     def run(self) -> DecodeError | None:
@@ -237,7 +237,7 @@ class _Stages:
             frames_out=self.frames_out,
             passed_through=self.restorer.passed_through,
             corrupt=self.reader.corrupt_frames,
-            scenes=self.restorer.scenes,
+            scenes=self.restorer.counts.scenes,
             seconds=round(seconds, 3),
             fps=round(self.frames_out / seconds, 2),
             peak_memory_bytes=peak_host_bytes(),

@@ -1,0 +1,122 @@
+"""A state that diverges is thrown away, and the stream goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.networks import RECURRENT, basicvsr, compact, moving_clip
+from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
+from vsr.engine.guard import Guard
+from vsr.models.network import Network
+from vsr.models.propagation import PropagationState
+
+
+def still_clip(num_frames: int) -> Tensor:
+    return moving_clip(1, 18, 22).expand(num_frames, -1, -1, -1)
+
+
+def amplifying() -> Network[Any]:
+    """A network whose forward branch makes its features larger with every frame."""
+    network = basicvsr()
+    for name, parameter in network.named_parameters():
+        if name.startswith("forward_trunk"):
+            parameter.data *= 1.2
+    return network
+
+
+def test_on_still_footage_the_network_diverges_by_itself() -> None:
+    network, state = amplifying(), None
+    with torch.inference_mode():
+        for frame in still_clip(60):
+            restored, state = network.step(frame[None, None], state, 1, ends_scene=False)
+    assert not restored.abs().max() < 1e6
+
+
+def test_divergence_is_noticed_said_and_recovered_from(caplog: pytest.LogCaptureFixture) -> None:
+    restorer = restorer_of(amplifying(), 1, 0)
+    left = stream(restorer, pieces(still_clip(60), 4))
+    assert pts_of(left) == list(range(0, 600, 10))
+    assert restorer.counts.resets > 0
+    assert restorer.passed_through == 0
+    assert "starting anew at pts" in caplog.text
+    sizes = frames_of(left).abs().amax((1, 2, 3))
+    assert sizes.max() < 1e3
+    assert sizes[-1] < 20 * sizes[0]
+
+
+@pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
+def test_footage_with_cuts_and_flashes_is_not_taken_for_divergence(make: Maker) -> None:
+    torch.manual_seed(0)
+    clip = moving_clip(24, 18, 22)
+    clip[6:9], clip[12], clip[15:] = 0, 1, moving_clip(9, 18, 22, seed=5)
+    network = make() if make is not basicvsr else tame()
+    restorer = restorer_of(network, 1, 0)
+    stream(restorer, pieces(clip, 4))
+    assert restorer.counts.resets == 0
+
+
+def tame() -> Network[Any]:
+    """BasicVSR as it is before training: the awakened one diverges on its own."""
+    from vsr.models.basicvsr import BasicVSR
+
+    return BasicVSR(num_feat=8, num_block=2)
+
+
+class Poisoned(Network[Any]):
+    """``compact`` whose state holds no numbers after some frames, once or from then on."""
+
+    def __init__(self, at: int, *, forever: bool) -> None:
+        super().__init__()
+        self.network = compact()
+        self.facts, self.at, self.forever, self.steps = self.network.facts, at, forever, 0
+
+    def step(
+        self, window_BTCHW: Tensor, state: Any, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, Any]:
+        restored, state = self.network.step(window_BTCHW, state, num_keep, ends_scene=ends_scene)
+        self.steps += 1
+        if self.steps == self.at or (self.forever and self.steps > self.at):
+            state.feat_BKHW[:] = torch.nan
+            restored[:] = torch.nan
+        return restored, state
+
+
+def test_numbers_that_are_none_are_restored_anew() -> None:
+    restorer = restorer_of(Poisoned(3, forever=False), 2, 1)
+    left = frames_of(stream(restorer, pieces(moving_clip(12, 18, 22), 4)))
+    assert left.isfinite().all()
+    assert (restorer.counts.resets, restorer.passed_through) == (1, 0)
+
+
+def test_frames_the_network_has_no_numbers_for_are_enlarged() -> None:
+    restorer = restorer_of(Poisoned(3, forever=True), 2, 1)
+    left = stream(restorer, pieces(moving_clip(12, 18, 22), 4))
+    assert pts_of(left) == list(range(0, 120, 10))
+    assert frames_of(left).isfinite().all()
+    assert restorer.passed_through == 8
+
+
+def state_of(feat: float, flow: float) -> PropagationState:
+    return PropagationState(
+        feat_BKHW=torch.full((1, 4, 3, 3), feat),
+        frame_BCHW=torch.full((1, 3, 3, 3), flow),
+        forward_BP2HW=torch.full((1, 2, 2, 3, 3), flow),
+        backward_BP2HW=torch.full((1, 2, 2, 3, 3), flow),
+    )
+
+
+def test_fast_motion_after_stillness_is_no_divergence_and_larger_features_are() -> None:
+    guard = Guard()
+    for _ in range(10):
+        guard.watch(state_of(1.0, 0.01))
+        assert guard.judge() is None
+    guard.watch(state_of(1.5, 30.0))
+    assert guard.judge() is None
+    guard.watch(state_of(9.0, 0.01))
+    fault = guard.judge()
+    assert fault is not None
+    assert fault.finite

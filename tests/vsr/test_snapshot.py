@@ -1,0 +1,119 @@
+"""A stream that is saved and loaded goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import REPOSITORY
+from tests.networks import RECURRENT, basicvsr, compact, moving_clip
+from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
+from vsr.errors import CheckpointError
+from vsr.restorer import FULL, Restorer
+
+recurrent = pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
+
+
+@recurrent
+@pytest.mark.parametrize("look_ahead", [0, 2, FULL])
+def test_stopping_and_going_on_equals_never_having_stopped(
+    make: Maker, look_ahead: int | str, tmp_path: Path
+) -> None:
+    network, chunks = make(), pieces(moving_clip(13, 18, 22), 2, cuts=[9])
+    expected = stream(restorer_of(network, 3, look_ahead), chunks)
+    left, state = [], tmp_path / "state.safetensors"
+    for chunk in chunks:  # a new restorer for every chunk
+        restorer = restorer_of(network, 1, 0)
+        if state.exists():
+            restorer.load(state)
+        else:
+            restorer = restorer_of(network, 3, look_ahead)
+        left += restorer.push(chunk)
+        restorer.save(state)
+    left += restorer.drain()
+    assert torch.equal(frames_of(left), frames_of(expected))
+    assert pts_of(left) == pts_of(expected)
+    assert restorer.counts.scenes == 2
+
+
+def test_bfloat16_and_tiles_survive(tmp_path: Path) -> None:
+    clip = moving_clip(8, 130, 140)
+
+    def restorer() -> Restorer:
+        options = {"tiles": (2, 1), "device": "cpu", "precision": "bfloat16"}
+        return Restorer(compact(), chunk=2, look_ahead=1, **options)  # type: ignore[arg-type]
+
+    expected = frames_of(stream(restorer(), pieces(clip, 4)))
+    first, second = restorer(), restorer()
+    left = first.push(pieces(clip, 4)[0])
+    first.save(tmp_path / "state")
+    second.load(tmp_path / "state")
+    left += second.push(pieces(clip, 4)[1]) + second.drain()
+    assert torch.equal(frames_of(left), expected)
+
+
+PROGRAM = """
+import sys, torch
+from tests.networks import iconvsr, moving_clip
+from tests.streaming import frames_of, pieces, restorer_of
+torch.set_num_threads(int(sys.argv[3]))
+restorer = restorer_of(iconvsr(), 1, 1)
+restorer.load(sys.argv[1])
+left = restorer.push(pieces(moving_clip(12, 18, 22), 6)[1]) + restorer.drain()
+torch.save(frames_of(left), sys.argv[2])
+"""
+
+
+def test_another_process_goes_on(tmp_path: Path) -> None:
+    network, (first, second) = RECURRENT["iconvsr"](), pieces(moving_clip(12, 18, 22), 6)
+    restorer = restorer_of(network, 3, 2)
+    restorer.push(first)
+    restorer.save(tmp_path / "state")
+    expected = frames_of(restorer.push(second) + restorer.drain())
+    words = [str(tmp_path / "state"), str(tmp_path / "out.pt"), str(torch.get_num_threads())]
+    subprocess.run([sys.executable, "-c", PROGRAM, *words], cwd=REPOSITORY, check=True)
+    assert torch.equal(torch.load(tmp_path / "out.pt"), expected)
+
+
+def test_a_fresh_and_a_saved_stream_leave_one_file(tmp_path: Path) -> None:
+    restorer = restorer_of(compact(), 2, 1)
+    restorer.save(tmp_path / "state")
+    restorer.push(pieces(moving_clip(5, 18, 22), 5)[0])
+    restorer.save(tmp_path / "state")
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_state_of_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    theirs, ours = restorer_of(basicvsr(), 2, 1), restorer_of(compact(), 2, 1)
+    theirs.save(tmp_path / "state")
+    ours.push(pieces(moving_clip(2, 18, 22), 2)[0])
+    with pytest.raises(CheckpointError, match="go on with the network it was saved with"):
+        ours.load(tmp_path / "state")
+    assert ours.num_waiting == 2
+    retrained = compact()
+    next(iter(retrained.parameters())).data += 1
+    restorer_of(compact(), 2, 1).save(tmp_path / "state")
+    with pytest.raises(CheckpointError, match="state of compact float32"):
+        restorer_of(retrained, 2, 1).load(tmp_path / "state")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"these are notes" * 50])
+def test_a_file_that_is_no_state_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "state").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"give a file that Restorer\.save wrote"):
+        restorer_of(compact(), 2, 1).load(tmp_path / "state")
+
+
+def test_a_file_cannot_bring_in_code(tmp_path: Path) -> None:
+    restorer = restorer_of(basicvsr(), 2, 0)
+    restorer.push(pieces(moving_clip(4, 18, 22), 4)[0])
+    restorer.save(tmp_path / "state")
+    forged = (tmp_path / "state").read_bytes().replace(b"PropagationState", b"flow_estimators!")
+    (tmp_path / "state").write_bytes(forged)
+    with pytest.raises(CheckpointError, match="not known here"):
+        restorer_of(basicvsr(), 2, 0).load(tmp_path / "state")

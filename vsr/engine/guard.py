@@ -1,0 +1,135 @@
+"""Watches a stream's state for divergence.
+
+Recurrent networks can amplify their own features on long, still footage until the picture is gone
+(Chiche et al., "Stable Long-Term Recurrent Video Super-Resolution", CVPR 2022). A state has
+diverged when it holds a value that is no number, or when the size of its features is many times
+what it was over the last steps.
+
+On CUDA the figures travel to the host while the network goes on and are judged when they have
+arrived; the device is never waited for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vsr.engine.state import named_tensors
+
+MEMORY = 128
+"""Steps whose sizes the median is taken of: long, so that slow growth does not carry it along."""
+
+FEWEST = 4
+"""Steps before a size is judged; a scene's first features are small."""
+
+RATIO = 8.0
+"""Times the median that is divergence. Cuts and fades of footage change a size by less than 2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What is wrong with a state.
+
+    Attributes:
+        reason: Completes "the state …".
+        finite: Whether it still holds numbers only.
+    """
+
+    reason: str
+    finite: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Reading:
+    """Sizes on their way: root mean squares, features first, and when they will be here."""
+
+    sizes: Tensor
+    num_features: int
+    arrived: torch.cuda.Event | None
+
+
+class Guard:
+    """Judges one stream's states."""
+
+    def __init__(self) -> None:
+        self._sizes: deque[list[float]] = deque(maxlen=MEMORY)
+        self._readings: deque[_Reading] = deque()
+
+    @property
+    def history(self) -> list[list[float]]:
+        """Sizes of the features after past steps, the oldest first."""
+        return [list(sizes) for sizes in self._sizes]
+
+    @history.setter
+    def history(self, sizes: list[list[float]]) -> None:
+        self._sizes = deque(sizes, maxlen=MEMORY)
+        self._readings.clear()
+
+    def watch(self, state: Any) -> None:
+        """Take the measure of a state."""
+        tensors = [(n, t) for n, t in named_tensors(state) if t.is_floating_point() and t.numel()]
+        if not tensors:
+            return
+        features = [t for name, t in tensors if _holds_features(name)]
+        others = [t for name, t in tensors if not _holds_features(name)]
+        sizes = torch.stack([_root_mean_square(tensor) for tensor in features + others])
+        self._readings.append(_send(sizes, len(features)))
+
+    def judge(self) -> Fault | None:
+        """What is wrong with the states watched, as far as is known; None where nothing is."""
+        while self._readings and _is_here(self._readings[0]):
+            reading = self._readings.popleft()
+            fault = self._fault(reading)
+            if fault is not None:
+                self._readings.clear()
+                return fault
+        return None
+
+    def forgive(self) -> None:
+        """Start the median anew: what looked like divergence is in the pictures."""
+        self._sizes.clear()
+        self._readings.clear()
+
+    def _fault(self, reading: _Reading) -> Fault | None:
+        sizes: list[float] = reading.sizes.tolist()
+        if not all(map(math.isfinite, sizes)):
+            return Fault(reason="holds values that are no numbers", finite=False)
+        features = sizes[: reading.num_features]
+        alike = [past for past in self._sizes if len(past) == len(features)]
+        if len(alike) >= FEWEST:
+            for size, *past in zip(features, *alike, strict=True):
+                if size > RATIO * median(past) > 0:
+                    times = size / median(past)
+                    return Fault(reason=f"is {times:.0f} times its usual size", finite=True)
+        self._sizes.append(features)
+        return None
+
+
+def _holds_features(name: str) -> bool:
+    """Whether a field is one of features by its axes; flows and frames change with the picture."""
+    return not name or "K" in name.rpartition("_")[2]
+
+
+def _root_mean_square(tensor: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(tensor, dtype=torch.float32)
+    return norm / math.sqrt(tensor.numel())
+
+
+def _send(sizes: Tensor, num_features: int) -> _Reading:
+    if sizes.device.type != "cuda":
+        return _Reading(sizes=sizes, num_features=num_features, arrived=None)
+    here = torch.empty(sizes.shape, dtype=sizes.dtype, pin_memory=True)
+    here.copy_(sizes, non_blocking=True)
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrived.record(torch.cuda.current_stream(sizes.device))
+    return _Reading(sizes=here, num_features=num_features, arrived=arrived)
+
+
+def _is_here(reading: _Reading) -> bool:
+    return reading.arrived is None or bool(reading.arrived.query())  # type: ignore[no-untyped-call]

@@ -1,0 +1,93 @@
+"""How large the pieces are in which a stream is restored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from vsr.errors import ConfigurationError
+from vsr.models.network import NetworkFacts
+
+FULL: Final = "full"
+"""Look-ahead to the end of the scene: as good as the whole clip, the scene held in memory."""
+
+LookAhead = int | Literal["full"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Sizes of a step.
+
+    Attributes:
+        chunk: Frames restored per step, 1 or more.
+        look_ahead: Future frames a step sees beyond its chunk; None for all of the scene.
+        tiles: Rows and columns of tiles a frame is restored in, one after the other.
+
+    Raises:
+        ConfigurationError: A value out of its range.
+    """
+
+    chunk: int
+    look_ahead: int | None
+    tiles: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1:
+            raise ConfigurationError(f"chunk is {self.chunk}; a step restores 1 frame or more")
+        if self.look_ahead is not None and self.look_ahead < 0:
+            raise ConfigurationError(
+                f"look-ahead is {self.look_ahead}; give 0 or more frames, or '{FULL}'"
+            )
+        if min(self.tiles) < 1:
+            raise ConfigurationError(f"tiles are {self.tiles}; give 1 or more rows and columns")
+
+    @property
+    def num_tiles(self) -> int:
+        """Tiles of a frame."""
+        return self.tiles[0] * self.tiles[1]
+
+    def smaller(self) -> Settings | None:
+        """Half of what a step takes; None where one frame by itself is all it takes."""
+        if self.chunk == 1 and self.look_ahead == 0:
+            return None
+        look_ahead = self.chunk if self.look_ahead is None else self.look_ahead
+        return replace(self, chunk=max(1, self.chunk // 2), look_ahead=look_ahead // 2)
+
+    def __str__(self) -> str:
+        ahead = FULL if self.look_ahead is None else str(self.look_ahead)
+        rows, columns = self.tiles
+        tiles = f", {columns}x{rows} tiles" if self.num_tiles > 1 else ""
+        return f"chunk {self.chunk}, look-ahead {ahead}{tiles}"
+
+
+def settings_for(
+    facts: NetworkFacts,
+    *,
+    chunk: int | None = None,
+    look_ahead: int | str | None = None,
+    tiles: tuple[int, int] = (1, 1),
+) -> Settings:
+    """What was asked for, and for the rest what suits the network.
+
+    Args:
+        facts: Of the network.
+        chunk: Frames; None for the network's own.
+        look_ahead: Frames or ``"full"``; None for the network's own.
+        tiles: Rows and columns.
+    """
+    return Settings(
+        chunk=facts.chunk if chunk is None else chunk,
+        look_ahead=num_frames(facts.look_ahead if look_ahead is None else look_ahead),
+        tiles=tiles,
+    )
+
+
+def num_frames(look_ahead: int | str) -> int | None:
+    """A look-ahead in frames; None for all of the scene."""
+    if look_ahead == FULL:
+        return None
+    if isinstance(look_ahead, str):
+        raise ConfigurationError(
+            f"look-ahead is {look_ahead!r}; give 0 or more frames, or '{FULL}'"
+        )
+    return look_ahead

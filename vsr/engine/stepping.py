@@ -1,0 +1,71 @@
+"""One step of one stream through a network, whatever happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vsr.engine.state import named_tensors
+from vsr.engine.stream import Stream
+from vsr.engine.tiles import Tiled, tiled
+from vsr.engine.timeline import Step
+from vsr.memory import is_out_of_memory, may_be_out_of_memory
+from vsr.models.network import Network
+from vsr.types import Chunk
+
+
+@torch.inference_mode()
+def restore_ready(network: Network[Any], stream: Stream) -> list[Chunk]:
+    """Restore all that can be restored now."""
+    restored = []
+    while (step := stream.next_step()) is not None:
+        restored.append(restore_next(network, stream, step))
+    return restored
+
+
+@torch.inference_mode()
+def restore_next(network: Network[Any], stream: Stream, step: Step) -> Chunk:
+    """Restore the frames of a step, or fewer of them where memory does not suffice."""
+    while True:
+        past = stream.past(step)
+        try:
+            restored, state = _run(network, stream, step, past)
+        except (MemoryError, RuntimeError) as error:
+            if not may_be_out_of_memory(error):
+                raise
+            tiles = stream.settings.tiles
+            shrunk = stream.shrink()
+            if not (shrunk or is_out_of_memory(error)):
+                raise
+        else:
+            chunk = stream.settle(past, restored, state)
+            if chunk is not None:
+                return chunk
+            continue
+        if not shrunk:
+            return stream.give_up(1, "out of memory for a single frame")
+        if stream.settings.tiles != tiles:
+            _cut_state(network, stream, tiles)
+        smaller = stream.next_step()
+        assert smaller is not None, "a smaller step waits for less than the one that was ready"
+        step = smaller
+
+
+def _run(network: Network[Any], stream: Stream, step: Step, past: Any) -> tuple[Tensor, Any]:
+    window_1TCHW = stream.timeline.window(step.num_seen)[None]
+    restored, state = tiled(network, stream.settings.tiles).step(
+        window_1TCHW, past, step.num_keep, ends_scene=step.ends_scene
+    )
+    return restored[0], state
+
+
+def _cut_state(network: Network[Any], stream: Stream, old_tiles: tuple[int, int]) -> None:
+    """Give new tiles the state of the whole frame; from coarser tiles they start without one."""
+    cuttable = old_tiles == (1, 1) and all(t.ndim >= 4 for _, t in named_tensors(stream.state))
+    if not cuttable or stream.state is None:
+        stream.state = None
+        return
+    window = stream.timeline.window(1)
+    stream.state = Tiled(network, stream.settings.tiles).cut(stream.state, window)

@@ -1,0 +1,168 @@
+"""All that belongs to one stream: frames that wait, state, guard, sizes, counts."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from vsr.engine.guard import Fault, Guard
+from vsr.engine.settings import Settings
+from vsr.engine.state import after_gap
+from vsr.engine.tiles import finer
+from vsr.engine.timeline import Step, Timeline
+from vsr.engine.transfer import send
+from vsr.models.imresize import imresize
+from vsr.models.network import NetworkFacts
+from vsr.types import Chunk
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """What happened to a stream.
+
+    Attributes:
+        scenes: Scenes that began.
+        passed_through: Frames that were enlarged without the network.
+        resets: Times a diverged state was thrown away.
+        retries: Steps that were repeated with smaller settings for want of memory.
+    """
+
+    scenes: int = 0
+    passed_through: int = 0
+    resets: int = 0
+    retries: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            scenes=self.scenes + other.scenes,
+            passed_through=self.passed_through + other.passed_through,
+            resets=self.resets + other.resets,
+            retries=self.retries + other.retries,
+        )
+
+
+class Stream:
+    """One stream, without the network that restores it.
+
+    Args:
+        facts: Of the network.
+        settings: Sizes of its steps; may be replaced between steps.
+        device: Where the network is.
+
+    Attributes:
+        state: What the last step returned; None where the next one starts anew.
+        timeline: Frames that wait.
+        guard: Watches the state.
+        counts: What happened so far.
+    """
+
+    def __init__(self, facts: NetworkFacts, settings: Settings, device: torch.device) -> None:
+        self.facts, self.settings, self.device = facts, settings, device
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but the settings."""
+        self.timeline, self.guard, self.counts = Timeline(), Guard(), Counts()
+        self.state: Any = None
+
+    def push(self, chunk: Chunk) -> None:
+        """Append frames, which go to the device."""
+        self.timeline.push(replace(chunk, frames=send(chunk.frames, self.device)))
+
+    def end(self) -> None:
+        """No more frames come; once all have left, the next one starts another scene."""
+        self.timeline.ended = True
+
+    def begin_anew(self) -> None:
+        """Undo ``end``, all frames having left."""
+        self.timeline.ended, self.timeline.at_scene_start = False, True
+
+    def next_step(self) -> Step | None:
+        """What can be restored now; None where frames are missing."""
+        return self.timeline.next_step(self.settings, sees_end=self.facts.sees_end)
+
+    def past(self, step: Step) -> Any:
+        """The state a step goes on from, unless it has been found to have diverged."""
+        fault = self.guard.judge()
+        if fault is not None:
+            self._restart(fault)
+        return None if step.starts_scene else self.state
+
+    def settle(self, past: Any, restored: torch.Tensor, state: Any) -> Chunk | None:
+        """Take the result of a step.
+
+        Args:
+            past: The state it went on from.
+            restored: (T, 3, H, W).
+            state: The one it returned.
+
+        Returns:
+            The restored frames; None where the state has diverged and the step has to be repeated,
+            ``past`` then being None.
+        """
+        self.guard.watch(state)
+        fault = self.guard.judge()
+        if fault is None:
+            self.state = state
+            return self._leave(restored)
+        if past is not None:
+            self._restart(fault)
+            return None
+        self.guard.forgive()
+        if fault.finite:
+            self.state = state
+            return self._leave(restored)
+        return self.give_up(len(restored), "the network gives no numbers")
+
+    def shrink(self) -> bool:
+        """Take less per step from now on, having run out of memory; False where that is impossible.
+
+        Tiles come last; they start without a state unless the caller cuts the old one.
+        """
+        self.counts.retries += 1
+        height, width = self.timeline.frames[0].pixels.shape[-2:]
+        smaller = self.settings.smaller() or finer(self.settings, height, width)
+        if smaller is None:
+            return False
+        self.settings = smaller
+        log.warning("out of memory: going on with %s", smaller)
+        return True
+
+    def give_up(self, num_frames: int, reason: str) -> Chunk:
+        """Enlarge frames that cannot be restored: none is ever dropped."""
+        first = self.timeline.frames[0].pts
+        log.warning("%s: %d frames from pts %d are only enlarged", reason, num_frames, first)
+        self.state = None
+        return self._enlarge(num_frames)
+
+    def pass_through(self) -> list[Chunk]:
+        """All frames that wait, enlarged; of the state, what still holds behind them is kept."""
+        waiting = list(self.timeline.frames)
+        starts = self.timeline.at_scene_start or any(frame.starts_scene for frame in waiting)
+        left = []
+        while num_left := min(self.settings.chunk, len(self.timeline.frames)):
+            left.append(self._enlarge(num_left))
+        if waiting:
+            self.state = None if starts else after_gap(self.state)
+        return left
+
+    def _enlarge(self, num_frames: int) -> Chunk:
+        self.counts.passed_through += num_frames
+        return self._leave(imresize(self.timeline.window(num_frames), self.facts.scale))
+
+    def _leave(self, restored: torch.Tensor) -> Chunk:
+        unmarked = self.timeline.at_scene_start and not self.timeline.frames[0].starts_scene
+        chunk = self.timeline.leave(restored)
+        self.counts.scenes += len(chunk.scene_starts) + unmarked
+        return chunk
+
+    def _restart(self, fault: Fault) -> None:
+        self.counts.resets += 1
+        self.state = None
+        next_pts = self.timeline.frames[0].pts
+        log.warning("the state %s: starting anew at pts %d", fault.reason, next_pts)
