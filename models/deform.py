@@ -1,63 +1,90 @@
-"""Modulated deformable convolution (DCNv2), without compiling anything.
+"""Modulated deformable convolution (DCNv2): one function, by one of several backends.
 
 Zhu et al., "Deformable ConvNets v2: More Deformable, Better Results", CVPR 2019. Every tap of the
 kernel samples the input at its own place plus a learnt offset, and weighs what it finds by a mask.
+
+    torch     ours, on any device, nothing to compile; what is used unless told otherwise
+    triton    ours, on CUDA: the sampling as one kernel
+    mmcv      mmcv.ops, where mmcv is installed with its ops
+
+All give the same within rounding. The environment variable VSR_DEFORM names another one.
 
 B batch, K input features, N output features, G deformable groups, P taps of the kernel, H, W size.
 """
 
 from __future__ import annotations
 
+import os
+from functools import cache
+from importlib import import_module
+from typing import Protocol
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from vsr.errors import ConfigurationError
+
+BACKENDS = {
+    "torch": "vsr.models.deform_torch",
+    "triton": "vsr.models.deform_triton",
+    "mmcv": "vsr.models.deform_mmcv",
+}
+"""Modules with a function ``modulated_deform_conv``, imported when they are asked for."""
+
+
+class Backend(Protocol):
+    """What does the work; arguments and result as those of ``modulated_deform_conv``."""
+
+    def __call__(
+        self,
+        feat_BKHW: Tensor,
+        offset_BOHW: Tensor,
+        mask_BMHW: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+    ) -> Tensor: ...
 
 
 def modulated_deform_conv(
     feat_BKHW: Tensor, offset_BOHW: Tensor, mask_BMHW: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """Convolve at offset positions; stride 1, size kept, zeros outside.
+    """Convolve at offset positions; stride 1, size kept, zeros outside. Differentiable.
 
     Args:
         feat_BKHW: Features.
-        offset_BOHW: O = 2 G P: for each group, for each tap, (dy, dx) in pixels.
+        offset_BOHW: O = 2 G P: for each group, for each tap, (dy, dx) in pixels; float32 also
+            where the features are not.
         mask_BMHW: M = G P: the weight of each tap, usually in [0, 1].
         weight: (N, K, k, k) with P = k², k odd.
         bias: (N,), or None.
 
     Returns:
         (B, N, H, W), dtype of the features. Positions are float32 whatever the features are.
+
+    Raises:
+        ConfigurationError: VSR_DEFORM names no backend, or one for another device.
+        MissingDependency: It names one that is not installed.
     """
-    batch, features, height, width = feat_BKHW.shape
-    taps = weight.shape[-2] * weight.shape[-1]
-    groups = mask_BMHW.shape[1] // taps
-    grid = _positions(offset_BOHW, groups, weight.shape[-1])
-    sampled = F.grid_sample(
-        feat_BKHW.float().contiguous().view(batch * groups, -1, height, width),
-        grid,
-        padding_mode="zeros",
-        align_corners=True,
-    )
-    mask = mask_BMHW.float().contiguous().view(batch * groups, 1, taps * height, width)
-    columns = (sampled * mask).view(batch, features * taps, height * width).to(weight.dtype)
-    out = weight.flatten(1) @ columns
-    if bias is not None:
-        out = out + bias[:, None]
-    return out.view(batch, -1, height, width).to(feat_BKHW.dtype)
+    return chosen_backend()(feat_BKHW, offset_BOHW, mask_BMHW, weight, bias)
 
 
-def _positions(offset_BOHW: Tensor, groups: int, size: int) -> Tensor:
-    """Where every tap samples: (B G, P H, W, 2), x first, -1 and 1 at the outer pixels' centres."""
-    batch, _, height, width = offset_BOHW.shape
-    offset = offset_BOHW.float().contiguous().view(batch * groups, -1, 2, height, width)
-    step = torch.arange(size, device=offset.device, dtype=torch.float32) - size // 2
-    tap_y, tap_x = step.repeat_interleave(size), step.repeat(size)
-    y = torch.arange(height, device=offset.device, dtype=torch.float32)[:, None]
-    x = torch.arange(width, device=offset.device, dtype=torch.float32)
-    y = y + tap_y[:, None, None] + offset[:, :, 0]
-    x = x + tap_x[:, None, None] + offset[:, :, 1]
-    grid = (x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1)
-    return torch.stack(grid, -1).flatten(1, 2)
+@cache
+def chosen_backend() -> Backend:
+    """The backend of this process: what VSR_DEFORM says when it is first needed, or ``torch``."""
+    return load_backend(os.environ.get("VSR_DEFORM") or "torch")
+
+
+def load_backend(name: str) -> Backend:
+    """A backend by its name.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+        MissingDependency: It is not installed.
+    """
+    if name not in BACKENDS:
+        raise ConfigurationError(f"VSR_DEFORM is {name!r}; give one of {', '.join(BACKENDS)}")
+    backend: Backend = import_module(BACKENDS[name]).modulated_deform_conv
+    return backend
 
 
 class DeformConv(nn.Module):

@@ -22,8 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys, vsr
+from vsr.errors import MissingDependency
 names = {module.name for module in pkgutil.walk_packages(vsr.__path__, "vsr.")}
-for name in sorted(names): importlib.import_module(name)
+for name in sorted(names):
+    try: importlib.import_module(name)
+    except MissingDependency as error: print(f"{name}: {error}")
 if missing := set(sys.argv[1:]) - names: sys.exit(f"not in the installed package: {missing}")
 """
 
