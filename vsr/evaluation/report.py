@@ -45,7 +45,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
 def render(evaluation: Evaluation) -> str:
     """The page."""
     style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
-    title = f"{evaluation.model} on {evaluation.title}"
+    title = f"{evaluation.name} on {evaluation.title}"
     sections = (
         _head(evaluation, title),
         _scores(evaluation),

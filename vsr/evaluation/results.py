@@ -101,6 +101,11 @@ class Evaluation:
     seconds: float
     reused: int
 
+    @property
+    def name(self) -> str:
+        """The model, without the folder where it is a file."""
+        return Path(self.model).name
+
     def of_way(self, way: str) -> list[ClipResult]:
         """The results of one way."""
         return [result for result in self.results if result.way == way]

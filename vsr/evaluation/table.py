@@ -65,7 +65,7 @@ def published_table(evaluation: Evaluation) -> Table:
     figures = published(evaluation.title, evaluation.degradation)
     rows = [
         [
-            f"{evaluation.model}, {way}",
+            f"{evaluation.name}, {way}",
             *_cells(evaluation.means(way), _compared(channels)),
             "this run",
         ]
@@ -86,7 +86,7 @@ def sentence(evaluation: Evaluation) -> str:
     settings = evaluation.settings
     words = [
         f"{evaluation.title}, {evaluation.degradation} input {made}",
-        f"{evaluation.model} {' and '.join(evaluation.ways)}",
+        f"{evaluation.name} {' and '.join(evaluation.ways)}",
     ]
     if "streamed" in evaluation.ways:
         words.append(f"chunk {settings['chunk']}, look-ahead {settings['look_ahead']}")
