@@ -69,8 +69,6 @@ HD_HEIGHT = 720
 HD_WIDTH = 1280
 """From this size on players take an untagged stream as BT.709, below as BT.601."""
 
-CENTRED_CHROMA_CODECS = frozenset({"mjpeg", "mpeg1video"})
-
 
 def read_tags(
     *,

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vsr.errors import OpenError, StreamTimeout
@@ -60,6 +60,11 @@ def open_container(source: str) -> tuple[InputContainer, VideoStream]:
     except OpenError:
         container.close()
         raise
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a stream is a picture of the whole: cover art, or thumbnails."""
+    return stream.type == "video" and bool(stream.disposition & _COVER_ART)
 
 
 def reason(error: BaseException) -> str:
@@ -116,7 +121,7 @@ def _boxes(path: Path) -> list[str]:
 def _choose_stream(source: str, container: InputContainer) -> VideoStream:
     if container.format.name in _TEXT_FORMATS:
         raise OpenError(f"{source!r} is not a video that ffmpeg can read (it is text); {ACCEPTED}")
-    streams = [s for s in container.streams.video if not s.disposition & _COVER_ART]
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise OpenError(f"{source!r} has no video stream, only {found}; {ACCEPTED}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 from vsr.streams import colour_tags
 from vsr.streams.encoder import (
@@ -14,9 +15,12 @@ from vsr.streams.encoder import (
     keeps_odd_sizes,
     parse_options,
 )
-from vsr.streams.ffmpeg_command import AudioTrack, Output, SourceFile, suffix_of
+from vsr.streams.ffmpeg_command import AudioTrack, Output
+from vsr.streams.ffmpeg_input import SourceFile
 from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.raw_stream import CARRIED_CODECS, Layout
+from vsr.streams.side_streams import choose_side_streams, extract_covers
+from vsr.streams.suffixes import suffix_of
 from vsr.streams.trial import settle
 from vsr.types import Colour, OtherStream, StreamInfo
 
@@ -41,6 +45,7 @@ class EncodingPlan:
 def plan_encoding(
     target: str,
     trial_path: str,
+    covers: Path,
     info: StreamInfo,
     *,
     height: int,
@@ -54,6 +59,7 @@ def plan_encoding(
     Args:
         target: The output's name, whose suffix says the container.
         trial_path: A file of the same container that may be written.
+        covers: A folder where cover pictures are put that have to be attached.
         info: The source.
         height: Rows of the frames that will come.
         width: Columns of the frames that will come.
@@ -70,6 +76,9 @@ def plan_encoding(
     pixel_format = choose_pixel_format(encoder, options, bit_depth=info.bit_depth)
     even = not keeps_odd_sizes(encoder, pixel_format)
     tracks, copied, audio_note = _choose_audio(info, source)
+    sides, side_note = choose_side_streams(info, suffix_of(target), from_file=source is not None)
+    if source:
+        extract_covers(source.path, sides, covers)
     layout = Layout(
         pixel_format=pixel_format,
         height=height + (even and height % 2),
@@ -85,13 +94,18 @@ def plan_encoding(
         encoder=encoder,
         options=options,
         colour=_output_colour(info),
+        mastering=info.mastering,
         time_base=info.time_base,
         sample_aspect_ratio=info.sample_aspect_ratio,
         audio=tracks,
+        sides=sides,
+        covers=covers,
+        index=info.index,
+        dispositions=info.dispositions,
         source=source,
     )
-    output, trial_note = settle(wanted, layout)
-    notes = (_size_note(height, width, layout), audio_note, trial_note)
+    output, trial_notes = settle(wanted, layout)
+    notes = (_size_note(height, width, layout), audio_note, side_note, *trial_notes)
     layout = layout if output.carried else replace(layout, copied=())
     return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
 
@@ -103,7 +117,14 @@ def _choose_audio(
     carried = tuple(other for other in audio if other.codec in CARRIED_CODECS)
     kept = [other for other in audio if other in carried or (source and other.codec != UNKNOWN)]
     tracks = tuple(
-        AudioTrack(index=other.index, codec=other.codec, carried=other in carried) for other in kept
+        AudioTrack(
+            index=other.index,
+            codec=other.codec,
+            language=other.language,
+            dispositions=other.dispositions,
+            carried=other in carried,
+        )
+        for other in kept
     )
     lost = ", ".join(other.codec for other in audio if other not in kept)
     note = f"audio that can be copied from no address, or is not known, is left out: {lost}"

@@ -5,27 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import ffmpeg
 
 from vsr.streams.container import local_name
 from vsr.streams.encoder import DEFAULT_OPTIONS, Options
 from vsr.streams.ffmpeg import find_ffmpeg
-from vsr.types import Colour
+from vsr.streams.ffmpeg_input import SourceFile, raw_options, seconds, seek_options
+from vsr.streams.side_streams import SideStream, attachment_options, disposition, side_options
+from vsr.streams.suffixes import ADDRESS_FORMATS, MATROSKA, MOV_FAMILY, WEBM
+from vsr.types import Colour, Mastering
 
-_MOV_FAMILY = frozenset({".mp4", ".mov", ".m4v", ".3gp", ".3g2"})
-_MATROSKA = frozenset({".mkv", ".webm", ".mka"})
 _MIN_TIMESCALE = 10_000
-_FILTER_KEYS = ("vf", "filter:v")
-
-ADDRESS_FORMATS = {
-    "rtmp://": "flv",
-    "rtmps://": "flv",
-    "srt://": "mpegts",
-    "tcp://": "mpegts",
-    "udp://": "mpegts",
-}
-"""Containers of addresses, which have no suffix."""
+_FILTER_KEYS = ("vf", "filter:v", "filter:v:0")
 
 AUDIO_BIT_RATE = "192k"
 
@@ -33,6 +26,9 @@ _PACKET_DURATIONS = r"setts=duration=if(DURATION\,DURATION\,{last})".format(
     last=r"if(eq(NEXT_PTS\,NOPTS)\,PREV_OUTDURATION\,NEXT_PTS-PTS)"
 )
 """NUT holds no durations, and MP4 hides a last packet of none behind the end of its edit list."""
+
+_STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS")
+"""What Matroska files say of a track's packets: no longer true of frames encoded anew."""
 
 _MESSAGES = ("-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats")
 _REPORTS = ("-progress", "pipe:2", "-stats_period", "1")
@@ -45,29 +41,16 @@ class AudioTrack:
     Attributes:
         index: In the source's container.
         codec: ffmpeg's name of the source's codec.
+        language: ISO 639 code, where the source says.
+        dispositions: ffmpeg's names.
         carried: In the raw stream; otherwise ffmpeg reads it from the source itself.
     """
 
     index: int
     codec: str
+    language: str | None = None
+    dispositions: tuple[str, ...] = ()
     carried: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceFile:
-    """The source as a second input, for what is not in the raw stream.
-
-    Attributes:
-        path: A file.
-        shift_s: Seconds to add to its times.
-        start_s: Where to begin, in its own time; None for its beginning.
-        end_s: Where to end, in its own time; None for its end.
-    """
-
-    path: str
-    shift_s: Fraction = Fraction(0)
-    start_s: Fraction | None = None
-    end_s: Fraction | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +63,16 @@ class Output:
         encoder: The video encoder.
         options: The user's options for the output; they override all others.
         colour: Tags of the raw frames.
+        mastering: HDR10 metadata of the raw frames.
         time_base: Of the source: containers that can keep it do.
         sample_aspect_ratio: Width of a pixel over its height.
         audio: The audio streams; carried ones come first in the output.
         copy_audio: Copied as it is, or encoded anew by the container's usual codec.
-        source: Where metadata, chapters and audio that is not carried come from.
+        sides: What else comes from the source.
+        covers: A folder that holds the cover pictures to attach.
+        index: Of the video stream in the source.
+        dispositions: Of the video stream.
+        source: Where metadata, chapters and all that is not carried come from.
     """
 
     path: str
@@ -92,10 +80,15 @@ class Output:
     encoder: str
     options: Options = field(default_factory=dict)
     colour: Colour
+    mastering: Mastering = field(default_factory=Mastering)
     time_base: Fraction
     sample_aspect_ratio: Fraction = Fraction(1)
     audio: tuple[AudioTrack, ...] = ()
     copy_audio: bool = True
+    sides: tuple[SideStream, ...] = ()
+    covers: Path = Path()
+    index: int = 0
+    dispositions: tuple[str, ...] = ()
     source: SourceFile | None = None
 
     @property
@@ -116,64 +109,62 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
         output: What to make.
         lead_s: Seconds by which the raw stream's times are late.
     """
-    raw = ffmpeg.input("pipe:0", **_raw_options(output, lead_s))
+    codecs = [track.codec for track in output.carried]
+    options = raw_options(output.colour, output.mastering, codecs, lead_s=lead_s)
+    raw = ffmpeg.input("pipe:0", **options)
     streams = [raw["v:0"], *(raw[f"a:{place}"] for place in range(len(output.carried)))]
     if output.source is not None:
-        source = ffmpeg.input(local_name(output.source.path), **_seek_options(output.source))
-        # Its subtitles are mapped, so that it is an input at all, and left out again by -sn.
-        streams += [source[str(track.index)] for track in output.direct] + [source["s?"]]
+        source = ffmpeg.input(local_name(output.source.path), **seek_options(output.source))
+        indices = [track.index for track in output.direct]
+        indices += [side.index for side in output.sides if not side.attached]
+        # Something has to be mapped for the source to be an input at all: -sn leaves it out again.
+        streams += [source[str(index)] for index in indices] or [source["s?"]]
     options = _video_options(output) | _container_options(output) | _audio_options(output)
-    options |= _source_options(output) | output.options
+    trimmed = output.source is not None and output.source.start_s is not None
+    options |= _source_options(output) | side_options(output.sides, trimmed=trimmed)
+    options |= output.options
     _join_filters(options, output)
-    node = ffmpeg.output(*streams, local_name(output.path), **options)
+    once, words = _apart(options)
+    node = ffmpeg.output(*streams, local_name(output.path), **once)
     node = node.global_args(*_MESSAGES, *_REPORTS, "-copyts").overwrite_output()
-    command: list[str] = node.compile(cmd=find_ffmpeg())
-    return command
+    return _insert(words + attachment_options(output.sides, output.covers), node, output.path)
 
 
 def build_cut(output: Output, target: str, end_s: Fraction) -> list[str]:
     """Arguments that copy an output up to a moment of its time: sound can be longer than frames."""
-    options = {"map": "0", "c": "copy", "t": _seconds(end_s)} | _container_options(output)
+    # Attached covers come back as streams of video, which V leaves out: they are attached again.
+    attached = any(side.attached for side in output.sides)
+    mapped = ("0:V", "0:a?", "0:s?", "0:t?") if attached else ("0",)
+    words = [word for which in mapped for word in ("-map", which)]
+    options = {"c": "copy", "t": seconds(end_s)} | _container_options(output)
     node = ffmpeg.input(local_name(output.path)).output(local_name(target), **options)
-    arguments: list[str] = node.global_args("-copyts").overwrite_output().get_args()
-    return arguments
+    node = node.global_args("-copyts").overwrite_output()
+    return _insert(words + attachment_options(output.sides, output.covers), node, target)[1:]
 
 
-def _raw_options(output: Output, lead_s: int) -> Options:
-    tags = {
-        "colorspace": output.colour.matrix,
-        "color_primaries": output.colour.primaries,
-        "color_trc": output.colour.transfer,
-        "color_range": output.colour.range,
-        "chroma_sample_location": output.colour.chroma_location,
-    }
-    # NUT has one tag for AC-3 and E-AC-3.
-    codecs = {f"c:a:{place}": track.codec for place, track in enumerate(output.carried)}
-    return {
-        "f": "nut",
-        # NUT's header says everything; probing would hold frames back.
-        "probesize": "32",
-        "analyzeduration": "0",
-        "fpsprobesize": "0",
-        "itsoffset": str(-lead_s),
-        **{key: value for key, value in tags.items() if value},
-        **codecs,
-    }
+def _apart(options: Options) -> tuple[dict[str, str | None], list[str]]:
+    """Options given once, and the words of those given more often, which ffmpeg-python cannot."""
+    once = {key: value for key, value in options.items() if not isinstance(value, list)}
+    words = [
+        word
+        for key, values in options.items()
+        if isinstance(values, list)
+        for value in values
+        for word in (f"-{key}", value)
+    ]
+    return once, words
 
 
-def _seek_options(source: SourceFile) -> Options:
-    times = {"ss": source.start_s, "to": source.end_s, "itsoffset": source.shift_s}
-    seek: Options = {key: _seconds(time) for key, time in times.items() if time is not None}
-    return seek | {"seek_timestamp": "1"} if source.start_s is not None else seek
-
-
-def _seconds(time: Fraction) -> str:
-    return f"{float(time):.6f}"
+def _insert(words: list[str], node: Any, target: str) -> list[str]:
+    """A command with more options of its output, which stand before the output's name."""
+    command: list[str] = node.compile(cmd=find_ffmpeg())
+    place = len(command) - 1 - command[::-1].index(local_name(target))
+    return command[:place] + words + command[place:]
 
 
 def _video_options(output: Output) -> Options:
     return {
-        "c:v": output.encoder,
+        "c:v:0": output.encoder,
         "fps_mode": "passthrough",
         "enc_time_base": "demux",
         **DEFAULT_OPTIONS.get(output.encoder, {}),
@@ -181,11 +172,11 @@ def _video_options(output: Output) -> Options:
 
 
 def _container_options(output: Output) -> Options:
-    if output.suffix in _MOV_FAMILY:
+    if output.suffix in MOV_FAMILY:
         return {"movflags": "+faststart", "video_track_timescale": _timescale(output.time_base)}
     if output.suffix in ADDRESS_FORMATS:
         return {"f": ADDRESS_FORMATS[output.suffix]}
-    if output.suffix in _MATROSKA:
+    if output.suffix in MATROSKA | WEBM:
         # Audio that begins before the first frame keeps its place; otherwise all would be late.
         return {"avoid_negative_ts": "disabled"}
     return {}
@@ -208,27 +199,34 @@ def _audio_options(output: Output) -> Options:
 
 
 def _source_options(output: Output) -> Options:
+    options: Options = {"disposition:v:0": disposition(output.dispositions)}
+    for place, track in enumerate(output.carried + output.direct):
+        options[f"disposition:a:{place}"] = disposition(track.dispositions)
+        if track.language:
+            options[f"metadata:s:a:{place}"] = f"language={track.language}"
     if output.source is None:
-        return {}
-    options: Options = {"sn": None, "map_metadata": "1", "map_chapters": "1"}
-    for position, track in enumerate(output.carried + output.direct):
-        options[f"map_metadata:s:a:{position}"] = f"1:s:{track.index}"
+        return options
+    options |= {
+        "map_metadata": "1",
+        "map_chapters": "1",
+        "map_metadata:s:v:0": f"1:s:{output.index}",
+    }
+    options["metadata:s:v:0"] = [f"{name}=" for name in _STATISTICS]
+    for place, track in enumerate(output.carried + output.direct):
+        options[f"map_metadata:s:a:{place}"] = f"1:s:{track.index}"
+    if not output.direct and all(side.attached for side in output.sides):
+        options["sn"] = None
     if output.source.end_s is not None:
         # Chapters that begin later are left out by this; the frames end earlier by themselves.
-        options["t"] = _seconds(output.source.end_s + output.source.shift_s)
+        options["t"] = seconds(output.source.end_s + output.source.shift_s)
     return options
 
 
 def _join_filters(options: Options, output: Output) -> None:
+    """All filters on the one stream that is encoded: a cover beside it is copied."""
+    filters = [str(options.pop(key)) for key in _FILTER_KEYS if key in options]
     ratio = output.sample_aspect_ratio
-    if ratio == 1:
-        return
-    given = [str(options.pop(key)) for key in _FILTER_KEYS if key in options]
-    options["vf"] = ",".join([f"setsar={ratio.numerator}/{ratio.denominator}", *given])
-
-
-def suffix_of(target: str) -> str:
-    """What names the container: a file's suffix, or an address's scheme such as ``rtmp://``."""
-    suffix = Path(target).suffix.lower()
-    scheme = target.partition("://")[0] + "://"
-    return scheme if scheme in ADDRESS_FORMATS else suffix
+    if ratio != 1:
+        filters.insert(0, f"setsar={ratio.numerator}/{ratio.denominator}")
+    if filters:
+        options["filter:v:0"] = ",".join(filters)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -16,7 +17,8 @@ from vsr.streams.colour import from_rgb
 from vsr.streams.container import is_address
 from vsr.streams.encoding_plan import plan_encoding
 from vsr.streams.ffmpeg import FFmpegProcess, query_ffmpeg
-from vsr.streams.ffmpeg_command import SourceFile, build_command, build_cut
+from vsr.streams.ffmpeg_command import build_command, build_cut
+from vsr.streams.ffmpeg_input import SourceFile
 from vsr.streams.raw_stream import RawStream
 from vsr.streams.target import TargetAddress, TargetFile
 from vsr.streams.trim import Seconds, as_fraction
@@ -50,10 +52,12 @@ class FFmpegWriter:
         self._end_s = Fraction(0)
         self._size = height, width
         self._target = _choose_target(target, source, overwrite=overwrite)
+        self._covers = TemporaryDirectory(prefix="vsr-", ignore_cleanup_errors=True)
         try:
             self._plan = plan_encoding(
                 target,
                 self._target.trial,
+                Path(self._covers.name),
                 info,
                 height=height,
                 width=width,
@@ -61,6 +65,9 @@ class FFmpegWriter:
                 encode_args=encode_args,
                 source=_source_file(source, info, start_s, end_s),
             )
+        except BaseException:
+            self._covers.cleanup()
+            raise
         finally:
             self._target.remove()
         self.notes = self._plan.notes
@@ -108,16 +115,18 @@ class FFmpegWriter:
             raise EncodeError("no frame was written, so there is no output")
         self._raw.close()
         # What ffmpeg reads from the source itself would otherwise go on to the source's end.
-        interrupt = partial and bool(self._plan.output.direct)
+        interrupt = partial and bool(self._plan.output.direct or self._plan.output.sides)
         self._process.finish(stop=interrupt)
         if interrupt and isinstance(self._target, TargetFile):
             self._cut()
+        self._covers.cleanup()
         return self._target.keep(partial=partial)
 
     def abort(self) -> None:
         """End ffmpeg at once and remove what was written; never raises."""
         self._process.kill()
         self._target.remove()
+        self._covers.cleanup()
 
     def _command(self) -> list[str]:
         output = replace(self._plan.output, path=self._target.temporary)

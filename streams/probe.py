@@ -8,18 +8,21 @@ from fractions import Fraction
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from vsr.streams.container import is_cover
 from vsr.streams.planes import Picture
 from vsr.streams.trim import Trim
-from vsr.types import OtherStream, StreamInfo
-
-_KINDS = frozenset({"audio", "subtitle", "attachment", "data"})
+from vsr.types import Mastering, OtherStream, StreamInfo
 
 
 def describe(
-    container: InputContainer, stream: VideoStream, picture: Picture, trim: Trim
+    container: InputContainer,
+    stream: VideoStream,
+    picture: Picture,
+    trim: Trim,
+    mastering: Mastering,
 ) -> StreamInfo:
     """Put together the description of a stream.
 
@@ -28,6 +31,7 @@ def describe(
         stream: The stream that is decoded.
         picture: What its first frame looks like.
         trim: The wanted part, for the number of frames.
+        mastering: What its first frame says of HDR10.
     """
     height, width = picture.shown_size
     rate = frame_rate(stream)
@@ -39,11 +43,14 @@ def describe(
         frame_rate=rate,
         num_frames=_num_frames(container, stream, trim, rate),
         colour=picture.colour,
+        mastering=mastering,
         bit_depth=picture.pixel_format.bits,
         pixel_format=picture.pixel_format.name,
         rotation=picture.orientation.degrees,
         sample_aspect_ratio=_aspect_ratio(stream, picture),
-        others=tuple(_describe_other(other) for other in other_streams(container)),
+        index=stream.index,
+        dispositions=dispositions(stream),
+        others=tuple(_describe_other(other) for other in other_streams(container, stream)),
     )
 
 
@@ -67,18 +74,26 @@ def copied_streams(container: InputContainer) -> list[AudioStream]:
     return [s for s in container.streams.audio if s.codec_context and s.codec_context.sample_rate]
 
 
-def other_streams(container: InputContainer) -> Sequence[Stream]:
-    """The streams beside the video: everything but other video and cover art."""
-    return [stream for stream in container.streams if stream.type in _KINDS]
+def other_streams(container: InputContainer, video: VideoStream) -> Sequence[Stream]:
+    """The streams beside the one that is decoded."""
+    return [stream for stream in container.streams if stream.index != video.index]
+
+
+def dispositions(stream: Stream) -> tuple[str, ...]:
+    """Ffmpeg's names of a stream's flags."""
+    flags = Disposition(stream.disposition)
+    return tuple(flag.name for flag in Disposition if flag in flags and flag.name)
 
 
 def _describe_other(stream: Stream) -> OtherStream:
     context = stream.codec_context
+    codec = context.codec.canonical_name if context else "unknown"
     return OtherStream(
         index=stream.index,
-        kind=stream.type,
-        codec=context.codec.canonical_name if context else "unknown",
+        kind="cover" if is_cover(stream) else stream.type,
+        codec=stream.metadata.get("mimetype", codec) if stream.type == "attachment" else codec,
         language=stream.language,
+        dispositions=dispositions(stream),
         template=stream,
     )
 

@@ -14,24 +14,44 @@ from vsr.streams.ffmpeg import QUERY_TIMEOUT_S
 from vsr.streams.ffmpeg_command import Output, build_command
 from vsr.streams.ffmpeg_log import causes, in_one_line
 from vsr.streams.raw_stream import Layout, RawStream
+from vsr.streams.side_streams import loss_note
+from vsr.types import Mastering
 
 GLANCE_S = Fraction(1, 2)
 
 
-def settle(output: Output, layout: Layout) -> tuple[Output, str | None]:
-    """Find out whether ffmpeg can make the output, and whether it can hold the audio as it is.
+def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
+    """Find out whether ffmpeg can make the output, and what of the source it can hold.
 
     Args:
         output: What is wanted, with a path that may be overwritten.
         layout: What will be sent.
 
     Returns:
-        The output, its audio encoded anew or left out if the container cannot hold it, and a
-        sentence about that if so.
+        The output, without what the container cannot hold, its audio encoded anew where that
+        helps; and a sentence about each difference.
 
     Raises:
         ConfigurationError: The encoder, its arguments or the container do not work.
     """
+    if _try(output, layout) is None:
+        return output, []
+    bare = replace(output, sides=(), mastering=Mastering())
+    settled, audio_note = _settle_audio(bare, layout)
+    notes = [audio_note] if audio_note else []
+    if _try(graded := replace(settled, mastering=output.mastering), layout) is None:
+        settled = graded
+    else:
+        notes.append("this ffmpeg cannot write the source's HDR10 metadata: it is left out")
+    for side in output.sides:
+        if _try(more := replace(settled, sides=(*settled.sides, side)), layout) is None:
+            settled = more
+    if lost := [side for side in output.sides if side not in settled.sides]:
+        notes.append(loss_note(output.suffix, lost))
+    return settled, notes
+
+
+def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
     cause = _try(output, layout)
     if cause is None:
         return output, None
@@ -83,8 +103,8 @@ def _try(output: Output, layout: Layout) -> str | None:
 
 
 def _at_a_glance(output: Output) -> Output:
-    """With no more of the source than audio needs to be opened."""
-    if output.source is None or not output.direct:
+    """With no more of the source than its streams need to be opened."""
+    if output.source is None or not (output.direct or output.sides):
         return replace(output, source=None)
     start = output.source.start_s or Fraction(0)
     return replace(output, source=replace(output.source, end_s=start + GLANCE_S))

@@ -8,13 +8,17 @@ from itertools import chain, islice
 from typing import Any, Self
 
 import torch
+from av import VideoFrame
 
 from vsr.errors import DecodeError, OpenError
 from vsr.streams.assembly import Assembly
-from vsr.streams.colour_tags import CENTRED_CHROMA_CODECS, complete, guesses
+from vsr.streams.chroma_location import find_chroma_location
+from vsr.streams.colour_tags import complete, guesses
 from vsr.streams.container import open_container
 from vsr.streams.deinterlace import deinterlace
 from vsr.streams.demuxer import StampedFrame
+from vsr.streams.mastering import read_mastering
+from vsr.streams.pixel_format import parse_pixel_format
 from vsr.streams.planes import DecodedFrame, Picture, read_frame
 from vsr.streams.probe import describe, origin, time_base
 from vsr.streams.seek import begin
@@ -118,8 +122,6 @@ class VideoReader:
         deinterlaced: bool,
     ) -> None:
         self._stream.thread_type = "AUTO"
-        codec = self._stream.codec_context.name
-        self._chroma_location = "center" if codec in CENTRED_CHROMA_CODECS else None
         trim = make_trim(start_s, end_s, origin(self._stream))
         try:
             self._demuxer, stamped, rest = begin(self._container, self._stream, trim)
@@ -129,12 +131,15 @@ class VideoReader:
             part = "" if trim.everything else " in the wanted part"
             raise OpenError(f"{self._source!r} has no frame{part} that can be decoded")
         frames: Iterator[StampedFrame] = chain([stamped], rest)
+        mastering = read_mastering(stamped.frame)
         interlaced = deinterlaced and stamped.frame.interlaced_frame
         if deinterlaced:
             frames = deinterlace(frames, time_base(self._stream))
-        first = self._take_apart(next(frames))
+        shown = next(frames)
+        self._chroma_location = self._find_chroma_location(shown.frame)
+        first = self._take_apart(shown)
         self._frames = chain([first], self._read(frames))
-        self._info = describe(self._container, self._stream, first.picture, trim)
+        self._info = describe(self._container, self._stream, first.picture, trim, mastering)
         self._assembly = Assembly(time_base(self._stream), first.picture.shown_size, device)
         self._notes = _notes(first.picture, interlaced=interlaced)
 
@@ -149,6 +154,13 @@ class VideoReader:
             if stamped is None:
                 return
             yield self._take_apart(stamped)
+
+    def _find_chroma_location(self, frame: VideoFrame) -> str | None:
+        pixel_format = parse_pixel_format(frame.format.name)
+        if pixel_format is not None and pixel_format.shifts == (0, 0):
+            return None
+        codec = self._stream.codec_context.codec.canonical_name
+        return find_chroma_location(self._source, self._stream.index, codec)
 
     def _take_apart(self, stamped: StampedFrame) -> DecodedFrame:
         return read_frame(stamped.frame, stamped.pts, self._chroma_location)

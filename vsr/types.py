@@ -31,9 +31,10 @@ class OtherStream:
 
     Attributes:
         index: Position in the source's container.
-        kind: ``audio``, ``subtitle``, ``attachment`` or ``data``.
+        kind: ``audio``, ``subtitle``, ``attachment``, ``data``, ``cover`` or ``video``.
         codec: ffmpeg's name of the codec.
         language: ISO 639 code, where the container says.
+        dispositions: ffmpeg's names: ``default``, ``forced``, ``comment`` …
         template: What a writer takes the stream's parameters from; opaque, valid while the reader
             is open.
     """
@@ -42,7 +43,23 @@ class OtherStream:
     kind: str
     codec: str
     language: str | None = None
+    dispositions: tuple[str, ...] = ()
     template: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mastering:
+    """What HDR10 says of the display a film was graded on, and of its brightest frames.
+
+    Attributes:
+        chromaticities: x and y of red, green, blue and white, eight numbers; empty if unknown.
+        luminance: Least and most of the display in cd/m²; empty if unknown.
+        light_levels: Brightest pixel and brightest mean of a frame in cd/m²; empty if unknown.
+    """
+
+    chromaticities: tuple[Fraction, ...] = ()
+    luminance: tuple[Fraction, ...] = ()
+    light_levels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +74,13 @@ class StreamInfo:
         frame_rate: Frames per second on average; None where the container does not say.
         num_frames: Frames that will come, as far as the container knows; None when it does not.
         colour: The source's colour tags.
+        mastering: The source's HDR10 metadata.
         bit_depth: Bits per component of the source.
         pixel_format: ffmpeg's name of the source's pixel format.
         rotation: Degrees counter-clockwise that were applied to the frames: 0, 90, 180 or 270.
         sample_aspect_ratio: Width of a pixel over its height.
+        index: Position in the source's container.
+        dispositions: ffmpeg's names: ``default``, ``original`` …
         others: The streams that are not decoded.
     """
 
@@ -71,10 +91,13 @@ class StreamInfo:
     frame_rate: Fraction | None = None
     num_frames: int | None = None
     colour: Colour = field(default_factory=Colour)
+    mastering: Mastering = field(default_factory=Mastering)
     bit_depth: int = 8
     pixel_format: str = "rgb24"
     rotation: int = 0
     sample_aspect_ratio: Fraction = Fraction(1)
+    index: int = 0
+    dispositions: tuple[str, ...] = ()
     others: tuple[OtherStream, ...] = ()
 
 

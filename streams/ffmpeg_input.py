@@ -1,0 +1,72 @@
+"""The two inputs of the encoding ffmpeg: the raw stream from us, and the source itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from vsr.streams.encoder import Options
+from vsr.streams.mastering import mastering_options
+from vsr.types import Colour, Mastering
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """The source as a second input, for what is not in the raw stream.
+
+    Attributes:
+        path: A file.
+        shift_s: Seconds to add to its times.
+        start_s: Where to begin, in its own time; None for its beginning.
+        end_s: Where to end, in its own time; None for its end.
+    """
+
+    path: str
+    shift_s: Fraction = Fraction(0)
+    start_s: Fraction | None = None
+    end_s: Fraction | None = None
+
+
+def raw_options(
+    colour: Colour, mastering: Mastering, audio_codecs: Sequence[str], *, lead_s: int
+) -> Options:
+    """Options of the raw stream: what NUT does not say of its frames and packets.
+
+    Args:
+        colour: Tags of the frames.
+        mastering: HDR10 metadata of the frames.
+        audio_codecs: Of the audio streams in it.
+        lead_s: Seconds by which its times are late.
+    """
+    tags = {
+        "colorspace": colour.matrix,
+        "color_primaries": colour.primaries,
+        "color_trc": colour.transfer,
+        "color_range": colour.range,
+        "chroma_sample_location": colour.chroma_location,
+    }
+    return {
+        "f": "nut",
+        # NUT's header says everything; probing would hold frames back.
+        "probesize": "32",
+        "analyzeduration": "0",
+        "fpsprobesize": "0",
+        "itsoffset": str(-lead_s),
+        **{key: value for key, value in tags.items() if value},
+        **mastering_options(mastering),
+        # NUT has one tag for AC-3 and E-AC-3.
+        **{f"c:a:{place}": codec for place, codec in enumerate(audio_codecs)},
+    }
+
+
+def seek_options(source: SourceFile) -> Options:
+    """Options that read the wanted part of the source, at the output's times."""
+    times = {"ss": source.start_s, "to": source.end_s, "itsoffset": source.shift_s}
+    seek: Options = {key: seconds(time) for key, time in times.items() if time is not None}
+    return seek | {"seek_timestamp": "1"} if source.start_s is not None else seek
+
+
+def seconds(time: Fraction) -> str:
+    """A time as ffmpeg takes it."""
+    return f"{float(time):.6f}"
