@@ -5,11 +5,15 @@ export VIDEO
 
 PY := .venv/bin/python
 READY := .venv/.ready
+# mmcv compiles its ops for one version of torch: it gets an environment of its own.
+MMCV_PY := .venv-mmcv/bin/python
+MMCV_READY := .venv-mmcv/.ready
+MMCV := mmcv==2.2.0
 # typings/ shows type checkers the folders as the sub-packages they are installed as.
 TYPED := vsr typings tests scripts benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow lint types format package clean help
+.PHONY: demo test test-slow test-mmcv lint types format package clean help
 
 demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
 	$(PY) -m vsr.demo $${VIDEO:+--video "$$VIDEO"}
@@ -18,7 +22,12 @@ test: lint types  ## lint, types and the tests; those that need a GPU skip thems
 	$(PY) -m pytest -m "not slow"
 
 test-slow: $(READY)  ## the tests that take long
-	$(PY) -m pytest -m slow || [ $$? -eq 5 ]
+	$(PY) -m pytest -m slow
+
+test-mmcv: $(MMCV_READY)  ## deformable convolution against mmcv's, which is compiled once
+	TRITON_INTERPRET=1 $(MMCV_PY) -m pytest tests/models/test_deform.py \
+		-W 'ignore::DeprecationWarning:torch.jit._script'
+	$(MMCV_PY) -m benchmarks.deform
 
 lint: $(READY)  ## ruff: rules and format
 	$(PY) -m ruff check .
@@ -43,9 +52,23 @@ help:  ## list the targets
 	@echo 'PYTHON=python3.12 chooses the interpreter of a new environment (now: $(PYTHON))'
 
 # Without ensurepip (Debian's python3 without python3-venv) the pip at hand fills the environment.
-$(READY): pyproject.toml
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + ": choose another with PYTHON=...")'
-	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv >/dev/null 2>&1 || \
-		{ $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(PY) install pip; }
-	$(PY) -m pip install --editable '.[dev]'
+	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1) >/dev/null 2>&1 || \
+		{ $(PYTHON) -m venv --clear --without-pip $(1) && $(PYTHON) -m pip --python $(1)/bin/python install pip; }
+	$(1)/bin/python -m pip install --editable '.[dev]'
+endef
+
+$(READY): pyproject.toml
+	$(call environment,.venv)
+	@touch $@
+
+# mmcv's build needs the torch it is for, and a setuptools that still has pkg_resources. pip keeps
+# the wheel; one that was built for another torch does not load, and is built again.
+$(MMCV_READY): pyproject.toml
+	$(call environment,.venv-mmcv)
+	$(MMCV_PY) -m pip install 'setuptools<80' wheel ninja psutil 'triton; platform_system == "Linux"'
+	MMCV_WITH_OPS=1 $(MMCV_PY) -m pip install --no-build-isolation $(MMCV)
+	$(MMCV_PY) -W ignore -c 'import mmcv.ops' || MMCV_WITH_OPS=1 $(MMCV_PY) -m pip install \
+		--no-build-isolation --no-cache-dir --no-deps --force-reinstall $(MMCV)
 	@touch $@
