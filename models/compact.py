@@ -1,17 +1,13 @@
 """``compact``: our own real-time network, coupled bidirectional propagation at half the input size.
 
-    b_i, d_i = backward([e_i, from next(b, d, x)])           e_i = encode(u(x_i))
-    f_i, d_i = forward([e_i, b_i, from previous(f, d, x)])
-    y_i = shuffle(tail(f_i) + bicubic(x_i))
+    b_i = backward([e_i, warp(b_{i+1}), u(warp(x_{i+1}))])
+    f_i = forward([e_i, b_i, warp(f_{i-1}), u(warp(x_{i-1}))])
+    y_i = shuffle(tail(f_i) + bicubic(x_i))                     e_i = encode(u(x_i))
 
 Everything expensive runs at a quarter of the input's pixels (u unshuffles by 2), where convolutions
-are fastest. Interpolated at that size, or at the input's, a neighbour loses just what lies between
-two pixels, which is what super-resolution lives on. So three things are taken from a neighbour:
-its features, moved as if they were at the input's size; the neighbour itself, sampled at twice its
-size, where interpolation loses nothing; and the draft d, the brightness at twice the input's size
-as known so far, which each frame corrects a little. Frame and draft are given as differences to
-this frame, which motion that is understood makes small. Coupled propagation is IconVSR's (Chan et
-al., CVPR 2021); that an estimate is moved along and corrected, FRVSR's (Sajjadi et al., CVPR 2018).
+are fastest. Features of half the size align only to half the precision; what lies between two
+pixels, which is what super-resolution lives on, comes from the neighbour frame itself, aligned at
+the input's size. Coupled propagation is IconVSR's (Chan et al., CVPR 2021), without its refill.
 
 B batch, T time, C colour, K features; H, W input size; h, w half of it. Weights: Apache-2.0, see
 ``weights/``.
@@ -21,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -35,7 +30,7 @@ from vsr.models.network import Network, NetworkFacts
 from vsr.models.padding import pad_to_multiple
 from vsr.models.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.upsampling import bicubic_filter
-from vsr.models.warping import doubled_grid, sample, warp
+from vsr.models.warping import warp
 
 SHUFFLE = 2
 """The input is unshuffled by this much; sides are padded to its multiples."""
@@ -43,46 +38,8 @@ SHUFFLE = 2
 UNSHUFFLED = 3 * SHUFFLE**2
 """Channels of an unshuffled frame."""
 
-DRAFTED = (2 * SHUFFLE) ** 2
-"""Channels of an unshuffled draft, and of anything grey at its size."""
 
-GREY = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in brightness (ITU-R BT.601)."""
-
-CONTRAST = 4.0
-"""Differences are small numbers; this brings them to the size of the other inputs."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CompactState(PropagationState):
-    """A stream's past.
-
-    Attributes:
-        draft_B1HW: The forward branch's draft of the last restored frame, twice the frame's size.
-    """
-
-    draft_B1HW: Tensor
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Frame:
-    """One frame as the branches see it: grey, grey at twice the size, encoded; all padded."""
-
-    grey_B1HW: Tensor
-    doubled_B1HW: Tensor
-    encoded_BKhw: Tensor
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Neighbour:
-    """What a branch hands from one frame to the next."""
-
-    feat_BKhw: Tensor
-    grey_B1HW: Tensor
-    draft_B1HW: Tensor
-
-
-class Compact(Network[CompactState]):
+class Compact(Network[PropagationState]):
     """Real-time recurrent super-resolution.
 
     Args:
@@ -108,68 +65,33 @@ class Compact(Network[CompactState]):
         self.facts = NetworkFacts(name="compact", scale=scale, look_ahead=4, chunk=16)
         self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels)
         self.encode = conv3x3(UNSHUFFLED, num_feat)
-        self.backward_branch = _Branch(num_feat, num_feat, num_blocks)
-        self.forward_branch = _Branch(2 * num_feat, num_feat, num_blocks)
+        self.backward_trunk = Trunk(2 * num_feat + UNSHUFFLED, num_feat, num_blocks)
+        self.forward_trunk = Trunk(3 * num_feat + UNSHUFFLED, num_feat, num_blocks)
         self.tail = _Tail(num_feat, num_tail, scale)
 
     def step(
         self,
         window_BTCHW: Tensor,
-        state: CompactState | None,
+        state: PropagationState | None,
         num_keep: int,
         *,
         ends_scene: bool = True,
-    ) -> tuple[Tensor, CompactState]:
-        restored_BTCHW, state, _ = self.step_with_drafts(window_BTCHW, state, num_keep)
-        return restored_BTCHW, state
-
-    def step_with_drafts(
-        self, window_BTCHW: Tensor, state: CompactState | None, num_keep: int
-    ) -> tuple[Tensor, CompactState, tuple[list[Tensor], list[Tensor]]]:
-        """As ``step``; also the drafts of both branches, backward first, for training.
-
-        A draft is (B, 1, 2 H, 2 W), of the input padded to even sides; the backward branch drafts
-        the whole window, the forward branch the frames to keep.
-        """
+    ) -> tuple[Tensor, PropagationState]:
         height, width = window_BTCHW.shape[-2:]
         window_BTCHW = pad_to_multiple(window_BTCHW, SHUFFLE)
         flows = pair_flows(self.flow, window_BTCHW, state)
-        frames = [self._prepare(frame) for frame in window_BTCHW.unbind(1)]
-        backward = self._propagate_backward(frames, flows)
-        last = self._before(frames[0], state)
+        encoded = [self._encode(frame) for frame in window_BTCHW.unbind(1)]
+        backward = self._propagate_backward(window_BTCHW, encoded, flows, num_keep)
+        feat = torch.zeros_like(encoded[0]) if state is None else state.feat_BKHW
+        previous = window_BTCHW[:, 0] if state is None else state.frame_BCHW
         restored_BTCHW = self._room_for(window_BTCHW[:, :num_keep])
-        drafts: list[Tensor] = []
         for i in range(num_keep):
-            shared = [frames[i].encoded_BKhw, backward[i].feat_BKhw]
-            last = self.forward_branch(frames[i], shared, last, flows.to_previous(i))
-            drafts.append(last.draft_B1HW)
-            self.tail(last.feat_BKhw, window_BTCHW[:, i], restored_BTCHW[:, i])
+            aligned = self._align(feat, previous, flows.to_previous(i))
+            feat = self.forward_trunk(torch.cat([encoded[i], backward[i], *aligned], 1))
+            previous = window_BTCHW[:, i]
+            self.tail(feat, previous, restored_BTCHW[:, i])
         cropped = restored_BTCHW[..., : self.facts.scale * height, : self.facts.scale * width]
-        left = flows.leave(last.feat_BKhw, window_BTCHW, num_keep)
-        return (
-            cropped,
-            CompactState(**vars(left), draft_B1HW=last.draft_B1HW),
-            ([neighbour.draft_B1HW for neighbour in backward], drafts),
-        )
-
-    def _prepare(self, frame_BCHW: Tensor) -> _Frame:
-        brightness = grey(frame_BCHW)
-        unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
-        return _Frame(
-            grey_B1HW=brightness,
-            doubled_B1HW=_double(brightness),
-            encoded_BKhw=conv_leaky_relu(self.encode, channels_last(unshuffled)),
-        )
-
-    def _before(self, frame: _Frame, state: CompactState | None) -> _Neighbour:
-        """What the forward branch begins with."""
-        if state is None:
-            return _nobody(frame)
-        return _Neighbour(
-            feat_BKhw=state.feat_BKHW,
-            grey_B1HW=grey(state.frame_BCHW),
-            draft_B1HW=state.draft_B1HW,
-        )
+        return cropped, flows.leave(feat, window_BTCHW, num_keep)
 
     def _room_for(self, frames_BTCHW: Tensor) -> Tensor:
         """Where restored frames go; filled in place, which spares a copy of the largest tensors."""
@@ -178,72 +100,37 @@ class Compact(Network[CompactState]):
         shape = (batch, num_frames, colours, scale * height, scale * width)
         return frames_BTCHW.new_empty(shape, dtype=torch.float32)
 
-    def _propagate_backward(self, frames: list[_Frame], flows: PairFlows) -> list[_Neighbour]:
-        """The backward branch over the window, starting from nothing behind it."""
-        following = _nobody(frames[-1])
-        flow = torch.zeros_like(flows.to_previous(0))
-        found: list[_Neighbour] = []
-        for i in reversed(range(len(frames))):
-            following = self.backward_branch(frames[i], [frames[i].encoded_BKhw], following, flow)
-            found.append(following)
-            flow = flows.to_previous(0) if i == 0 else flows.to_next(i - 1)
-        return found[::-1]
+    def _encode(self, frame_BCHW: Tensor) -> Tensor:
+        return conv_leaky_relu(self.encode, channels_last(self._unshuffle(frame_BCHW)))
 
+    def _unshuffle(self, frame_BCHW: Tensor) -> Tensor:
+        return F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
 
-class _Branch(nn.Module):
-    """One direction of propagation.
+    def _propagate_backward(
+        self, window_BTCHW: Tensor, encoded: list[Tensor], flows: PairFlows, num_keep: int
+    ) -> list[Tensor]:
+        """Backward features of the frames to keep, starting from nothing behind the window."""
+        feat, following = torch.zeros_like(encoded[-1]), window_BTCHW[:, -1]
+        kept: list[Tensor] = []
+        for i in reversed(range(len(encoded))):
+            ends = i + 1 == len(encoded)
+            flow = torch.zeros_like(flows.to_previous(i)) if ends else flows.to_next(i)
+            aligned = self._align(feat, following, flow)
+            feat = self.backward_trunk(torch.cat([encoded[i], *aligned], 1))
+            following = window_BTCHW[:, i]
+            if i < num_keep:
+                kept.append(feat)
+        return kept[::-1]
 
-    Args:
-        num_shared: Features that come in besides what is aligned.
-        num_feat: Features that are handed on.
-        num_blocks: Residual blocks.
-    """
+    def _align(
+        self, feat_BKhw: Tensor, frame_BCHW: Tensor, flow_B2HW: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """A neighbour's features, and the neighbour itself unshuffled, where this frame's are.
 
-    def __init__(self, num_shared: int, num_feat: int, num_blocks: int) -> None:
-        super().__init__()
-        num_in = num_shared + num_feat + 2 * DRAFTED + SHUFFLE**2
-        self.trunk = Trunk(num_in, num_feat, num_blocks)
-        self.draft = conv3x3(num_feat, DRAFTED)
-        nn.init.zeros_(self.draft.weight)
-
-    def forward(
-        self, frame: _Frame, shared: list[Tensor], neighbour: _Neighbour, flow_B2HW: Tensor
-    ) -> _Neighbour:
-        """Features and draft of this frame, given those of the one before it in this direction."""
-        grid = doubled_grid(flow_B2HW)
-        draft = sample(neighbour.draft_B1HW, grid)
-        seen = [
-            F.pixel_unshuffle(sample(neighbour.grey_B1HW, grid) - frame.doubled_B1HW, 2 * SHUFFLE),
-            F.pixel_unshuffle(draft - frame.doubled_B1HW, 2 * SHUFFLE),
-            F.pixel_unshuffle(frame.grey_B1HW - F.avg_pool2d(draft, 2), SHUFFLE),
-        ]
-        aligned = warp(F.pixel_shuffle(neighbour.feat_BKhw, SHUFFLE), flow_B2HW)
-        aligned = F.pixel_unshuffle(aligned, SHUFFLE)
-        differences = torch.cat(seen, 1).mul_(CONTRAST).to(aligned.dtype)
-        feat: Tensor = self.trunk(torch.cat([*shared, aligned, differences], 1))
-        correction = F.pixel_shuffle(self.draft(feat), 2 * SHUFFLE)
-        return _Neighbour(
-            feat_BKhw=feat, grey_B1HW=frame.grey_B1HW, draft_B1HW=draft + correction.float()
-        )
-
-
-def _nobody(frame: _Frame) -> _Neighbour:
-    """The neighbour of a frame that has none: no features, and the frame itself."""
-    return _Neighbour(
-        feat_BKhw=torch.zeros_like(frame.encoded_BKhw),
-        grey_B1HW=frame.grey_B1HW,
-        draft_B1HW=frame.doubled_B1HW,
-    )
-
-
-def grey(frame_BCHW: Tensor) -> Tensor:
-    """Brightness of frames (B, 3, H, W): (B, 1, H, W), float32."""
-    shares = torch.tensor(GREY, device=frame_BCHW.device).view(1, 3, 1, 1)
-    return (frame_BCHW.float() * shares).sum(1, keepdim=True)
-
-
-def _double(image: Tensor) -> Tensor:
-    return F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
+        Where there is no neighbour, features of zeros and the frame itself stand in.
+        """
+        half_flow = F.avg_pool2d(flow_B2HW, SHUFFLE) / SHUFFLE
+        return warp(feat_BKhw, half_flow), self._unshuffle(warp(frame_BCHW, flow_B2HW, "border"))
 
 
 class _Tail(nn.Module):
@@ -280,7 +167,7 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
     return {
         "scale": math.isqrt(weights["tail.last.weight"].shape[0] // 3),
         "num_feat": weights["encode.weight"].shape[0],
-        "num_blocks": num_blocks_of(weights, "backward_branch.trunk.main.2."),
+        "num_blocks": num_blocks_of(weights, "backward_trunk.main.2."),
         "num_tail": weights["tail.hidden.weight"].shape[0],
         "num_flow": weights["flow.finest.0.weight"].shape[0],
         "flow_levels": num_blocks_of(weights, "flow.matching."),
