@@ -160,12 +160,25 @@ def test_a_worker_s_error_is_one_line(vsr: Run, pair: list[str | Path], tmp_path
 
 @pytest.mark.slow
 def test_a_ray_cluster_measures_what_one_process_measures(
-    vsr: Run, pair: list[str | Path], weights: Path
+    vsr: Run, pair: list[str | Path], weights: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     words = ["eval", *pair, "-m", weights, "--json"]
     alone, there = (measured(vsr(*words, *more).out) for more in ((), ("--ray", "local")))
     assert there["by_clip"] == alone["by_clip"]
+    frame = tmp_path / "pair" / "GT" / "b" / "00000002.png"
+    frame.write_bytes(b"no picture")
+    broken = vsr(*words, "--ray", "local")
+    assert (broken.code, broken.err.count("\n")) == (1, 1)
+    assert str(frame) in broken.err
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_that_does_not_answer_is_one_line(vsr: Run, pair: list[str | Path]) -> None:
+    pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+    done = vsr("eval", *pair, "-m", "bicubic-x4", "--ray", "127.0.0.1:9")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "no Ray cluster answers at '127.0.0.1:9'" in done.err
 
 
 def test_missing_extras_are_one_line(

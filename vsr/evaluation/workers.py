@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +19,8 @@ import torch
 from vsr.errors import MissingDependency, VSRError
 from vsr.evaluation.jobs import Job, Setup, Workplace
 from vsr.evaluation.results import ClipResult
+
+CONNECT_TIMEOUT_S = 5.0
 
 
 def run_in_processes(setup: Setup, jobs: Sequence[Job], workers: int) -> Iterator[ClipResult]:
@@ -60,12 +64,11 @@ def run_on_ray(setup: Setup, jobs: Sequence[Job], address: str) -> Iterator[Clip
         import ray
     except ImportError as error:
         raise MissingDependency("--ray needs Ray; pip install 'vsr-stream[ray]'") from error
+    _require_answer(address)
     try:
-        ray.init(address=address, log_to_driver=False)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise VSRError(
-            f"no Ray cluster answers at {address!r} ({error}); give --ray local"
-        ) from error
+        raise VSRError(_no_cluster(address, error)) from error
     try:
         gpus = 1 if setup.device != "cpu" and ray.cluster_resources().get("GPU") else 0
         task = ray.remote(num_gpus=gpus, max_retries=1)(do_job)
@@ -77,6 +80,25 @@ def run_on_ray(setup: Setup, jobs: Sequence[Job], address: str) -> Iterator[Clip
         raise error.cause if isinstance(error.cause, VSRError) else error from None
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Ray waits for minutes where nobody listens.
+
+    Raises:
+        VSRError: Nobody listens.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise VSRError(_no_cluster(address, error)) from error
+
+
+def _no_cluster(address: str, error: Exception) -> str:
+    return f"no Ray cluster answers at {address!r} ({error}); start one, or give --ray local"
 
 
 def do_job(setup: Setup, job: Job) -> ClipResult:
