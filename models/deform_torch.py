@@ -136,26 +136,25 @@ class _TableSampler:
         tap_y, tap_x = _taps(size, table_RC.device)
         y = (torch.arange(self.rows).view(-1, 1, 1, 1) + tap_y).expand(shape)
         x = (torch.arange(self.width).view(-1, 1, 1) + tap_x).expand(shape)
-        self.base_hT2 = torch.stack([y, x], -1).view(self.rows, -1, 2)
+        self.base_S2 = torch.stack([y, x], -1).view(-1, 2)
         group = torch.arange(groups, dtype=torch.int32)[:, None].expand(shape)
-        self.group_hT = group.reshape(self.rows, -1)
-        num_samples = self.group_hT.numel()
+        self.group_S = group.reshape(-1)
+        num_samples = len(self.group_S)
         self.index_S4 = torch.empty(num_samples, 4, dtype=torch.int32)
         self.weight_S4 = torch.empty(num_samples, 4)
         self.bag_S = torch.arange(0, 4 * num_samples, 4, dtype=torch.int32)
 
     def sample(self, offset_hWO: Tensor, mask_hWM: Tensor, top: int) -> Tensor:
         """(S, K / G): what the taps of the rows from ``top`` on see."""
-        rows = len(offset_hWO)
-        position = offset_hWO.reshape(rows, -1, 2) + self.base_hT2[:rows]
+        offset_S2, mask_S = offset_hWO.reshape(-1, 2), mask_hWM.reshape(-1)
+        num = len(mask_S)
         # A place that is no number would be an index out of range; its mask is no number either.
-        position = position.nan_to_num_()
-        y = position[..., 0].clamp(-1 - top, self.height - top)
-        x = position[..., 1].clamp(-1, self.width)
+        position_S2 = (offset_S2 + self.base_S2[:num]).nan_to_num_()
+        y = position_S2[:, 0].clamp(-1 - top, self.height - top)
+        x = position_S2[:, 1].clamp(-1, self.width)
         above, left = y.floor(), x.floor()
-        num = above.numel()
-        self._point(above, left, top, num)
-        self._weigh(y - above, x - left, mask_hWM.reshape(rows, -1), num)
+        self._point(above, left, top)
+        self._weigh(y - above, x - left, mask_S)
         return F.embedding_bag(
             self.index_S4[:num].view(-1),
             self.table_RC,
@@ -164,23 +163,23 @@ class _TableSampler:
             mode="sum",
         )
 
-    def _point(self, above_hT: Tensor, left_hT: Tensor, top: int, num: int) -> None:
+    def _point(self, above_S: Tensor, left_S: Tensor, top: int) -> None:
         """Write the table's rows of the four pixels around each sample."""
-        pixel = torch.add(left_hT.int(), above_hT.int(), alpha=self.stride)
+        num = len(left_S)
+        pixel = torch.add(left_S.int(), above_S.int(), alpha=self.stride)
         pixel.add_((top + 1) * self.stride + 1)
-        row = torch.add(self.group_hT[: len(pixel)], pixel, alpha=self.groups).view(-1)
+        row = torch.add(self.group_S[:num], pixel, alpha=self.groups)
         # Two neighbours in one write of 64 bits: the left one is in the lower half.
         pair_S2 = self.index_S4.view(torch.int64)[:num]
         upper = row.long().mul_(INDEX_PAIR).add_(self.groups << 32)
         pair_S2[:, 0] = upper
         torch.add(upper, self.stride * self.groups * INDEX_PAIR, out=pair_S2[:, 1])
 
-    def _weigh(self, down_hT: Tensor, right_hT: Tensor, mask_hT: Tensor, num: int) -> None:
+    def _weigh(self, down_S: Tensor, right_S: Tensor, mask_S: Tensor) -> None:
         """Write the mask times the bilinear weights of the four pixels."""
-        lower = down_hT.mul_(mask_hT)
-        upper = mask_hT - lower
-        upper_right, lower_right = upper * right_hT, lower * right_hT
-        pair_S2 = self.weight_S4.view(torch.complex64)[:num]
-        for i, (whole, right) in enumerate(((upper, upper_right), (lower, lower_right))):
-            left = (whole - right).view(-1)
-            torch.complex(left, right.view(-1), out=pair_S2[:, i])
+        lower = down_S.mul_(mask_S)
+        upper = mask_S - lower
+        pair_S2 = self.weight_S4.view(torch.complex64)[: len(mask_S)]
+        for i, both in enumerate((upper, lower)):
+            right = both * right_S
+            torch.complex(both.sub_(right), right, out=pair_S2[:, i])

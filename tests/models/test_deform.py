@@ -103,15 +103,16 @@ def test_the_gradients_are_the_definitions(name: str, backend: Backend) -> None:
         torch.testing.assert_close(ours.grad.cpu().double(), theirs.grad, atol=2e-5, rtol=1e-5)
 
 
-def test_other_layouts_and_a_larger_kernel_give_the_same(name: str, backend: Backend) -> None:
-    inputs = random_inputs(9, 8, 2, size=5)
+@pytest.mark.parametrize(("height", "width", "size"), [(9, 8, 5), (2, 1, 3), (1, 2, 3)])
+def test_other_layouts_and_kernels_give_the_same(
+    name: str, backend: Backend, height: int, width: int, size: int
+) -> None:
+    inputs = random_inputs(height, width, 2, size=size)
     expected = definition(*(x.double() for x in inputs))
-    spread = [
-        x.to(device_of(name), memory_format=torch.channels_last) if x.ndim == 4 else x
-        for x in inputs
-    ]
-    spread[4] = inputs[4].to(device_of(name))
-    out = backend(*spread).cpu()
+    *images, bias = (x.to(device_of(name)) for x in inputs)
+    spread = [image.contiguous(memory_format=torch.channels_last) for image in images]
+    with torch.inference_mode():
+        out = backend(*spread, bias).cpu()
     torch.testing.assert_close(out.double(), expected, atol=1e-5, rtol=1e-5)
 
 

@@ -32,6 +32,30 @@ def test_any_size_and_length_is_restored(
     assert restored.isfinite().all()
 
 
+@pytest.mark.slow
+@networks
+def test_every_side_up_to_70_pixels_is_restored(make: Maker) -> None:
+    network = make()
+    scale = network.facts.scale
+    for side in range(1, 71):
+        for height, width in ((side, 71 - side), (side, side), (side, 1), (1, side)):
+            with torch.inference_mode():
+                restored = network(torch.rand(1, 1 + side % 2, 3, height, width))
+            assert restored.shape[-2:] == (scale * height, scale * width)
+            assert restored.isfinite().all()
+
+
+@pytest.mark.slow
+@networks
+def test_every_length_from_one_frame_is_restored(make: Maker) -> None:
+    network = make()
+    for num_frames in range(1, 21):
+        with torch.inference_mode():
+            restored = network(torch.rand(1, num_frames, 3, 6, 9))
+        assert restored.shape[1] == num_frames
+        assert restored.isfinite().all()
+
+
 @networks
 def test_a_step_leaves_the_state_it_was_given_unchanged(make: Maker) -> None:
     network = make()
