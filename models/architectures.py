@@ -51,6 +51,13 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+PARTS = {
+    "basic_module.0.basic_module.0.weight": "SPyNet, the optical flow part of BasicVSR and IconVSR",
+    "pcd_align.cas_dcnpack.weight": "the alignment of an EDVR, the refill part of IconVSR",
+}
+"""What training code starts from, and publishes as files of their own, by a key of each."""
+
+
 def build_network(architecture: str, options: Mapping[str, Any]) -> Network[Any]:
     """A network with fresh weights.
 
@@ -93,6 +100,9 @@ def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Netwo
         network = build_network(name, options)
         load_into(network, checkpoint)
         return network
+    for key, part in PARTS.items():
+        if key in checkpoint.weights:
+            raise CheckpointError(f"{checkpoint} is only {part}; give a checkpoint of all of it")
     named = first_few(list(checkpoint.weights))
     known = ", ".join(n for n in ARCHITECTURES if n not in ("bicubic", "identity"))
     raise CheckpointError(f"{checkpoint} is of no known network ({named}); known are {known}")

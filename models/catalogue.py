@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import CheckpointError, ConfigurationError
-from vsr.models import cascade, compact, edvr
+from vsr.models import cascade, edvr
 from vsr.models.architectures import build_network, network_of
 from vsr.models.checkpoint import Checkpoint, read_checkpoint
 from vsr.models.download import cached_path
@@ -35,7 +35,7 @@ MODELS: dict[str, Model] = {
         scale=4,
         degradation="BI",
         parameters=1_036_414,
-        size_multiple=compact.SHUFFLE,
+        size_multiple=2,
         licence="Apache-2.0",
     ),
     "basicvsr": Model(

@@ -93,7 +93,8 @@ def print_path(name: str) -> None:
 def convert(source: str, target: str, half: bool, overwrite: bool) -> None:
     """Write the checkpoint A as B, safetensors with our names.
 
-    A is any checkpoint of BasicSR, of OpenMMLab or ours; values stay as they are.
+    A is any checkpoint of BasicSR, of OpenMMLab, of the first EDVR code or ours, or FIRST+SECOND:
+    two EDVR as one cascade. Values stay as they are.
     """
     import torch
 

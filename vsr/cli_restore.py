@@ -78,7 +78,7 @@ class Arguments(click.ParamType["tuple[str, ...]"]):
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
-    help="A name that `vsr models` lists, or a checkpoint file.",
+    help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND.",
 )
 @click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
 @click.option(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.networks import basicvsr, compact, moving_clip
+from tests.networks import basicvsr, compact, iconvsr, moving_clip
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.models.catalogue import MODELS, load_network
 from vsr.models.checkpoint import save_network
@@ -90,6 +90,17 @@ def test_keys_that_do_not_fit_are_named_with_their_likely_layout(tmp_path: Path)
         "for basicvsr; give",
     ):
         assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "said"), [("spynet.", "only SPyNet"), ("edvr.", "only the alignment of an EDVR")]
+)
+def test_the_file_of_a_part_is_called_that(prefix: str, said: str, tmp_path: Path) -> None:
+    weights = iconvsr().state_dict()
+    part = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    torch.save(part, tmp_path / "part.pth")
+    with pytest.raises(CheckpointError, match=said):
+        load_network(str(tmp_path / "part.pth"))
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:

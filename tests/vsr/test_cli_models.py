@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from tests.media import Clip, write_clip
 from tests.mirror import Mirror
-from tests.networks import basicvsr
+from tests.networks import basicvsr, deblurring_edvr, edvr
 from tests.vsr.conftest import Run
 from vsr.models.catalogue import MODELS, load_network
 from vsr.models.model import Model, OfficialFile
@@ -138,6 +138,17 @@ def test_a_converted_checkpoint_is_the_same_network(
     converted = load_network(str(target)).state_dict()
     assert all(torch.equal(converted[key], value) for key, value in network.state_dict().items())
     assert load_file(target).keys() == basicvsr().state_dict().keys()
+
+
+def test_two_edvr_become_one_file(vsr: Run, tmp_path: Path) -> None:
+    torch.save(edvr().state_dict(), tmp_path / "first.pth")
+    torch.save(deblurring_edvr().state_dict(), tmp_path / "second.pth")
+    both = f"{tmp_path}/first.pth+{tmp_path}/second.pth"
+    done = vsr("models", "convert", both, tmp_path / "both.safetensors")
+    assert (done.code, "cascade, x4" in done.out) == (0, True)
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
+    for model in (both, tmp_path / "both.safetensors"):
+        assert vsr("restore", source, tmp_path / "out.mp4", "-m", model, "-y").code == 0
 
 
 def test_a_conversion_replaces_a_file_only_when_told_to(
