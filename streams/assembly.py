@@ -17,28 +17,37 @@ from vsr.types import Chunk
 class Assembly:
     """Builds the chunks of one stream."""
 
-    def __init__(self, time_base: Fraction, size: tuple[int, int], device: torch.device) -> None:
+    def __init__(
+        self,
+        time_base: Fraction,
+        size: tuple[int, int],
+        device: torch.device,
+        *,
+        headroom: bool = False,
+    ) -> None:
         self._time_base = time_base
         self._size = size
         self._device = device
+        self._headroom = headroom
         self._last_size = size
 
     def build(self, frames: Sequence[DecodedFrame]) -> Chunk:
         """Make a chunk of consecutive frames; a new size is scaled to the first, as a new scene."""
         runs = groupby(frames, key=lambda frame: frame.picture)
+        parts = [self._convert(picture, list(run)) for picture, run in runs]
         return Chunk(
-            frames=torch.cat([self._convert(picture, list(run)) for picture, run in runs]),
+            frames=parts[0] if len(parts) == 1 else torch.cat(parts),
             pts=tuple(frame.pts for frame in frames),
             time_base=self._time_base,
             scene_starts=self._size_changes(frames),
         )
 
     def _convert(self, picture: Picture, frames: Sequence[DecodedFrame]) -> Tensor:
-        pixels = convert(frames, self._device)
+        pixels = convert(frames, self._device, headroom=self._headroom)
         if picture.shown_size == self._size:
             return pixels
         scaled = F.interpolate(pixels, self._size, mode="bicubic", antialias=True)
-        return scaled.clamp_(0, 1)
+        return scaled if self._headroom else scaled.clamp_(0, 1)
 
     def _size_changes(self, frames: Sequence[DecodedFrame]) -> frozenset[int]:
         changes = set()

@@ -26,12 +26,19 @@ DEFAULT_OPTIONS: dict[str, Options] = {
 }
 """Near transparent: a restored video is kept, the size of the file comes second."""
 
+_QUALITIES = frozenset({"crf", "qp", "b", "q", "qscale", "cq", "global_quality", "lossless"})
+_DEFAULT_QUALITIES = frozenset({"crf", "b", "q"})
+
 _ENCODER_KEYS = ("c:v", "codec:v", "vcodec")
 _ODD_SIZES = frozenset({"ffv1", "libvpx", "libvpx-vp9", "libaom-av1", "huffyuv", "ffvhuff", "gif"})
 _PREFERRED = {
     8: ("yuv420p", "yuv422p", "yuv444p", "gbrp", "rgb24", "yuv422p10le", "yuv444p10le"),
     10: ("yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp10le", "gbrp16le"),
 }
+_LOSSLESS = frozenset({"ffv1", "ffvhuff", "huffyuv", "utvideo", "rawvideo", "png", "magicyuv"})
+_SHUFFLED = "rgb24"
+"""What ffmpeg turns into any other order of 8-bit red, green and blue without loss."""
+
 _NEGATIVE_NUMBER = re.compile(r"-\.?\d")
 
 
@@ -41,6 +48,14 @@ def choose_encoder(target: str, encoder: str | None, options: Options) -> str:
     if encoder is None and given:
         encoder = str(given[-1])
     return encoder or _DEFAULT_BY_SUFFIX.get(Path(target).suffix.lower(), DEFAULT_ENCODER)
+
+
+def default_options(encoder: str, options: Options) -> Options:
+    """An encoder's usual options, without its quality where the user's options set another."""
+    defaults = DEFAULT_OPTIONS.get(encoder, {})
+    if not _QUALITIES & {key.partition(":")[0] for key in options}:
+        return defaults
+    return {k: v for k, v in defaults.items() if k.partition(":")[0] not in _DEFAULT_QUALITIES}
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -80,26 +95,46 @@ def encoder_formats(encoder: str) -> tuple[str, ...]:
     return tuple(found[1].split()) if found else ()
 
 
-def choose_pixel_format(encoder: str, options: Options, *, bit_depth: int) -> PixelFormat:
+def choose_pixel_format(
+    encoder: str, options: Options, *, bit_depth: int, source: PixelFormat | None = None
+) -> PixelFormat:
     """What frames are converted to before they go to ffmpeg, which converts further if it must.
 
     Args:
         encoder: An encoder's name.
         options: ``pix_fmt`` in it decides.
         bit_depth: Of the source: above 8 bits, 10 are kept where the encoder can.
+        source: The source's own format, which a lossless encoder keeps.
 
     Returns:
-        4:2:0 where the encoder takes it, because everything plays it.
+        Otherwise 4:2:0 where the encoder takes it, because everything plays it.
     """
     asked = options.get("pix_fmt")
     if isinstance(asked, str) and (found := parse_pixel_format(asked)):
         return found
     taken = encoder_formats(encoder)
     order = _PREFERRED[8] if bit_depth == 8 else _PREFERRED[10] + _PREFERRED[8]
+    if source is not None and _is_lossless(encoder, options):
+        order = (*_own_formats(source, taken), *order)
     for name in order:
-        if not taken or name in taken:
+        if not taken or name in taken or name == _SHUFFLED:
             return _known(name)
     return _known("rgb24")
+
+
+def _is_lossless(encoder: str, options: Options) -> bool:
+    asked = f"{options.get('x265-params')}:{options.get('x264-params')}".split(":")
+    zero = any(options.get(key) == "0" for key in ("qp", "crf"))
+    return encoder in _LOSSLESS or options.get("lossless") == "1" or zero or "lossless=1" in asked
+
+
+def _own_formats(source: PixelFormat, taken: tuple[str, ...]) -> tuple[str, ...]:
+    """Formats that hold all that the source's does, the nearest first."""
+    if source.family != "rgb":
+        return (source.name.replace("yuvj", "yuv"),)
+    depth = "" if source.bits == 8 else f"{source.bits}le"
+    shuffled = source.bits == 8 and {"bgr0", "rgb24", "bgr24", "rgb32"} & set(taken)
+    return (f"gbrp{depth}", *((_SHUFFLED,) if shuffled else ()), "gbrp16le")
 
 
 def keeps_odd_sizes(encoder: str, pixel_format: PixelFormat) -> bool:

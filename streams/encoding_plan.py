@@ -73,7 +73,10 @@ def plan_encoding(
     options = parse_options(encode_args)
     encoder = choose_encoder(target, encoder, options)
     encoder_formats(encoder)
-    pixel_format = choose_pixel_format(encoder, options, bit_depth=info.bit_depth)
+    source_format = parse_pixel_format(info.pixel_format)
+    pixel_format = choose_pixel_format(
+        encoder, options, bit_depth=info.bit_depth, source=source_format
+    )
     even = not keeps_odd_sizes(encoder, pixel_format)
     tracks, copied, audio_note = _choose_audio(info, source)
     sides, side_note = choose_side_streams(info, suffix_of(target), from_file=source is not None)

@@ -10,7 +10,7 @@ from typing import Any
 import ffmpeg
 
 from vsr.streams.container import local_name
-from vsr.streams.encoder import DEFAULT_OPTIONS, Options
+from vsr.streams.encoder import Options, default_options
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.streams.ffmpeg_input import SourceFile, raw_options, seconds, seek_options
 from vsr.streams.side_streams import SideStream, attachment_options, disposition, side_options
@@ -167,7 +167,7 @@ def _video_options(output: Output) -> Options:
         "c:v:0": output.encoder,
         "fps_mode": "passthrough",
         "enc_time_base": "demux",
-        **DEFAULT_OPTIONS.get(output.encoder, {}),
+        **default_options(output.encoder, output.options),
     }
 
 

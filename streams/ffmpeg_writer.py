@@ -80,7 +80,7 @@ class FFmpegWriter:
         return self._process.pid
 
     def write(self, chunk: Chunk) -> None:
-        """Append frames, in order. Frames are clamped to [0, 1].
+        """Append frames, in order. Beyond [0, 1] goes what the pixel format has codes for.
 
         Raises:
             EncodeError: ffmpeg has stopped, for the reason given.

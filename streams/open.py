@@ -27,6 +27,7 @@ def open_reader(
     device: torch.device | str = "cpu",
     frame_rate: Fraction | None = None,
     deinterlaced: bool = True,
+    headroom: bool = False,
 ) -> Reader:
     """Open a source of frames.
 
@@ -38,6 +39,8 @@ def open_reader(
         device: Where the frames go.
         frame_rate: Frames per second of images; None for 25. A video has its own.
         deinterlaced: Turn interlaced frames of a video into progressive ones, one for one.
+        headroom: Keep what lies beyond black and white, below 0 and above 1: a writer puts it back
+            where it was.
 
     Returns:
         A reader, which the caller closes.
@@ -51,7 +54,12 @@ def open_reader(
             source, frame_rate=frame_rate, start_s=start_s, end_s=end_s, device=device
         )
     return VideoReader(
-        source, start_s=start_s, end_s=end_s, device=device, deinterlaced=deinterlaced
+        source,
+        start_s=start_s,
+        end_s=end_s,
+        device=device,
+        deinterlaced=deinterlaced,
+        headroom=headroom,
     )
 
 

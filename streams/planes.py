@@ -76,7 +76,9 @@ def read_frame(frame: VideoFrame, pts: int, chroma_location: str | None) -> Deco
     )
 
 
-def convert(frames: Sequence[DecodedFrame], device: torch.device) -> Tensor:
+def convert(
+    frames: Sequence[DecodedFrame], device: torch.device, *, headroom: bool = False
+) -> Tensor:
     """Convert frames of one picture to RGB as shown: (T, 3, H, W), float32, on the device."""
     picture = frames[0].picture
     colour = colour_tags.complete(
@@ -85,7 +87,8 @@ def convert(frames: Sequence[DecodedFrame], device: torch.device) -> Tensor:
     planes = [
         torch.stack(same).to(device) for same in zip(*(f.planes for f in frames), strict=True)
     ]
-    return picture.orientation.apply(to_rgb(planes, picture.pixel_format, colour))
+    pixels = to_rgb(planes, picture.pixel_format, colour, headroom=headroom)
+    return picture.orientation.apply(pixels)
 
 
 def _convertible(frame: VideoFrame) -> tuple[VideoFrame, PixelFormat]:

@@ -40,6 +40,7 @@ class VideoReader:
         end_s: Seconds | None = None,
         device: torch.device | str = "cpu",
         deinterlaced: bool = True,
+        headroom: bool = False,
     ) -> None:
         """Open the source and decode its first wanted frame.
 
@@ -49,6 +50,7 @@ class VideoReader:
             end_s: Seconds after the stream's first frame; this frame and later ones are left out.
             device: Where frames go.
             deinterlaced: Turn interlaced frames into progressive ones, one for one.
+            headroom: As for ``open_reader``.
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame in the wanted part.
@@ -58,6 +60,7 @@ class VideoReader:
         self._source = source
         self._lock = threading.Lock()
         self._closing = False
+        self._headroom = headroom
         self._container, self._stream = open_container(source)
         try:
             self._open(start_s, end_s, torch.device(device), deinterlaced=deinterlaced)
@@ -140,7 +143,9 @@ class VideoReader:
         first = self._take_apart(shown)
         self._frames = chain([first], self._read(frames))
         self._info = describe(self._container, self._stream, first.picture, trim, mastering)
-        self._assembly = Assembly(time_base(self._stream), first.picture.shown_size, device)
+        self._assembly = Assembly(
+            time_base(self._stream), first.picture.shown_size, device, headroom=self._headroom
+        )
         self._notes = _notes(first.picture, interlaced=interlaced)
 
     def _read(self, stamped_frames: Iterator[StampedFrame]) -> Iterator[DecodedFrame]:

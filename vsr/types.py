@@ -106,7 +106,8 @@ class Chunk:
     """Consecutive frames of one stream.
 
     Attributes:
-        frames: (T, 3, H, W), RGB in [0, 1], on the device of whoever produced it.
+        frames: (T, 3, H, W), RGB in [0, 1], on the device of whoever produced it. A reader opened
+            with headroom keeps a source's blacker than black and whiter than white beyond.
         pts: T integers, increasing.
         time_base: Seconds per unit of pts.
         scene_starts: Positions in this chunk, 0 <= i < T, at which a new scene begins; the first
@@ -162,7 +163,7 @@ class Writer(Protocol):
         ...
 
     def write(self, chunk: Chunk) -> None:
-        """Append frames, in order. Frames are clamped to [0, 1]."""
+        """Append frames, in order. Beyond [0, 1] goes what the sink has codes for."""
         ...
 
     def write_packets(self, packets: Sequence[Any]) -> None:

@@ -23,7 +23,7 @@ INFO = StreamInfo(height=HEIGHT, width=WIDTH, time_base=Fraction(1, 25), frame_r
 def transcode(source: Path, target: Path, **options: Any) -> FFmpegWriter:
     """Read a file and write it again at its own size, sound included."""
     trim = {key: options[key] for key in ("start_s", "end_s") if key in options}
-    with open_reader(str(source), **trim) as reader:
+    with open_reader(str(source), headroom=True, **trim) as reader:
         options |= {"height": reader.info.height, "width": reader.info.width}
         writer = open_writer(str(target), reader.info, source=str(source), **options)
         for chunk in reader.chunks(8):

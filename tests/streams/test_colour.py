@@ -3,14 +3,16 @@
 import subprocess
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
+import av
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vsr.streams import colour_tags
-from vsr.streams.chroma import SITINGS, Siting, downsample, upsample
+from vsr.streams.chroma import SITINGS, double_columns, double_rows, halve_columns, halve_rows
 from vsr.streams.colour import from_rgb, to_rgb
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
@@ -50,9 +52,15 @@ def planes_of(samples: Tensor, pixel_format: PixelFormat, height: int, width: in
     return planes
 
 
-def zscale(samples: Tensor, source: str, target: str, options: str) -> Tensor:
+def zscale(
+    samples: Tensor,
+    source: str,
+    target: str,
+    options: str,
+    shape: tuple[int, int] = (HEIGHT, WIDTH),
+) -> Tensor:
     """Convert one raw frame with ffmpeg's zscale: (1, samples)."""
-    size = f"{WIDTH}x{HEIGHT}"
+    size = f"{shape[1]}x{shape[0]}"
     command = [find_ffmpeg(), "-v", "error", "-f", "rawvideo", "-pix_fmt", source, "-s", size]
     command += ["-i", "pipe:", "-vf", f"zscale={options}:dither=none,format={target}"]
     command += ["-f", "rawvideo", "pipe:"]
@@ -72,7 +80,7 @@ def test_encoding_agrees_with_zimg(name: str, matrix: str, colour_range: str) ->
     ours = from_rgb(picture, pixel_format, colour)
     rgb = from_rgb(picture, known("gbrp16le"), Colour())
     options = f"matrix={matrix}:range={ZIMG_RANGES[colour_range]}"
-    options += ":matrixin=gbr:rangein=full:chromal=left:filter=bilinear"
+    options += ":matrixin=gbr:rangein=full:chromal=left:filter=bicubic"
     theirs = zscale(rgb, "gbrp16le", name, options)
     step = 1 << (pixel_format.bits - 8)
     for mine, reference in zip(
@@ -95,12 +103,34 @@ def test_decoding_agrees_with_zimg(name: str, matrix: str, colour_range: str) ->
     samples = from_rgb(soft_picture(), pixel_format, colour)
     ours = to_rgb(planes_of(samples, pixel_format, HEIGHT, WIDTH), pixel_format, colour)
     options = f"matrix=gbr:range=full:matrixin={matrix}"
-    options += f":rangein={ZIMG_RANGES[colour_range]}:chromalin=left:filter=bilinear"
+    options += f":rangein={ZIMG_RANGES[colour_range]}:chromalin=left:filter=bicubic"
     theirs = zscale(samples, name, "gbrp16le", options)
     rgb = to_rgb(planes_of(theirs, known("gbrp16le"), HEIGHT, WIDTH), known("gbrp16le"), Colour())
     error = (ours - rgb).abs() * 255
     assert error.mean() < 0.1
     assert error.max() < 1.5
+
+
+@pytest.mark.parametrize("clip", ["bbb_1080p.mp4", "dog_pavement.mp4", "night_lights.mp4"])
+def test_real_footage_agrees_with_zimg(shared: Path, clip: str) -> None:
+    with av.open(str(shared / "data" / "train" / "clips" / clip)) as container:
+        frame = next(container.decode(video=0))
+    size, pixel_format = (frame.height, frame.width), known("yuv420p")
+    samples = torch.from_numpy(frame.to_ndarray().reshape(1, -1))
+    ours = to_rgb(planes_of(samples, pixel_format, *size), pixel_format, tags())
+    options = "matrix=gbr:range=full:matrixin=bt709:rangein=limited:chromalin=left"
+    theirs = zscale(samples, "yuv420p", "gbrp16le", f"{options}:filter=bicubic", size)
+    rgb = to_rgb(planes_of(theirs, known("gbrp16le"), *size), known("gbrp16le"), Colour())
+    error = (ours - rgb) * 255
+    assert error.abs().mean() < 0.5
+    assert error.mean((0, 2, 3)).abs().max() < 0.05
+    options = "matrix=bt709:range=limited:matrixin=gbr:rangein=full:chromal=left"
+    theirs = zscale(theirs, "gbrp16le", "yuv420p", f"{options}:filter=bicubic", size)
+    mine = from_rgb(rgb, pixel_format, tags())
+    for one, other in zip(
+        *(planes_of(s, pixel_format, *size) for s in (mine, theirs)), strict=True
+    ):
+        assert (one.float() - other.float()).abs().mean() < 0.5
 
 
 @pytest.mark.parametrize("name", [*FORMATS, "gbrp", "gbrp10le", "rgb24", "rgb48le", "yuvj420p"])
@@ -138,14 +168,13 @@ def test_pure_colours_have_the_codes_of_the_standard(colour_range: str) -> None:
         assert tuple(samples.view(3, 4)[:, 0].tolist()) == codes[colour_range][name]
 
 
-def test_values_beyond_the_range_are_clamped() -> None:
+def test_values_beyond_the_codes_are_clamped() -> None:
     wild = torch.tensor([-1.0, 2.0, 0.5]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
-    tame = wild.clamp(0, 1)
-    for name in ("yuv420p", "gbrp", "yuv444p10le"):
-        out = from_rgb(wild, known(name), tags())
-        assert torch.equal(
-            out.view(torch.uint8), from_rgb(tame, known(name), tags()).view(torch.uint8)
-        )
+    assert from_rgb(wild, known("gbrp"), tags()).view(3, 16)[:, 0].tolist() == [255, 128, 0]
+    for name, peak in (("yuv420p", 255), ("yuv444p10le", 1023)):
+        samples = from_rgb(4 * wild, known(name), tags())
+        assert samples.view(1, -1)[0, 0] == peak
+        assert samples.to(torch.int32).max() <= peak
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -164,21 +193,78 @@ def test_a_chunk_is_converted_like_its_frames() -> None:
     assert torch.equal(together, alone)
 
 
-@pytest.mark.parametrize("location", list(SITINGS))
-def test_chroma_stays_in_its_place(location: str) -> None:
-    """A slope is carried by any siting that is undone as it was done, up to the border."""
-    slope = torch.linspace(0, 1, 64).expand(64, 64)
-    picture = torch.stack([slope, slope.T])[None]
-    siting = SITINGS[location]
-    again = upsample(downsample(picture, (1, 1), siting), (1, 1), siting, (64, 64))
-    torch.testing.assert_close(again[..., 4:-4, 4:-4], picture[..., 4:-4, 4:-4])
+def enlarged(planes: Tensor, size: tuple[int, int], *, cosited: bool) -> Tensor:
+    """Twice the rows and columns."""
+    return double_columns(double_rows(planes, size[0], cosited=cosited), size[1], cosited=cosited)
+
+
+@pytest.mark.parametrize("cosited", [True, False])
+def test_a_slope_stays_a_slope(cosited: bool) -> None:
+    slope = torch.linspace(0, 1, 64).expand(2, 64, 64)
+    for picture in (slope, slope.mT):
+        halved = halve_columns(halve_rows(picture, cosited=cosited), cosited=cosited)
+        again = enlarged(halved, (64, 64), cosited=cosited)
+        torch.testing.assert_close(again[..., 4:-4, 4:-4], picture[..., 4:-4, 4:-4])
+
+
+@pytest.mark.parametrize("cosited", [True, False])
+@pytest.mark.parametrize("size", [(64, 96), (65, 93), (1, 1)])
+def test_what_was_enlarged_comes_back(cosited: bool, size: tuple[int, int]) -> None:
+    height, width = size
+    noise = torch.rand(2, -(-height // 2), -(-width // 2))
+    doubled = enlarged(noise, size, cosited=cosited)
+    again = halve_columns(halve_rows(doubled, cosited=cosited), cosited=cosited)
+    torch.testing.assert_close(again, noise)
 
 
 def test_a_wrong_siting_shifts_by_half_a_sample() -> None:
-    slope = torch.linspace(0, 63, 64).expand(1, 1, 64, 64)
-    left = downsample(slope, (0, 1), Siting(rows=False, columns=True))
-    centre = downsample(slope, (0, 1), Siting(rows=False, columns=False))
-    torch.testing.assert_close((centre - left)[..., 1:], torch.full((1, 1, 64, 31), 0.5))
+    slope = torch.linspace(0, 63, 64).expand(1, 64, 64)
+    left, centre = (halve_columns(slope, cosited=cosited) for cosited in (True, False))
+    torch.testing.assert_close((centre - left)[..., 1:-1], torch.full((1, 64, 30), 0.5))
+
+
+@pytest.mark.parametrize("location", list(SITINGS))
+@pytest.mark.parametrize("colour_range", ["tv", "pc"])
+@pytest.mark.parametrize("name", [*FORMATS, "yuv420p12le", "yuv422p10le", "gray", "gbrp10le"])
+def test_any_samples_come_back_to_the_bit(name: str, colour_range: str, location: str) -> None:
+    """Noise: most of its colours lie outside of RGB, and its chroma is as sharp as can be."""
+    pixel_format, colour = known(name), tags("bt709", colour_range, location)
+    samples = noise(pixel_format, 71, 95)
+    planes = planes_of(samples, pixel_format, 71, 95)
+    again = from_rgb(to_rgb(planes, pixel_format, colour, headroom=True), pixel_format, colour)
+    assert torch.equal(again.view(torch.uint8), samples.view(torch.uint8))
+
+
+def noise(pixel_format: PixelFormat, height: int, width: int) -> Tensor:
+    """Raw frames of random samples."""
+    size = sum(torch.Size(shape).numel() for shape in pixel_format.plane_shapes(height, width))
+    values = torch.randint(0, 1 << pixel_format.bits, (2, size), dtype=torch.int32)
+    return values.to(pixel_format.dtype)
+
+
+def test_the_strips_of_a_tall_picture_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("yuv420p", "yuv422p", "yuv444p"):
+        for location in ("left", "topleft"):
+            pixel_format, colour = known(name), tags(location=location)
+            samples = noise(pixel_format, 71, 95)
+            planes = planes_of(samples, pixel_format, 71, 95)
+            whole = to_rgb(planes, pixel_format, colour)
+            back = from_rgb(whole, pixel_format, colour)
+            with monkeypatch.context() as patch:
+                patch.setattr("vsr.streams.colour.STRIP_PIXELS", 6 * 95)
+                assert torch.equal(to_rgb(planes, pixel_format, colour), whole)
+                assert torch.equal(from_rgb(whole, pixel_format, colour), back)
+
+
+def test_readers_clamp_unless_asked_for_headroom() -> None:
+    pixel_format, colour = known("yuv444p"), tags()
+    planes = [torch.tensor([[[8, 250]]], dtype=torch.uint8)] + 2 * [
+        torch.full((1, 1, 2), 128, dtype=torch.uint8)
+    ]
+    assert to_rgb(planes, pixel_format, colour)[0, 0, 0].tolist() == [0, 1]
+    kept = to_rgb(planes, pixel_format, colour, headroom=True)
+    assert kept.min() < -0.03
+    assert kept.max() > 1.06
 
 
 @pytest.mark.parametrize(

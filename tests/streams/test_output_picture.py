@@ -8,6 +8,7 @@ import pytest
 from tests.media import numbered_frames, read_numbers
 from tests.streams.encoding import FAST, encode, first_frame, numbered_chunk, start
 from vsr.streams import open_reader, open_writer
+from vsr.streams.encoder import default_options
 from vsr.types import Chunk, Colour, StreamInfo
 
 TAGGED = Colour(matrix="bt709", primaries="bt709", transfer="bt709", range="tv")
@@ -105,6 +106,16 @@ def test_arguments_override_the_defaults(tmp_path: Path) -> None:
     rough = encode(tmp_path / "rough.mp4", 20, encode_args=("-crf", "50", *FAST))
     fine = encode(tmp_path / "fine.mp4", 20, encode_args=("-crf", "1", *FAST))
     assert rough.stat().st_size < fine.stat().st_size
+
+
+@pytest.mark.parametrize("words", [("-qp", "0"), ("-crf", "0")])
+def test_a_quality_of_another_kind_takes_the_place_of_the_usual_one(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    usual = encode(tmp_path / "usual.mp4", 20)
+    asked = encode(tmp_path / "asked.mp4", 20, encode_args=words)
+    assert asked.stat().st_size > 1.2 * usual.stat().st_size
+    assert default_options("libx264", {"b:v": "2M"}) == {"preset": "veryfast"}
 
 
 def test_the_encoder_may_be_named_in_the_arguments(tmp_path: Path) -> None:
