@@ -125,7 +125,8 @@ class Evaluation:
         """What streaming loses against the whole clip, in dB; None unless both were measured."""
         if len(self.ways) < 2:
             return None
-        return self.means("whole")[self.headline] - self.means("streamed")[self.headline]
+        whole, streamed = (self.means(way)[self.headline] for way in ("whole", "streamed"))
+        return 0.0 if whole == streamed else whole - streamed
 
 
 def mean(values: Sequence[float | None]) -> float:

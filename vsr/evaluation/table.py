@@ -128,7 +128,8 @@ def _cells(means: Mapping[str, float], keys: Sequence[str]) -> list[str]:
 
 def _loss(streamed: Mapping[str, float], whole: Mapping[str, float], headline: str) -> list[str]:
     a, b = streamed[headline], whole[headline]
-    loss = 0.0 if a == b else b - a
+    # Both may be infinite; adding zero turns -0.0 into 0.0.
+    loss = 0.0 if a == b else round(b - a, 3) + 0.0
     return [cell(headline, b), f"{loss:+.3f}"]
 
 
