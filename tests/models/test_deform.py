@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.networks import edvr, moving_clip
 from vsr.errors import ConfigurationError, MissingDependency
 from vsr.models.deform import BACKENDS, Backend, DeformConv, chosen_backend, load_backend
 
@@ -109,10 +110,9 @@ def test_other_layouts_and_kernels_give_the_same(
 ) -> None:
     inputs = random_inputs(height, width, 2, size=size)
     expected = definition(*(x.double() for x in inputs))
-    *images, bias = (x.to(device_of(name)) for x in inputs)
-    spread = [image.contiguous(memory_format=torch.channels_last) for image in images]
+    spread = [x.to(device_of(name), memory_format=torch.channels_last) for x in inputs[:4]]
     with torch.inference_mode():
-        out = backend(*spread, bias).cpu()
+        out = backend(*[*spread, inputs[4].to(device_of(name))]).cpu()
     torch.testing.assert_close(out.double(), expected, atol=1e-5, rtol=1e-5)
 
 
@@ -176,6 +176,17 @@ def test_the_backend_is_chosen_once(choose: pytest.MonkeyPatch) -> None:
     assert chosen_backend() is load_backend("torch")
     choose.setenv("VSR_DEFORM", "nobody")
     assert chosen_backend() is load_backend("torch")
+
+
+def test_a_network_gives_the_same_by_every_backend(name: str, choose: pytest.MonkeyPatch) -> None:
+    network, clip = edvr().to(device_of(name)), moving_clip(2, 12, 16)[None].to(device_of(name))
+    restored = []
+    for backend in ("torch", name):
+        choose.setenv("VSR_DEFORM", backend)
+        chosen_backend.cache_clear()
+        with torch.inference_mode():
+            restored.append(network(clip))
+    torch.testing.assert_close(restored[0], restored[1], atol=1e-5, rtol=0)
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are(choose: pytest.MonkeyPatch) -> None:
