@@ -103,12 +103,19 @@ def test_a_browser_shows_every_part_without_a_network_and_without_scrolling_side
     for natural_width, natural_height, text in seen["images"]:
         assert natural_width == 64, text
         assert natural_height == (CLIPS[text[-1]] if "profile" in text else 48), text
-    assert len(seen["charts"]) == len(CLIPS)
+    assert len(seen["charts"]) == len(CLIPS) * 2
     assert min(seen["charts"]) > 300
     assert [source for source in seen["sources"] if not source.startswith("data:")] == []
     for part in (
         *("Scores", "mean", "PSNR-Y", "loss dB", "tOF", "Next to published figures"),
-        *("of every frame", "Pictures", "ground truth", "restored, whole", "Time and memory"),
+        *(
+            "of every frame",
+            "Lost by streaming on every frame",
+            "Pictures",
+            "ground truth",
+            "restored, whole",
+            "Time and memory",
+        ),
         *("peak MiB", "To repeat it", "look ahead", "torch", "weights sha256", "threads"),
     ):
         assert part in seen["text"], part

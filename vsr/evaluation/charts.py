@@ -46,7 +46,7 @@ def line_chart(series: Series, *, names: Sequence[str], unit: str, label: str) -
 
 def _ticks(low: float, high: float) -> list[float]:
     """Three to six round values that enclose a range."""
-    rough = max(high - low, 0.05) / 3
+    rough = max(high - low, 0.003) / 3
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     first, last = math.floor(low / step), math.ceil(high / step)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 from vsr.errors import OpenError
-from vsr.evaluation.charts import line_chart
+from vsr.evaluation.charts import Series, line_chart
 from vsr.evaluation.markup import facts, image, table
 from vsr.evaluation.pictures import VIEWS
 from vsr.evaluation.results import ClipResult, Evaluation, to_json
@@ -69,7 +70,7 @@ def _head(evaluation: Evaluation, title: str) -> str:
     keys = [evaluation.headline, evaluation.headline.replace("psnr", "ssim")]
     figures = [(heading(key), cell(key, means[key])) for key in keys]
     if evaluation.loss_db is not None:
-        figures.append(("lost by streaming", f"{evaluation.loss_db:+.3f} dB"))
+        figures.append(("lost by streaming", f"{round(evaluation.loss_db, 3) + 0.0:+.3f} dB"))
     shown = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in figures)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes)
     return (
@@ -97,25 +98,45 @@ def _published(evaluation: Evaluation) -> str:
 
 
 def _curves(evaluation: Evaluation) -> str:
-    """PSNR of every frame, a chart for each clip."""
-    charts = []
+    """PSNR of every frame, and what streaming loses on each, a chart for each clip."""
+    name, key = heading(evaluation.headline), evaluation.headline
+    psnr, loss = [], []
     for result in evaluation.of_way(evaluation.ways[0])[:FOLDED_FROM]:
-        series = {
-            other.way: other.scores[evaluation.headline]
-            for other in evaluation.results
-            if other.clip == result.clip
-        }
-        label = f"{heading(evaluation.headline)} of every frame of {result.clip}"
-        chart = line_chart(series, names=result.frames, unit="dB", label=label)
-        charts.append(f"<figure>{chart}<figcaption>{escape(result.clip)}</figcaption></figure>")
+        series = {other.way: other.scores[key] for other in _of_clip(evaluation, result)}
+        psnr.append(_chart(result, series, f"{name} of every frame"))
+        if len(series) == 2:
+            loss.append(
+                _chart(result, {"loss": _losses(series)}, "Lost by streaming on every frame")
+            )
     keys = "".join(
         f'<span class="key-label"><span class="key line-{number}"></span>{escape(way)}</span>'
         for number, way in enumerate(evaluation.ways)
     )
-    return (
-        f"<h2>{heading(evaluation.headline)} of every frame, dB</h2>\n<p class=quiet>{keys}</p>\n"
-        f'<div class="grid-of-charts">{"".join(charts)}</div>'
+    shown = (
+        f"<h2>{name} of every frame, dB</h2>\n<p class=quiet>{keys}</p>\n"
+        f'<div class="grid-of-charts">{"".join(psnr)}</div>'
     )
+    if loss:
+        shown += (
+            "<h2>Lost by streaming on every frame, dB</h2>\n<p class=quiet>The whole clip's "
+            f"{name} less the stream's: steps and teeth lie where chunks end.</p>\n"
+            f'<div class="grid-of-charts">{"".join(loss)}</div>'
+        )
+    return shown
+
+
+def _chart(result: ClipResult, series: Series, what: str) -> str:
+    chart = line_chart(series, names=result.frames, unit="dB", label=f"{what} of {result.clip}")
+    return f"<figure>{chart}<figcaption>{escape(result.clip)}</figcaption></figure>"
+
+
+def _losses(series: Series) -> list[float | None]:
+    """Whole less streamed; None where either is not finite."""
+    pairs = zip(series["whole"], series["streamed"], strict=True)
+    return [
+        a - b if a is not None and b is not None and math.isfinite(a - b) else None
+        for a, b in pairs
+    ]
 
 
 def _pictures(evaluation: Evaluation) -> str:
