@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli_restore import LookAhead
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.option_types import LookAhead
 from vsr.tables import print_table
 
 if TYPE_CHECKING:
@@ -195,6 +195,8 @@ def _find(
 
     if dataset is not None and root is not None and gt is None and lq is None:
         return find_clips(dataset, root, scale=scale, degradation=degradation, partial=partial)
+    if lq is not None and degradation is not None:
+        raise ConfigurationError("--degradation makes input that --lq gives; leave one out")
     if dataset is None and root is None and gt is not None:
         return find_pair(gt, lq, degradation=degradation, partial=partial)
     raise ConfigurationError("give DATASET with --root, or --gt with or without --lq")

@@ -261,6 +261,7 @@ def test_a_network_on_another_degradation_than_its_own_is_noted(
         (["--gt", "nowhere"], 1, "'nowhere' is not there"),
         (["--gt", "GT", "--ensemble", "mean"], 2, "'mean' is unknown; give spatial, flip"),
         (["--gt", "GT", "--degradation", "BX"], 2, "known are BI, BD"),
+        (["--gt", "GT", "--lq", "LQ", "--degradation", "BI"], 2, "leave one out"),
         (["--gt", "GT", "--crop", "40"], 2, "SSIM needs 11 a side"),
         (["--gt", "GT", "-m", "compact-x5"], 2, "did you mean compact-x4"),
         (["--gt", "GT", "--look-ahead", "many"], 2, "0 or more frames, or full"),

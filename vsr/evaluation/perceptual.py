@@ -70,8 +70,8 @@ def _library(name: str) -> tuple[Callable[..., Any], list[str]]:
         import pyiqa
     except ImportError as error:
         raise MissingDependency(
-            f"metric {name!r} needs pyiqa (non-commercial use only), which does not load "
-            f"({_line(error)}); pip install 'vsr-stream[{EXTRA}]'"
+            f"metric {name!r} is not tof or warp, and needs pyiqa (non-commercial use only), which "
+            f"does not load ({_line(error)}); pip install 'vsr-stream[{EXTRA}]'"
         ) from error
     except RuntimeError as error:
         raise MissingDependency(
