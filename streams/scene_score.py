@@ -1,4 +1,4 @@
-"""How abruptly frames change: ffmpeg's ``scdet`` filter, fed with frames that are already decoded."""
+"""How abruptly frames change: ffmpeg's ``scdet`` filter, fed with decoded frames."""
 
 from __future__ import annotations
 

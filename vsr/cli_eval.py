@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli_restore import LookAhead
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.option_types import LookAhead
 from vsr.tables import print_table
 
 if TYPE_CHECKING:

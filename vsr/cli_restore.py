@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,59 +14,12 @@ from typing import Any
 import click
 
 from vsr.models.catalogue import DEFAULT_MODEL
-from vsr.pipeline import Summary
+from vsr.option_types import Arguments, LookAhead, Moment, Tiles
 from vsr.progress import progress_bar
-from vsr.restorer import FULL
+from vsr.scenes import AUTO
+from vsr.summary import Summary
 
 INTERRUPTED = 130
-
-
-class Moment(click.ParamType["float"]):
-    """Seconds, or HH:MM:SS.mmm, as seconds."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            parts = [float(part) for part in str(value).split(":")]
-        except ValueError:
-            parts = []
-        if not 1 <= len(parts) <= 3 or any(not part >= 0 for part in parts):
-            self.fail(f"{value!r} is not a time; give seconds (12.5) or HH:MM:SS (00:00:12.5)")
-        return float(sum(part * 60.0**i for i, part in enumerate(reversed(parts))))
-
-
-class LookAhead(click.ParamType["int | str"]):
-    """A number of frames, or the word for all of them."""
-
-    name = f"frames|{FULL}"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        if value == FULL or isinstance(value, int):
-            return FULL if value == FULL else int(value)
-        if not str(value).isdecimal():
-            self.fail(f"{value!r} is not a look-ahead; give 0 or more frames, or {FULL}")
-        return int(value)
-
-
-class Arguments(click.ParamType["tuple[str, ...]"]):
-    """Words as a shell would split them."""
-
-    name = "arguments"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        try:
-            return value if isinstance(value, tuple) else tuple(shlex.split(value))
-        except ValueError as error:
-            self.fail(f"{value!r} cannot be split into words ({error}); check its quotes")
 
 
 @click.command()
@@ -85,12 +37,38 @@ class Arguments(click.ParamType["tuple[str, ...]"]):
     "--chunk",
     type=click.IntRange(min=1),
     metavar="FRAMES",
-    help="Frames restored per step.  [default: what suits the model]",
+    help="Frames restored per step.  [default: what suits the model and fits into memory]",
 )
 @click.option(
     "--look-ahead",
     type=LookAhead(),
-    help="Future frames each step sees.  [default: what suits the model]",
+    help="Future frames each step sees.  [default: what suits the model and fits into memory]",
+)
+@click.option(
+    "--tiles",
+    type=Tiles(),
+    help="Restore frames in tiles, each with its own state.  [default: none, if memory allows]",
+)
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="What the run may take: 4G, 800M, or 75% of what is free.  [default: 80%]",
+)
+@click.option(
+    "--scenes",
+    default=AUTO,
+    show_default=True,
+    metavar="auto|off|FILE|'every N'",
+    help="Where scenes begin, across which nothing propagates: found by their cuts, nowhere, "
+    "listed in a file (a frame's number or a time per line), or every N frames.",
+)
+@click.option(
+    "--parallel-scenes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Restore N scenes at once: faster on a GPU that small frames leave idle.",
 )
 @click.option(
     "--precision",
@@ -117,6 +95,7 @@ class Arguments(click.ParamType["tuple[str, ...]"]):
 @click.option("--end", type=Moment(), metavar="TIME", help="End before this.")
 @click.option("-y", "--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 def restore(
     source: str,
@@ -124,6 +103,7 @@ def restore(
     start: float | None,
     end: float | None,
     as_json: bool,
+    dry_run: bool,
     quiet: bool,
     **options: Any,
 ) -> int:
@@ -140,6 +120,10 @@ def restore(
     """
     from vsr import restore as restoring
 
+    if dry_run:
+        forecast = restoring.foresee(source, target, start_s=start, end_s=end, **options)
+        click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
+        return 0
     with stop_on_interrupt() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
         summary = restoring.restore(
             source, target, start_s=start, end_s=end, on_progress=on_progress, stop=stop, **options
@@ -176,9 +160,19 @@ def _sentence(summary: Summary) -> str:
         f" ({summary.fps:.1f} frames/s, {summary.peak_memory_bytes / 2**20:.0f} MiB)"
     ]
     if summary.passed_through:
-        words.append(f"{summary.passed_through} frames only enlarged, for want of memory")
+        words.append(f"{summary.passed_through} frames only enlarged")
+    if summary.retries:
+        words.append(
+            f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}"
+        )
+    if summary.resets:
+        words.append(f"diverged and started anew {_times(summary.resets)}")
     if summary.corrupt:
         words.append(f"{summary.corrupt} frames damaged in the source")
     if summary.interrupted:
         words.append("interrupted")
     return "; ".join(words)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

@@ -1,11 +1,24 @@
-"""How much memory a run took, and whether an error means that there was not enough."""
+"""Memory: what is free, what a run took, and whether an error means that it was too little."""
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import sys
+from pathlib import Path
 
 import torch
+
+from vsr.errors import ConfigurationError
+
+SHARE = 0.8
+"""Of the memory that is free, what a run may take when nothing is said."""
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux says what a container may use."""
 
 
 def peak_host_bytes() -> int:
@@ -17,6 +30,65 @@ def peak_host_bytes() -> int:
 def peak_device_bytes(device: torch.device) -> int | None:
     """Most memory that tensors held on a CUDA device; None on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def resident_bytes() -> int:
+    """Memory this process holds now."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return peak_host_bytes()
+    return int(statm.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a CUDA device, or on the host within the container's limit."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return _half_of_all()
+    found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text(encoding="ascii"))
+    available = int(found[1]) * 1024 if found else _half_of_all()
+    return min(available, _left_in_container())
+
+
+def budget_bytes(asked: str | None, device: torch.device) -> int:
+    """What a run may take in all: of the host, what the process holds already included.
+
+    Args:
+        asked: ``4G``, ``800M``, or ``75%`` of what is free; None for the usual share.
+        device: Where the network is.
+
+    Raises:
+        ConfigurationError: Something else.
+    """
+    held = 0 if device.type == "cuda" else resident_bytes()
+    if asked is None:
+        return held + round(SHARE * free_bytes(device))
+    share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", asked.strip())
+    if share and 0 < float(share[1]) <= 100:
+        return held + round(float(share[1]) / 100 * free_bytes(device))
+    size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", asked.strip(), re.IGNORECASE)
+    if size is None or not float(size[1]):
+        raise ConfigurationError(f"memory is {asked!r}; give a size (4G, 800M) or a share (75%)")
+    return round(float(size[1]) * UNITS[size[2].upper()])
+
+
+def _left_in_container() -> int:
+    """What Linux lets this container still use; very much where it is in none."""
+    try:
+        limit, used = (
+            (CGROUP / name).read_text(encoding="ascii").strip()
+            for name in ("memory.max", "memory.current")
+        )
+    except OSError:
+        return sys.maxsize
+    return sys.maxsize if limit == "max" else max(0, int(limit) - int(used))
+
+
+def _half_of_all() -> int:
+    """A guess for systems that do not say what is free."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -2,6 +2,8 @@
 
     decoding thread ──Channel──► calling thread ──Channel──► encoding thread
     reader.chunks()              restorer.push()             writer.write()
+    marker.push()                                            frames come down from the device
+    frames go up to the device
 
 Queues are short, so that a slow stage holds back the ones before it and memory does not depend on
 length. The first error of any stage ends all three and is the one that is raised.
@@ -13,80 +15,57 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from vsr.channel import Channel
+from vsr.engine.settings import Settings
+from vsr.engine.stream import Counts
+from vsr.engine.transfer import Moving, Transfer, leaving
 from vsr.errors import DecodeError
 from vsr.memory import peak_device_bytes, peak_host_bytes
-from vsr.restorer import Restorer
+from vsr.scenes import Listed, SceneMarker
+from vsr.summary import Progress, Summary
 from vsr.types import Chunk, Reader, Writer
+
+__all__ = ["Progress", "Summary", "run"]
 
 QUEUED_CHUNKS = 1
 """Chunks that may wait between two stages, beside the one each stage works on."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        frames: Frames handed to the encoder.
-        total: Frames expected; None where the source does not say.
-        seconds: Since the first frame was asked for.
-    """
-
-    frames: int
-    total: int | None
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """What a run did.
-
-    Attributes:
-        output: Name of the result; a partial one's differs from the name asked for, and it is empty
-            where the run was stopped before the first frame.
-        frames_in: Frames decoded.
-        frames_out: Frames encoded.
-        passed_through: Frames of those that no network restored, only enlarged.
-        corrupt: Frames that the source held damaged; what the decoder made of them was restored.
-        scenes: Scenes that began, the first included.
-        seconds: From the first frame asked for to the closed output.
-        fps: Frames out per second.
-        peak_memory_bytes: Largest resident size of the process.
-        peak_device_bytes: Most memory held on a CUDA device.
-        interrupted: Whether the run was stopped before the end.
-    """
-
-    output: str
-    frames_in: int
-    frames_out: int
-    passed_through: int
-    corrupt: int
-    scenes: int
-    seconds: float
-    fps: float
-    peak_memory_bytes: int
-    peak_device_bytes: int | None
-    interrupted: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Piece:
     """What travels between stages: frames, and the copied packets that were read with them."""
 
-    chunk: Chunk | None
+    frames: Moving | None
     packets: Sequence[Any] = ()
+
+
+class StreamRestorer(Protocol):
+    """What restores one stream: a ``Restorer``, or one that works on several scenes at once."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def counts(self) -> Counts: ...
+
+    def push(self, chunk: Chunk) -> list[Chunk]: ...
+
+    def drain(self) -> list[Chunk]: ...
 
 
 def run(
     reader: Reader,
-    restorer: Restorer,
+    restorer: StreamRestorer,
     writer: Writer,
     *,
+    scenes: SceneMarker | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -96,6 +75,7 @@ def run(
         reader: Closed by the caller.
         restorer: Fresh, or reset.
         writer: Finished here; aborted where an error ends the run.
+        scenes: Marks where scenes begin; None for the marks that the reader makes.
         on_progress: Called in the calling thread after each step.
         stop: Set it to end early; the output is closed, playable, and named as partial.
 
@@ -104,7 +84,8 @@ def run(
             partial name, and the message says so.
         VSRError: Any other error of any stage; nothing is left behind.
     """
-    stages = _Stages(reader, restorer, writer, on_progress, stop or threading.Event())
+    marker = scenes or Listed(numbers=frozenset(), times=())
+    stages = _Stages(reader, restorer, writer, marker, on_progress, stop or threading.Event())
     try:
         broken = stages.run()
         interrupted = stages.stop.is_set()
@@ -126,12 +107,13 @@ class _Stages:
     def __init__(
         self,
         reader: Reader,
-        restorer: Restorer,
+        restorer: StreamRestorer,
         writer: Writer,
+        marker: SceneMarker,
         on_progress: Callable[[Progress], None],
         stop: threading.Event,
     ) -> None:
-        self.reader, self.restorer, self.writer = reader, restorer, writer
+        self.reader, self.restorer, self.writer, self.marker = reader, restorer, writer, marker
         self.on_progress, self.stop = on_progress, stop
         self.decoded: Channel[_Piece] = Channel(QUEUED_CHUNKS)
         self.restored: Channel[_Piece] = Channel(QUEUED_CHUNKS)
@@ -164,18 +146,29 @@ class _Stages:
     def decode(self) -> None:
         """The decoding thread: read until the end, or until nobody listens."""
         torch.set_num_threads(1)
+        upwards = Transfer(self.restorer.device)
         try:
-            for chunk in self.reader.chunks(self.restorer.chunk):
-                if not self.decoded.put(_Piece(chunk=chunk, packets=self.reader.take_packets())):
+            for chunk in self.reader.chunks(self.restorer.settings.chunk):
+                if not self.hand_over(self.marker.push(chunk), upwards):
                     return
-            self.decoded.put(_Piece(chunk=None, packets=self.reader.take_packets()))
+            self.hand_over(self.marker.drain(), upwards)
         except DecodeError as error:
-            self.decoded.put(_Piece(chunk=None, packets=self.reader.take_packets()))
+            self.hand_over(self.marker.drain(), upwards)
             self.decoded.close(error)
         except BaseException as error:
             self.decoded.close(error)
         else:
             self.decoded.close()
+
+    def hand_over(self, chunks: Sequence[Chunk], upwards: Transfer) -> bool:
+        """Give decoded frames and packets to the calling thread; whether it still listens."""
+        pieces: list[Moving | None] = [upwards.up(chunk) for chunk in chunks]
+        packets = self.reader.take_packets()
+        for frames in pieces or [None]:
+            if not self.decoded.put(_Piece(frames=frames, packets=packets)):
+                return False
+            packets = ()
+        return True
 
     def restore(self) -> DecodeError | None:
         """The calling thread: push, and drain at the end."""
@@ -184,10 +177,10 @@ class _Stages:
             for piece in self.decoded:
                 if self.stop.is_set():
                     return None
-                chunks = [] if piece.chunk is None else self.restorer.push(piece.chunk)
-                self.frames_in += 0 if piece.chunk is None else len(piece.chunk)
-                self.hand_on(chunks, piece.packets)
-                del piece, chunks
+                chunk = None if piece.frames is None else piece.frames.take()
+                self.frames_in += 0 if chunk is None else len(chunk)
+                self.hand_on([] if chunk is None else self.restorer.push(chunk), piece.packets)
+                del piece, chunk  # frames are large: none is kept while waiting for the next
         except DecodeError as error:
             if not self.frames_in:
                 raise
@@ -195,26 +188,28 @@ class _Stages:
         self.hand_on(self.restorer.drain())
         return broken
 
-    def hand_on(self, chunks: Sequence[Chunk], packets: Sequence[Any] = ()) -> None:
+    def hand_on(self, chunks: list[Chunk], packets: Sequence[Any] = ()) -> None:
         """Give restored chunks, and the packets read since the last, to the encoding thread."""
-        for chunk in chunks:
+        while chunks:
+            frames = leaving(chunks.pop(0))
             if not self.stop.is_set():
-                self.restored.put(_Piece(chunk=chunk, packets=packets))
+                self.restored.put(_Piece(frames=frames, packets=packets))
                 packets = ()
                 self.report()
         if packets:
-            self.restored.put(_Piece(chunk=None, packets=packets))
+            self.restored.put(_Piece(frames=None, packets=packets))
 
     def encode(self) -> None:
         """The encoding thread: write until the end, or until something fails."""
         torch.set_num_threads(1)
+        downwards = Transfer(self.restorer.device)
         try:
             for piece in self.restored:
                 self.writer.write_packets(piece.packets)
-                if piece.chunk is not None:
-                    self.writer.write(piece.chunk)
-                    self.frames_out += len(piece.chunk)
-                del piece  # frames are large: none is kept while waiting for the next
+                if piece.frames is not None:
+                    self.writer.write(downwards.down(piece.frames))
+                    self.frames_out += len(piece.frames.chunk)
+                del piece
         except BaseException as error:
             self.restored.close(error)
 
@@ -231,13 +226,17 @@ class _Stages:
     def summary(self, output: str, *, interrupted: bool) -> Summary:
         """What was done, once the output is closed."""
         seconds = time.perf_counter() - self.started
+        counts = self.restorer.counts
         return Summary(
             output=output,
             frames_in=self.frames_in,
             frames_out=self.frames_out,
-            passed_through=self.restorer.passed_through,
+            passed_through=counts.passed_through,
             corrupt=self.reader.corrupt_frames,
-            scenes=self.restorer.counts.scenes,
+            scenes=counts.scenes,
+            resets=counts.resets,
+            retries=counts.retries,
+            settings=str(self.restorer.settings),
             seconds=round(seconds, 3),
             fps=round(self.frames_out / seconds, 2),
             peak_memory_bytes=peak_host_bytes(),

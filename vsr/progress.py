@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from vsr.pipeline import Progress
+from vsr.summary import Progress
 
 
 @contextmanager

@@ -6,11 +6,22 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from vsr.engine.lanes import ParallelScenes
+from vsr.engine.plan import Asked, Plan, make_plan, require
+from vsr.engine.settings import FULL
+from vsr.forecast import Forecast, expected_fps
+from vsr.memory import budget_bytes
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
-from vsr.pipeline import Progress, Summary, run
+from vsr.models.network import Network
+from vsr.models.placement import place
+from vsr.pipeline import run
 from vsr.restorer import Restorer
+from vsr.scenes import AUTO, scene_marker
 from vsr.streams import open_reader, open_writer
+from vsr.summary import Progress, Summary
+from vsr.types import StreamInfo
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +34,10 @@ def restore(
     weights: str | Path | None = None,
     chunk: int | None = None,
     look_ahead: int | str | None = None,
+    tiles: tuple[int, int] | None = None,
+    memory: str | None = None,
+    scenes: str = AUTO,
+    parallel_scenes: int = 1,
     device: str = "auto",
     precision: str = "auto",
     encoder: str | None = None,
@@ -40,8 +55,12 @@ def restore(
         target: The same kinds, or ``null`` to throw the frames away.
         model: As for ``load_network``.
         weights: As for ``load_network``.
-        chunk: As for ``Restorer``.
-        look_ahead: As for ``Restorer``.
+        chunk: As for ``Restorer``; None for what suits the network and fits into memory.
+        look_ahead: As for ``Restorer``, likewise.
+        tiles: As for ``Restorer``, likewise.
+        memory: What the run may take, ``4G`` or ``75%`` of what is free; None for 80 %.
+        scenes: ``auto`` to find cuts, ``off``, ``every N``, or a file that lists them.
+        parallel_scenes: Scenes stepped together.
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
         encoder: ffmpeg's name of a video encoder; None for the usual one of the container.
@@ -59,10 +78,18 @@ def restore(
         VSRError: One line about what went wrong; nothing is left under the target's name.
     """
     network = load_network(model, weights)
-    restorer = Restorer(
-        network, chunk=chunk, look_ahead=look_ahead, device=device, precision=precision
-    )
+    asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
     with open_reader(source, start_s=start_s, end_s=end_s) as reader:
+        marker = scene_marker(scenes, reader.info)
+        restorer, _ = make_restorer(
+            network,
+            reader.info,
+            asked=asked,
+            memory=memory,
+            parallel_scenes=parallel_scenes,
+            device=device,
+            precision=precision,
+        )
         scale = network.facts.scale
         writer = open_writer(
             target,
@@ -78,4 +105,117 @@ def restore(
         )
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)
-        return run(reader, restorer, writer, on_progress=on_progress, stop=stop)
+        return run(reader, restorer, writer, scenes=marker, on_progress=on_progress, stop=stop)
+
+
+def foresee(
+    source: str,
+    target: str,
+    *,
+    model: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    chunk: int | None = None,
+    look_ahead: int | str | None = None,
+    tiles: tuple[int, int] | None = None,
+    memory: str | None = None,
+    scenes: str = AUTO,
+    parallel_scenes: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+    start_s: float | None = None,
+    end_s: float | None = None,
+    **_: Any,
+) -> Forecast:
+    """Say what ``restore`` would do, which takes the same arguments; nothing is written."""
+    network = load_network(model, weights)
+    asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
+    with open_reader(source, start_s=start_s, end_s=end_s) as reader:
+        info = reader.info
+        scene_marker(scenes, info)
+    restorer, plan = make_restorer(
+        network,
+        info,
+        asked=asked,
+        memory=memory,
+        parallel_scenes=parallel_scenes,
+        device=device,
+        precision=precision,
+        exact=True,
+    )
+    fps = expected_fps(restorer, info)
+    scale = network.facts.scale
+    return Forecast(
+        model=network.facts.name,
+        device=str(restorer.device),
+        precision=str(restorer.network.dtype).removeprefix("torch."),
+        source=source,
+        target=target,
+        input_size=(info.width, info.height),
+        output_size=(info.width * scale, info.height * scale),
+        frames=info.num_frames,
+        settings=plan.settings,
+        memory_bytes=plan.memory_bytes,
+        budget_bytes=plan.budget_bytes,
+        fps=fps,
+        seconds=None if info.num_frames is None else info.num_frames / fps,
+    )
+
+
+def make_restorer(
+    network: Network[Any],
+    info: StreamInfo,
+    *,
+    asked: Asked,
+    memory: str | None = None,
+    parallel_scenes: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+    exact: bool = False,
+) -> tuple[Restorer | ParallelScenes, Plan]:
+    """A restorer whose sizes fit into memory, and the plan they come from.
+
+    Args:
+        network: Any.
+        info: Of what it will restore.
+        asked: Sizes that are fixed.
+        memory: As for ``restore``.
+        parallel_scenes: As for ``restore``.
+        device: As for ``restore``.
+        precision: As for ``restore``.
+        exact: Reckon the memory even where a look shows that it suffices.
+
+    Raises:
+        ConfigurationError: Sizes, memory, a device or a precision that cannot be.
+        MemoryLimitError: Memory was given, and nothing that was left free fits into it.
+    """
+    placed, where = place(network, device=device, precision=precision)
+    plan = make_plan(
+        placed,
+        where,
+        info.height,
+        info.width,
+        budget_bytes=budget_bytes(memory, where),
+        asked=asked,
+        scenes=parallel_scenes,
+        exact=exact,
+    )
+    if memory is not None:
+        require(plan, network.facts.name, info.height, info.width)
+    elif not plan.fits:
+        log.warning(
+            "about %d MiB will be needed, %d MiB are free; --memory, a smaller chunk or tiles help",
+            plan.memory_bytes >> 20,
+            plan.budget_bytes >> 20,
+        )
+    log.info("%s, at most about %d MiB", plan.settings, plan.memory_bytes >> 20)
+    sizes = plan.settings
+    options: dict[str, Any] = {
+        "chunk": sizes.chunk,
+        "look_ahead": FULL if sizes.look_ahead is None else sizes.look_ahead,
+        "tiles": sizes.tiles,
+        "device": str(where),
+        "precision": str(placed.dtype).removeprefix("torch."),
+    }
+    if parallel_scenes == 1:
+        return Restorer(placed, **options), plan
+    return ParallelScenes(placed, scenes=parallel_scenes, **options), plan

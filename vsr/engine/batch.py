@@ -7,7 +7,7 @@ by themselves, so that nothing ever waits for another stream.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -102,9 +102,12 @@ class BatchRestorer:
 
         Args:
             chunks: Frames by stream; a new key begins a stream.
+
+        Returns:
+            Restored chunks by stream; streams without any are left out.
         """
         self.add(chunks)
-        return self.step()
+        return self._restore_ready(self.keys)
 
     def add(self, chunks: Mapping[Key, Chunk]) -> None:
         """Take frames and restore none yet."""
@@ -128,27 +131,37 @@ class BatchRestorer:
 
     @torch.inference_mode()
     def step(self, keys: Iterable[Key] | None = None) -> dict[Key, list[Chunk]]:
-        """Restore all that can be restored.
+        """Take one step of every stream that can take one.
 
         Args:
             keys: Streams to step; None for all.
 
         Returns:
-            Restored chunks by stream; streams without any are left out.
+            As ``push``.
         """
-        among = self.keys if keys is None else tuple(keys)
-        restored: dict[Key, list[Chunk]] = {}
-        while ready := self._ready(among):
-            for group in _alike(ready, self.largest):
-                for key, chunk in self._step_together(group):
-                    restored.setdefault(key, []).append(chunk)
-        return restored
+        ready = self._ready(self.keys if keys is None else keys)
+        return {
+            key: [chunk]
+            for group in _alike(ready, self.largest)
+            for key, chunk in self._step_together(group)
+        }
 
     def drain(self, key: Key) -> list[Chunk]:
         """Restore what waits of a stream, and forget the stream."""
         self.end(key)
-        restored = self.step([key]).get(key, [])
+        restored = self._restore_ready([key]).get(key, [])
+        self.forget(key)
+        return restored
+
+    def forget(self, key: Key) -> None:
+        """Drop a stream with all that waits of it."""
         del self._streams[key]
+
+    def _restore_ready(self, keys: Sequence[Key]) -> dict[Key, list[Chunk]]:
+        restored: dict[Key, list[Chunk]] = {}
+        while stepped := self.step(keys):
+            for key, chunks in stepped.items():
+                restored.setdefault(key, []).extend(chunks)
         return restored
 
     def _ready(self, keys: Iterable[Key]) -> list[Ready]:

@@ -1,0 +1,147 @@
+"""What a step costs in memory, known before it is taken.
+
+A network is run on PyTorch's meta device, where tensors have sizes and no contents, at the true
+size of the frames, and the bytes of all tensors alive at once are followed from operation to
+operation. That gives each network's cost in bytes per pixel and frame without a table to maintain,
+for any width, precision and scale, in a fraction of a second. What a library needs inside one
+operation is not seen; ``OVERHEAD`` stands for it (`python -m benchmarks.memory` measures it).
+
+T time, H, W size.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from vsr.engine.settings import Settings
+from vsr.engine.state import named_tensors
+from vsr.engine.tiles import spans
+from vsr.models.network import Network
+
+OVERHEAD = 1.08
+"""Measured over predicted bytes of a step: networks by themselves, float32 and bfloat16, CPU."""
+
+LONGEST_SCENE = 250
+"""Frames that a look-ahead to the end of the scene is reckoned with: ten seconds."""
+
+FLOAT = 4
+"""Bytes of a value of a frame."""
+
+PAST = 6
+"""Frames after which a state is as large as it gets."""
+
+PROBE = 64
+"""Side of the frames on which networks are tried that look at values, not only at sizes."""
+
+
+def step_bytes(
+    network: Network[Any], settings: Settings, height: int, width: int, batch: int = 1
+) -> int:
+    """Device memory at the worst moment of a step: window, state, features, output.
+
+    Args:
+        network: On any device, in the precision it will run in; left as it is.
+        settings: Sizes of the step.
+        height: Of the frames.
+        width: Of the frames.
+        batch: Streams stepped together.
+    """
+    ahead = LONGEST_SCENE if settings.look_ahead is None else settings.look_ahead
+    rows, columns = (spans(n, m) for n, m in zip((height, width), settings.tiles, strict=True))
+    tile = [max(span.end - span.start for span in along) for along in (rows, columns)]
+    peak, state = _peak(network, (batch, settings.chunk, ahead, *tile))
+    others = len(rows) * len(columns) - 1
+    if others:
+        # Besides the tile at work: the others' states, old and new, all frames, and the result.
+        frame = 3 * FLOAT * batch * height * width
+        result = settings.chunk * network.facts.scale**2
+        peak += 2 * others * state + frame * (settings.chunk + ahead + result)
+    return round(OVERHEAD * peak)
+
+
+def weight_bytes(network: nn.Module) -> int:
+    """Memory of parameters and buffers."""
+    return sum(t.untyped_storage().nbytes() for t in (*network.parameters(), *network.buffers()))
+
+
+def _hollow(network: Network[Any]) -> Network[Any]:
+    """A copy on the meta device; no weight is copied on the way."""
+    emptied: dict[int, Any] = {}
+    for tensor in (*network.parameters(), *network.buffers()):
+        empty = torch.empty_like(tensor, device="meta")
+        keeps = isinstance(tensor, nn.Parameter)
+        emptied[id(tensor)] = nn.Parameter(empty, requires_grad=False) if keeps else empty
+    return copy.deepcopy(network, emptied)
+
+
+def _peak(network: Network[Any], sizes: tuple[int, ...]) -> tuple[float, float]:
+    """Bytes alive at the worst moment of a step that has a past, and those of the state."""
+    try:
+        return _follow(_hollow(network), sizes, "meta")
+    except (NotImplementedError, RuntimeError):
+        # A network that decides by what it sees cannot run without contents.
+        *others, height, width = sizes
+        probed = (*others, min(height, PROBE), min(width, PROBE))
+        area = height * width / (probed[-1] * probed[-2])
+        device = next((str(p.device) for p in network.parameters()), "cpu")
+        peak, state = _follow(network, probed, device)
+        return area * peak, area * state
+
+
+@torch.inference_mode()
+def _follow(network: Network[Any], sizes: tuple[int, ...], device: str) -> tuple[float, float]:
+    batch, chunk, look_ahead, height, width = sizes
+    with _Living() as living:
+        window = torch.zeros(batch, chunk + look_ahead, 3, height, width, device=device)
+        # As much of a past as any step leaves; a full first step would only take longer.
+        before = min(chunk, PAST)
+        restored, state = network.step(
+            window[:, : before + look_ahead], None, before, ends_scene=False
+        )
+        del restored
+        held = sum(t.untyped_storage().nbytes() for _, t in named_tensors(state))
+        living.peak = living.now
+        network.step(window, state, chunk, ends_scene=False)
+    return float(living.peak), float(held)
+
+
+class _Living(TorchDispatchMode):
+    """Follows the bytes of all tensors alive."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        return out
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._known:
+            self._known.add(key)
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._remove, key, storage.nbytes())
+
+    def _remove(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size

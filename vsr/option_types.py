@@ -1,0 +1,74 @@
+"""Values of command-line options: times, look-aheads, tiles, words for ffmpeg."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from vsr.engine.settings import FULL
+
+
+class Moment(click.ParamType["float"]):
+    """Seconds, or HH:MM:SS.mmm, as seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            parts = [float(part) for part in str(value).split(":")]
+        except ValueError:
+            parts = []
+        if not 1 <= len(parts) <= 3 or any(not part >= 0 for part in parts):
+            self.fail(f"{value!r} is not a time; give seconds (12.5) or HH:MM:SS (00:00:12.5)")
+        return float(sum(part * 60.0**i for i, part in enumerate(reversed(parts))))
+
+
+class LookAhead(click.ParamType["int | str"]):
+    """A number of frames, or the word for all of them."""
+
+    name = f"frames|{FULL}"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        if value == FULL or isinstance(value, int):
+            return FULL if value == FULL else int(value)
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is not a look-ahead; give 0 or more frames, or {FULL}")
+        return int(value)
+
+
+class Arguments(click.ParamType["tuple[str, ...]"]):
+    """Words as a shell would split them."""
+
+    name = "arguments"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        try:
+            return value if isinstance(value, tuple) else tuple(shlex.split(value))
+        except ValueError as error:
+            self.fail(f"{value!r} cannot be split into words ({error}); check its quotes")
+
+
+class Tiles(click.ParamType["tuple[int, int]"]):
+    """COLUMNSxROWS, as (rows, columns)."""
+
+    name = "COLUMNSxROWS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        columns, _, rows = str(value).partition("x")
+        if not (columns.isdecimal() and rows.isdecimal() and int(columns) and int(rows)):
+            self.fail(f"{value!r} are no tiles; give COLUMNSxROWS, such as 2x2")
+        return int(rows), int(columns)

@@ -1,0 +1,58 @@
+"""What a run tells its caller, while it runs and at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        frames: Frames handed to the encoder.
+        total: Frames expected; None where the source does not say.
+        seconds: Since the first frame was asked for.
+    """
+
+    frames: int
+    total: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        output: Name of the result; a partial one's differs from the name asked for, and it is empty
+            where the run was stopped before the first frame.
+        frames_in: Frames decoded.
+        frames_out: Frames encoded.
+        passed_through: Frames of those that no network restored, only enlarged.
+        corrupt: Frames that the source held damaged; what the decoder made of them was restored.
+        scenes: Scenes that began, the first included.
+        resets: Times the state had diverged and was thrown away.
+        retries: Steps that were repeated with smaller settings for want of memory.
+        settings: Sizes of the last steps; smaller than planned where there were retries.
+        seconds: From the first frame asked for to the closed output.
+        fps: Frames out per second.
+        peak_memory_bytes: Largest resident size of the process.
+        peak_device_bytes: Most memory held on a CUDA device.
+        interrupted: Whether the run was stopped before the end.
+    """
+
+    output: str
+    frames_in: int
+    frames_out: int
+    passed_through: int
+    corrupt: int
+    scenes: int
+    resets: int
+    retries: int
+    settings: str
+    seconds: float
+    fps: float
+    peak_memory_bytes: int
+    peak_device_bytes: int | None
+    interrupted: bool
