@@ -116,7 +116,15 @@ def test_a_browser_shows_every_part_without_a_network_and_without_scrolling_side
             "restored, whole",
             "Time and memory",
         ),
-        *("peak MiB", "To repeat it", "look ahead", "torch", "weights sha256", "threads"),
+        *(
+            "peak MiB",
+            "To repeat it",
+            "vsr eval --gt",
+            "look ahead",
+            "torch",
+            "weights sha256",
+            "threads",
+        ),
     ):
         assert part in seen["text"], part
 

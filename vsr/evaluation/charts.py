@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 480, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 10, 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 8, 10, 24
 
 Series = Mapping[str, Sequence[float | None]]
 """Values in order, by the name of a line; gaps are left out."""

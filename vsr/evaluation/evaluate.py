@@ -122,7 +122,7 @@ def evaluate(
         results=tuple(results[_key(job)] for job in jobs),
         notes=(*found.notes, *([noted] if noted else [])),
         settings=_settings(setup, ways, facts),
-        origin=describe_origin(setup.device, weights, sys.argv),
+        origin=describe_origin(setup.device, setup.precision, weights, sys.argv[1:]),
         seconds=time.perf_counter() - started,
         reused=len(kept),
     )

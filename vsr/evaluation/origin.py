@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,20 +15,30 @@ from typing import Any
 import torch
 
 from vsr.models.catalogue import MODELS, weights_path
-from vsr.models.placement import resolve_device
+from vsr.models.placement import resolve_device, resolve_precision
 
 PACKAGES = ("vsr-stream", "torch", "numpy", "pillow", "av", "decord", "pyiqa", "ray")
 
 
-def describe_origin(device: str, weights: Path | None, command: Iterable[str]) -> dict[str, Any]:
-    """Everything beside the settings that is needed to repeat a run."""
+def describe_origin(
+    device: str, precision: str, weights: Path | None, arguments: Sequence[str]
+) -> dict[str, Any]:
+    """Everything beside the settings that is needed to repeat a run.
+
+    Args:
+        device: As for ``Restorer``.
+        precision: As for ``Restorer``.
+        weights: The file of weights.
+        arguments: Of the command.
+    """
     where = resolve_device(device)
     return {
-        "command": " ".join(command),
+        "command": shlex.join(["vsr", *arguments]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **dict(_versions())},
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else _processor(),
+        "precision": str(resolve_precision(precision, where)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "weights": None if weights is None else weights.name,
         "weights_sha256": None if weights is None else sha256_of(weights),
