@@ -220,9 +220,13 @@ def _ways(
 
 def _show(evaluation: Evaluation, report: Path | None, *, quiet: bool) -> None:
     """The tables on stdout, notes on stderr."""
-    from vsr.evaluation.table import clips_table, published_table, sentence
+    from vsr.evaluation.table import FOLDED_FROM, clips_table, published_table, sentence
 
-    print_table(*clips_table(evaluation))
+    headings, rows = clips_table(evaluation)
+    if len(rows) > FOLDED_FROM:
+        click.echo(f"{len(rows) - 1} clips; --json and --report have each of them\n")
+        rows = rows[-1:]
+    print_table(headings, rows)
     headings, rows = published_table(evaluation)
     if len(rows) > len(evaluation.ways):
         click.echo()

@@ -200,6 +200,18 @@ def test_scores_over_time_have_columns_of_their_own(vsr: Run, pair: list[str | P
     assert found["by_clip"]["a", "streamed"]["tof"][0] is None
 
 
+def test_a_set_of_many_clips_is_folded(vsr: Run, tmp_path: Path) -> None:
+    root = write_textured_pair(tmp_path / "pair", {f"{i:02}": 1 for i in range(61)})
+    words = ["eval", "--gt", root / "GT", "-m", "bicubic-x4", "--metrics", "tof"]
+    done = vsr(*words, "--report", tmp_path / "report")
+    assert done.out.startswith("61 clips; --json and --report have each of them")
+    assert "mean  61" in done.out
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "<summary>All 61 clips</summary>" in page
+    assert page.count("<svg") == 60
+    assert page.count("<img") == 12 * 3 * 2
+
+
 def test_equal_frames_have_an_infinite_psnr_that_json_can_say(
     vsr: Run, pair: list[str | Path], tmp_path: Path
 ) -> None:

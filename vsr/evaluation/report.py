@@ -14,15 +14,13 @@ from vsr.evaluation.markup import facts, image, table
 from vsr.evaluation.pictures import VIEWS
 from vsr.evaluation.results import ClipResult, Evaluation, to_json
 from vsr.evaluation.table import (
+    FOLDED_FROM,
     cell,
     clips_table,
     heading,
     published_table,
     sentence,
 )
-
-FOLDED_FROM = 60
-"""Clips from which on the table is folded, and frames are drawn of the first ones only."""
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> Path:

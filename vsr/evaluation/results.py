@@ -113,7 +113,8 @@ class Evaluation:
     def means(self, way: str) -> dict[str, float]:
         """Mean over clips of the means over frames."""
         clips = [result.means for result in self.of_way(way)]
-        return {key: mean([clip.get(key) for clip in clips]) for key in clips[0]}
+        keys = dict.fromkeys(key for clip in clips for key in clip)
+        return {key: mean([clip.get(key) for clip in clips]) for key in keys}
 
     @property
     def headline(self) -> str:

@@ -22,6 +22,9 @@ HEADINGS = {
 _DIGITS = {"psnr_y": 3, "psnr_rgb": 3, "warp": 3, "warp_truth": 3}
 _FACTORS = {"warp": 1000.0, "warp_truth": 1000.0}
 
+FOLDED_FROM = 60
+"""Clips from which on tables are folded, and frames are drawn of the first clips only."""
+
 Table = tuple[list[str], list[list[str]]]
 
 
