@@ -84,6 +84,7 @@ def test_a_missing_clip_is_named_or_left_out(removed: str, tmp_path: Path) -> No
     shutil.rmtree(tmp_path / removed)
     with pytest.raises(OpenError, match=rf"Vid4 lacks clip 'city'.*{removed}.*--partial"):
         find_clips("vid4", tmp_path, scale=4)
+    (tmp_path / removed).mkdir()
     found = find_clips("vid4", tmp_path, scale=4, partial=True)
     assert names(found) == ["calendar", "foliage", "walk"]
     assert "city" in found.notes[0]
@@ -149,6 +150,11 @@ def test_vimeo_needs_no_more_ground_truth_than_the_centre_where_input_is_there(
     found = find_clips("vimeo90k-t", root, scale=4, partial=True)
     assert [clip.truth.names for clip in found.clips] == [("im4",), ("im4",)]
     assert not found.made
+    (root / "sequences" / "00001" / "0266" / "im4.png").unlink()
+    (root / "sequences" / "00001" / "0266" / "im1.png").touch()
+    rest = find_clips("vimeo90k-t", root, scale=4, partial=True)
+    assert names(rest) == ["00002/0005"]
+    assert "'im4'" in rest.notes[-1]
     (root / "sep_testlist.txt").unlink()
     with pytest.raises(OpenError, match=r"list of clips, '.*sep_testlist\.txt'"):
         find_clips("vimeo90k-t", root, scale=4)
@@ -198,15 +204,15 @@ def test_what_is_not_there_or_not_known_is_said(tmp_path: Path) -> None:
 
 
 def test_a_pair_is_two_folders_two_videos_or_folders_of_them(tmp_path: Path) -> None:
-    write_frames(tmp_path / "gt" / "b", eight_digits(4))
-    write_frames(tmp_path / "lq" / "b", eight_digits(4), scale=4)
+    write_frames(tmp_path / "gt" / "b.1", eight_digits(4))
+    write_frames(tmp_path / "lq" / "b.1", eight_digits(4), scale=4)
     for side, scale in (("gt", 1), ("lq", 4)):
         video = Video(num_frames=3, height=96 // scale, width=128 // scale)
         write_clip(tmp_path / side / "a.mp4", video)
     many = find_pair(tmp_path / "gt", tmp_path / "lq")
-    assert [(clip.name, len(clip.scored)) for clip in many.clips] == [("a", 3), ("b", 4)]
-    one = find_pair(tmp_path / "gt" / "b", tmp_path / "lq" / "b")
-    assert (names(one), one.degradation) == (["b"], "given")
+    assert [(clip.name, len(clip.scored)) for clip in many.clips] == [("a", 3), ("b.1", 4)]
+    one = find_pair(tmp_path / "gt" / "b.1", tmp_path / "lq" / "b.1")
+    assert (names(one), one.degradation) == (["b.1"], "given")
     alone = find_pair(tmp_path / "gt" / "a.mp4", None, degradation="BD")
     assert (alone.clips[0].make, alone.made) == ("BD", True)
 

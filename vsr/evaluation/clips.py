@@ -126,15 +126,21 @@ def _paired_sources(
         if not path.exists():
             raise OpenError(f"'{path}' is not there; give a folder of images or a video")
     if truth.is_file() or holds_images(truth):
-        yield truth.stem, truth, low
+        yield _clip_name(truth), truth, low
         return
     children = sorted(path for path in truth.iterdir() if not path.name.startswith("."))
     for child in children:
         source = find_source(child.with_suffix("")) if child.is_file() else child
         if source != child or (child.is_dir() and not holds_images(child)):
             continue
-        of_low = None if low is None else find_source(low / child.stem)
+        name = _clip_name(child)
+        of_low = None if low is None else find_source(low / name)
         if low is not None and of_low is None:
-            gaps.report(f"clip {child.stem!r} is not in '{low}'")
+            gaps.report(f"clip {name!r} is not in '{low}'")
             continue
-        yield child.stem, child, of_low
+        yield name, child, of_low
+
+
+def _clip_name(source: Path) -> str:
+    """A folder's name may have dots, a video's has an ending."""
+    return source.name if source.is_dir() else source.stem

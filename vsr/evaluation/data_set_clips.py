@@ -38,10 +38,9 @@ def find_clips(
     gaps = Gaps(partial)
     layout, names = _choose_layout(data_set, root, gaps)
     inputs = _input_pattern(layout, root, names, degradation, scale)
-    clips = [
-        _find_clip(data_set, clip, truth, low, degradation, gaps)
-        for clip, truth, low in _sources(data_set, layout, root, names, inputs, scale, gaps)
-    ]
+    sources = _sources(data_set, layout, root, names, inputs, scale, gaps)
+    found = (_find_clip(data_set, *source, degradation, gaps) for source in sources)
+    clips = [clip for clip in found if clip is not None]
     if not clips:
         raise OpenError(f"no clip of {data_set.title} below '{root}' is complete enough to score")
     return Found(
@@ -124,7 +123,9 @@ def _sources(
         found = [find_source(path) for path in wanted]
         missing = [path for path, source in zip(wanted, found, strict=True) if source is None]
         if missing:
-            gaps.report(f"{data_set.title} lacks clip {clip!r}: '{missing[0]}' is not there")
+            gaps.report(
+                f"{data_set.title} lacks clip {clip!r}: '{missing[0]}' is not there or empty"
+            )
             continue
         truth, *low = (source for source in found if source is not None)
         yield clip, truth, low[0] if low else None
@@ -132,13 +133,12 @@ def _sources(
 
 def _find_clip(
     data_set: DataSet, name: str, truth: Path, low: Path | None, degradation: str, gaps: Gaps
-) -> Clip:
-    """A clip with all frames its data set says it has."""
+) -> Clip | None:
+    """A clip with all frames its data set says it has; None if what is scored is missing."""
     expected = data_set.frames_of(name)
-    frames = open_frames(truth)
     lower = None if low is None else require_frames(data_set, name, low, expected, gaps)
     if data_set.only_centre:
-        return _centre(data_set, name, truth, frames, lower, degradation, gaps)
+        return _centre(data_set, name, truth, lower, degradation, gaps)
     frames = require_frames(data_set, name, truth, expected, gaps)
     return make_clip(name, frames, lower, degradation, gaps)
 
@@ -147,21 +147,18 @@ def _centre(
     data_set: DataSet,
     name: str,
     source: Path,
-    truth: Frames,
     low: Frames | None,
     degradation: str,
     gaps: Gaps,
-) -> Clip:
-    """A clip of which only the centre frame is scored, and of which no more ground truth need be.
-
-    Raises:
-        OpenError: The centre frame is missing.
-    """
+) -> Clip | None:
+    """A clip of which only the centre frame is scored; no more ground truth need be there."""
+    truth = open_frames(source)
     expected = data_set.frames_of(name) or len(truth.names)
     centre = data_set.frame_name.format(data_set.first_frame + expected // 2)
     seen = low or require_frames(data_set, name, source, expected, gaps)
     if centre not in truth.names or centre not in seen.names:
-        raise OpenError(f"clip {name!r} lacks frame {centre!r} in '{source}', the one to be scored")
+        gaps.report(f"clip {name!r} lacks frame {centre!r} in '{source}', the one to be scored")
+        return None
     return Clip(
         name=name,
         low=seen,

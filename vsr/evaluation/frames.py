@@ -105,8 +105,8 @@ class VideoFrames:
 
 
 def find_source(path: Path) -> Path | None:
-    """What a pattern of a layout means: the folder itself, or a video file of that name."""
-    if path.is_dir():
+    """What a pattern of a layout means: a folder of images, or a video file of that name."""
+    if path.is_dir() and holds_images(path):
         return path
     videos = (path.with_name(path.name + suffix) for suffix in VIDEO_SUFFIXES)
     return next((video for video in videos if video.is_file()), None)
