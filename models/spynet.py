@@ -58,8 +58,9 @@ class SPyNet(nn.Module):
         flow = self._refine(reference[:-1], neighbour[:-1])
         size, resized = reference[-1].shape[-2:], flow.shape[-2:]
         flow = F.interpolate(flow, size, mode="bilinear", align_corners=False)
-        ratio = flow.new_tensor([size[1] / resized[1], size[0] / resized[0]])
-        return flow * ratio.view(1, 2, 1, 1)
+        # Numbers, not a tensor of them: sending one to a CUDA device would wait for it.
+        x, y = flow.split(1, 1)  # type: ignore[no-untyped-call]
+        return torch.cat([x * (size[1] / resized[1]), y * (size[0] / resized[0])], 1)
 
     def _refine(self, reference: Pyramid, neighbour: Pyramid) -> Tensor:
         # The reference code starts at half the coarsest size, which is nothing for a side of 32 px;

@@ -19,8 +19,9 @@ from vsr.errors import MemoryLimitError
 from vsr.memory import resident_bytes
 from vsr.models.network import Network
 
-RESTORED_CHUNKS = 2
-"""Restored chunks alive beside the one in the making: in the queue, and at the encoder."""
+RESTORED_CHUNKS = 1
+"""Restored chunks alive beside the one in the making: none where the network is the slow part, two
+where the encoder is."""
 
 DECODED_CHUNKS = 3
 """Decoded chunks alive beside the window: at the decoder, in the queue, and being taken apart."""
