@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,6 @@ from vsr.tables import print_table
 
 if TYPE_CHECKING:
     from vsr.evaluation.clips import Found
-    from vsr.evaluation.evaluate import Progress
     from vsr.evaluation.passes import Way
     from vsr.evaluation.results import Evaluation
 
@@ -144,6 +141,7 @@ def evaluate(
     from vsr.evaluation.report import write_report
     from vsr.evaluation.results import to_json
     from vsr.models.catalogue import load_network
+    from vsr.progress import progress_bar
 
     facts = load_network(model, weights).facts
     found = _find(
@@ -159,7 +157,7 @@ def evaluate(
         crop=crop,
         rounded=not no_round,
     )
-    with _progress(hidden=quiet or as_json) as on_progress:
+    with progress_bar(hidden=quiet or as_json) as on_progress:
         evaluation = run(
             found,
             setup,
@@ -239,29 +237,3 @@ def _show(evaluation: Evaluation, report: Path | None, *, quiet: bool) -> None:
     if evaluation.reused and not quiet:
         count, all_of_them = evaluation.reused, len(evaluation.results)
         click.echo(f"note: {count} of {all_of_them} results were kept from before", err=True)
-
-
-@contextmanager
-def _progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
-    """A bar on stderr: clips, frames per second, what remains."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[fps]:.1f} frames/s"),
-        TimeRemainingColumn(),
-    )
-    hidden = hidden or not console.is_terminal
-    with Bar(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task("clips", total=None, fps=0.0)
-
-        def show(progress: Progress) -> None:
-            fps = progress.frames / progress.seconds if progress.seconds else 0.0
-            bar.update(task, completed=progress.done, total=progress.total, fps=fps)
-
-        yield show

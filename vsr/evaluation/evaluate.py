@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from vsr.evaluation.published import mismatch
 from vsr.evaluation.results import ClipResult, Evaluation, Store
 from vsr.evaluation.workers import run_in_processes, run_on_ray
 from vsr.models.network import NetworkFacts
+from vsr.summary import Progress
 
 RESULT_FORMAT = 1
 """Of kept results; older ones are measured anew."""
@@ -27,25 +28,6 @@ RESULT_FORMAT = 1
 PICTURED = 12
 """Clips of which a report shows pictures, from the first; more would make a page of hundreds of
 megabytes of the largest sets."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far an evaluation has come.
-
-    Attributes:
-        result: The clip that was finished just now; None at the start.
-        done: Clips that are finished, each way counted.
-        total: Of them.
-        frames: Frames scored in this run.
-        seconds: Since it began.
-    """
-
-    result: ClipResult | None
-    done: int
-    total: int
-    frames: int
-    seconds: float
 
 
 def evaluate(
@@ -72,7 +54,7 @@ def evaluate(
         workers: Processes.
         ray: Address of a Ray cluster to use instead.
         pictures: Take pictures for a report.
-        on_progress: Called at the start and whenever a clip is finished.
+        on_progress: Called whenever a clip is finished, with the frames of this run.
 
     Raises:
         VSRError: One line about what went wrong; finished clips are kept.
@@ -94,23 +76,15 @@ def evaluate(
     kept = _kept(jobs, store, prints)
     results = dict(kept)
     missing = [job for job in jobs if _key(job) not in kept]
-    frames = 0
-    on_progress(Progress(result=None, done=len(kept), total=len(jobs), frames=0, seconds=0.0))
+    frames, total = 0, sum(len(job.clip.scored) for job in missing)
     for result in _run(setup, missing, workers, ray):
         key = (result.clip, result.way)
         if store is not None:
             store.keep(result, prints[key])
         results[key] = result
         frames += len(result.frames)
-        on_progress(
-            Progress(
-                result=result,
-                done=len(results),
-                total=len(jobs),
-                frames=frames,
-                seconds=time.perf_counter() - started,
-            )
-        )
+        seconds = time.perf_counter() - started
+        on_progress(Progress(frames=frames, total=total, seconds=seconds))
     noted = mismatch(setup.model, found.degradation)
     return Evaluation(
         title=found.title,
