@@ -130,7 +130,7 @@ def watch_long_run(model: str, folder: Path) -> None:
 def call(program: str, *words: str) -> str:
     """What a program in a process of its own prints."""
     command = [sys.executable, "-c", program, *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 if __name__ == "__main__":

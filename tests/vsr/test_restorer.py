@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.networks import ALL, RECURRENT, compact, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
 from vsr.errors import ConfigurationError
+from vsr.models.basicvsr import BasicVSR
+from vsr.models.imresize import imresize
+from vsr.models.network import Network
 from vsr.restorer import FULL, Restorer
 from vsr.types import Chunk
 
@@ -123,3 +127,51 @@ def test_cuda_agrees_with_the_cpu(make: Maker) -> None:
     restorer = Restorer(network, chunk=3, look_ahead=2, device="cuda", precision="float32")
     cuda = frames_of(stream(restorer, pieces(clip, 3)))
     torch.testing.assert_close(cuda.cpu(), cpu, atol=1e-3, rtol=0)
+
+
+def test_frames_that_are_passed_through_leave_at_once_in_order_and_are_counted() -> None:
+    restorer, chunks = restorer_of(compact(), 4, 2), pieces(moving_clip(15, 18, 22), 5)
+    left = restorer.push(chunks[0]) + restorer.pass_through(chunks[1])
+    assert pts_of(left) == list(range(0, 100, 10))
+    assert restorer.num_waiting == 0
+    left += restorer.push(chunks[2]) + restorer.drain()
+    assert pts_of(left) == list(range(0, 150, 10))
+    assert restorer.passed_through == 10
+    assert restorer.counts.scenes == 1
+    expected = imresize(chunks[1].frames, 4)
+    torch.testing.assert_close(frames_of(left)[5:10], expected, atol=1e-6, rtol=0)
+
+
+def after_three_frames_passed_through(network: Network[Any], clip: Tensor) -> Tensor:
+    """The first frame that is restored behind them."""
+    restorer = restorer_of(network, 1, 0)
+    restorer.push(pieces(clip, 6)[0])
+    restorer.pass_through(pieces(clip, 3)[2])
+    return frames_of(restorer.push(pieces(clip, 3)[3]))[:1]
+
+
+def test_restoring_resumes_from_the_state_before_the_frames_passed_through() -> None:
+    torch.manual_seed(0)
+    network, still = BasicVSR(num_feat=8, num_block=2), moving_clip(1, 18, 22)
+    clip = still.expand(12, -1, -1, -1)
+    streamed = frames_of(stream(restorer_of(network, 1, 0), pieces(clip, 3)))
+    resumed = after_three_frames_passed_through(network, clip)
+    # Without motion the frame behind the gap is the seventh to the state, as if there were no gap.
+    torch.testing.assert_close(resumed[0], streamed[6], atol=1e-5, rtol=0)
+    assert (resumed[0] - streamed[0]).abs().max() > 1e-3
+
+
+@recurrent
+def test_every_network_can_resume_behind_frames_passed_through(make: Maker) -> None:
+    assert after_three_frames_passed_through(make(), moving_clip(12, 18, 22)).isfinite().all()
+
+
+def test_a_scene_that_begins_among_frames_passed_through_has_no_past() -> None:
+    network, clip = compact(), moving_clip(12, 18, 22)
+    restorer = restorer_of(network, 2, 0)
+    restorer.push(pieces(clip, 4)[0])
+    restorer.pass_through(pieces(clip, 4, cuts=[6])[1])
+    left = restorer.push(pieces(clip, 4)[2])
+    fresh = restorer_of(network, 2, 0).push(pieces(clip[8:], 4)[0])
+    assert torch.equal(frames_of(left), frames_of(fresh))
+    assert restorer.counts.scenes == 2
