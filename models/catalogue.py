@@ -34,7 +34,7 @@ MODELS: dict[str, Model] = {
         weights="compact_x4.safetensors",
         scale=4,
         degradation="BI",
-        parameters=1_036_414,
+        parameters=1_082_526,
         size_multiple=2,
         licence="Apache-2.0",
     ),

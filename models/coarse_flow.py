@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.fused import NEGATIVE_SLOPE, conv_leaky_relu
-from vsr.models.layers import conv3x3
+from vsr.models.layers import conv3x3, hidden_conv3x3
 from vsr.models.propagation import Pyramid
 from vsr.models.warping import warp
 
@@ -34,6 +34,10 @@ SHARPNESS = 16.0
 
 CONTRAST_FLOOR = 0.004
 """One 8-bit step: below it differences are noise, and no place is better than another."""
+
+
+CONTRAST = 4.0
+"""Differences of aligned images are small numbers, and all that is left to find is in them."""
 
 
 class CoarseFlow(nn.Module):
@@ -78,7 +82,7 @@ class CoarseFlow(nn.Module):
             flow = match(image, other, _enlarge(flow, image))
         frame, unshuffled = reference[:2]
         aligned = F.pixel_unshuffle(warp(neighbour[0], _enlarge(flow, frame), "border"), 2)
-        flow = flow + _run(self.finest, [unshuffled, aligned, flow])
+        flow = flow + _run(self.finest, [unshuffled, CONTRAST * (aligned - unshuffled), flow])
         return _enlarge(flow, frame)
 
 
@@ -94,7 +98,7 @@ class _Matching(nn.Module):
         warped = warp(other_NChw, flow_N2hw, "border")
         difference = _differences(image_NChw, warped)
         found = _soft_minimum(difference * self.sharpness.float())
-        seen = [difference, found, flow_N2hw, image_NChw, warped]
+        seen = [difference, found, flow_N2hw, image_NChw, CONTRAST * (warped - image_NChw)]
         return flow_N2hw + found + _run(self.correction, seen)
 
 
@@ -129,7 +133,7 @@ def _refinement(num_in: int, num_feat: int) -> nn.Sequential:
     sizes = [num_in, num_feat, num_feat, num_feat]
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(sizes):
-        layers += [conv3x3(before, after), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)]
+        layers += [hidden_conv3x3(before, after), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)]
     return nn.Sequential(*layers, last)
 
 

@@ -18,6 +18,17 @@ def conv3x3(num_in: int, num_out: int) -> nn.Conv2d:
     return nn.Conv2d(num_in, num_out, 3, padding=1)
 
 
+def hidden_conv3x3(num_in: int, num_out: int) -> nn.Conv2d:
+    """The same in front of a leaky ReLU, begun so that signals keep their size (He et al., 2015).
+
+    PyTorch's own start halves them at every layer, and what a network does not see it cannot learn.
+    """
+    conv = conv3x3(num_in, num_out)
+    nn.init.kaiming_normal_(conv.weight, a=NEGATIVE_SLOPE)
+    nn.init.zeros_(conv.bias) if conv.bias is not None else None
+    return conv
+
+
 class ResidualBlock(nn.Module):
     """conv, ReLU, conv, added to the input; no normalisation."""
 
@@ -47,7 +58,8 @@ class Trunk(nn.Module):
         super().__init__()
         blocks = nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block)))
         # The activation runs with the convolution; its place keeps the published numbering.
-        self.main = nn.ModuleList([conv3x3(num_in, num_feat), nn.LeakyReLU(NEGATIVE_SLOPE), blocks])
+        first = hidden_conv3x3(num_in, num_feat)
+        self.main = nn.ModuleList([first, nn.LeakyReLU(NEGATIVE_SLOPE), blocks])
 
     def forward(self, feat_BKHW: Tensor) -> Tensor:
         first, _, blocks = self.main

@@ -36,6 +36,33 @@ def warp(
     return sampled.to(feat_BKHW.dtype)
 
 
+def doubled_grid(flow_B2HW: Tensor) -> Tensor:
+    """Where the pixels of an image twice the flow's size are in a neighbour.
+
+    Args:
+        flow_B2HW: Displacement in pixels of its own size, x first; float32.
+
+    Returns:
+        (B, 2 H, 2 W, 2), x first, normalised so that -1 and 1 are the outer edges: it fits a
+        neighbour of either size.
+    """
+    flow = F.interpolate(flow_B2HW, scale_factor=2, mode="bilinear", align_corners=False)
+    height, width = flow.shape[-2:]
+    x = torch.arange(0.5, width, device=flow.device) + 2 * flow[:, 0]
+    y = torch.arange(0.5, height, device=flow.device)[:, None] + 2 * flow[:, 1]
+    return torch.stack([x * (2 / width) - 1, y * (2 / height) - 1], dim=-1)
+
+
+def sample(image_BKHW: Tensor, grid: Tensor) -> Tensor:
+    """Sample an image bilinearly at the places of ``doubled_grid``; float32.
+
+    What lies outside is the nearest pixel of the border.
+    """
+    return F.grid_sample(
+        image_BKHW.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+
+
 def _sampling_grid(flow_B2HW: Tensor) -> Tensor:
     """Absolute sampling positions (B, H, W, 2), normalised so that -1 and 1 are pixel centres."""
     height, width = flow_B2HW.shape[-2:]

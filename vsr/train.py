@@ -13,20 +13,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from vsr.degrade import bicubic_down
+from vsr.models.compact import Compact
+from vsr.models.compact_branch import grey
+from vsr.models.imresize import imresize
 from vsr.models.network import Network
 from vsr.models.propagation import FlowEstimator, pair_flows
 from vsr.training_config import Schedule
 
 CHARBONNIER_EPSILON = 1e-3
 """Rounds the absolute error near zero; the square is the 1e-6 of the published configurations."""
+
+FLOW_EPSILON = 0.01
+"""Pixels below which an error of the flow counts as none."""
 
 
 @dataclass(eq=False)
@@ -92,6 +99,8 @@ def run(
         for parameter in flow_parameters(training.network):
             parameter.requires_grad_(learns_flow or training.schedule.flow_rate > 0)
         loss = _flow_loss(training, *next(pairs)) if learns_flow else _loss(training, next(clips))
+        if not learns_flow and training.schedule.flow_weight:
+            loss = loss + training.schedule.flow_weight * _flow_loss(training, *next(pairs))
         report = _descend(training, loss)
         training.seconds += time.perf_counter() - started
         after_step(report)
@@ -108,18 +117,23 @@ def learning_rate(schedule: Schedule, iteration: int) -> float:
     return warm * (low + (schedule.learning_rate - low) * cosine)
 
 
-def end_point_error(flow: Tensor, truth: Tensor) -> Tensor:
-    """Mean length of the difference of flows (N, 2, h, w), in pixels."""
-    return (flow - truth).square().sum(1).add(CHARBONNIER_EPSILON**2).sqrt().mean()
+def flow_error(flow: Tensor, truth: Tensor) -> Tensor:
+    """Mean root of the length of the difference of flows (N, 2, h, w), in pixels.
+
+    The root, because a tenth of a pixel decides whether a neighbour helps, and what has left the
+    picture is wrong by many whatever is learnt (as Sun et al., "PWC-Net", CVPR 2018, with 0.4).
+    """
+    squared = (flow - truth).square().sum(1) + FLOW_EPSILON**2
+    return squared.pow(0.25).mean()
 
 
 def _flow_loss(training: Training, frames: Tensor, truth: Tensor) -> Tensor:
-    """End-point error of both directions of each pair."""
+    """Error of both directions of each pair."""
     frames, truth = frames.to(training.device), truth.to(training.device)
     with _precision(training):
         flows = pair_flows(flow_network(training.network), frames, None)
         flow = torch.stack([flows.to_previous(1), flows.to_next(0)], 1)
-    return end_point_error(flow.flatten(0, 1), truth.flatten(0, 1))
+    return flow_error(flow.flatten(0, 1), truth.flatten(0, 1))
 
 
 def _loss(training: Training, truth_u8: Tensor) -> Tensor:
@@ -127,7 +141,20 @@ def _loss(training: Training, truth_u8: Tensor) -> Tensor:
     truth = truth_u8.to(training.device).float().div(255)
     inputs = bicubic_down(truth, training.network.facts.scale)
     with _precision(training):
-        return charbonnier(_restore(training, inputs), truth)
+        restored, drafts = _restore(training, inputs)
+        loss = charbonnier(restored, truth)
+        if drafts and training.schedule.draft_weight:
+            loss = loss + training.schedule.draft_weight * _draft_loss(drafts, truth)
+    return loss
+
+
+def _draft_loss(drafts: Sequence[tuple[int, Tensor]], truth: Tensor) -> Tensor:
+    """Error of what the branches pass on, each with the number of its frame."""
+    num_frames, size = truth.shape[1], drafts[0][1].shape[-1]
+    shrunk = imresize(grey(truth.flatten(0, 1)), Fraction(size, truth.shape[-1]))
+    wanted = shrunk.view(-1, num_frames, *shrunk.shape[1:])
+    errors = [charbonnier(draft, wanted[:, i]) for i, draft in drafts]
+    return torch.stack(errors).mean()
 
 
 def _descend(training: Training, loss: Tensor) -> StepReport:
@@ -165,21 +192,38 @@ def flow_parameters(network: Network[Any]) -> Iterator[nn.Parameter]:
     return network.get_submodule("flow").parameters()
 
 
-def _restore(training: Training, inputs: Tensor) -> Tensor:
-    """The whole clip at once, or as a stream."""
-    schedule = training.schedule
-    if float(torch.rand((), generator=training.rng)) >= schedule.stream_share:
-        restored: Tensor = training.network(inputs)
-        return restored
-    look_ahead = _draw(0, schedule.max_look_ahead, training.rng)
-    parts, state, start = [], None, 0
-    while start < inputs.shape[1]:
-        num_keep = min(_draw(1, schedule.max_chunk, training.rng), inputs.shape[1] - start)
+def _restore(training: Training, inputs: Tensor) -> tuple[Tensor, list[tuple[int, Tensor]]]:
+    """The clip, whole or as a stream, and what drafts there are, each with its frame's number."""
+    restored, drafts, state, start = [], [], None, 0
+    for num_keep, look_ahead in _cuts(training, inputs.shape[1]):
         window = inputs[:, start : start + num_keep + look_ahead]
-        part, state = training.network.step(window, state, num_keep)
-        parts.append(part)
+        part, state, made = _step(training.network, window, state, num_keep)
+        restored.append(part)
+        drafts += [(start + i, draft) for branch in made for i, draft in enumerate(branch)]
         start += num_keep
-    return torch.cat(parts, 1)
+    return torch.cat(restored, 1), drafts
+
+
+def _cuts(training: Training, num_frames: int) -> list[tuple[int, int]]:
+    """Frames to keep and look-ahead of each step over a clip."""
+    schedule, rng = training.schedule, training.rng
+    if float(torch.rand((), generator=rng)) >= schedule.stream_share:
+        return [(num_frames, 0)]
+    look_ahead, cuts = _draw(0, schedule.max_look_ahead, rng), []
+    while num_frames:
+        cuts.append((min(_draw(1, schedule.max_chunk, rng), num_frames), look_ahead))
+        num_frames -= cuts[-1][0]
+    return cuts
+
+
+def _step(
+    network: Network[Any], window: Tensor, state: Any, num_keep: int
+) -> tuple[Tensor, Any, tuple[list[Tensor], ...]]:
+    """One step, and the drafts of a network that makes any."""
+    if isinstance(network, Compact):
+        return network.step_with_drafts(window, state, num_keep)
+    restored, state = network.step(window, state, num_keep)
+    return restored, state, ()
 
 
 @torch.no_grad()

@@ -57,6 +57,8 @@ class Schedule:
         flow_rate: Learning rate of the flow network after that, relative to the others'; 0 leaves
             it as it is. Adam turns small, noisy gradients into steps of full size: a flow that
             nothing uses yet drifts away.
+        flow_weight: Of the flow's error on its true flow in those steps; it keeps on course a flow
+            that goes on learning.
         batch: Clips a step.
         frames: Frames a clip.
         patch: Side of a clip in low-resolution pixels.
@@ -68,6 +70,7 @@ class Schedule:
         stream_share: Share of steps that run as a stream: cut into chunks, look-ahead truncated.
         max_chunk: Largest chunk of those; drawn uniformly from 1.
         max_look_ahead: Largest look-ahead of those; drawn uniformly from 0.
+        draft_weight: Of the error of a network's drafts, next to that of its result.
         precision: ``bfloat16`` or ``float32``, of the convolutions.
         seed: Of weights and data.
     """
@@ -75,6 +78,7 @@ class Schedule:
     iterations: int = 1000
     flow_iterations: int = 0
     flow_rate: float = 0.0
+    flow_weight: float = 0.0
     batch: int = 4
     frames: int = 8
     patch: int = 64
@@ -86,6 +90,7 @@ class Schedule:
     stream_share: float = 0.5
     max_chunk: int = 4
     max_look_ahead: int = 2
+    draft_weight: float = 0.0
     precision: str = "bfloat16"
     seed: int = 0
 

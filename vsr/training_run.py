@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,12 +18,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from vsr.datasets import ClipShape, TrainingClips, load_photographs, load_videos
+from vsr.datasets import load_videos
 from vsr.degrade import bicubic_down
-from vsr.errors import CheckpointError, ConfigurationError
-from vsr.flow_pairs import FlowPairs
+from vsr.errors import CheckpointError
 from vsr.metrics import luma, psnr
 from vsr.models.architectures import build_network
 from vsr.models.checkpoint import read_weights, save_network
@@ -31,7 +29,8 @@ from vsr.models.network import Network
 from vsr.models.placement import place, resolve_device
 from vsr.restorer import Restorer
 from vsr.train import StepReport, Training, make_optimiser, run
-from vsr.training_config import DataSettings, TrainingConfig
+from vsr.training_config import TrainingConfig
+from vsr.training_data import clip_batches, flow_batches, photographs_of
 from vsr.types import Chunk
 
 LOG_FIELDS = ("iteration", "loss", "gradient_norm", "learning_rate", "seconds", "validation_psnr_y")
@@ -79,54 +78,11 @@ def train(
         _load(training, out / "last.pt")
     held_out = load_videos(data / config.data.videos, only=config.data.hold_out)
     recorder = _Recorder(config, training, out, held_out, on_progress)
-    photographs = _photographs(data, config.data)
+    photographs = photographs_of(data, config.data)
     pairs = flow_batches(config, photographs, training.iteration)
     clips = clip_batches(config, data, photographs, training.iteration)
     run(training, pairs, clips, recorder)
     return out / "best.safetensors"
-
-
-def flow_batches(
-    config: TrainingConfig, photographs: Sequence[Tensor], iteration: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches of pairs and flows; nothing where the flow is not trained by itself.
-
-    Raises:
-        ConfigurationError: The schedule asks for that, and there are no photographs.
-    """
-    schedule = config.schedule
-    if iteration >= schedule.flow_iterations:
-        return iter(())
-    pairs = FlowPairs(
-        photographs,
-        size=schedule.patch,
-        scale=int(config.network.options.get("scale", 4)),
-        motion=config.data.camera,
-        seed=schedule.seed + iteration,
-    )
-    if not pairs.photographs:
-        raise ConfigurationError(
-            "flow_iterations needs photographs at least 1.5 patches wide; add some, or set it to 0"
-        )
-    return iter(DataLoader(pairs, batch_size=schedule.batch * 2, num_workers=config.data.workers))
-
-
-def clip_batches(
-    config: TrainingConfig, data: Path, photographs: Sequence[Tensor], iteration: int
-) -> Iterator[Tensor]:
-    """Endless batches (B, T, 3, H, W), uint8; another sequence after each resumption."""
-    schedule, settings = config.schedule, config.data
-    size = schedule.patch * int(config.network.options.get("scale", 4))
-    clips = TrainingClips(
-        photographs,
-        _training_videos(data, settings),
-        ClipShape(frames=schedule.frames, size=size),
-        motion=settings.camera,
-        photograph_share=settings.photograph_share,
-        candidates=settings.candidates,
-        seed=schedule.seed + iteration,
-    )
-    return iter(DataLoader(clips, batch_size=schedule.batch, num_workers=settings.workers))
 
 
 def validate(network: Network[Any], clips: Sequence[Tensor], frames: int, device: str) -> float:
@@ -145,16 +101,6 @@ def _score(network: Network[Any], clip_u8: Tensor, device: str) -> float:
     )
     restored = torch.cat([c.frames.cpu() for c in restorer.push(inputs) + restorer.drain()])
     return float(psnr(luma(restored.clamp(0, 1)), luma(truth)).mean())
-
-
-def _photographs(data: Path, settings: DataSettings) -> list[Tensor]:
-    return load_photographs(data / settings.photographs) if settings.photographs else []
-
-
-def _training_videos(data: Path, settings: DataSettings) -> list[Tensor]:
-    if not settings.videos:
-        return []
-    return load_videos(data / settings.videos, exclude=settings.hold_out)
 
 
 def _start(config: TrainingConfig, device: torch.device, init: Path | None) -> Training:

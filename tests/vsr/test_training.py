@@ -14,7 +14,7 @@ from PIL import Image
 
 from vsr.errors import CheckpointError, ConfigurationError, OpenError
 from vsr.models.catalogue import load_network
-from vsr.train import learning_rate
+from vsr.train import flow_error, learning_rate
 from vsr.training_config import (
     DataSettings,
     NetworkSettings,
@@ -77,6 +77,27 @@ def test_training_lowers_the_loss(footage: Path, tmp_path: Path) -> None:
     train(config, footage, tmp_path / "run", device="cpu")
     curve = losses(tmp_path / "run")
     assert sum(curve[-8:]) < sum(curve[:8])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_drafts_and_flow_learn_along_whole_and_as_a_stream(
+    footage: Path, tmp_path: Path, share: float
+) -> None:
+    schedule = replace(
+        TINY.schedule, flow_iterations=0, flow_rate=0.5, flow_weight=0.1, draft_weight=0.5
+    )
+    config = replace(TINY, schedule=replace(schedule, stream_share=share))
+    train(config, footage, tmp_path / "run", device="cpu")
+    saved = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["network"]
+    learnt = {"flow.finest.6.weight", "backward_branch.draft.weight", "forward_branch.draft.weight"}
+    assert all(saved[name].any() for name in learnt)
+
+
+def test_a_flow_is_judged_by_the_length_of_its_error() -> None:
+    truth = torch.zeros(1, 2, 3, 4)
+    off = truth + torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
+    assert float(flow_error(off, truth)) == pytest.approx(5**0.5, rel=1e-4)
+    assert float(flow_error(truth, truth)) < 0.11
 
 
 def test_another_network_than_the_checkpoints_is_refused(footage: Path, tmp_path: Path) -> None:

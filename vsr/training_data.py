@@ -1,0 +1,72 @@
+"""Batches for a training run, from the folders its configuration names.
+
+B batch, T time, H, W size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from vsr.datasets import ClipShape, TrainingClips, load_photographs, load_videos
+from vsr.errors import ConfigurationError
+from vsr.flow_pairs import FlowPairs
+from vsr.training_config import DataSettings, TrainingConfig
+
+
+def flow_batches(
+    config: TrainingConfig, photographs: Sequence[Tensor], iteration: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches of pairs and flows; nothing where the flow is not trained by itself.
+
+    Raises:
+        ConfigurationError: The schedule asks for that, and there are no photographs.
+    """
+    schedule = config.schedule
+    if iteration >= schedule.flow_iterations and not schedule.flow_weight:
+        return iter(())
+    pairs = FlowPairs(
+        photographs,
+        size=schedule.patch,
+        scale=int(config.network.options.get("scale", 4)),
+        motion=config.data.camera,
+        seed=schedule.seed + iteration,
+    )
+    if not pairs.photographs:
+        raise ConfigurationError(
+            "learning flow needs photographs at least 1.5 patches wide; add some, or set "
+            "flow_iterations and flow_weight to 0"
+        )
+    return iter(DataLoader(pairs, batch_size=schedule.batch * 2, num_workers=config.data.workers))
+
+
+def clip_batches(
+    config: TrainingConfig, data: Path, photographs: Sequence[Tensor], iteration: int
+) -> Iterator[Tensor]:
+    """Endless batches (B, T, 3, H, W), uint8; another sequence after each resumption."""
+    schedule, settings = config.schedule, config.data
+    size = schedule.patch * int(config.network.options.get("scale", 4))
+    clips = TrainingClips(
+        photographs,
+        _training_videos(data, settings),
+        ClipShape(frames=schedule.frames, size=size),
+        motion=settings.camera,
+        photograph_share=settings.photograph_share,
+        candidates=settings.candidates,
+        seed=schedule.seed + iteration,
+    )
+    return iter(DataLoader(clips, batch_size=schedule.batch, num_workers=settings.workers))
+
+
+def photographs_of(data: Path, settings: DataSettings) -> list[Tensor]:
+    """The photographs of a run; none where it names no folder of them."""
+    return load_photographs(data / settings.photographs) if settings.photographs else []
+
+
+def _training_videos(data: Path, settings: DataSettings) -> list[Tensor]:
+    if not settings.videos:
+        return []
+    return load_videos(data / settings.videos, exclude=settings.hold_out)
