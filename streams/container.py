@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import av
 from av.container import InputContainer
@@ -18,6 +20,9 @@ READ_TIMEOUT_S = 15.0
 """An address that is silent for longer is given up; files have no limit."""
 
 ACCEPTED = "give a video file, an image folder or an address"
+
+Timeout = tuple[float | None, float | None]
+"""Seconds to open and to read; None for endless."""
 
 _TEXT_FORMATS = frozenset({"tty"})
 _MAX_BOXES = 1000
@@ -35,8 +40,22 @@ def local_name(name: str) -> str:
     return name if is_address(name) else f"file:{name}"
 
 
-def open_container(source: str) -> tuple[InputContainer, VideoStream]:
+def open_container(
+    source: str,
+    *,
+    options: Mapping[str, str] | None = None,
+    file_format: str | None = None,
+    timeout: Timeout | None = None,
+    file: IO[bytes] | None = None,
+) -> tuple[InputContainer, VideoStream]:
     """Open a file or address and choose its video stream.
+
+    Args:
+        source: A file or an address.
+        options: For ffmpeg's protocol and demuxer.
+        file_format: ffmpeg's name of a demuxer; None to find out.
+        timeout: Seconds to open and to read; None for the usual ones of an address or a file.
+        file: Where its bytes come from, if from elsewhere; the source is only named then.
 
     Returns:
         The container, owned by the caller, and the video stream that ffmpeg would choose, or the
@@ -49,10 +68,17 @@ def open_container(source: str) -> tuple[InputContainer, VideoStream]:
     address = is_address(source)
     if not address:
         _check_file(source)
-    timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S) if address else None
+    if timeout is None and address:
+        timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
     try:
-        name = local_name(source)
-        container = av.open(name, mode="r", timeout=timeout, metadata_errors="replace")
+        container = av.open(
+            local_name(source) if file is None else file,
+            mode="r",
+            format=file_format,
+            options=dict(options or {}),
+            timeout=timeout,
+            metadata_errors="replace",
+        )
     except (FFmpegError, OSError, ValueError) as error:
         raise _explain(source, error) from error
     try:
@@ -114,7 +140,7 @@ def _boxes(path: Path) -> list[str]:
             long = int.from_bytes(header[8:], "big") if length == 1 else 0
             found.append(kind)
             start = file.tell() - 16
-            file.seek(start + max(8, long or length or size))
+            file.seek(min(size, start + max(8, long or length or size)))
     return found
 
 

@@ -79,18 +79,25 @@ class FFmpegProcess:
     of its own: an interrupt from the keyboard reaches us, and we close it in order.
     """
 
-    def __init__(self, command: Sequence[str], *, timeout_s: float = STALL_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float = STALL_TIMEOUT_S,
+        output: int = subprocess.DEVNULL,
+    ) -> None:
         """Start the command.
 
         Args:
             command: The program and its arguments, which must include ``-progress pipe:2``.
             timeout_s: How long it may neither take data nor report progress.
+            output: File descriptor of its standard output; the caller's to close.
         """
         self._timeout_s = timeout_s
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=output,
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,

@@ -15,6 +15,7 @@ import click
 
 from vsr.cli_bench import bench
 from vsr.cli_eval import evaluate
+from vsr.cli_live import live
 from vsr.cli_models import info, models
 from vsr.cli_restore import restore
 from vsr.cli_train import train
@@ -32,7 +33,7 @@ def vsr(verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
 
 
-for command in (restore, evaluate, train, bench, models, info):
+for command in (restore, live, evaluate, train, bench, models, info):
     vsr.add_command(command)
 
 

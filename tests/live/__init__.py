@@ -1,0 +1,1 @@
+"""Running streams, with real servers, publishers and players."""

@@ -1,0 +1,167 @@
+"""A stream from source to sink while all goes well."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.live.harness import (
+    PATIENCE_S,
+    Server,
+    asked,
+    ffmpeg,
+    free_port,
+    look,
+    publish,
+    running,
+    until,
+)
+from tests.media import audio_packets
+
+
+def offset(sound: list[Fraction], times: list[Fraction], first: int) -> Fraction:
+    """How much later the first sound comes than the frame of number 0 would."""
+    return sound[0] - (times[0] - first * Fraction(1, 25))
+
+
+def test_a_file_in_real_time_comes_out_whole(clip: Path, tmp_path: Path) -> None:
+    target, copy = tmp_path / "out.mkv", tmp_path / "copy.mp4"
+    options = asked(source=str(clip), target=str(target), record=str(copy))
+    with running(options) as stream:
+        stream.wait()
+    for path in (target, copy):
+        seen = look(path)
+        assert seen.numbers == list(range(50))
+        assert seen.size == (144, 192)
+        assert {b - a for a, b in pairwise(seen.times)} == {Fraction(1, 25)}
+        seen.assert_ordered()
+    before, after = audio_packets(clip), audio_packets(target)
+    assert [payload for _, payload in after] == [payload for t, payload in before if t >= 0]
+    tally = stream.figures.tally
+    assert (tally.frames_in, tally.frames_out, tally.restored) == (50, 50, 50)
+    assert tally.passed_through == tally.skipped == tally.held == tally.late == 0
+    assert "of 30000 ms" in stream.said[0]
+
+
+def test_rtmp_in_and_rtmp_out_through_a_server(
+    server: Server, long_clip: Path, tmp_path: Path
+) -> None:
+    copy, played = tmp_path / "copy.mkv", tmp_path / "played.mkv"
+    options = asked(
+        source=server.address("camera"),
+        target=server.address("restored"),
+        record=str(copy),
+    )
+    with running(options) as stream, publish(long_clip, server.address("camera")) as publisher:
+        stream.until("the output runs", frames_out=25)
+        with ffmpeg("-i", server.address("restored"), "-c", "copy", "-t", "3", played) as player:
+            assert player.wait(PATIENCE_S) == 0
+        publisher.wait(PATIENCE_S)
+    for path, least in ((copy, 100), (played, 50)):
+        seen = look(path)
+        first = seen.numbers[0]
+        assert seen.numbers[:least] == list(range(first, first + least))
+        seen.assert_ordered()
+        assert max(b - a for a, b in pairwise(seen.sound)) < Fraction(1, 20)
+    expected = offset(look(long_clip).sound, look(long_clip).times, 0)
+    seen = look(copy)
+    found = offset(seen.sound, seen.times, seen.numbers[0])
+    frames = round((found - expected) * 48000 / 1024)
+    assert abs(found - expected - frames * Fraction(1024, 48000)) < Fraction(1, 50)
+
+
+def test_a_publisher_can_come_to_us_and_we_to_a_listener(clip: Path, tmp_path: Path) -> None:
+    """Without a server: ffmpeg's own listener at both ends."""
+    source = f"rtmp://127.0.0.1:{free_port()}/app/in"
+    target = f"rtmp://127.0.0.1:{free_port()}/app/out"
+    received = tmp_path / "received.mkv"
+    options = asked(source=source, target=target, listen=True)
+    with (
+        ffmpeg("-listen", "1", "-i", target, "-c", "copy", received) as listener,
+        running(options) as stream,
+    ):
+
+        def published() -> bool:
+            with publish(clip, source) as publisher:
+                publisher.wait(PATIENCE_S)
+            return stream.figures.tally.frames_in > 0
+
+        until(published, "a publisher is let in")
+        stream.until("all frames leave", frames_out=50)
+        stream.stop.set()
+        stream.wait()
+        assert listener.wait(PATIENCE_S) == 0
+    assert look(received).numbers[:50] == list(range(50))
+
+
+@pytest.mark.parametrize("kind", ["udp", "srt"])
+def test_transport_streams_come_in_and_go_out(kind: str, long_clip: Path, tmp_path: Path) -> None:
+    port, received = free_port(), tmp_path / "received.ts"
+    source, sent = f"{kind}://127.0.0.1:{port}", f"{kind}://127.0.0.1:{port}"
+    target = f"{kind}://127.0.0.1:{free_port()}"
+    heard = target
+    if kind == "srt":
+        sent, heard = f"{sent}?mode=listener", f"{target}?mode=listener"
+    options = asked(source=source, target=target)
+    with (
+        publish(long_clip, sent, "-stream_loop", "-1"),
+        ffmpeg("-i", heard, "-c", "copy", "-t", "2", received) as listener,
+        running(options),
+    ):
+        assert listener.wait(PATIENCE_S) == 0
+    seen = look(received)
+    assert len(seen.numbers) > 20
+    assert seen.sound
+    seen.assert_ordered()
+
+
+def test_a_playlist_is_written_while_it_runs_and_can_be_a_source(
+    long_clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "web"
+    folder.mkdir()
+    playlist, copy = folder / "live.m3u8", tmp_path / "copy.mkv"
+    with running(asked(source=str(long_clip), target=str(playlist))) as stream:
+        until(playlist.exists, "a playlist appears")
+        stream.until("segments appear", frames_out=200)
+        stream.wait()
+    assert "#EXTINF" in playlist.read_text()
+    with running(asked(source=str(playlist), target=str(copy))) as stream:
+        stream.until("the playlist is read", frames_out=20)
+    seen = look(copy)
+    assert seen.size == (288, 384)
+    seen.assert_ordered()
+
+
+def test_sigterm_closes_the_output_in_order(clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    source = f"udp://127.0.0.1:{free_port()}"
+    words = ["live", source, target, "-m", "bicubic-x2", "--json", "--latency", "30s"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vsr", *map(str, words), "--status", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    with publish(clip, source, "-stream_loop", "-1"):
+        for line in process.stderr:
+            if "frames/s" in line:
+                break
+        part = target.with_name(".out.part.mp4")
+        until(lambda: part.exists() and part.stat().st_size > 0, "something is written")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, err
+    (figures,) = json.loads(out)
+    seen = look(target)
+    assert len(seen.numbers) == figures["frames_out"] > 0
+    assert figures["state"] == "ended"
+    seen.assert_ordered()

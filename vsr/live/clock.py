@@ -1,0 +1,102 @@
+"""One output time for whatever times a source has.
+
+A source's times are shifted by a constant. Where they jump, or the source comes back, a new shift
+begins: the output goes on as far behind the last frame as the wall clock has moved, so that it is
+neither late nor ahead, and never goes back. Sound is shifted as the frames of its time are.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+JUMP_S = 1.0
+"""Frames further apart than this beyond the time that passed do not belong together."""
+
+NEAR_S = 3
+"""Sound this close to the picture belongs to it: interleaving is never so coarse."""
+
+FALLBACK_STEP = Fraction(1, 25)
+
+
+class Clock:
+    """Used by one thread.
+
+    Args:
+        time_base: Seconds per unit of the output's pts.
+        step: Seconds between frames, to go on by.
+
+    Attributes:
+        last: The output's latest time in seconds, of real and held frames; None before any.
+        jumps: Times the source's times did not go on, other than by reconnecting.
+    """
+
+    def __init__(self, time_base: Fraction, step: Fraction = FALLBACK_STEP) -> None:
+        self.time_base, self.step = time_base, step
+        self.last: Fraction | None = None
+        self.jumps = 0
+        self._shifts: list[Fraction] = []
+        self._last_source: Fraction | None = None
+        self._last_real = Fraction(0)
+        self._last_at = 0.0
+
+    def restart(self) -> None:
+        """The source is another one from here on: its times say nothing about the old ones."""
+        self._shifts, self._last_source = [], None
+
+    def frame(self, time: Fraction, at: float) -> int | None:
+        """The output's pts of a frame.
+
+        Args:
+            time: Its time at the source, in seconds.
+            at: When it arrived, on the wall clock in seconds.
+
+        Returns:
+            A pts behind all others; None for a frame whose place has been filled already.
+        """
+        if self._last_source is None or not self._goes_on(time, at):
+            self.jumps += self._last_source is not None
+            self._shifts = [self._resume(at) - time, *self._shifts[:1]]
+        self._last_source = time
+        pts = round((time + self._shifts[0]) / self.time_base)
+        moment = pts * self.time_base
+        self._last_at, self._last_real = at, moment
+        if self.last is not None and moment <= self.last:
+            return None
+        self.last = moment
+        return pts
+
+    def sound(self, time: Fraction) -> Fraction | None:
+        """The output's time of a packet of sound; None where it belongs to frames yet to come."""
+        for shift in self._shifts:
+            if abs(time + shift - self._last_real) < NEAR_S:
+                return time + shift
+        return None
+
+    def held(self, now: float, delay_s: float) -> int | None:
+        """The pts of a frame that fills a gap, once it is due; None before.
+
+        Args:
+            now: The wall clock.
+            delay_s: By how much the output is behind the source.
+        """
+        if self.last is None:
+            return None
+        pts = round((self.last + self.step) / self.time_base)
+        moment = pts * self.time_base
+        if now < self._last_at + float(moment - self._last_real) + delay_s:
+            return None
+        self.last = moment
+        return pts
+
+    def _goes_on(self, time: Fraction, at: float) -> bool:
+        assert self._last_source is not None
+        moved = float(time - self._last_source)
+        return 0 < moved < at - self._last_at + JUMP_S
+
+    def _resume(self, at: float) -> Fraction:
+        """Where the output goes on with a frame that arrives now."""
+        if self.last is None:
+            return Fraction(0)
+        passed = Fraction(at - self._last_at).limit_denominator(1_000_000)
+        moment = max(self._last_real + max(passed, self.step), self.last + self.step)
+        return round(moment / self.time_base) * self.time_base

@@ -1,0 +1,305 @@
+"""One connection to a source: frames and packets of sound as they arrive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from av import Packet, VideoFrame
+from av.audio.stream import AudioStream
+from av.error import ExitError, FFmpegError
+from av.stream import Stream
+
+from vsr.errors import DecodeError, OpenError, StreamTimeout
+from vsr.live.address import check_host, shown, without_secrets
+from vsr.live.relay import FORMAT, RELAYED, Relay
+from vsr.streams.assembly import Assembly
+from vsr.streams.chroma_location import find_chroma_location
+from vsr.streams.container import is_address, open_container, reason
+from vsr.streams.mastering import read_mastering
+from vsr.streams.planes import Picture, read_frame
+from vsr.streams.probe import copied_streams, describe, time_base
+from vsr.streams.timestamps import FALLBACK_RATE
+from vsr.streams.trim import Trim
+from vsr.types import Chunk, StreamInfo
+
+TIMEOUT_S = 5.0
+"""A source that sends nothing for longer is given up and connected to anew."""
+
+LISTEN_TIMEOUT_S = 3600.0
+
+MAX_CORRUPT_IN_A_ROW = 250
+
+PROBED_S = 1.5
+"""How long ffmpeg may look at a stream before it is shown: frames are held back meanwhile."""
+
+CAMERA = "/dev/video"
+
+_EVEN_RATES = range(1, 241)
+
+_TIMED = ("http://", "https://")
+"""Sources that send as fast as one reads, or many seconds at a time: they are read in their own
+time, as files are."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arrival:
+    """A frame, or a packet of sound.
+
+    Attributes:
+        at: When it arrived, on the monotonic clock.
+        chunk: One frame, its pts the source's own, on the CPU; None for sound.
+        packet: Of the audio stream; None for a frame.
+    """
+
+    at: float
+    chunk: Chunk | None = None
+    packet: Packet[Stream] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Beginning:
+    """Frames of a size follow.
+
+    Attributes:
+        info: Of the stream; ``template`` of its audio is valid while the connection is open.
+        sound: The audio stream that is copied.
+        renewed: Whether it is another connection, and not only another size.
+    """
+
+    info: StreamInfo
+    sound: AudioStream | None
+    renewed: bool
+
+
+class Connection:
+    """Used by one thread; ``interrupt`` may come from another.
+
+    Args:
+        source: A file or an address.
+        listen: Wait for a publisher to connect, instead of connecting.
+        options: For ffmpeg's protocol and demuxer.
+
+    Attributes:
+        corrupt: Packets and frames that did not decode, or only with damage.
+
+    Raises:
+        OpenError: It cannot be opened; the message names the host and no secret.
+        StreamTimeout: It does not answer.
+    """
+
+    def __init__(
+        self, source: str, *, listen: bool = False, options: Mapping[str, str] | None = None
+    ) -> None:
+        self.corrupt = 0
+        self._source = source
+        self._corrupt_in_a_row = 0
+        self._picture: Picture | None = None
+        self._assembly: Assembly | None = None
+        self._last_pts: int | None = None
+        self._pacer = Pacer() if is_paced(source) else None
+        if not listen:
+            check_host(source)
+        self._relay = Relay(_listening(source) if listen else source) if _relayed(source) else None
+        opening = LISTEN_TIMEOUT_S if listen else TIMEOUT_S
+        try:
+            self._container, self._video = open_container(
+                source,
+                options=_options(source, listen=listen) | dict(options or {}),
+                file_format=_file_format(source),
+                timeout=(opening, TIMEOUT_S) if is_address(source) else None,
+                file=self._relay.file if self._relay else None,
+            )
+        except (OpenError, StreamTimeout) as error:
+            raise self._explain(error) from error
+        # Threads over frames would hold back as many frames as there are threads.
+        self._video.thread_type = "SLICE"
+        self._sound = next(iter(copied_streams(self._container)), None)
+
+    def arrivals(self) -> Iterator[Arrival | Beginning]:
+        """Yield what arrives; ``Beginning`` before the first frame of each size.
+
+        Raises:
+            DecodeError: Reading failed, or nothing decodes any more.
+            StreamTimeout: The source fell silent.
+        """
+        early: list[Arrival] = []
+        for packet in self._packets():
+            if packet.stream_index == self._video.index:
+                for frame in self._decode(packet):
+                    yield from self._frame(frame, early)
+            elif self._is_sound(packet):
+                heard = Arrival(at=time.monotonic(), packet=packet)
+                if self._picture is None:
+                    early.append(heard)
+                else:
+                    yield heard
+
+    def interrupt(self) -> None:
+        """Make the reading thread end soon: with the next packet, or when none comes for long."""
+        if self._pacer is not None:
+            self._pacer.hurry = True
+        if self._relay is not None:
+            self._relay.interrupt()
+
+    def close(self) -> None:
+        """Close the source, from the reading thread."""
+        with suppress(FFmpegError, OSError):
+            self._container.close()
+        if self._relay is not None:
+            self._relay.close()
+
+    def _is_sound(self, packet: Packet[Stream]) -> bool:
+        sound = self._sound
+        known = packet.dts is not None
+        return known and sound is not None and packet.stream_index == sound.index
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        try:
+            for packet in self._container.demux():
+                if packet.size:
+                    yield packet
+        except ExitError as error:
+            raise StreamTimeout(
+                f"{shown(self._source)} sent nothing for {TIMEOUT_S:g} s"
+            ) from error
+        except (FFmpegError, OSError) as error:
+            said = without_secrets(reason(error), self._source)
+            raise DecodeError(f"{shown(self._source)} broke off ({said})") from error
+        yield from self._last_packet()
+
+    def _last_packet(self) -> Iterator[Packet[Stream]]:
+        packet: Packet[Stream] = Packet()
+        packet.stream = self._video
+        yield packet
+
+    def _decode(self, packet: Packet[Stream]) -> Iterator[VideoFrame]:
+        try:
+            frames = self._video.decode(packet)
+        except (FFmpegError, OSError) as error:
+            self.corrupt += 1
+            self._corrupt_in_a_row += 1
+            if self._corrupt_in_a_row >= MAX_CORRUPT_IN_A_ROW:
+                raise DecodeError(
+                    f"{shown(self._source)}: {self._corrupt_in_a_row} packets in a row do not "
+                    f"decode ({reason(error)})"
+                ) from error
+            return
+        for frame in frames:
+            self._corrupt_in_a_row = 0
+            self.corrupt += frame.is_corrupt
+            yield frame
+
+    def _frame(self, frame: VideoFrame, early: list[Arrival]) -> Iterator[Arrival | Beginning]:
+        pts = self._pts(frame)
+        base = time_base(self._video)
+        if self._pacer is not None:
+            self._pacer.wait(pts * base)
+        at = time.monotonic()
+        decoded = read_frame(frame, pts, self._chroma_location(frame))
+        if self._picture is None or decoded.picture.shown_size != self._picture.shown_size:
+            renewed, self._picture = self._picture is None, decoded.picture
+            self._assembly = Assembly(base, self._picture.shown_size, torch.device("cpu"))
+            info = describe(
+                self._container, self._video, self._picture, Trim(), read_mastering(frame)
+            )
+            yield Beginning(info=info, sound=self._sound, renewed=renewed)
+        assert self._assembly is not None
+        yield Arrival(at=at, chunk=self._assembly.build([decoded]))
+        yield from early
+        early.clear()
+
+    def _pts(self, frame: VideoFrame) -> int:
+        known = frame.pts if frame.pts is not None else frame.dts
+        if known is None:
+            rate = rate_of(self._video.average_rate)
+            step = max(1, round(1 / (rate * time_base(self._video))))
+            known = 0 if self._last_pts is None else self._last_pts + step
+        self._last_pts = known
+        return known
+
+    def _chroma_location(self, frame: VideoFrame) -> str | None:
+        if self._picture is None and not is_address(self._source):
+            codec = self._video.codec_context.codec.canonical_name
+            self._located = find_chroma_location(self._source, self._video.index, codec)
+        return getattr(self, "_located", None)
+
+    def _explain(self, error: OpenError | StreamTimeout) -> OpenError | StreamTimeout:
+        said = without_secrets(str(error), self._source)
+        if self._relay is not None:
+            self._relay.close()
+            said = without_secrets(
+                f"{shown(self._source)} cannot be opened ({self._relay.reason()})", self._source
+            )
+        return type(error)(said)
+
+
+class Pacer:
+    """Lets frames through at the pace of their times.
+
+    Attributes:
+        hurry: Let everything through.
+    """
+
+    def __init__(self) -> None:
+        self.hurry = False
+        self._origin: float | None = None
+        self._last: Fraction | None = None
+
+    def wait(self, moment: Fraction) -> None:
+        """Wait until a frame's time has come; a jump of times begins a new count."""
+        now = time.monotonic()
+        jumped = self._last is not None and not 0 < moment - self._last < 1
+        self._last = moment
+        if self._origin is None or jumped or now > self._origin + float(moment):
+            self._origin = now - float(moment)
+        while not self.hurry and (left := self._origin + float(moment) - time.monotonic()) > 0:
+            time.sleep(min(left, 0.5))
+
+
+def is_paced(source: str) -> bool:
+    """Whether a source is read in its own time: one that does not send in real time itself."""
+    if source.startswith(CAMERA):
+        return False
+    return not is_address(source) or source.startswith(_TIMED)
+
+
+def ends(source: str) -> bool:
+    """Whether the end of the source is the end of the stream: a file's."""
+    return not is_address(source) and not source.startswith(CAMERA)
+
+
+def rate_of(rate: Fraction | None) -> Fraction:
+    """Frames per second; the usual ones where a container says nothing, or nonsense."""
+    if rate is None or int(rate) not in _EVEN_RATES:
+        return FALLBACK_RATE
+    return Fraction(rate)
+
+
+def _relayed(source: str) -> bool:
+    return source.startswith(RELAYED)
+
+
+def _file_format(source: str) -> str | None:
+    if _relayed(source):
+        return FORMAT
+    return "v4l2" if source.startswith(CAMERA) else None
+
+
+def _listening(source: str) -> str:
+    return source + ("&" if "?" in source else "?") + "mode=listener"
+
+
+def _options(source: str, *, listen: bool) -> dict[str, str]:
+    if ends(source) or source.startswith(CAMERA):
+        return {}
+    options = {"analyzeduration": str(round(1_000_000 * PROBED_S))}
+    if source.startswith("rtmp"):
+        options["rtmp_live"] = "live"
+    if listen:
+        options["listen"] = "1"
+    return options

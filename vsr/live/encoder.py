@@ -1,0 +1,230 @@
+"""The picture's encoder: an ffmpeg process that stays up whatever the source and the sinks do."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import torch
+import torch.nn.functional as F
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+from torch import Tensor
+
+from vsr.errors import EncodeError
+from vsr.live.coded import Coded, Templates
+from vsr.streams.colour import from_rgb
+from vsr.streams.colour_tags import for_output
+from vsr.streams.encoder import (
+    DEFAULT_OPTIONS,
+    choose_encoder,
+    choose_pixel_format,
+    encoder_formats,
+    parse_options,
+)
+from vsr.streams.ffmpeg import FFmpegProcess, find_ffmpeg
+from vsr.streams.ffmpeg_input import raw_options
+from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
+from vsr.streams.raw_stream import Layout, RawStream
+from vsr.types import Chunk, Colour, Mastering, StreamInfo
+
+KEY_FRAMES_S = 2
+"""Seconds between key frames: a sink that comes back waits for the next one."""
+
+LIVE_OPTIONS = {
+    "libx264": {"tune": "zerolatency", "bf": "0", "crf": "20"},
+    "libx265": {"tune": "zerolatency", "crf": "22"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
+    "libsvtav1": {"preset": "11"},
+}
+"""Encoders that hold no frame back."""
+
+_READ = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What the output shows; it stays the same however the source changes.
+
+    Attributes:
+        height: Rows, even.
+        width: Columns, even.
+        time_base: Of the pts.
+        frame_rate: What key frames are counted by.
+        colour: Complete tags of the frames.
+        aspect: Width of a pixel over its height.
+        bit_depth: Of the source.
+    """
+
+    height: int
+    width: int
+    time_base: Fraction
+    frame_rate: Fraction
+    colour: Colour
+    aspect: Fraction = Fraction(1)
+    bit_depth: int = 8
+
+
+def picture_of(info: StreamInfo, scale: int, frame_rate: Fraction) -> Picture:
+    """The output for a source's first connection: restored, its size made even."""
+    pixel_format = parse_pixel_format(info.pixel_format) or PixelFormat(
+        name="yuv420p", family="yuv", bits=8, shifts=(1, 1)
+    )
+    height, width = info.height * scale, info.width * scale
+    return Picture(
+        height=height + height % 2,
+        width=width + width % 2,
+        time_base=info.time_base,
+        frame_rate=frame_rate,
+        colour=for_output(info.colour, pixel_format, height=info.height, width=info.width),
+        aspect=info.sample_aspect_ratio,
+        bit_depth=info.bit_depth,
+    )
+
+
+class LiveEncoder:
+    """Frames in, coded packets out.
+
+    Args:
+        picture: What will come.
+        templates: Gets the coded stream's parameters before the first packet.
+        on_packet: Called with every coded packet, from a thread of the encoder's.
+        encoder: ffmpeg's name of an encoder; None for libx264.
+        arguments: Further arguments for it, as on ffmpeg's command line.
+    """
+
+    def __init__(
+        self,
+        picture: Picture,
+        templates: Templates,
+        on_packet: Callable[[Coded], None],
+        *,
+        encoder: str | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        options = parse_options(arguments)
+        name = choose_encoder("", encoder, options)
+        encoder_formats(name)
+        self._picture = picture
+        self._pixel_format = choose_pixel_format(name, options, bit_depth=picture.bit_depth)
+        layout = Layout(
+            pixel_format=self._pixel_format,
+            height=picture.height,
+            width=picture.width,
+            time_base=picture.time_base,
+            frame_rate=picture.frame_rate,
+        )
+        self._templates, self._on_packet = templates, on_packet
+        self._error: EncodeError | None = None
+        reading, writing = os.pipe()
+        command = _command(picture, name, options, layout.lead_s)
+        self._process = FFmpegProcess(command, output=writing)
+        os.close(writing)
+        self._raw = RawStream(layout, self._process.write)
+        self._thread = threading.Thread(
+            target=self._read, args=(reading,), name="vsr-live-encoded", daemon=True
+        )
+        self._thread.start()
+
+    def write(self, chunk: Chunk) -> None:
+        """Encode frames; those of another size are fitted in, with black bars where needed.
+
+        Raises:
+            EncodeError: The encoder has stopped, for the reason given.
+        """
+        if self._error is not None:
+            raise self._error
+        frames = fitted(chunk.frames, self._picture.height, self._picture.width)
+        samples = from_rgb(frames, self._pixel_format, self._picture.colour)
+        self._raw.write_frames(samples.view(torch.uint8).cpu(), chunk.pts)
+
+    def finish(self) -> None:
+        """Encode what is left and hand it on."""
+        self._raw.close()
+        self._process.finish()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def abort(self) -> None:
+        """End at once; never raises."""
+        self._process.kill()
+        self._thread.join()
+
+    def _read(self, reading: int) -> None:
+        try:
+            with (
+                os.fdopen(reading, "rb", buffering=0) as pipe,
+                av.open(pipe, mode="r", format="nut", options=_READ) as coded,
+            ):
+                stream = coded.streams.video[0]
+                self._templates.add(stream)
+                for packet in coded.demux(stream):
+                    if packet.size and packet.pts is not None:
+                        self._on_packet(_coded(packet, stream))
+        except (FFmpegError, OSError, EncodeError) as error:
+            # An encoder that failed says so itself, when it is next written to.
+            self._error = EncodeError(f"the encoder's output cannot be read ({error})")
+
+
+def fitted(frames: Tensor, height: int, width: int) -> Tensor:
+    """Frames (T, 3, H, W) in a picture of a size: their shape is kept, what is left is black."""
+    rows, columns = frames.shape[-2:]
+    if (rows, columns) == (height, width):
+        return frames
+    if (rows + rows % 2, columns + columns % 2) == (height, width):
+        return F.pad(frames, (0, columns % 2, 0, rows % 2), mode="replicate")
+    ratio = min(height / rows, width / columns)
+    inner = (max(1, round(rows * ratio)), max(1, round(columns * ratio)))
+    scaled = F.interpolate(frames.float(), inner, mode="bilinear", antialias=True)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    return F.pad(scaled, (left, width - inner[1] - left, top, height - inner[0] - top))
+
+
+def _coded(packet: av.Packet[VideoStream], stream: VideoStream) -> Coded:
+    assert packet.pts is not None
+    assert stream.time_base is not None
+    dts = packet.pts if packet.dts is None else packet.dts
+    return Coded(
+        place=0,
+        data=bytes(packet),
+        pts=packet.pts,
+        dts=dts,
+        duration=packet.duration or 0,
+        time_base=stream.time_base,
+        is_key=packet.is_keyframe,
+    )
+
+
+def _command(
+    picture: Picture, encoder: str, options: dict[str, str | list[str] | None], lead_s: int
+) -> list[str]:
+    made: dict[str, str | list[str] | None] = {
+        "c:v": encoder,
+        "fps_mode": "passthrough",
+        "enc_time_base": "demux",
+        "g": str(round(KEY_FRAMES_S * picture.frame_rate)),
+        **DEFAULT_OPTIONS.get(encoder, {}),
+        **LIVE_OPTIONS.get(encoder, {}),
+    }
+    if picture.aspect != 1:
+        made["vf"] = f"setsar={picture.aspect.numerator}/{picture.aspect.denominator}"
+    made |= options
+    given = raw_options(picture.colour, Mastering(), (), lead_s=lead_s)
+    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"]
+    command += ["-progress", "pipe:2", "-stats_period", "1", "-copyts"]
+    command += [*_words(given), "-i", "pipe:0", "-map", "0:v", *_words(made)]
+    # Times are the pipe's own again at the other end, shifted by the same lead.
+    return [*command, "-f", "nut", "-flush_packets", "1", "-write_index", "0", "pipe:1"]
+
+
+def _words(options: dict[str, str | list[str] | None]) -> list[str]:
+    words: list[str] = []
+    for key, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [f"-{key}"] if one is None else [f"-{key}", one]
+    return words

@@ -1,0 +1,269 @@
+"""Where the output goes: each sink has an ffmpeg of its own that copies coded packets into it.
+
+A sink that goes away takes nothing with it: the encoder goes on, packets meant for the sink are
+left out, and from the next key frame after its return it is fed again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vsr.errors import EncodeError, OpenError, VSRError
+from vsr.live.address import check_host, shown, without_secrets
+from vsr.live.coded import Coded, PacketStream
+from vsr.live.retry import Retry
+from vsr.streams.container import is_address, local_name
+from vsr.streams.ffmpeg import FFmpegProcess, find_ffmpeg
+from vsr.streams.suffixes import ADDRESS_FORMATS, MOV_FAMILY, suffix_of
+from vsr.streams.target import TargetAddress, TargetFile
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 5.0
+"""A sink that takes nothing for longer is given up and opened anew."""
+
+SETTLED_S = 2.0
+"""A sink that lasted this long has been there: delays begin anew."""
+
+WAITING_S = 10
+"""Seconds of packets that may wait for a sink; then it loses some."""
+
+WAITING_PACKETS = 2000
+
+PLAYLISTS = frozenset({".m3u8"})
+
+
+class Outlet:
+    """One sink and its thread.
+
+    Args:
+        target: A file or an address.
+        retry: When to open it again.
+        overwrite: Replace a file that exists.
+
+    Attributes:
+        reopened: Times it was opened after the first.
+        lost: Packets that were left out for want of it.
+        error: Why it was given up; None while it is not.
+
+    Raises:
+        OpenError: A file that cannot be written.
+    """
+
+    def __init__(self, target: str, *, retry: Retry, overwrite: bool = False) -> None:
+        self.reopened = self.lost = 0
+        self.error: VSRError | None = None
+        self._target, self._retry = target, retry
+        # Playlists are rewritten all the time: they have no moment at which they are whole.
+        by_name = is_address(target) or suffix_of(target) in PLAYLISTS
+        self._file = (
+            TargetAddress(target)
+            if by_name
+            else TargetFile(target, source=None, overwrite=overwrite)
+        )
+        self._templates: list[Any] = []
+        self._packets: deque[Coded] = deque()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._process: FFmpegProcess | None = None
+        self._muxed: PacketStream | None = None
+        self._opened = 0
+        self._opened_at = self._again_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="vsr-live-sink", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """The target without its secrets."""
+        return shown(self._target)
+
+    @property
+    def depth(self) -> int:
+        """Packets that wait."""
+        return len(self._packets)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the sink takes packets, as far as is known."""
+        return self._process is not None
+
+    def start(self, templates: list[Any]) -> None:
+        """Begin to take packets of these streams."""
+        self._templates = templates
+        self._thread.start()
+
+    def put(self, coded: Coded) -> None:
+        """Append a packet; never waits."""
+        with self._changed:
+            self._packets.append(coded)
+            if len(self._packets) > WAITING_PACKETS or self._waiting_s() > WAITING_S:
+                self._shed()
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Write what waits and close the sink; its name is then final."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (coded := self._next()) is not None:
+            try:
+                self._write(coded)
+            except VSRError as error:
+                self._lose(error)
+        self._close()
+
+    def _next(self) -> Coded | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or bool(self._packets))
+            return self._packets.popleft() if self._packets else None
+
+    def _write(self, coded: Coded) -> None:
+        if self._muxed is None and not self._open(coded):
+            self.lost += 1
+            return
+        assert self._muxed is not None
+        self._muxed.write(coded)
+        if time.monotonic() - self._opened_at > SETTLED_S:
+            self._retry.succeeded()
+
+    def _open(self, coded: Coded) -> bool:
+        """Open the sink where it is time to and the packet is one to begin with."""
+        begins = coded.place == 0 and coded.is_key
+        if self.error is not None or not begins or time.monotonic() < self._again_at:
+            return False
+        check_host(self._target)
+        self._process = FFmpegProcess(
+            _command(self._target, self._file.temporary), timeout_s=TIMEOUT_S
+        )
+        self._opened_at = time.monotonic()
+        self._muxed = PacketStream(self._templates, self._process.write)
+        self.reopened += self._opened > 0
+        self._opened += 1
+        return True
+
+    def _lose(self, error: VSRError) -> None:
+        """Note that the sink is gone, and when to try again."""
+        if self._process is not None:
+            self._process.kill()
+        self._process = self._muxed = None
+        said = without_secrets(str(error), self._target)
+        said = f"{self.name} takes nothing ({said})"
+        delay_s = self._retry.next_delay_s() if is_address(self._target) else None
+        if delay_s is None:
+            self.error = EncodeError(f"{said}; it is given up")
+            log.error("%s", self.error)
+            return
+        self._again_at = time.monotonic() + delay_s
+        log.warning("%s; opening it again", said)
+
+    def _close(self) -> None:
+        if self._muxed is None or self._process is None:
+            self._file.remove()
+            return
+        try:
+            self._muxed.close()
+            self._process.finish()
+            self._file.keep(partial=False)
+        except (VSRError, OSError) as error:
+            self._process.kill()
+            said = without_secrets(str(error), self._target)
+            log.warning("%s did not end in order: %s", self.name, said)
+        self._process = self._muxed = None
+
+    def _waiting_s(self) -> float:
+        pictures = [self._packets[0], self._packets[-1]]
+        return float(pictures[1].time - pictures[0].time)
+
+    def _shed(self) -> None:
+        """Leave out what waits longest, up to a key frame of the picture."""
+        self._packets.popleft()
+        self.lost += 1
+        while self._packets and not (self._packets[0].place == 0 and self._packets[0].is_key):
+            self._packets.popleft()
+            self.lost += 1
+
+
+class Junction:
+    """Brings picture and sound together in the order of time, for all sinks.
+
+    Args:
+        outlets: The sinks.
+        on_picture: Called with every coded picture that leaves.
+    """
+
+    def __init__(self, outlets: list[Outlet], on_picture: Callable[[Coded], None]) -> None:
+        self._outlets, self._on_picture = outlets, on_picture
+        self._sound: deque[Coded] = deque()
+        self._lock = threading.Lock()
+
+    def sound(self, packets: list[Coded]) -> None:
+        """Sound that leaves once the picture has come to its time."""
+        with self._lock:
+            self._sound.extend(packets)
+
+    def picture(self, coded: Coded) -> None:
+        """A picture leaves, behind the sound before it."""
+        with self._lock:
+            while self._sound and self._sound[0].time < coded.time:
+                self._send(self._sound.popleft())
+            self._send(coded)
+        self._on_picture(coded)
+
+    def finish(self) -> None:
+        """All sound leaves."""
+        with self._lock:
+            while self._sound:
+                self._send(self._sound.popleft())
+
+    def _send(self, coded: Coded) -> None:
+        for outlet in self._outlets:
+            outlet.put(coded)
+
+
+def check_target(target: str) -> None:
+    """Refuse what cannot be a sink.
+
+    Raises:
+        OpenError: An address of a kind that nothing can be sent to, or a missing folder.
+    """
+    if is_address(target):
+        if suffix_of(target) not in ADDRESS_FORMATS and suffix_of(target) not in PLAYLISTS:
+            accepted = ", ".join(sorted(ADDRESS_FORMATS))
+            raise OpenError(
+                f"{shown(target)} is no sink; give {accepted}, a .m3u8 playlist or a video file"
+            )
+    elif not Path(target).parent.is_dir():
+        raise OpenError(f"the folder of {target!r} does not exist; create it first")
+
+
+def _command(target: str, path: str) -> list[str]:
+    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"]
+    command += ["-progress", "pipe:2", "-stats_period", "0.5", "-copyts", "-y"]
+    command += ["-f", "nut", "-probesize", "32", "-analyzeduration", "0"]
+    command += ["-i", "pipe:0", "-map", "0", "-c", "copy", "-max_interleave_delta", "500000"]
+    return [*command, "-flush_packets", "1", *_format(target), local_name(path)]
+
+
+def _format(target: str) -> list[str]:
+    suffix = suffix_of(target)
+    if suffix in PLAYLISTS:
+        words = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "6"]
+        return [*words, "-hls_flags", "delete_segments+independent_segments"]
+    if suffix in ADDRESS_FORMATS:
+        words = ["-f", ADDRESS_FORMATS[suffix]]
+        if suffix.startswith("rtmp"):
+            words += ["-flvflags", "no_duration_filesize"]
+        return [*words, "-rw_timeout", str(round(TIMEOUT_S * 1_000_000))]
+    if suffix in MOV_FAMILY:
+        # Playable however it ends.
+        return ["-movflags", "+frag_keyframe"]
+    return []

@@ -1,0 +1,30 @@
+"""When to try again what failed."""
+
+from __future__ import annotations
+
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 4.0
+"""What comes back is met again within five seconds."""
+
+
+class Retry:
+    """Growing delays between attempts.
+
+    Args:
+        limit: Attempts in a row that may fail after the first; None for endless.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._failed = 0
+
+    def next_delay_s(self) -> float | None:
+        """How long to wait after another failure; None where enough attempts were made."""
+        self._failed += 1
+        if self._limit is not None and self._failed > self._limit:
+            return None
+        return float(min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self._failed - 1, 8)))
+
+    def succeeded(self) -> None:
+        """Begin anew with short delays."""
+        self._failed = 0

@@ -1,0 +1,155 @@
+"""A source that comes back: connections one after the other, in a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+
+from vsr.errors import VSRError
+from vsr.live.address import shown
+from vsr.live.connection import Arrival, Beginning, Connection, ends
+from vsr.live.retry import Retry
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The source is gone, for now or for good.
+
+    Attributes:
+        reason: Why, without secrets; None for the end of a file.
+        error: What ends the stream; None where it is tried again, or has ended as it should.
+        final: Whether nothing follows.
+    """
+
+    reason: str | None
+    error: VSRError | None = None
+    final: bool = False
+
+
+Event = Arrival | Beginning | Lost
+
+
+class Source:
+    """Reads a source and reconnects to it.
+
+    Args:
+        address: A file or an address.
+        listen: As for ``Connection``.
+        options: As for ``Connection``.
+        retry: When to try again.
+        waiting: Events that may wait; the source is held back beyond.
+
+    Attributes:
+        corrupt: Packets and frames so far that did not decode, or only with damage.
+        reconnects: Connections after the first.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        listen: bool = False,
+        options: Mapping[str, str] | None = None,
+        retry: Retry,
+        waiting: int,
+    ) -> None:
+        self.reconnects = 0
+        self._address, self._listen, self._options = address, listen, options
+        self._retry = retry
+        self._events: Queue[Event] = Queue(waiting)
+        self._stop = threading.Event()
+        self._delay_s = 0.0
+        self._connection: Connection | None = None
+        self._connected = 0
+        self._corrupt_before = 0
+        self._thread = threading.Thread(target=self._read, name="vsr-live-source", daemon=True)
+
+    @property
+    def corrupt(self) -> int:
+        """Damage so far."""
+        now = self._connection.corrupt if self._connection else 0
+        return self._corrupt_before + now
+
+    @property
+    def depth(self) -> int:
+        """Events that wait."""
+        return self._events.qsize()
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def next_event(self, timeout_s: float) -> Event | None:
+        """What came next; None where nothing came in time."""
+        try:
+            return self._events.get(timeout=timeout_s)
+        except Empty:
+            return None
+
+    def stop(self) -> None:
+        """Connect and read no more; what waits stays."""
+        self._stop.set()
+        if (connection := self._connection) is not None:
+            connection.interrupt()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            lost = self._connect()
+            if not self._put(lost) or lost.final:
+                return
+            log.warning("%s; connecting again", lost.reason)
+            self._stop.wait(self._delay_s)
+
+    def _connect(self) -> Lost:
+        """One connection from its beginning to its end."""
+        try:
+            connection = Connection(self._address, listen=self._listen, options=self._options)
+        except VSRError as error:
+            return self._failed(error)
+        self._connection = connection
+        if self._stop.is_set():
+            connection.interrupt()
+        try:
+            for event in connection.arrivals():
+                if not self._put(event):
+                    break
+                if isinstance(event, Beginning) and event.renewed:
+                    self._count()
+        except VSRError as error:
+            return self._failed(error)
+        finally:
+            self._connection = None
+            self._corrupt_before += connection.corrupt
+            connection.close()
+        if ends(self._address):
+            return Lost(reason=None, final=True)
+        return self._failed(VSRError(f"{shown(self._address)} ended"))
+
+    def _count(self) -> None:
+        self.reconnects += self._connected > 0
+        self._connected += 1
+        self._retry.succeeded()
+
+    def _failed(self, error: VSRError) -> Lost:
+        delay_s = self._retry.next_delay_s()
+        if delay_s is None or ends(self._address):
+            return Lost(reason=str(error), error=error, final=True)
+        self._delay_s = delay_s
+        return Lost(reason=str(error))
+
+    def _put(self, event: Event) -> bool:
+        """Hand an event over, waiting for room; False where nobody wants it any more."""
+        while not self._stop.is_set():
+            try:
+                self._events.put(event, timeout=LOOK_EVERY_S)
+            except Full:
+                continue
+            return True
+        return False
