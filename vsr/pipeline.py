@@ -1,7 +1,7 @@
 """From a source to a sink: decode, restore and encode side by side.
 
     decoding thread ──Channel──► calling thread ──Channel──► encoding thread
-    reader.chunks()              restorer.push()             writer.write()
+    reader.chunks()              restorer.iter_push()        writer.write()
     marker.push()                                            frames come down from the device
     frames go up to the device
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,9 +55,9 @@ class StreamRestorer(Protocol):
     @property
     def counts(self) -> Counts: ...
 
-    def push(self, chunk: Chunk) -> list[Chunk]: ...
+    def iter_push(self, chunk: Chunk) -> Iterator[Chunk]: ...
 
-    def drain(self) -> list[Chunk]: ...
+    def iter_drain(self) -> Iterator[Chunk]: ...
 
 
 def run(
@@ -179,23 +179,26 @@ class _Stages:
                     return None
                 chunk = None if piece.frames is None else piece.frames.take()
                 self.frames_in += 0 if chunk is None else len(chunk)
-                self.hand_on([] if chunk is None else self.restorer.push(chunk), piece.packets)
-                del piece, chunk  # frames are large: none is kept while waiting for the next
+                packets = piece.packets
+                del piece
+                self.hand_on(iter(()) if chunk is None else self.restorer.iter_push(chunk), packets)
+                del chunk  # frames are large: none is kept while waiting for the next
         except DecodeError as error:
             if not self.frames_in:
                 raise
             broken = error
-        self.hand_on(self.restorer.drain())
+        self.hand_on(self.restorer.iter_drain())
         return broken
 
-    def hand_on(self, chunks: list[Chunk], packets: Sequence[Any] = ()) -> None:
+    def hand_on(self, chunks: Iterator[Chunk], packets: Sequence[Any] = ()) -> None:
         """Give restored chunks, and the packets read since the last, to the encoding thread."""
-        while chunks:
-            frames = leaving(chunks.pop(0))
-            if not self.stop.is_set():
-                self.restored.put(_Piece(frames=frames, packets=packets))
-                packets = ()
-                self.report()
+        for chunk in chunks:
+            if self.stop.is_set():
+                break
+            self.restored.put(_Piece(frames=leaving(chunk), packets=packets))
+            packets = ()
+            self.report()
+            del chunk  # not to keep it alive while the next one is made
         if packets:
             self.restored.put(_Piece(frames=None, packets=packets))
 

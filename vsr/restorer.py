@@ -10,6 +10,7 @@ it misses is what lies behind the look-ahead, nothing else. Nothing crosses the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,16 @@ class Restorer:
             Frames on the restorer's device; on CUDA they may still be in the making, as usual
             there: only work given to the device before sees them unfinished.
         """
+        return list(self.iter_push(chunk))
+
+    def iter_push(self, chunk: Chunk) -> Iterator[Chunk]:
+        """As ``push``, but each step is taken when its chunk is asked for.
+
+        With a look-ahead to the end of a scene all its frames become ready at once, and restored
+        ones are large. The next frames may be pushed only when the iterator has ended.
+        """
         self._stream.push(chunk)
-        return restore_ready(self.network, self._stream)
+        yield from restore_ready(self.network, self._stream)
 
     def pass_through(self, chunk: Chunk) -> list[Chunk]:
         """Take frames, and return them and all that waited, enlarged without the network.
@@ -129,10 +138,13 @@ class Restorer:
 
     def drain(self) -> list[Chunk]:
         """Restore what waits, the stream having ended; the next push starts another scene."""
+        return list(self.iter_drain())
+
+    def iter_drain(self) -> Iterator[Chunk]:
+        """As ``drain``, step by step like ``iter_push``."""
         self._stream.end()
-        restored = restore_ready(self.network, self._stream)
+        yield from restore_ready(self.network, self._stream)
         self._stream.begin_anew()
-        return restored
 
     def reset(self) -> None:
         """Forget the stream, frames that wait and counts included."""

@@ -117,21 +117,25 @@ class ParallelScenes:
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         """As ``Restorer.push``."""
-        left = []
+        return list(self.iter_push(chunk))
+
+    def iter_push(self, chunk: Chunk) -> Iterator[Chunk]:
+        """As ``Restorer.iter_push``."""
         for scene_begins, piece in _at_cuts(chunk):
             if scene_begins or not self._lanes or self._lanes[-1].ended:
                 self._begin_lane()
             self._batch.add({self._lanes[-1].key: piece})
-            left += self._advance()
-        return left
+            yield from self._advance()
 
     def drain(self) -> list[Chunk]:
         """As ``Restorer.drain``."""
+        return list(self.iter_drain())
+
+    def iter_drain(self) -> Iterator[Chunk]:
+        """As ``Restorer.iter_drain``."""
         self._end_lane()
-        left = []
         while self._lanes:
-            left += self._step()
-        return left
+            yield from self._step()
 
     def _begin_lane(self) -> None:
         self._end_lane()
@@ -143,12 +147,10 @@ class ParallelScenes:
             self._lanes[-1].ended = True
             self._batch.end(self._lanes[-1].key)
 
-    def _advance(self) -> list[Chunk]:
+    def _advance(self) -> Iterator[Chunk]:
         """Step while enough scenes are here, or too many frames."""
-        left = []
         while self._ready() and (len(self._ready()) >= self._scenes or self._is_full()):
-            left += self._step()
-        return left
+            yield from self._step()
 
     def _ready(self) -> list[int]:
         keys = (lane.key for lane in list(self._lanes)[: self._scenes])

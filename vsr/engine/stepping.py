@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,13 +17,10 @@ from vsr.models.network import Network
 from vsr.types import Chunk
 
 
-@torch.inference_mode()
-def restore_ready(network: Network[Any], stream: Stream) -> list[Chunk]:
-    """Restore all that can be restored now."""
-    restored = []
+def restore_ready(network: Network[Any], stream: Stream) -> Iterator[Chunk]:
+    """Restore all that can be restored now, a step for every chunk that is asked for."""
     while (step := stream.next_step()) is not None:
-        restored.append(restore_next(network, stream, step))
-    return restored
+        yield restore_next(network, stream, step)
 
 
 @torch.inference_mode()
