@@ -10,12 +10,13 @@ import av
 from av import Packet, VideoFrame
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.format import Flags
 from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vsr.errors import DecodeError, StreamTimeout
 from vsr.streams.container import READ_TIMEOUT_S, reason
-from vsr.streams.timestamps import Timestamps
+from vsr.streams.timestamps import Continuity, Timestamps
 from vsr.streams.trim import Trim
 
 MAX_CORRUPT_IN_A_ROW = 250
@@ -27,7 +28,8 @@ INTERLEAVING_S = 10
 """How far apart in a file packets of one time may lie; beyond, a trimmed stream is over."""
 
 SHORTFALL_S = Fraction(1)
-"""How much earlier than its header says a whole file may end."""
+SHORTFALL_SHARE = Fraction(1, 10)
+"""How much earlier than its header says a whole file may end: the lesser of the two."""
 
 _STATES_DURATION = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv"})
 
@@ -68,6 +70,8 @@ class Demuxer:
         self._unfinished = set(self._copied)
         self._trim = trim
         self._timestamps = timestamps
+        self._continuity = Continuity()
+        self._jumps = Flags.ts_discont in Flags(container.format.flags)
         self._corrupt_in_a_row = 0
         self._video_done = False
         self._latest = Fraction(0)
@@ -80,6 +84,8 @@ class Demuxer:
             StreamTimeout: An address that fell silent.
         """
         for packet in self._read():
+            if self._jumps:
+                self._continuity.mend(packet)
             if packet.stream.index != self._video.index:
                 self._keep(packet)
             elif not self._video_done:
@@ -97,6 +103,9 @@ class Demuxer:
                     if packet.size:
                         failures, self.ended_early = 0, None
                     yield packet
+            except IndexError:
+                # PyAV knows no stream that begins in the middle of a file; its packet is read now.
+                continue
             except av.error.ExitError as error:
                 raise StreamTimeout(f"the source sent nothing for {READ_TIMEOUT_S:g} s") from error
             except (FFmpegError, OSError) as error:
@@ -164,7 +173,7 @@ class Demuxer:
         if self.ended_early or self._container.format.name not in _STATES_DURATION:
             return
         end = _stated_end(self._container, self._video)
-        if end - self._latest > SHORTFALL_S:
+        if end - self._latest > min(SHORTFALL_S, SHORTFALL_SHARE * end):
             self.ended_early = (
                 f"the file ends at {float(self._latest):.2f} s, its header says {float(end):.2f} s"
             )
@@ -172,7 +181,10 @@ class Demuxer:
 
 def _stated_end(container: InputContainer, video: VideoStream) -> Fraction:
     """When the header says that a file ends, in seconds; AVI's says it as a number of frames."""
-    end = Fraction((container.start_time or 0) + (container.duration or 0), av.time_base)
+    # Where streams state no duration, as in Matroska, the header's counts from zero.
+    counted = any(stream.duration for stream in container.streams)
+    begin = (container.start_time or 0) if counted else 0
+    end = Fraction(begin + (container.duration or 0), av.time_base)
     if container.format.name == "avi" and video.average_rate:
         end = max(end, video.frames / video.average_rate)
     return end

@@ -116,9 +116,10 @@ def plan_encoding(
 def _choose_audio(
     info: StreamInfo, source: SourceFile | None
 ) -> tuple[tuple[AudioTrack, ...], tuple[OtherStream, ...], str | None]:
-    audio = [other for other in info.others if other.kind == "audio" and other.template]
-    carried = tuple(other for other in audio if other.codec in CARRIED_CODECS)
-    kept = [other for other in audio if other in carried or (source and other.codec != UNKNOWN)]
+    audio = [other for other in info.others if other.kind == "audio"]
+    known = [other for other in audio if other.template and other.codec != UNKNOWN]
+    carried = tuple(other for other in known if other.codec in CARRIED_CODECS)
+    kept = [other for other in known if other in carried or source]
     tracks = tuple(
         AudioTrack(
             index=other.index,

@@ -71,7 +71,7 @@ def origin(stream: VideoStream) -> Fraction:
 
 def copied_streams(container: InputContainer) -> list[AudioStream]:
     """The streams whose packets go past the network: audio described well enough to copy."""
-    return [s for s in container.streams.audio if s.codec_context and s.codec_context.sample_rate]
+    return [stream for stream in container.streams.audio if _can_be_copied(stream)]
 
 
 def other_streams(container: InputContainer, video: VideoStream) -> Sequence[Stream]:
@@ -94,8 +94,15 @@ def _describe_other(stream: Stream) -> OtherStream:
         codec=stream.metadata.get("mimetype", codec) if stream.type == "attachment" else codec,
         language=stream.language,
         dispositions=dispositions(stream),
-        template=stream,
+        template=stream if _can_be_copied(stream) else None,
     )
+
+
+def _can_be_copied(stream: Stream) -> bool:
+    """Whether enough is known of a stream; damaged files announce sound of no sample rate."""
+    if not isinstance(stream, AudioStream):
+        return True
+    return bool(stream.codec_context and stream.codec_context.sample_rate)
 
 
 def _num_frames(

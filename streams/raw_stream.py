@@ -118,9 +118,12 @@ class RawStream:
             stream = self._copied.get(packet.stream_index)
             if stream is None or packet.dts is None:
                 continue
-            # Damaged sources repeat or reverse times, which a muxer refuses; one tick mends them.
-            last = self._last_dts.get(packet.stream_index, packet.dts - 1)
-            self._last_dts[packet.stream_index] = dts = max(packet.dts, last + 1)
+            # Damaged sources repeat or reverse times, which a muxer refuses; the least step mends
+            # them that is still one in the muxer's time base.
+            base = packet.time_base
+            step = max(1, ceil((stream.time_base or base) / base))
+            last = self._last_dts.get(packet.stream_index, packet.dts - step)
+            self._last_dts[packet.stream_index] = dts = max(packet.dts, last + step)
             offset = self._offset(packet.time_base)
             packet.pts = max(dts, dts if packet.pts is None else packet.pts) + offset
             packet.dts = dts + offset

@@ -66,7 +66,7 @@ def first_frame(path: Path) -> tuple[VideoFrame, VideoCodecContext]:
 
 def frame_seconds(path: Path) -> list[Fraction]:
     """The time of every frame."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None
         return [(frame.pts or 0) * stream.time_base for frame in container.decode(stream)]
