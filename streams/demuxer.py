@@ -29,7 +29,8 @@ INTERLEAVING_S = 10
 
 SHORTFALL_S = Fraction(1)
 SHORTFALL_SHARE = Fraction(1, 10)
-"""How much earlier than its header says a whole file may end: the lesser of the two."""
+"""How much earlier than its header says a whole file may end: the lesser of the two, or as long as
+its longest frame, since not every packet says how long it lasts."""
 
 _STATES_DURATION = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv"})
 
@@ -74,7 +75,8 @@ class Demuxer:
         self._jumps = Flags.ts_discont in Flags(container.format.flags)
         self._corrupt_in_a_row = 0
         self._video_done = False
-        self._latest = Fraction(0)
+        self._latest = self._longest = Fraction(0)
+        self._last_dts: Fraction | None = None
 
     def frames(self) -> Iterator[StampedFrame]:
         """Yield the wanted frames; packets collect on the side.
@@ -126,7 +128,7 @@ class Demuxer:
         except (FFmpegError, OSError) as error:
             self._count_corrupt(error)
             return
-        self._note_time(packet)
+        self._note_step(packet)
         for frame in frames:
             self._corrupt_in_a_row = 0
             self.corrupt_frames += frame.is_corrupt
@@ -169,11 +171,18 @@ class Demuxer:
         if packet.dts is not None:
             self._latest = max(self._latest, _time(packet) + _duration(packet))
 
+    def _note_step(self, packet: Packet[Stream]) -> None:
+        self._note_time(packet)
+        if packet.dts is not None:
+            dts, last = packet.dts * packet.time_base, self._last_dts
+            self._longest = max(self._longest, dts - (dts if last is None else last))
+            self._last_dts = dts
+
     def _check_length(self) -> None:
         if self.ended_early or self._container.format.name not in _STATES_DURATION:
             return
         end = _stated_end(self._container, self._video)
-        if end - self._latest > min(SHORTFALL_S, SHORTFALL_SHARE * end):
+        if end - self._latest > min(SHORTFALL_S, max(self._longest, SHORTFALL_SHARE * end)):
             self.ended_early = (
                 f"the file ends at {float(self._latest):.2f} s, its header says {float(end):.2f} s"
             )
