@@ -67,10 +67,11 @@ class Clock:
 
     def sound(self, time: Fraction) -> Fraction | None:
         """The output's time of a packet of sound; None where it belongs to frames yet to come."""
-        for shift in self._shifts:
-            if abs(time + shift - self._last_real) < NEAR_S:
-                return time + shift
-        return None
+        moments = [time + shift for shift in self._shifts]
+        nearest = min(moments, key=lambda moment: abs(moment - self._last_real), default=None)
+        if nearest is None or abs(nearest - self._last_real) > NEAR_S:
+            return None
+        return nearest
 
     def held(self, now: float, delay_s: float) -> int | None:
         """The pts of a frame that fills a gap, once it is due; None before.
@@ -87,6 +88,14 @@ class Clock:
             return None
         self.last = moment
         return pts
+
+    def between(self, last: Fraction, pts: int) -> list[int]:
+        """The pts that fill what lies between a time of the output and a frame behind it."""
+        filled = []
+        while last + Fraction(3, 2) * self.step < pts * self.time_base:
+            last += self.step
+            filled.append(round(last / self.time_base))
+        return filled
 
     def _goes_on(self, time: Fraction, at: float) -> bool:
         assert self._last_source is not None

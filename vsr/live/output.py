@@ -48,7 +48,7 @@ class Output:
         self._video, self._audio = Templates(), Templates()
         self._sound = self._take_sound(sound)
         self._junction = Junction(self._outlets, self._left)
-        self._started = False
+        self._started = self._written = False
         self._encoder = LiveEncoder(
             picture, self._video, self._coded, encoder=encoder, arguments=arguments
         )
@@ -61,6 +61,7 @@ class Output:
         """
         self.raise_error()
         self._encoder.write(chunk)
+        self._written = True
 
     def begin_sound(self, stream: AudioStream | None) -> None:
         """Sound of another connection follows."""
@@ -83,13 +84,16 @@ class Output:
             raise error
 
     def finish(self) -> None:
-        """Let all leave and close the sinks.
+        """Let all leave and close the sinks; where no frame came, nothing is left.
 
         Raises:
             VSRError: The encoder failed, or the sink that matters.
         """
         try:
-            self._encoder.finish()
+            if self._written:
+                self._encoder.finish()
+            else:
+                self._encoder.abort()
         finally:
             self._junction.finish()
             self._close()

@@ -22,7 +22,8 @@ CODING_S = 0.15
 BUSY = 0.8
 """Share of the time that restoring may take: encoding runs on the same machine."""
 
-_REPEATS = 2
+SLOW_S = 0.2
+"""A step that takes longer is timed once: the source does not wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +103,16 @@ def measure(network: Network[Any], device: torch.device, height: int, width: int
 
     def seconds(chunk: int, look_ahead: int) -> float:
         window = torch.full((1, chunk + look_ahead, 3, height, width), 0.5, device=device)
-        taken = []
-        for _ in range(_REPEATS):
-            began = time.perf_counter()
-            network.step(window, None, chunk, ends_scene=False)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            taken.append(time.perf_counter() - began)
-        return min(taken)
+        began = time.perf_counter()
+        network.step(window, None, chunk, ends_scene=False)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - began
 
-    seconds(1, 1)
-    short, long, ahead = seconds(1, 0), seconds(3, 0), seconds(1, 2)
+    repeats = 1 if seconds(1, 1) > SLOW_S else 2
+    short, long, ahead = (
+        min(seconds(*sizes) for _ in range(repeats)) for sizes in ((1, 0), (3, 0), (1, 2))
+    )
     frame_s = max((long - short) / 2, long / 4)
     return Speed(frame_s=frame_s, look_ahead_s=max(0.0, (ahead - short) / 2))
 

@@ -26,6 +26,8 @@ PLACE = 1
 SILENT_AFTER = Fraction(3, 2)
 """Seconds by which sound may lag behind the picture before silence is put in its place."""
 
+_ADTS_BYTES = 7
+
 _WARM_UP = 4
 """Frames of silence until an encoder has nothing left of its beginning."""
 
@@ -49,6 +51,8 @@ class Sound:
         self._layout = stream.codec_context.layout.name
         self._signature = _signature(stream)
         self._template = template
+        self._is_adts = self._codec == "aac" and not stream.codec_context.extradata
+        self._header: tuple[bytes, int] | None = None
         self._anew: _Recoder | None = None
         self._silence = self._make_silence()
 
@@ -59,6 +63,7 @@ class Sound:
 
     def begin(self, stream: AudioStream | None) -> None:
         """Sound of another connection follows; None where that has none."""
+        self._header = None
         if stream is None or _signature(stream) == self._signature:
             self._anew = None
         else:
@@ -71,6 +76,8 @@ class Sound:
             packet: Of the stream that was last begun.
             time: Its place in the output, in seconds; before the beginning it is left out.
         """
+        if packet.is_corrupt or not self._is_whole(bytes(packet)):
+            return []
         if self._anew is not None:
             made = [(bytes(p), at, at_end) for p, at, at_end in self._anew.take(packet, time)]
         else:
@@ -96,6 +103,22 @@ class Sound:
     @property
     def _frame_s(self) -> Fraction:
         return Fraction(1024 if self._codec == "aac" else 1152, self._rate)
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether an ADTS frame is what its header says; a damaged one would end every sink.
+
+        ISO/IEC 13818-7, 6.2: 28 bits that never change, 13 bits of length from the 31st on.
+        """
+        if not self._is_adts:
+            return True
+        if len(data) < _ADTS_BYTES:
+            return False
+        fixed = (data[:3], data[3] & 0xF0)
+        length = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+        whole = data[0] == 0xFF and data[1] & 0xF6 == 0xF0 and length == len(data)
+        if whole and self._header is None:
+            self._header = fixed
+        return whole and fixed == self._header
 
     def _fits(self, time: Fraction) -> bool:
         """Whether a packet lies behind those before, a little overlap aside."""

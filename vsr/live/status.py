@@ -75,7 +75,6 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = 10
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)

@@ -127,6 +127,7 @@ class LiveStream:
         self._away = False
         self._heard_at = time.monotonic()
         self._passed_before = 0
+        self._planned: tuple[int, int, Fraction] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Restore until the source ends for good, or ``stop`` is set; then close in order.
@@ -199,7 +200,11 @@ class LiveStream:
         self._writer.start()
 
     def _plan(self, info: StreamInfo, frame_rate: Fraction) -> None:
-        """Choose chunk and look-ahead for what follows, and say so."""
+        """Choose chunk and look-ahead for what follows, unless nothing has changed; say so."""
+        planned = (info.height, info.width, frame_rate)
+        if planned == self._planned:
+            return
+        self._planned = planned
         network, budget_s = self._restorer.network, self.options.latency_s
         self._clock.step = 1 / frame_rate
         speed = measure(network, self._restorer.device, info.height, info.width)
@@ -219,23 +224,25 @@ class LiveStream:
         )
 
     def _take(self, arrival: Arrival) -> None:
-        self._heard_at, self._away = time.monotonic(), False
-        self.figures.state = "running"
         if arrival.packet is not None:
             self._pending.append(arrival.packet)
         if arrival.chunk is not None:
             self._take_frame(arrival.chunk, arrival.at)
+            self._heard_at, self._away = time.monotonic(), False
+            self.figures.state = "running"
         self._place_sound()
 
     def _take_frame(self, chunk: Chunk, at: float) -> None:
         tally = self.figures.tally
         tally.frames_in += 1
         self.figures.before = chunk.frames[0]
-        jumps = self._clock.jumps
+        jumps, last = self._clock.jumps, self._clock.last
         pts = self._clock.frame(chunk.pts[0] * chunk.time_base, at)
         if pts is None or self._governor.skips(time.monotonic() - at):
             tally.skipped += 1
             return
+        if self._away and last is not None:
+            self._fill(self._clock.between(last, pts))
         starts = chunk.scene_starts | ({0} if self._clock.jumps > jumps else set())
         base = self._clock.time_base
         self._arrived[pts * base] = at
@@ -323,8 +330,13 @@ class LiveStream:
         self._count()
 
     def _hold(self) -> None:
-        picture = self._held if self._slate is None else self._slate
         while (pts := self._clock.held(time.monotonic(), self.options.latency_s)) is not None:
+            self._fill([pts])
+
+    def _fill(self, times: list[int]) -> None:
+        """Send the last frame, or the slate, at these pts."""
+        picture = self._held if self._slate is None else self._slate
+        for pts in times:
             self.figures.tally.held += 1
             self._send(Chunk(frames=picture, pts=(pts,), time_base=self._clock.time_base))
 

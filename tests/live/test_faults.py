@@ -1,0 +1,214 @@
+"""Sources and sinks that go away, come back as others, or lie about the time."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import ExitStack
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.live.harness import (
+    Running,
+    Server,
+    asked,
+    free_port,
+    look,
+    publish,
+    running,
+    until,
+)
+from tests.media import Clip, numbered_frame, write_clip
+from vsr.errors import OpenError, VSRError
+from vsr.streams.ffmpeg import find_ffmpeg
+
+
+def publish_again(stream: Running, clip: Path, address: str, more: int = 15) -> None:
+    """Publish until so many more frames have come, then break off without a word."""
+    until(lambda: stream.figures.state != "running", "what came before has ended")
+    before = stream.figures.tally.frames_in
+    with publish(clip, address):
+        stream.until("the source is back", frames_in=before + more)
+
+
+def assert_goes_on(stream: Running, copy: Path) -> None:
+    """Close it, and look at what was written meanwhile."""
+    assert stream.thread.is_alive(), stream.error
+    stream.stop.set()
+    stream.wait()
+    seen = look(copy)
+    seen.assert_ordered()
+    assert len(seen.times) == stream.figures.tally.frames_out
+    # Held frames leave no hole in the picture, silence none in the sound.
+    assert max(b - a for a, b in pairwise(seen.times)) < 1
+    if seen.sound:
+        assert max(b - a for a, b in pairwise(seen.sound)) < 2
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_source_that_goes_and_comes_back_is_met_again(
+    times: int, server: Server, long_clip: Path, tmp_path: Path
+) -> None:
+    copy, source = tmp_path / "copy.mkv", server.address("in")
+    options = asked(source, server.address("out"), record=str(copy), latency_s=2.0)
+    with running(options) as stream:
+        for _ in range(times + 1):
+            publish_again(stream, long_clip, source)
+            stream.until("the picture is held", held=stream.figures.tally.held + 1)
+        assert stream.figures.tally.reopened == 0
+        assert_goes_on(stream, copy)
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.slow)])
+def test_a_server_that_goes_and_comes_back_is_met_again_on_both_sides(
+    times: int, server: Server, long_clip: Path, tmp_path: Path
+) -> None:
+    copy, source = tmp_path / "copy.mkv", server.address("in")
+    options = asked(source, server.address("out"), record=str(copy), latency_s=2.0)
+    with running(options) as stream:
+        for restarts in range(times):
+            publish_again(stream, long_clip, source)
+            server.stop()
+            stream.until("the sink is missed", lost_packets=stream.figures.tally.lost_packets + 1)
+            server.start()
+            with publish(long_clip, source, "-stream_loop", "-1"):
+                stream.until("both are back", reconnects=restarts + 1, reopened=restarts + 1)
+        assert_goes_on(stream, copy)
+
+
+@pytest.mark.parametrize("kind", ["size", "rate", "sound", "codec"])
+def test_a_publisher_that_comes_back_as_another(
+    kind: str, server: Server, clip: Path, tmp_path: Path
+) -> None:
+    other = {
+        "size": Clip(num_frames=50, height=120, width=128, audio="aac"),
+        "rate": Clip(num_frames=50, rate=Fraction(50), audio="aac"),
+        "sound": Clip(num_frames=50, audio="mp3"),
+        "codec": Clip(num_frames=50, pixel_format="yuv444p"),
+    }[kind]
+    second = write_clip(tmp_path / "second.mkv", other)
+    copy, source = tmp_path / "copy.mkv", server.address("in")
+    options = asked(source, server.address("out"), record=str(copy), latency_s=2.0)
+    with running(options) as stream:
+        publish_again(stream, clip, source)
+        until(lambda: stream.figures.tally.held > 0, "the picture is held")
+        before = stream.figures.tally.frames_in
+        publish_again(stream, second, source, more=30)
+        stream.until("the picture is held", held=stream.figures.tally.held + 1)
+        assert_goes_on(stream, copy)
+    seen = look(copy)
+    assert seen.size == (144, 192)
+    assert set(range(5, 25)) <= set(seen.numbers[before:])
+
+
+@pytest.mark.parametrize("moved", ["3600", "-2"])
+def test_times_that_jump_do_not_show(moved: str, clip: Path, tmp_path: Path) -> None:
+    """Over UDP nobody notices that another publisher sends, but by its times."""
+    copy, source = tmp_path / "copy.mkv", f"udp://127.0.0.1:{free_port()}"
+    with running(asked(source, copy, latency_s=2.0)) as stream:
+        with publish(clip, source) as publisher:
+            publisher.wait()
+        seen_before = stream.figures.tally.frames_in
+        with ExitStack() as stack:
+            words = ["-re", "-i", str(clip), "-c", "copy", "-output_ts_offset", moved]
+            command = [find_ffmpeg(), "-loglevel", "error", "-nostdin", *words]
+            again = subprocess.Popen([*command, "-f", "mpegts", source])
+            stack.callback(again.wait)
+            stream.until("the second comes", frames_in=seen_before + 30)
+        assert_goes_on(stream, copy)
+    seen = look(copy)
+    assert float(seen.times[-1] - seen.times[0]) < 30
+
+
+def test_silence_takes_the_place_of_sound_that_stops(tmp_path: Path) -> None:
+    picture = write_clip(tmp_path / "picture.mp4", Clip(num_frames=150))
+    sound = write_clip(tmp_path / "sound.mp4", Clip(num_frames=50, audio="aac"))
+    both, copy = tmp_path / "both.mkv", tmp_path / "copy.mkv"
+    words = ["-i", picture, "-i", sound, "-map", "0:v", "-map", "1:a", "-c", "copy", both]
+    subprocess.run([find_ffmpeg(), "-loglevel", "error", *map(str, words)], check=True)
+    with running(asked(both, copy)) as stream:
+        stream.wait()
+    seen = look(copy)
+    assert len(seen.numbers) == 150
+    assert seen.sound[-1] > 4
+    assert max(b - a for a, b in pairwise(seen.sound)) < Fraction(1, 10)
+
+
+def test_damaged_packets_are_counted_and_survived(long_clip: Path, tmp_path: Path) -> None:
+    damaged, copy = tmp_path / "damaged.ts", tmp_path / "copy.mkv"
+    words = ["-i", long_clip, "-c", "copy", damaged]
+    subprocess.run([find_ffmpeg(), "-loglevel", "error", *map(str, words)], check=True)
+    data = bytearray(damaged.read_bytes())
+    for place in range(len(data) // 3, len(data) // 2, 997):
+        data[place] ^= 0xFF
+    damaged.write_bytes(data)
+    with running(asked(damaged, copy)) as stream:
+        stream.wait()
+    assert stream.figures.tally.corrupt > 0
+    seen = look(copy)
+    seen.assert_ordered()
+    assert seen.numbers[:20] == list(range(20))
+    assert seen.numbers[-1] == 249
+
+
+@pytest.mark.parametrize("shown", ["last frame", "slate"])
+def test_the_last_frame_or_a_slate_is_shown_meanwhile(
+    shown: str, clip: Path, tmp_path: Path
+) -> None:
+    copy, source = tmp_path / "copy.mkv", f"udp://127.0.0.1:{free_port()}"
+    slate = None
+    if shown == "slate":
+        slate = tmp_path / "slate.png"
+        Image.fromarray(numbered_frame(201, 100, 100)).resize((96, 72)).save(slate)
+    with running(asked(source, copy, slate=slate, latency_s=1.0)) as stream:
+        with publish(clip, source) as publisher:
+            publisher.wait()
+        stream.until("the picture is held", held=30)
+        assert stream.figures.state == "away"
+        assert_goes_on(stream, copy)
+    seen = look(copy)
+    # The demuxer of transport streams waits for what follows a frame: the very last are not shown.
+    assert len(set(seen.numbers[-10:])) == 1
+    assert seen.numbers[-1] == 201 if slate else 40 <= seen.numbers[-1] < 50
+
+
+def test_a_refused_connection_names_the_host_and_not_the_key(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    options = asked(f"rtmp://127.0.0.1:{port}/app/s3cret", tmp_path / "out.mkv", retries=1)
+    with (
+        pytest.raises(OpenError, match=f"127.0.0.1:{port}.*[Rr]efused") as caught,
+        running(options) as stream,
+    ):
+        stream.wait()
+    assert "s3cret" not in caplog.text + str(caught.value)
+    assert "connecting again" in caplog.text
+
+
+def test_a_sink_that_refuses_is_named_without_its_key_and_given_up_where_attempts_are_bounded(
+    long_clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy, port = tmp_path / "copy.mkv", free_port()
+    target = f"rtmp://127.0.0.1:{port}/app/s3cret"
+    options = asked(long_clip, target, record=str(copy), retries=1)
+    with (
+        pytest.raises(VSRError, match=f"127.0.0.1:{port}.*refused.*given up") as caught,
+        running(options) as stream,
+    ):
+        stream.wait()
+    assert "s3cret" not in caplog.text + str(caught.value)
+    assert look(copy).numbers[:5] == list(range(5))
+
+
+def test_a_host_without_a_name_is_reported(tmp_path: Path) -> None:
+    options = asked("rtmp://nowhere.invalid/app/s3cret", tmp_path / "out.mkv", retries=0)
+    with (
+        pytest.raises(OpenError, match=r"'nowhere\.invalid'.*not found") as caught,
+        running(options) as stream,
+    ):
+        stream.wait()
+    assert "s3cret" not in str(caught.value)

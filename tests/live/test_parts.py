@@ -1,0 +1,111 @@
+"""Addresses, times and attempts, by themselves."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from vsr.errors import OpenError
+from vsr.live.address import check_host, shown, without_secrets
+from vsr.live.clock import Clock
+from vsr.live.retry import LONGEST_DELAY_S, Retry
+
+TICK = Fraction(1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("rtmp://host.example:1935/app/secret", "rtmp://host.example:1935/app/…"),
+        ("rtmp://user:pass@host.example/app/secret?a=b", "rtmp://host.example/app/…"),
+        ("srt://host.example:9000?streamid=secret", "srt://host.example:9000/…"),
+        ("udp://127.0.0.1:5000", "udp://127.0.0.1:5000"),
+        ("folder/secret.mkv", "folder/secret.mkv"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address: str, expected: str) -> None:
+    assert shown(address) == expected
+
+
+def test_messages_of_libraries_lose_the_secrets_of_addresses() -> None:
+    address = "rtmp://user:hunter2@host.example/app/s3cret?token=abc"
+    said = f"Error opening {address}: stream s3cret (token=abc, abc, hunter2) refused by host"
+    left = without_secrets(said, address)
+    assert "host.example/app" in left
+    for secret in ("s3cret", "abc", "hunter2"):
+        assert secret not in left
+    assert left.endswith("refused by host")
+
+
+def test_a_host_that_does_not_exist_is_named_and_the_key_is_not() -> None:
+    with pytest.raises(OpenError, match=r"nowhere\.invalid") as caught:
+        check_host("rtmp://nowhere.invalid/app/s3cret")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_attempts_come_ever_later_up_to_a_bound() -> None:
+    retry = Retry(None)
+    delays = [retry.next_delay_s() for _ in range(8)]
+    assert delays == sorted(delays, key=lambda delay: delay or 0)
+    assert delays[0] != delays[-1] == LONGEST_DELAY_S
+    retry.succeeded()
+    assert retry.next_delay_s() == delays[0]
+
+
+def test_attempts_end_where_a_number_is_given() -> None:
+    retry = Retry(2)
+    assert [retry.next_delay_s() is None for _ in range(3)] == [False, False, True]
+
+
+def test_times_are_shifted_by_a_constant() -> None:
+    clock = Clock(TICK, Fraction(1, 25))
+    times = [Fraction(5000 + t, 1000) for t in (0, 40, 80, 130, 160)]
+    stamped = [clock.frame(time, 10 + float(time)) for time in times]
+    assert stamped == [0, 40, 80, 130, 160]
+    assert clock.sound(times[2]) == Fraction(80, 1000)
+
+
+@pytest.mark.parametrize("moved", [-3600, -1, 3600])
+def test_a_jump_of_the_sources_times_does_not_show(moved: int) -> None:
+    clock = Clock(TICK, Fraction(1, 25))
+    stamped = []
+    for i in range(6):
+        time = Fraction(i, 25) + (moved if i >= 3 else 0)
+        stamped.append(clock.frame(time, 100 + i / 25))
+    assert stamped == [0, 40, 80, 120, 160, 200]
+    assert clock.jumps == 1
+    # Sound of both sides of the jump keeps its place beside the picture.
+    assert clock.sound(Fraction(2, 25)) == Fraction(80, 1000)
+    assert clock.sound(Fraction(4, 25) + moved) == Fraction(160, 1000)
+
+
+def test_sound_that_jumps_before_the_picture_waits_for_it() -> None:
+    clock = Clock(TICK, Fraction(1, 25))
+    clock.frame(Fraction(0), 50.0)
+    assert clock.sound(Fraction(3600)) is None
+    clock.frame(Fraction(3600), 50.04)
+    assert clock.sound(Fraction(3600)) == Fraction(40, 1000)
+
+
+def test_held_frames_fill_a_gap_and_the_source_goes_on_behind_them() -> None:
+    clock = Clock(TICK, Fraction(1, 25))
+    clock.frame(Fraction(7), 100.0)
+    assert clock.held(100.5, delay_s=0.5) is None
+    filled = []
+    while (pts := clock.held(102.5, delay_s=0.5)) is not None:
+        filled.append(pts)
+    assert filled == list(range(40, 2001, 40))
+    clock.restart()
+    # Two seconds and a half after the last frame came, the next one comes, whatever time it says.
+    assert clock.frame(Fraction(0), 102.5) == 2500
+    assert clock.frame(Fraction(1, 25), 102.54) == 2540
+
+
+def test_a_frame_whose_place_was_filled_is_not_shown_in_the_past() -> None:
+    clock = Clock(TICK, Fraction(1, 25))
+    clock.frame(Fraction(0), 100.0)
+    while clock.held(103.0, delay_s=0.0) is not None:
+        pass
+    assert clock.frame(Fraction(1, 25), 103.0) is None
+    assert clock.frame(Fraction(304, 100), 103.04) == 3040

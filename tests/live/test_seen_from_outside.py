@@ -1,0 +1,182 @@
+"""The status line, the figures over HTTP, and the page in a browser."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+import torch
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.live.browser import Browser, find_browser
+from tests.live.harness import asked, running, until
+from tests.media import numbered_frames
+from vsr.errors import ConfigurationError, OpenError
+from vsr.live.figures import Figures
+from vsr.live.status import serve_status
+from vsr.live.status_line import sentence
+
+open_url = build_opener(ProxyHandler({})).open
+
+
+@pytest.fixture
+def figures() -> Figures:
+    """Of a stream that has restored three frames, one of them late."""
+    one = Figures(name="yard", state="running", sizes="96x72 to 192x144")
+    one.tally.frames_in, one.tally.restored, one.tally.reconnects = 3, 3, 1
+    for latency_s in (0.25, 0.35, 2.5):
+        one.leave(latency_s, 0.8)
+        one.tally.frames_out += 1
+    one.before = numbered_frames([5])[0]
+    one.after = torch.nn.functional.interpolate(numbered_frames([6]), scale_factor=2.0)[0]
+    return one
+
+
+@pytest.fixture
+def address(figures: Figures) -> Iterator[str]:
+    with serve_status("0", [figures]) as where:
+        yield where
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    program = find_browser()
+    if program is None:
+        pytest.skip("no Chromium on this machine; apt-get install chromium")
+    with Browser(program, tmp_path / "profile") as running_browser:
+        yield running_browser
+
+
+def text_of(address: str) -> str:
+    with open_url(address) as answer:
+        read: bytes = answer.read()
+    return read.decode()
+
+
+def samples(address: str) -> dict[tuple[str, str], float]:
+    """Values by name and by the label that is not the stream's."""
+    found = {}
+    for family in text_string_to_metric_families(text_of(f"{address}metrics")):
+        for sample in family.samples:
+            labels = [v for k, v in sample.labels.items() if k != "stream"]
+            found[sample.name, "".join(labels)] = sample.value
+    return found
+
+
+def test_prometheus_reads_every_figure(address: str) -> None:
+    found = samples(address)
+    for name, value in {
+        "vsr_frames_in_total": 3,
+        "vsr_frames_out_total": 3,
+        "vsr_restored_total": 3,
+        "vsr_passed_through_total": 0,
+        "vsr_late_total": 1,
+        "vsr_reconnects_total": 1,
+        "vsr_running": 1,
+        "vsr_latency_seconds_count": 3,
+    }.items():
+        assert found[name, ""] == value, name
+    assert found["vsr_latency_seconds_bucket", "0.3"] == 1
+    assert found["vsr_latency_seconds_bucket", "0.8"] == 2
+    assert found["vsr_latency_seconds_bucket", "+Inf"] == 3
+    assert found["vsr_latency_seconds_sum", ""] == pytest.approx(3.1)
+    assert ("vsr_queue_depth", "source") in found
+    assert found["process_resident_memory_bytes", ""] > 1e6
+
+
+def test_health_is_what_the_streams_are(address: str, figures: Figures) -> None:
+    assert json.loads(text_of(f"{address}healthz")) == {"yard": "running"}
+    figures.state = "failed"
+    with pytest.raises(HTTPError, match="503"):
+        open_url(f"{address}healthz")
+
+
+def test_pictures_are_served_and_unknown_things_are_not(address: str) -> None:
+    with open_url(f"{address}output.jpg?stream=yard") as answer:
+        assert answer.headers["Content-Type"] == "image/jpeg"
+    for nothing in ("input.jpg?stream=other", "secret", "../page.html"):
+        with pytest.raises(HTTPError, match="404"):
+            open_url(address + nothing)
+
+
+def test_a_port_alone_is_of_the_loopback(address: str) -> None:
+    assert address.startswith("http://127.0.0.1:")
+
+
+def test_a_port_that_is_taken_or_none_is_an_error(figures: Figures) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OpenError, match="give another port"), serve_status(where, [figures]):
+            pass
+    with pytest.raises(ConfigurationError, match="no port"), serve_status("here", [figures]):
+        pass
+
+
+def test_one_line_says_what_matters(figures: Figures) -> None:
+    line = sentence(figures)
+    assert "\n" not in line
+    for part in ("yard: running", "3 restored", "1 late", "1 reconnects", "350 ms"):
+        assert part in line
+    assert "held" not in line
+
+
+LOOK = """({
+  images: [...document.images].map(i => ({
+    alt: i.alt, width: i.naturalWidth, left: i.getBoundingClientRect().left, source: i.src,
+  })),
+  counts: Object.fromEntries(
+    [...document.querySelectorAll("dd")].map(d => [d.dataset.key, d.textContent])),
+  text: document.body?.innerText ?? "",
+  scrolls: document.documentElement?.scrollWidth > innerWidth,
+})"""
+
+
+def test_a_browser_shows_input_and_output_side_by_side_and_new_ones_as_they_come(
+    long_clip: Path, tmp_path: Path, browser: Browser
+) -> None:
+    with (
+        running(asked(long_clip, tmp_path / "out.mkv")) as stream,
+        serve_status("127.0.0.1:0", [stream.figures]) as address,
+    ):
+        browser.open(address)
+        seen = [browser.evaluate(LOOK)]
+
+        def looked(ready: Callable[[dict[str, Any]], bool]) -> bool:
+            seen.append(browser.evaluate(LOOK))
+            return ready(seen[-1])
+
+        until(
+            lambda: looked(lambda page: [i["width"] for i in page["images"]] == [96, 192]),
+            "both pictures are there",
+        )
+        first = seen[-1]
+        until(
+            lambda: looked(
+                lambda page: (
+                    int(page["counts"]["restored"]) > int(first["counts"]["restored"])
+                    and page["images"][1]["source"] != first["images"][1]["source"]
+                )
+            ),
+            "the page goes on by itself",
+        )
+    assert [image["alt"] for image in first["images"]] == ["input of live", "output of live"]
+    left, right = (image["left"] for image in first["images"])
+    assert left < right
+    assert not first["scrolls"]
+    for part in ("running", "96x72 to 192x144", "passed through", "latency, ms", "full"):
+        assert part in first["text"], part
+
+
+def test_a_browser_says_so_when_the_program_has_ended(figures: Figures, browser: Browser) -> None:
+    with serve_status("0", [figures]) as address:
+        browser.open(address)
+        until(lambda: "yard" in browser.evaluate(LOOK)["text"], "the stream is shown")
+    until(lambda: "not reached" in browser.evaluate(LOOK)["text"], "the end is noticed")

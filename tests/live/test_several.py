@@ -1,0 +1,206 @@
+"""Several streams in one process, and what the command line says of them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.live.harness import Running, asked, free_port, look, running
+from tests.networks import basicvsr, moving_clip
+from tests.streaming import frames_of, pieces, stream
+from tests.vsr.conftest import Run, vsr
+from vsr.engine.batch import BatchRestorer
+from vsr.errors import ConfigurationError, VSRError
+from vsr.live.options import StreamOptions
+from vsr.live.several import duration_s, read_streams
+from vsr.live.sharing import Share, SharedNetwork
+from vsr.models.interpolation import Bicubic
+from vsr.restorer import Restorer
+
+__all__ = ["vsr"]
+
+DEFAULTS = StreamOptions(source="", target="")
+
+
+def shares(names: str) -> list[Share]:
+    batch = BatchRestorer(Bicubic(scale=2), chunk=2, device="cpu", precision="float32")
+    shared = SharedNetwork(batch)
+    return [Share(shared, name) for name in names]
+
+
+def test_streams_that_share_a_network_get_what_each_gets_alone() -> None:
+    network = basicvsr()
+    clips = [moving_clip(9, 32, 40, seed) for seed in range(3)]
+    settings = {"chunk": 2, "look_ahead": 1, "device": "cpu", "precision": "float32"}
+    shared = SharedNetwork(BatchRestorer(network, **settings))  # type: ignore[arg-type]
+    restored: dict[int, torch.Tensor] = {}
+
+    def restore(place: int) -> None:
+        share = Share(shared, place)
+        chunks = [out for piece in pieces(clips[place], 2) for out in share.push(piece)]
+        restored[place] = frames_of(chunks + share.drain())
+
+    threads = [threading.Thread(target=restore, args=(place,)) for place in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for place, clip in enumerate(clips):
+        alone = Restorer(network, **settings)  # type: ignore[arg-type]
+        expected = frames_of(stream(alone, pieces(clip, 2)))
+        torch.testing.assert_close(restored[place], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_share_goes_on_after_its_stream_was_drained() -> None:
+    (share,) = shares("a")
+    first, second = pieces(moving_clip(6, 16, 16), 3)
+    share.change(chunk=1, look_ahead=0)
+    assert len(frames_of(share.push(first) + share.drain())) == 3
+    assert share.settings.chunk == 1
+    left = share.pass_through(second)
+    assert len(frames_of(left)) == 3
+    assert share.counts.passed_through == 3
+    assert share.counts.scenes == 2
+
+
+def test_an_error_of_the_network_reaches_every_stream_that_waits() -> None:
+    class Failing(Bicubic):
+        def step(self, *_: object, **__: object) -> tuple[torch.Tensor, None]:
+            raise ValueError("broken")
+
+    shared = SharedNetwork(BatchRestorer(Failing(scale=2), chunk=1, device="cpu"))
+    for name in "ab":
+        with pytest.raises(ValueError, match="broken"):
+            Share(shared, name).push(pieces(moving_clip(1, 16, 16), 1)[0])
+
+
+def test_each_stream_has_its_own_fate(clip: Path, tmp_path: Path) -> None:
+    """One has no source, one no sink any more, and one is well."""
+    nowhere = f"rtmp://127.0.0.1:{free_port()}/app/key"
+    cases = {
+        "well": asked(clip, tmp_path / "well.mkv"),
+        "sourceless": asked(nowhere, tmp_path / "none.mkv", retries=0),
+        "sinkless": asked(clip, nowhere, retries=0),
+    }
+    with ExitStack() as stack:
+        streams: dict[str, Running] = {
+            name: stack.enter_context(running(options, share))
+            for (name, options), share in zip(cases.items(), shares("abc"), strict=True)
+        }
+        streams["well"].wait()
+        for name in ("sourceless", "sinkless"):
+            with pytest.raises(VSRError, match=r"127\.0\.0\.1"):
+                streams[name].wait()
+    assert look(tmp_path / "well.mkv").numbers == list(range(50))
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "streams.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_describes_streams_and_what_they_share(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        latency = "1.5s"
+        retries = 3
+        [[stream]]
+        name = "a"
+        source = "rtmp://h/app/a"
+        target = "a.mkv"
+        latency = "300ms"
+        retries = "endless"
+        encode_args = "-crf 30"
+        [[stream]]
+        name = "b"
+        source = "rtmp://h/app/b"
+        target = "b.mkv"
+        on_overload = "skip"
+        slate = "away.png"
+        """,
+    )
+    first, second = read_streams(path, DEFAULTS)
+    assert (first.latency_s, first.retries, first.encode_args) == (0.3, None, ("-crf", "30"))
+    assert (second.latency_s, second.retries, second.on_overload) == (1.5, 3, "skip")
+    assert second.slate == Path("away.png")
+
+
+STREAM = '[[stream]]\nname = "a"\nsource = "s"\ntarget = "t"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "describes no stream"),
+        ("[[stream]]\nname = 'a'", "does not say its source and target"),
+        (STREAM + STREAM, "several streams named a"),
+        (STREAM + "latancy = '1s'", "did you mean latency"),
+        (STREAM + "latency = 800", "no text"),
+        (STREAM + "latency = 'soon'", "800ms"),
+        (STREAM + "retries = true", "attempts"),
+        (STREAM + "on_overload = 'panic'", "degrade, skip, block"),
+        ("[[stream", "TOML"),
+    ],
+)
+def test_a_file_that_is_wrong_says_what_is_accepted(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        read_streams(write(tmp_path, text), DEFAULTS)
+
+
+def test_durations_have_units() -> None:
+    assert (duration_s("800ms"), duration_s("1.5s")) == (0.8, 1.5)
+
+
+def test_the_command_restores_several_and_fails_if_one_does(
+    vsr: Run, clip: Path, tmp_path: Path
+) -> None:
+    path = write(
+        tmp_path,
+        f"""
+        latency = "30s"
+        retries = 0
+        [[stream]]
+        name = "well"
+        source = "{clip}"
+        target = "{tmp_path}/well.mkv"
+        [[stream]]
+        name = "ill"
+        source = "rtmp://127.0.0.1:{free_port()}/app/s3cret"
+        target = "{tmp_path}/ill.mkv"
+        """,
+    )
+    done = vsr("live", "--streams", path, "-m", "bicubic-x2", "--json")
+    assert done.code == 1
+    well, ill = json.loads(done.out)
+    assert (well["state"], well["frames_out"]) == ("ended", 50)
+    assert ill["state"] == "failed"
+    assert "s3cret" not in done.out + done.err
+    assert "well: 96x72 to 192x144 at 25 frames/s; chunk" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["in.mkv"], "give SOURCE and TARGET, or --streams"),
+        (["a", "b", "--latency", "800"], "give 800ms or 1.5s"),
+        (["a", "b", "--retries", "often"], "0 or more, or endless"),
+        (["a", "ftp://h/x", "-m", "identity"], "is no sink"),
+        (["a", "nowhere/b.mkv", "-m", "identity"], "does not exist"),
+        (["a.mkv", "b.mkv", "-m", "identity"], "a.mkv' does not exist"),
+    ],
+)
+def test_errors_are_one_line(
+    words: list[str], said: str, vsr: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = vsr("live", *words)
+    assert done.code in {1, 2}
+    assert said in done.err
+    assert not list(tmp_path.iterdir())
