@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition, Stream
@@ -18,6 +19,10 @@ from vsr.errors import OpenError, StreamTimeout
 OPEN_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 15.0
 """An address that is silent for longer is given up; files have no limit."""
+
+PIPE = "-"
+INPUT_PIPE, OUTPUT_PIPE = "pipe:0", "pipe:1"
+"""What people type for standard input and output, and ffmpeg's names of them."""
 
 ACCEPTED = "give a video file, an image folder or an address"
 
@@ -37,7 +42,9 @@ def is_address(source: str) -> bool:
 
 def local_name(name: str) -> str:
     """A path as ffmpeg takes it whatever characters it holds; an address as it is."""
-    return name if is_address(name) else f"file:{name}"
+    if name == PIPE:
+        return INPUT_PIPE
+    return name if is_address(name) or name in {INPUT_PIPE, OUTPUT_PIPE} else f"file:{name}"
 
 
 def open_container(
@@ -47,6 +54,7 @@ def open_container(
     file_format: str | None = None,
     timeout: Timeout | None = None,
     file: IO[bytes] | None = None,
+    hwaccel: HWAccel | None = None,
 ) -> tuple[InputContainer, VideoStream]:
     """Open a file or address and choose its video stream.
 
@@ -56,6 +64,7 @@ def open_container(
         file_format: ffmpeg's name of a demuxer; None to find out.
         timeout: Seconds to open and to read; None for the usual ones of an address or a file.
         file: Where its bytes come from, if from elsewhere; the source is only named then.
+        hwaccel: A decoder's device.
 
     Returns:
         The container, owned by the caller, and the video stream that ffmpeg would choose, or the
@@ -66,7 +75,7 @@ def open_container(
         StreamTimeout: An address that does not answer.
     """
     address = is_address(source)
-    if not address:
+    if not address and source != PIPE:
         _check_file(source)
     if timeout is None and address:
         timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
@@ -78,6 +87,7 @@ def open_container(
             options=dict(options or {}),
             timeout=timeout,
             metadata_errors="replace",
+            hwaccel=hwaccel,
         )
     except (FFmpegError, OSError, ValueError) as error:
         raise _explain(source, error) from error

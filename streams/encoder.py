@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 from vsr.errors import ConfigurationError
 from vsr.streams.ffmpeg import query_ffmpeg
@@ -42,12 +41,12 @@ _SHUFFLED = "rgb24"
 _NEGATIVE_NUMBER = re.compile(r"-\.?\d")
 
 
-def choose_encoder(target: str, encoder: str | None, options: Options) -> str:
+def choose_encoder(suffix: str, encoder: str | None, options: Options) -> str:
     """The encoder's name: the argument's, else the options' (``-c:v``), else the usual one."""
     given = [options.pop(key) for key in _ENCODER_KEYS if key in options]
     if encoder is None and given:
         encoder = str(given[-1])
-    return encoder or _DEFAULT_BY_SUFFIX.get(Path(target).suffix.lower(), DEFAULT_ENCODER)
+    return encoder or _DEFAULT_BY_SUFFIX.get(suffix, DEFAULT_ENCODER)
 
 
 def default_options(encoder: str, options: Options) -> Options:

@@ -8,7 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsr.streams import colour_tags
+from vsr.streams.container import PIPE
 from vsr.streams.encoder import (
+    Options,
     choose_encoder,
     choose_pixel_format,
     encoder_formats,
@@ -20,7 +22,7 @@ from vsr.streams.ffmpeg_input import SourceFile
 from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.raw_stream import CARRIED_CODECS, Layout
 from vsr.streams.side_streams import choose_side_streams, extract_covers
-from vsr.streams.suffixes import suffix_of
+from vsr.streams.suffixes import pipe_options, suffix_of
 from vsr.streams.trial import settle
 from vsr.types import Colour, OtherStream, StreamInfo
 
@@ -71,7 +73,10 @@ def plan_encoding(
         ConfigurationError: The encoder, its arguments or the container do not work.
     """
     options = parse_options(encode_args)
-    encoder = choose_encoder(target, encoder, options)
+    suffix = suffix_of(target, _file_format(options))
+    if target == PIPE:
+        options = pipe_options(_file_format(options)) | options
+    encoder = choose_encoder(suffix, encoder, options)
     encoder_formats(encoder)
     source_format = parse_pixel_format(info.pixel_format)
     pixel_format = choose_pixel_format(
@@ -79,7 +84,7 @@ def plan_encoding(
     )
     even = not keeps_odd_sizes(encoder, pixel_format)
     tracks, copied, audio_note = _choose_audio(info, source)
-    sides, side_note = choose_side_streams(info, suffix_of(target), from_file=source is not None)
+    sides, side_note = choose_side_streams(info, suffix, from_file=source is not None)
     if source:
         extract_covers(source.path, sides, covers)
     layout = Layout(
@@ -93,7 +98,7 @@ def plan_encoding(
     )
     wanted = Output(
         path=trial_path,
-        suffix=suffix_of(target),
+        suffix=suffix,
         encoder=encoder,
         options=options,
         colour=_output_colour(info),
@@ -111,6 +116,11 @@ def plan_encoding(
     notes = (_size_note(height, width, layout), audio_note, side_note, *trial_notes)
     layout = layout if output.carried else replace(layout, copied=())
     return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
+
+
+def _file_format(options: Options) -> str | None:
+    given = options.get("f")
+    return given if isinstance(given, str) else None
 
 
 def _choose_audio(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -14,15 +15,17 @@ import torch.nn.functional as F
 
 from vsr.errors import EncodeError
 from vsr.streams.colour import from_rgb
-from vsr.streams.container import is_address
+from vsr.streams.container import PIPE, is_address
 from vsr.streams.encoding_plan import plan_encoding
 from vsr.streams.ffmpeg import FFmpegProcess, query_ffmpeg
 from vsr.streams.ffmpeg_command import build_command, build_cut
 from vsr.streams.ffmpeg_input import SourceFile
 from vsr.streams.raw_stream import RawStream
-from vsr.streams.target import TargetAddress, TargetFile
+from vsr.streams.target import TargetAddress, TargetFile, TargetPipe
 from vsr.streams.trim import Seconds, as_fraction
 from vsr.types import Chunk, StreamInfo
+
+STANDARD_OUTPUT = 1
 
 
 class FFmpegWriter:
@@ -71,7 +74,8 @@ class FFmpegWriter:
         finally:
             self._target.remove()
         self.notes = self._plan.notes
-        self._process = FFmpegProcess(self._command())
+        output = STANDARD_OUTPUT if isinstance(self._target, TargetPipe) else subprocess.DEVNULL
+        self._process = FFmpegProcess(self._command(), output=output)
         self._raw = RawStream(self._plan.layout, self._process.write)
 
     @property
@@ -150,6 +154,8 @@ class FFmpegWriter:
 def _choose_target(
     target: str, source: str | None, *, overwrite: bool
 ) -> TargetFile | TargetAddress:
+    if target == PIPE:
+        return TargetPipe()
     if is_address(target):
         return TargetAddress(target)
     return TargetFile(target, source=source, overwrite=overwrite)

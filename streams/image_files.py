@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from vsr.errors import OpenError
-from vsr.streams.container import is_address
+from vsr.streams.container import PIPE, is_address
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 WRITABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"%0?(\d*)d")
 
 def names_images(name: str) -> bool:
     """Whether a name means a sequence of images: a folder, there or to come, or a pattern."""
-    if is_address(name):
+    if is_address(name) or name == PIPE:
         return False
     path = Path(name)
     if is_pattern(name) or path.is_dir() or name.endswith("/"):

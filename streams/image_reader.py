@@ -7,12 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from vsr.errors import DecodeError, OpenError
+from vsr.streams.image_codec import decode_image
 from vsr.streams.image_files import list_images
 from vsr.streams.trim import Seconds, make_trim
 from vsr.types import Chunk, StreamInfo
@@ -108,29 +107,12 @@ def read_image(path: Path) -> Tensor:
     Raises:
         DecodeError: It cannot be read.
     """
-    try:
-        with Image.open(path) as image:
-            turned = ImageOps.exif_transpose(image)
-            samples = _samples(turned)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise DecodeError(f"'{path}' cannot be read as an image ({error})") from error
-    return torch.from_numpy(samples).permute(2, 0, 1).float().div_(_peak(samples)).contiguous()
-
-
-def _samples(image: Image.Image) -> np.ndarray[Any, np.dtype[Any]]:
-    if image.mode.startswith("I;16"):
-        grey = np.array(image, np.uint16)
-        return np.repeat(grey[..., None], 3, axis=2)
-    return np.array(image.convert("RGB"))
-
-
-def _peak(samples: np.ndarray[Any, np.dtype[Any]]) -> int:
-    return int(np.iinfo(samples.dtype).max)
+    return decode_image(path)[0]
 
 
 def _describe(paths: Sequence[tuple[int, Path]], rate: Fraction) -> StreamInfo:
     try:
-        first = read_image(paths[0][1])
+        first, bits = decode_image(paths[0][1])
     except DecodeError as error:
         raise OpenError(str(error)) from error
     return StreamInfo(
@@ -139,4 +121,6 @@ def _describe(paths: Sequence[tuple[int, Path]], rate: Fraction) -> StreamInfo:
         time_base=1 / rate,
         frame_rate=rate,
         num_frames=len(paths),
+        bit_depth=bits,
+        pixel_format="rgb48le" if bits > 8 else "rgb24",
     )

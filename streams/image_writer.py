@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from vsr.errors import EncodeError, OpenError
+from vsr.errors import ConfigurationError, OpenError
+from vsr.streams.encoder import parse_options
+from vsr.streams.image_codec import encode_image
 from vsr.streams.image_files import (
     WRITABLE_SUFFIXES,
     is_pattern,
@@ -21,24 +20,39 @@ from vsr.types import Chunk
 
 DEFAULT_NAME = "%08d.png"
 FIRST_NUMBER = 1
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    ".png": {"compress_level": 1},
-    ".jpg": {"quality": 95, "subsampling": 0},
-    ".jpeg": {"quality": 95, "subsampling": 0},
-    ".webp": {"lossless": True},
-}
+_PIXEL_FORMATS = frozenset({"None", "rgb24", "rgb48", "rgb48be", "rgb48le"})
 
 
 class ImageWriter:
-    """Writes 8-bit images into a folder beside the target, which takes its name when whole.
+    """Writes images into a folder beside the target, which takes its name when whole.
 
     From a folder of images the names are kept, otherwise they are numbers from 1.
     """
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, target: str, *, source: str | None = None, overwrite: bool = False) -> None:
-        """Check the target; see ``open_writer``."""
+    def __init__(
+        self,
+        target: str,
+        *,
+        bit_depth: int = 8,
+        encode_args: Sequence[str] = (),
+        source: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Check the target; see ``open_writer``.
+
+        Args:
+            target: A folder or a pattern.
+            bit_depth: Of the source: PNG keeps more than 8 bits as 16.
+            encode_args: ``-pix_fmt rgb24`` or ``rgb48``, ``-quality 1`` to ``100``.
+            source: Where the frames come from.
+            overwrite: Replace images that exist.
+
+        Raises:
+            OpenError: The target cannot be written.
+            ConfigurationError: Arguments that images do not know.
+        """
         path = Path(target)
         self._folder, self._name = path, DEFAULT_NAME
         if is_pattern(target):
@@ -47,6 +61,8 @@ class ImageWriter:
         self._stems = _source_stems(source) if not is_pattern(target) else []
         self._temporary = self._folder.with_name(f".{self._folder.name}.part")
         self._count = 0
+        suffix = Path(self._name).suffix.lower()
+        self._deep, self._options = _read_arguments(encode_args, suffix, bit_depth)
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir()
 
@@ -56,10 +72,9 @@ class ImageWriter:
         Raises:
             EncodeError: The disk is full, or the folder is gone.
         """
-        pixels = chunk.frames.float().clamp(0, 1).mul(255).add_(0.5).byte()
-        rows = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        for frame, pts in zip(rows, chunk.pts, strict=True):
-            self._save(frame, self._temporary / self._file_name(pts))
+        for frame, pts in zip(chunk.frames, chunk.pts, strict=True):
+            path = self._temporary / self._file_name(pts)
+            encode_image(frame, path, deep=self._deep, options=self._options)
             self._count += 1
 
     def write_packets(self, packets: Sequence[Any]) -> None:
@@ -96,11 +111,27 @@ class ImageWriter:
             return self._stems[pts] + Path(self._name).suffix
         return self._name % (FIRST_NUMBER + self._count)
 
-    def _save(self, frame: np.ndarray[Any, np.dtype[np.uint8]], path: Path) -> None:
-        try:
-            Image.fromarray(frame).save(path, **_SAVE_OPTIONS[path.suffix.lower()])
-        except OSError as error:
-            raise EncodeError(f"'{path}' cannot be written ({error})") from error
+
+def _read_arguments(
+    words: Sequence[str], suffix: str, bit_depth: int
+) -> tuple[bool, dict[str, Any]]:
+    """Whether images are of 16 bits, and what else their encoder is told."""
+    options = parse_options(words)
+    pixel_format = options.pop("pix_fmt", "rgb48" if bit_depth > 8 and suffix == ".png" else None)
+    quality = options.pop("quality", None)
+    deep = str(pixel_format).startswith("rgb48")
+    if options or str(pixel_format) not in _PIXEL_FORMATS or (deep and suffix != ".png"):
+        raise ConfigurationError(
+            f"{' '.join(words)!r} is not for {suffix} images; give '-pix_fmt rgb24', '-pix_fmt "
+            "rgb48' (PNG only) or '-quality N'"
+        )
+    if quality is None:
+        return deep, {}
+    if not str(quality).isdecimal() or not 1 <= int(str(quality)) <= 100 or suffix == ".png":
+        raise ConfigurationError(
+            f"quality {quality} is not for {suffix} images; JPEG and WebP take 1 to 100"
+        )
+    return deep, {"quality": int(str(quality)), "lossless": False}
 
 
 def _folder_of(source: str) -> Path:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import torch
 
+from vsr.errors import ConfigurationError
 from vsr.streams.ffmpeg_writer import FFmpegWriter
 from vsr.streams.image_files import names_images
 from vsr.streams.image_reader import ImageReader
@@ -28,12 +29,13 @@ def open_reader(
     frame_rate: Fraction | None = None,
     deinterlaced: bool = True,
     headroom: bool = False,
+    hwaccel: str | None = None,
 ) -> Reader:
     """Open a source of frames.
 
     Args:
-        source: A video file, an address (``rtmp://…``), a folder of images, or a pattern of image
-            names such as ``frames/%06d.png``.
+        source: A video file, an address (``rtmp://…``), a folder of images, a pattern of image
+            names such as ``frames/%06d.png``, or ``-`` for standard input.
         start_s: Seconds after the first frame; frames before are left out.
         end_s: Seconds after the first frame; this frame and later ones are left out.
         device: Where the frames go.
@@ -41,6 +43,8 @@ def open_reader(
         deinterlaced: Turn interlaced frames of a video into progressive ones, one for one.
         headroom: Keep what lies beyond black and white, below 0 and above 1: a writer puts it back
             where it was.
+        hwaccel: ``auto`` or ffmpeg's name of a kind of device that decodes a video; where it
+            cannot, software does, which the reader's notes say.
 
     Returns:
         A reader, which the caller closes.
@@ -60,6 +64,7 @@ def open_reader(
         device=device,
         deinterlaced=deinterlaced,
         headroom=headroom,
+        hwaccel=hwaccel,
     )
 
 
@@ -82,7 +87,8 @@ def open_writer(
     target, an unknown encoder, arguments the encoder refuses.
 
     Args:
-        target: A video file, an address, a folder or pattern of images, or ``null``.
+        target: A video file, an address, a folder or pattern of images, ``-`` for standard output
+            (Matroska, unless ``-f`` in the arguments says otherwise), or ``null``.
         info: The reader's description of the source: time base, colour, streams to copy.
         height: Rows of the frames to come.
         width: Columns of the frames to come.
@@ -103,7 +109,18 @@ def open_writer(
     if target == NULL:
         return NullWriter()
     if names_images(target):
-        return ImageWriter(target, source=source, overwrite=overwrite)
+        if encoder is not None:
+            raise ConfigurationError(
+                f"encoder {encoder!r} is for videos; the suffix of images says their kind, as in "
+                "'frames/%06d.png'"
+            )
+        return ImageWriter(
+            target,
+            bit_depth=info.bit_depth,
+            encode_args=encode_args,
+            source=source,
+            overwrite=overwrite,
+        )
     return FFmpegWriter(
         target,
         info,

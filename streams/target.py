@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vsr.errors import OpenError
+from vsr.streams.container import OUTPUT_PIPE, PIPE
 
 
 class TargetFile:
@@ -64,6 +65,16 @@ class TargetAddress:
 
     def remove(self) -> None:
         pass
+
+
+class TargetPipe(TargetAddress):
+    """Standard output."""
+
+    def __init__(self) -> None:
+        super().__init__(OUTPUT_PIPE)
+
+    def keep(self, *, partial: bool) -> str:
+        return PIPE
 
 
 def _same(one: Path, other: Path) -> bool:

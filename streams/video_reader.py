@@ -14,9 +14,9 @@ from vsr.errors import DecodeError, OpenError
 from vsr.streams.assembly import Assembly
 from vsr.streams.chroma_location import find_chroma_location
 from vsr.streams.colour_tags import complete, guesses
-from vsr.streams.container import open_container
 from vsr.streams.deinterlace import deinterlace
 from vsr.streams.demuxer import StampedFrame
+from vsr.streams.hardware import open_accelerated
 from vsr.streams.mastering import read_mastering
 from vsr.streams.pixel_format import parse_pixel_format
 from vsr.streams.planes import DecodedFrame, Picture, read_frame
@@ -41,6 +41,7 @@ class VideoReader:
         device: torch.device | str = "cpu",
         deinterlaced: bool = True,
         headroom: bool = False,
+        hwaccel: str | None = None,
     ) -> None:
         """Open the source and decode its first wanted frame.
 
@@ -51,6 +52,7 @@ class VideoReader:
             device: Where frames go.
             deinterlaced: Turn interlaced frames into progressive ones, one for one.
             headroom: As for ``open_reader``.
+            hwaccel: As for ``open_reader``.
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame in the wanted part.
@@ -61,9 +63,10 @@ class VideoReader:
         self._lock = threading.Lock()
         self._closing = False
         self._headroom = headroom
-        self._container, self._stream = open_container(source)
+        self._container, self._stream, fallback = open_accelerated(source, hwaccel)
         try:
             self._open(start_s, end_s, torch.device(device), deinterlaced=deinterlaced)
+            self._notes += (fallback,) if fallback else ()
         except BaseException:
             self._container.close()
             raise

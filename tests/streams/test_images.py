@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from tests.media import numbered_frames, read_numbers, write_images
-from vsr.errors import OpenError
+from vsr.errors import ConfigurationError, OpenError
 from vsr.streams import open_reader, open_writer
 from vsr.types import Chunk, StreamInfo
 
@@ -41,6 +42,60 @@ def test_sixteen_bit_grey_keeps_its_depth(tmp_path: Path) -> None:
     with open_reader(str(tmp_path / "frames")) as reader:
         frames = next(reader.chunks(1)).frames
     torch.testing.assert_close(frames[0, 0], torch.from_numpy(values.astype(np.float32)) / 65535)
+
+
+def test_sixteen_bits_of_colour_come_back(tmp_path: Path) -> None:
+    frames = torch.rand(3, 3, 16, 24).mul(65535).round().div(65535)
+    info = StreamInfo(height=16, width=24, time_base=Fraction(1, 25), bit_depth=10)
+    writer = open_writer(str(tmp_path / "out"), info, height=16, width=24)
+    writer.write(Chunk(frames=frames, pts=(0, 1, 2), time_base=info.time_base))
+    writer.finish()
+    with open_reader(str(tmp_path / "out")) as reader:
+        assert (reader.info.bit_depth, reader.info.pixel_format) == (16, "rgb48le")
+        torch.testing.assert_close(next(reader.chunks(3)).frames, frames, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("words", [("-pix_fmt", "rgb24"), ()])
+def test_eight_bits_are_what_eight_bit_sources_and_those_who_ask_get(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    info = StreamInfo(height=72, width=96, time_base=INFO.time_base, bit_depth=10 if words else 8)
+    writer = open_writer(str(tmp_path / "out"), info, height=72, width=96, encode_args=words)
+    writer.write(chunk(range(1)))
+    writer.finish()
+    with open_reader(str(tmp_path / "out")) as reader:
+        assert reader.info.bit_depth == 8
+
+
+def test_the_quality_of_images_can_be_asked_for(tmp_path: Path) -> None:
+    sizes = []
+    for quality in ("20", "90"):
+        target = f"{tmp_path}/q{quality}/%d.webp"
+        words = ("-quality", quality)
+        writer = open_writer(target, INFO, height=72, width=96, encode_args=words)
+        noise = torch.rand(1, 3, 72, 96, generator=torch.Generator().manual_seed(1))
+        writer.write(Chunk(frames=noise, pts=(0,), time_base=INFO.time_base))
+        writer.finish()
+        sizes.append((tmp_path / f"q{quality}" / "1.webp").stat().st_size)
+    assert sizes[0] < sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [
+        ("%d.jpg", {"encode_args": ("-pix_fmt", "rgb48")}),
+        ("%d.png", {"encode_args": ("-crf", "18")}),
+        ("%d.png", {"encode_args": ("-quality", "50")}),
+        ("%d.jpg", {"encode_args": ("-quality", "500")}),
+        ("%d.png", {"encoder": "libx264"}),
+    ],
+)
+def test_what_images_do_not_know_is_refused(
+    tmp_path: Path, target: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigurationError):
+        open_writer(f"{tmp_path}/out/{target}", INFO, height=72, width=96, **options)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
