@@ -95,7 +95,12 @@ def encoder_formats(encoder: str) -> tuple[str, ...]:
 
 
 def choose_pixel_format(
-    encoder: str, options: Options, *, bit_depth: int, source: PixelFormat | None = None
+    encoder: str,
+    options: Options,
+    *,
+    bit_depth: int,
+    source: PixelFormat | None = None,
+    taken: tuple[str, ...] | None = None,
 ) -> PixelFormat:
     """What frames are converted to before they go to ffmpeg, which converts further if it must.
 
@@ -104,6 +109,7 @@ def choose_pixel_format(
         options: ``pix_fmt`` in it decides.
         bit_depth: Of the source: above 8 bits, 10 are kept where the encoder can.
         source: The source's own format, which a lossless encoder keeps.
+        taken: What the encoder takes; None for what the ffmpeg program says.
 
     Returns:
         Otherwise 4:2:0 where the encoder takes it, because everything plays it.
@@ -111,7 +117,7 @@ def choose_pixel_format(
     asked = options.get("pix_fmt")
     if isinstance(asked, str) and (found := parse_pixel_format(asked)):
         return found
-    taken = encoder_formats(encoder)
+    taken = encoder_formats(encoder) if taken is None else taken
     order = _PREFERRED[8] if bit_depth == 8 else _PREFERRED[10] + _PREFERRED[8]
     if source is not None and _is_lossless(encoder, options):
         order = (*_own_formats(source, taken), *order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -44,6 +44,60 @@ class EncodingPlan:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PicturePlan:
+    """How frames are encoded, whoever does it.
+
+    Attributes:
+        encoder: ffmpeg's name.
+        options: The user's.
+        pixel_format: What frames are converted to.
+        size: Rows and columns of the frames, even where the encoder needs that.
+        colour: Their tags.
+        size_note: A sentence where the size differs from the one asked for.
+    """
+
+    encoder: str
+    options: Options
+    pixel_format: PixelFormat
+    size: tuple[int, int]
+    colour: Colour
+    size_note: str | None
+
+
+def plan_picture(
+    suffix: str,
+    info: StreamInfo,
+    height: int,
+    width: int,
+    encoder: str | None,
+    encode_args: Sequence[str],
+    *,
+    formats: Callable[[str], tuple[str, ...]] = encoder_formats,
+) -> PicturePlan:
+    """Decide how frames of a size are encoded into a container; ``formats`` names an encoder's.
+
+    Raises:
+        ConfigurationError: There is no such encoder, or a word among its arguments is no option.
+    """
+    options = parse_options(encode_args)
+    name = choose_encoder(suffix, encoder, options)
+    source = parse_pixel_format(info.pixel_format)
+    pixel_format = choose_pixel_format(
+        name, options, bit_depth=info.bit_depth, source=source, taken=formats(name)
+    )
+    even = not keeps_odd_sizes(name, pixel_format)
+    size = height + (even and height % 2), width + (even and width % 2)
+    return PicturePlan(
+        encoder=name,
+        options=options,
+        pixel_format=pixel_format,
+        size=size,
+        colour=_output_colour(info),
+        size_note=_size_note((height, width), size, pixel_format),
+    )
+
+
 def plan_encoding(
     target: str,
     trial_path: str,
@@ -72,25 +126,19 @@ def plan_encoding(
     Raises:
         ConfigurationError: The encoder, its arguments or the container do not work.
     """
-    options = parse_options(encode_args)
-    suffix = suffix_of(target, _file_format(options))
+    suffix = suffix_of(target, _file_format(parse_options(encode_args)))
+    picture = plan_picture(suffix, info, height, width, encoder, encode_args)
+    options = picture.options
     if target == PIPE:
         options = pipe_options(_file_format(options)) | options
-    encoder = choose_encoder(suffix, encoder, options)
-    encoder_formats(encoder)
-    source_format = parse_pixel_format(info.pixel_format)
-    pixel_format = choose_pixel_format(
-        encoder, options, bit_depth=info.bit_depth, source=source_format
-    )
-    even = not keeps_odd_sizes(encoder, pixel_format)
     tracks, copied, audio_note = _choose_audio(info, source)
     sides, side_note = choose_side_streams(info, suffix, from_file=source is not None)
     if source:
         extract_covers(source.path, sides, covers)
     layout = Layout(
-        pixel_format=pixel_format,
-        height=height + (even and height % 2),
-        width=width + (even and width % 2),
+        pixel_format=picture.pixel_format,
+        height=picture.size[0],
+        width=picture.size[1],
         time_base=info.time_base,
         frame_rate=info.frame_rate,
         copied=copied,
@@ -99,9 +147,9 @@ def plan_encoding(
     wanted = Output(
         path=trial_path,
         suffix=suffix,
-        encoder=encoder,
+        encoder=picture.encoder,
         options=options,
-        colour=_output_colour(info),
+        colour=picture.colour,
         mastering=info.mastering,
         time_base=info.time_base,
         sample_aspect_ratio=info.sample_aspect_ratio,
@@ -113,7 +161,7 @@ def plan_encoding(
         source=source,
     )
     output, trial_notes = settle(wanted, layout)
-    notes = (_size_note(height, width, layout), audio_note, side_note, *trial_notes)
+    notes = (picture.size_note, audio_note, side_note, *trial_notes)
     layout = layout if output.carried else replace(layout, copied=())
     return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
 
@@ -155,11 +203,13 @@ def _output_colour(info: StreamInfo) -> Colour:
 _ASSUMED = PixelFormat(name="yuv420p", family="yuv", bits=8, shifts=(1, 1))
 
 
-def _size_note(height: int, width: int, layout: Layout) -> str | None:
-    if (height, width) == (layout.height, layout.width):
+def _size_note(
+    wanted: tuple[int, int], size: tuple[int, int], pixel_format: PixelFormat
+) -> str | None:
+    if wanted == size:
         return None
     return (
-        f"{width}x{height} is odd, which {layout.pixel_format.name} cannot be with this encoder: "
-        f"the last row or column is repeated, to {layout.width}x{layout.height}; "
+        f"{wanted[1]}x{wanted[0]} is odd, which {pixel_format.name} cannot be with this encoder: "
+        f"the last row or column is repeated, to {size[1]}x{size[0]}; "
         "'-pix_fmt yuv444p' keeps the size"
     )

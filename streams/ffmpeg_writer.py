@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from vsr.errors import EncodeError
 from vsr.streams.colour import from_rgb
@@ -20,6 +19,7 @@ from vsr.streams.encoding_plan import plan_encoding
 from vsr.streams.ffmpeg import FFmpegProcess, query_ffmpeg
 from vsr.streams.ffmpeg_command import build_command, build_cut
 from vsr.streams.ffmpeg_input import SourceFile
+from vsr.streams.padding import pad_to
 from vsr.streams.raw_stream import RawStream
 from vsr.streams.target import TargetAddress, TargetFile, TargetPipe
 from vsr.streams.trim import Seconds, as_fraction
@@ -94,7 +94,7 @@ class FFmpegWriter:
             raise EncodeError(
                 f"frames of {tuple(chunk.frames.shape[2:])} came, {self._size} were announced"
             )
-        frames = self._padded(chunk.frames)
+        frames = pad_to(chunk.frames, (self._plan.layout.height, self._plan.layout.width))
         samples = from_rgb(frames, self._plan.layout.pixel_format, self._plan.output.colour)
         self._raw.write_frames(samples.view(torch.uint8).cpu(), chunk.pts)
         self.frames += len(chunk)
@@ -142,13 +142,6 @@ class FFmpegWriter:
         end_s = self._end_s + self._plan.layout.shift_s
         if query_ffmpeg(*build_cut(output, self._target.trial, end_s)).returncode == 0:
             Path(self._target.trial).replace(self._target.temporary)
-
-    def _padded(self, frames: torch.Tensor) -> torch.Tensor:
-        rows = self._plan.layout.height - self._size[0]
-        columns = self._plan.layout.width - self._size[1]
-        if not rows and not columns:
-            return frames
-        return F.pad(frames, (0, columns, 0, rows), mode="replicate")
 
 
 def _choose_target(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import torch
 
 from vsr.errors import ConfigurationError
+from vsr.streams.container import PIPE, is_address
 from vsr.streams.ffmpeg_writer import FFmpegWriter
 from vsr.streams.image_files import names_images
 from vsr.streams.image_reader import ImageReader
 from vsr.streams.image_writer import ImageWriter
 from vsr.streams.null_writer import NullWriter
+from vsr.streams.pyav_writer import PyAVWriter
 from vsr.streams.trim import Seconds
 from vsr.streams.video_reader import VideoReader
 from vsr.types import Reader, StreamInfo, Writer
@@ -80,6 +83,7 @@ def open_writer(
     start_s: Seconds | None = None,
     end_s: Seconds | None = None,
     overwrite: bool = False,
+    in_process: bool = False,
 ) -> Writer:
     """Open a sink for frames and the packets copied past the network.
 
@@ -98,6 +102,8 @@ def open_writer(
         start_s: The reader's; with it the target's time begins at that moment.
         end_s: The reader's.
         overwrite: Replace a target that exists.
+        in_process: Encode a file here by PyAV instead of the ffmpeg program: nothing to start and
+            nothing piped, but of the other streams only sound that fits is kept.
 
     Returns:
         A writer, which the caller ends with ``finish`` or ``abort``.
@@ -121,6 +127,18 @@ def open_writer(
             source=source,
             overwrite=overwrite,
         )
+    if in_process:
+        return _open_in_process(
+            target,
+            info,
+            height=height,
+            width=width,
+            encoder=encoder,
+            encode_args=encode_args,
+            source=source,
+            start_s=start_s,
+            overwrite=overwrite,
+        )
     return FFmpegWriter(
         target,
         info,
@@ -133,3 +151,11 @@ def open_writer(
         end_s=end_s,
         overwrite=overwrite,
     )
+
+
+def _open_in_process(target: str, info: StreamInfo, **options: Any) -> PyAVWriter:
+    if is_address(target) or target == PIPE:
+        raise ConfigurationError(
+            f"{target!r} is no file; only files are encoded in this process: leave that option out"
+        )
+    return PyAVWriter(target, info, **options)

@@ -61,6 +61,7 @@ def test_an_output_without_frames_is_an_error(tmp_path: Path) -> None:
 def doomed(tmp_path: Path) -> Iterator[FFmpegWriter]:
     """A writer whose ffmpeg has been killed behind its back."""
     writer = start(tmp_path / "out.mp4")
+    assert isinstance(writer, FFmpegWriter)
     os.kill(writer.pid, signal.SIGKILL)
     yield writer
     writer.abort()

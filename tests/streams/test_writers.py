@@ -10,7 +10,18 @@ from vsr.errors import OpenError
 from vsr.streams import open_reader, open_writer
 from vsr.types import Chunk, StreamInfo, Writer
 
-TARGETS = ["out.mp4", "out.mkv", "out.mov", "out.ts", "out.avi", "out.webm", "folder", "f/%05d.png"]
+IN_PROCESS = "in process: "
+TARGETS = [f"{IN_PROCESS}out.{suffix}" for suffix in ("mp4", "mkv", "mov", "avi", "webm")]
+TARGETS += [
+    "out.mp4",
+    "out.mkv",
+    "out.mov",
+    "out.ts",
+    "out.avi",
+    "out.webm",
+    "folder",
+    "f/%05d.png",
+]
 INFO = StreamInfo(height=HEIGHT, width=WIDTH, time_base=Fraction(1, 25), frame_rate=Fraction(25))
 
 
@@ -21,7 +32,15 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def start(target: str, *, overwrite: bool = False) -> Writer:
-    return open_writer(target, INFO, height=HEIGHT, width=WIDTH, overwrite=overwrite)
+    folder, kind, name = target.partition(IN_PROCESS)
+    return open_writer(
+        folder + name if kind else target,
+        INFO,
+        height=HEIGHT,
+        width=WIDTH,
+        overwrite=overwrite,
+        in_process=bool(kind),
+    )
 
 
 def write(writer: Writer, numbers: range) -> None:
