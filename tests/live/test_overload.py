@@ -38,12 +38,12 @@ FAST = Speed(frame_s=0.001, look_ahead_s=0.001)
 def test_a_latency_chooses_the_longest_look_ahead_and_then_the_largest_chunk() -> None:
     generous = choose(FACTS, FAST, Fraction(25), 5.0)
     assert (generous.chunk, generous.look_ahead) == (8, 4)
-    tight = choose(FACTS, FAST, Fraction(25), 0.4)
+    tight = choose(FACTS, FAST, Fraction(25), 0.5)
     assert (tight.chunk, tight.look_ahead) == (3, 4)
-    assert tight.latency_s <= 0.4
-    tighter = choose(FACTS, FAST, Fraction(25), 0.2)
+    assert tight.latency_s <= 0.5
+    tighter = choose(FACTS, FAST, Fraction(25), 0.3)
     assert (tighter.chunk, tighter.look_ahead) == (1, 1)
-    doubled = choose(FACTS, FAST, Fraction(50), 0.4)
+    doubled = choose(FACTS, FAST, Fraction(50), 0.5)
     assert doubled.chunk > tight.chunk
 
 
@@ -57,9 +57,9 @@ def test_what_is_too_slow_for_small_chunks_gets_larger_ones() -> None:
 
 
 def test_a_choice_says_what_it_costs_and_when_nothing_fits() -> None:
-    said = str(choose(FACTS, FAST, Fraction(25), 0.4))
+    said = str(choose(FACTS, FAST, Fraction(25), 0.5))
     assert "chunk 3, look-ahead 4" in said
-    assert "of 400 ms" in said
+    assert "of 500 ms" in said
     assert "the least this network can do" in str(choose(FACTS, FAST, Fraction(25), 0.01))
     slow = choose(FACTS, Speed(frame_s=1, look_ahead_s=1), Fraction(25), 0.4)
     assert not slow.keeps_up
@@ -77,7 +77,7 @@ def governor(policy: Policy = "degrade", frame_s: float = 0.01) -> Governor:
         look_ahead=4,
         waiting_s=0.44,
         restoring_s=12 * frame_s,
-        budget_s=0.8,
+        budget_s=0.9,
         keeps_up=True,
     )
     return Governor(choice, Speed(frame_s=frame_s, look_ahead_s=frame_s), 0.04, policy=policy)

@@ -1,0 +1,9 @@
+# nginx with its RTMP module, as Debian packages them.
+FROM debian:bookworm-slim
+RUN apt-get update && \
+    apt-get install --yes --no-install-recommends nginx-light libnginx-mod-rtmp && \
+    rm -rf /var/lib/apt/lists/*
+COPY nginx.conf /etc/nginx/nginx.conf
+EXPOSE 1935
+STOPSIGNAL SIGQUIT
+CMD ["nginx", "-g", "daemon off;"]
