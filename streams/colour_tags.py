@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
 from vsr.streams.pixel_format import Family, PixelFormat
 from vsr.types import Colour
 
@@ -133,3 +136,12 @@ def _with_matrix(colour: Colour, family: Family, height: int, width: int) -> Col
         primaries=colour.primaries or name,
         transfer=colour.transfer or name,
     )
+
+
+def luma_matrix(matrix: str) -> Tensor:
+    """The 3x3 matrix from RGB to Y, Cb and Cr, all of full range; float64."""
+    red, blue = LUMA_WEIGHTS[matrix]
+    luma = torch.tensor([red, 1 - red - blue, blue], dtype=torch.float64)
+    unit = torch.eye(3, dtype=torch.float64)
+    cb, cr = (unit[2] - luma) / (2 * (1 - blue)), (unit[0] - luma) / (2 * (1 - red))
+    return torch.stack([luma, cb, cr])

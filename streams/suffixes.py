@@ -43,5 +43,5 @@ def pipe_options(file_format: str | None) -> dict[str, str | list[str] | None]:
     """Options without which a container cannot go through a pipe."""
     options: dict[str, str | list[str] | None] = {"f": file_format or PIPE_FORMAT}
     if suffix_of(PIPE, file_format) in MOV_FAMILY:
-        options["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
+        options["movflags"] = "+frag_keyframe+delay_moov+default_base_moof"
     return options
