@@ -28,6 +28,8 @@ CASES = (
     ("iconvsr", "160x90", "bfloat16"),
     ("edvr", "160x90", "bfloat16"),
     ("edvr", "320x180", "float32"),
+    ("bicubic", "640x360", "float32"),
+    ("identity", "1280x720", "float32"),
 )
 CHUNKS = 3
 """Chunks restored in a run, besides the look-ahead: queues are full by then."""

@@ -93,16 +93,19 @@ from fractions import Fraction
 import torch
 from tests.networks import compact, moving_clip
 from tests.streaming import pieces, restorer_of
+from vsr.engine.cost import step_bytes
+from vsr.engine.settings import Settings
 torch.set_num_threads(1)
 network = compact()
 clip = moving_clip(40, 144, 176)
 restorer_of(network, 1, 0).push(pieces(clip, 2)[0])
+room = 1.5 * step_bytes(network, Settings(chunk=8, look_ahead=2), 144, 176) + 64 * 2**20
 pages = int(open("/proc/self/statm").read().split()[0])
-limit = pages * resource.getpagesize() + ROOM * 2**20
+limit = pages * resource.getpagesize() + int(room)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 restorer = restorer_of(network, 32, 8)
-left = sum(len(out) for chunk in pieces(clip, 8) for out in restorer.push(chunk))
-left += sum(len(out) for out in restorer.drain())
+left = sum(len(out) for chunk in pieces(clip, 8) for out in restorer.iter_push(chunk))
+left += sum(len(out) for out in restorer.iter_drain())
 counts = restorer.counts
 print(json.dumps([left, counts.retries, counts.passed_through, restorer.chunk]))
 """
@@ -111,10 +114,8 @@ print(json.dumps([left, counts.retries, counts.passed_through, restorer.chunk]))
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_a_process_that_runs_out_of_memory_goes_on_with_smaller_steps() -> None:
-    program = PROGRAM.replace("ROOM", "260")
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
     num_left, retries, passed_through, chunk = json.loads(done.stdout)
     assert (num_left, passed_through) == (40, 0)
     assert retries > 0

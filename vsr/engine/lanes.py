@@ -75,9 +75,8 @@ class ParallelScenes:
             precision=precision,
             largest=scenes,
         )
-        ahead = self._batch.settings.look_ahead or 0
         self._scenes = scenes
-        self._held = 2 * scenes * (self.chunk + ahead) if held is None else held
+        self._held = num_held(self._batch.settings, scenes) if held is None else held
         if self._held < 1:
             raise ConfigurationError(f"{held} frames may wait; give 1 or more")
         self.reset()
@@ -182,6 +181,11 @@ class ParallelScenes:
             self._past += self._batch.counts_of(lane.key)
             self._batch.forget(lane.key)
             self._lanes.popleft()
+
+
+def num_held(settings: Settings, scenes: int) -> int:
+    """Frames that wait at most where nothing else is said: two steps of every scene."""
+    return 2 * scenes * (settings.chunk + (settings.look_ahead or 0))
 
 
 def _at_cuts(chunk: Chunk) -> Iterator[tuple[bool, Chunk]]:

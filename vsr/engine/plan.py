@@ -13,21 +13,23 @@ from typing import Any
 import torch
 
 from vsr.engine.cost import FLOAT, LONGEST_SCENE, step_bytes, weight_bytes
+from vsr.engine.lanes import num_held
 from vsr.engine.settings import Settings, settings_for
 from vsr.engine.tiles import finer
 from vsr.errors import MemoryLimitError
 from vsr.memory import resident_bytes
 from vsr.models.network import Network
 
-RESTORED_CHUNKS = 1
-"""Restored chunks alive beside the one in the making: none where the network is the slow part, two
-where the encoder is."""
+RESTORED_CHUNKS = 2
+"""Restored chunks on a CUDA device beside the one in the making: in the queue, and on their way to
+the host. On a CPU measured peaks hold none: they fall within steps, when others are gone."""
 
 DECODED_CHUNKS = 3
 """Decoded chunks alive beside the window: at the decoder, in the queue, and being taken apart."""
 
-ENCODED = 3.0
-"""Bytes per output pixel and frame of what the encoder makes of a chunk, 4:2:0 at up to 10 bit."""
+STARTED = 70 * 2**20
+"""Bytes that come with the first step on a CPU, whatever its size: compiled kernels, threads,
+codecs; what was missing in `python -m benchmarks.memory`, 43 to 79 MiB in eight of nine runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,7 @@ def run_bytes(
 ) -> int:
     """Memory of a whole run at its peak: what is there already, a step, and frames in queues."""
     step = step_bytes(network, settings, height, width, scenes)
-    return _with_queues(step, network, device, settings, height, width)
+    return _with_queues(step, network, device, settings, (height, width), scenes)
 
 
 def _at_most(
@@ -136,7 +138,7 @@ def _at_most(
     ahead = LONGEST_SCENE if settings.look_ahead is None else settings.look_ahead
     two = replace(settings, chunk=1, look_ahead=1, tiles=(1, 1))
     step = max(settings.chunk, ahead) * step_bytes(network, two, height, width, scenes)
-    return _with_queues(step, network, device, settings, height, width)
+    return _with_queues(step, network, device, settings, (height, width), scenes)
 
 
 def _with_queues(
@@ -144,16 +146,22 @@ def _with_queues(
     network: Network[Any],
     device: torch.device,
     settings: Settings,
-    height: int,
-    width: int,
+    size: tuple[int, int],
+    scenes: int,
 ) -> int:
+    height, width = size
     frame = 3 * FLOAT * height * width
     restored = frame * network.facts.scale**2
-    queued = settings.chunk * (DECODED_CHUNKS * frame + RESTORED_CHUNKS * restored)
+    bytes_ = step + settings.chunk * DECODED_CHUNKS * frame
+    if scenes > 1:
+        held = num_held(settings, scenes)
+        bytes_ += held * frame + held // 2 * restored
     if device.type == "cuda":
-        return round(weight_bytes(network) + step + queued)
-    encoded = ENCODED * settings.chunk * height * width * network.facts.scale**2
-    return round(resident_bytes() + step + queued + encoded)
+        return weight_bytes(network) + bytes_ + settings.chunk * RESTORED_CHUNKS * restored
+    if settings.num_tiles > 1:
+        # The result is begun with the first tile, while the chunk before is with the encoder.
+        bytes_ += settings.chunk * restored
+    return resident_bytes() + STARTED + bytes_
 
 
 def candidates(network: Network[Any], asked: Asked, height: int, width: int) -> Iterator[Settings]:

@@ -122,6 +122,7 @@ class Tiled(Network[TilesState]):
             )
             left.append(new_state)
             _blend(blended, restored, rows, columns, scale)
+            del restored, new_state, seen  # not to keep a tile's frames while the next is restored
         return blended, TilesState(tiles=tuple(left))
 
     def cut(self, state: Any, window_BTCHW: Tensor) -> TilesState:
@@ -165,7 +166,9 @@ def _blend(into: Tensor, restored: Tensor, rows: Span, columns: Span, scale: int
         scale * rows.start : scale * rows.end,
         scale * columns.start : scale * columns.end,
     ]
-    region.add_(restored * vertical[:, None] * horizontal)
+    weights = vertical[:, None] * horizontal
+    for frame in range(restored.shape[1]):
+        region[:, frame].addcmul_(restored[:, frame], weights)
 
 
 def _cut(state: Any, size: tuple[int, int], box: tuple[Span, Span]) -> Any:
