@@ -21,8 +21,8 @@ from vsr.types import Chunk
 
 recurrent = pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
 
-DECIDES_BY_VALUE = {"realbasicvsr", "cascade"}
-"""Networks that may look at a value where a scene starts; never afterwards."""
+DECIDES_BY_VALUE = {"realbasicvsr"}
+"""Networks that look at a value where a scene starts."""
 
 
 class Waits(TorchDispatchMode):
