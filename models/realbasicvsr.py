@@ -43,7 +43,8 @@ class RealBasicVSRState:
     Attributes:
         propagation: Of BasicVSR, over cleaned frames.
         cleaned_BTCHW: The cleaned look-ahead.
-        passes_B: Passes over every frame of the scene, an integer for each stream.
+        passes_B: Passes over every frame of the scene, an integer for each stream; on the CPU, so that
+            only the scene's first step waits for the device.
     """
 
     propagation: PropagationState
@@ -89,7 +90,7 @@ class RealBasicVSR(Network[RealBasicVSRState]):
             cleaned_BTCHW, passes_B = self._clean_until_settled(window_BTCHW)
         else:
             fresh_BTCHW = window_BTCHW[:, state.cleaned_BTCHW.shape[1] :]
-            passes_B = state.passes_B
+            passes_B = state.passes_B.cpu()
             cleaned = [state.cleaned_BTCHW, self._clean(fresh_BTCHW, passes_B)]
             cleaned_BTCHW = torch.cat(cleaned, 1)[:, : window_BTCHW.shape[1]]
         restored_BTCHW, propagation = self.basicvsr.step(
@@ -109,7 +110,7 @@ class RealBasicVSR(Network[RealBasicVSRState]):
             window_BTCHW = window_BTCHW + _select(unsettled_B, residue_BTCHW)
             passes_B = passes_B + unsettled_B
             unsettled_B = unsettled_B & (residue_BTCHW.abs().mean((1, 2, 3, 4)) >= self.threshold)
-        return window_BTCHW, passes_B
+        return window_BTCHW, passes_B.cpu()
 
     def _clean(self, frames_BTCHW: Tensor, passes_B: Tensor) -> Tensor:
         """The frames after as many passes as were settled."""
@@ -128,6 +129,7 @@ class RealBasicVSR(Network[RealBasicVSRState]):
 
 def _select(chosen_B: Tensor, residue_BTCHW: Tensor) -> Tensor:
     """The residues of the chosen streams, zeros for the others."""
+    chosen_B = chosen_B.to(residue_BTCHW.device, non_blocking=True)
     return torch.where(chosen_B.view(-1, 1, 1, 1, 1), residue_BTCHW, 0.0)
 
 
