@@ -43,8 +43,8 @@ class RealBasicVSRState:
     Attributes:
         propagation: Of BasicVSR, over cleaned frames.
         cleaned_BTCHW: The cleaned look-ahead.
-        passes_B: Passes over every frame of the scene, an integer for each stream; on the CPU, so that
-            only the scene's first step waits for the device.
+        passes_B: Passes over every frame of the scene, an integer for each stream; on the CPU, so
+            that only the first step of a scene waits for the device.
     """
 
     propagation: PropagationState
