@@ -20,6 +20,8 @@ from vsr.scenes import AUTO
 from vsr.summary import Summary
 
 INTERRUPTED = 130
+PIPE = "-"
+"""The target that is standard output: nothing else may go there."""
 
 
 @click.command()
@@ -91,6 +93,16 @@ INTERRUPTED = 130
     metavar='"ARGS"',
     help='More arguments for ffmpeg\'s output, such as "-crf 16 -preset slow".',
 )
+@click.option(
+    "--hwaccel",
+    metavar="NAME",
+    help="Decode on a device: auto, cuda, qsv, vaapi …; in software where that fails.",
+)
+@click.option(
+    "--in-process",
+    is_flag=True,
+    help="Encode in this process by PyAV instead of the ffmpeg program; subtitles are left out.",
+)
 @click.option("--start", type=Moment(), metavar="TIME", help="Begin here: seconds or HH:MM:SS.")
 @click.option("--end", type=Moment(), metavar="TIME", help="End before this.")
 @click.option("-y", "--overwrite", is_flag=True, help="Replace TARGET if it exists.")
@@ -109,9 +121,9 @@ def restore(
 ) -> int:
     """Restore SOURCE into TARGET.
 
-    Both are a video file, a folder of images, or a pattern like frames/%06d.png. Sound, chapters
-    and metadata are copied. Ctrl-C ends early and leaves what is done as TARGET.partial.EXT,
-    playable.
+    Both are a video file, a folder of images, a pattern like frames/%06d.png, or - for a pipe.
+    Sound, subtitles, attachments, chapters and metadata are kept. Ctrl-C ends early and leaves what
+    is done as TARGET.partial.EXT, playable.
 
     \b
     vsr restore old.mp4 restored.mkv
@@ -129,9 +141,9 @@ def restore(
             source, target, start_s=start, end_s=end, on_progress=on_progress, stop=stop, **options
         )
     if as_json:
-        click.echo(json.dumps(asdict(summary)))
+        click.echo(json.dumps(asdict(summary)), err=target == PIPE)
     elif not quiet:
-        click.echo(_sentence(summary))
+        click.echo(_sentence(summary), err=target == PIPE)
     return INTERRUPTED if summary.interrupted else 0
 
 

@@ -45,6 +45,8 @@ def restore(
     start_s: float | None = None,
     end_s: float | None = None,
     overwrite: bool = False,
+    hwaccel: str | None = None,
+    in_process: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -52,7 +54,7 @@ def restore(
 
     Args:
         source: A file, an address, a folder of images or a pattern like ``frames/%06d.png``.
-        target: The same kinds, or ``null`` to throw the frames away.
+        target: The same kinds, or ``null`` to throw the frames away; ``-`` means a pipe in both.
         model: As for ``load_network``.
         weights: As for ``load_network``.
         chunk: As for ``Restorer``; None for what suits the network and fits into memory.
@@ -68,6 +70,8 @@ def restore(
         start_s: First moment to restore, in seconds after the first frame.
         end_s: First moment not to restore, likewise.
         overwrite: Replace a target that exists.
+        hwaccel: As for ``open_reader``.
+        in_process: As for ``open_writer``.
         on_progress: Called after every step.
         stop: Set it to end early with a playable partial result.
 
@@ -79,7 +83,9 @@ def restore(
     """
     network = load_network(model, weights)
     asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
-    with open_reader(source, start_s=start_s, end_s=end_s) as reader:
+    with open_reader(
+        source, start_s=start_s, end_s=end_s, headroom=True, hwaccel=hwaccel
+    ) as reader:
         marker = scene_marker(scenes, reader.info)
         restorer, _ = make_restorer(
             network,
@@ -102,6 +108,7 @@ def restore(
             start_s=start_s,
             end_s=end_s,
             overwrite=overwrite,
+            in_process=in_process,
         )
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)

@@ -12,6 +12,7 @@ from vsr.streams.ffmpeg import FFmpegProcess, find_ffmpeg, query_ffmpeg
 from vsr.streams.ffmpeg_log import causes, in_one_line
 
 READS_NOTHING = [sys.executable, "-c", "input_is_ignored = __import__('signal').pause()"]
+TALKS = "import sys; sys.stderr.write('[warning] much to say\\n' * 500_000); sys.stdin.read()"
 LEAVES = [sys.executable, "-c", "import sys; sys.exit('[error] the disk is full.')"]
 
 
@@ -50,6 +51,13 @@ def test_a_process_that_takes_nothing_is_given_up() -> None:
     with pytest.raises(StreamTimeout, match="no progress"):
         write_without_end(process)
     process.kill()
+
+
+def test_a_process_that_talks_without_end_is_listened_to() -> None:
+    process = FFmpegProcess([sys.executable, "-c", TALKS])
+    for _ in range(8):
+        process.write(bytes(1 << 20))
+    process.finish()
 
 
 def test_a_process_that_does_not_end_is_killed() -> None:
