@@ -79,9 +79,11 @@ def open_container(
         _check_file(source)
     if timeout is None and address:
         timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+    # Devices of a format of their own, such as cameras, are no files to ffmpeg.
+    name = local_name(source) if file_format is None else source
     try:
         container = av.open(
-            local_name(source) if file is None else file,
+            name if file is None else file,
             mode="r",
             format=file_format,
             options=dict(options or {}),

@@ -17,9 +17,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten seconds, likewise."""
+    """Five seconds, likewise."""
     path = tmp_path_factory.mktemp("live") / "long.mp4"
-    return write_clip(path, Clip(num_frames=250, audio="aac"))
+    return write_clip(path, Clip(num_frames=125, audio="aac"))
 
 
 @pytest.fixture

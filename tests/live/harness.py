@@ -8,9 +8,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ import torch
 from tests.media import read_number
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.stream import LiveStream, Restoring
+from vsr.live.restoration import Restoring
+from vsr.live.stream import LiveStream
 from vsr.models.interpolation import Bicubic
 from vsr.restorer import Restorer
 from vsr.streams.ffmpeg import find_ffmpeg
@@ -104,6 +106,31 @@ def ffmpeg(*words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address at which a folder's files are served."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            with suppress(OSError):  # a reader may go away
+                super().copyfile(source, outputfile)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def publish(clip: Path, address: str, *words: str) -> Any:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 
 import torch
 from av import Packet, VideoFrame
@@ -16,14 +15,22 @@ from av.stream import Stream
 
 from vsr.errors import DecodeError, OpenError, StreamTimeout
 from vsr.live.address import check_host, shown, without_secrets
-from vsr.live.relay import FORMAT, RELAYED, Relay
+from vsr.live.pacing import Pacer
+from vsr.live.relay import Relay
+from vsr.live.source_kind import (
+    file_format,
+    is_paced,
+    is_relayed,
+    listening,
+    open_options,
+    rate_of,
+)
 from vsr.streams.assembly import Assembly
 from vsr.streams.chroma_location import find_chroma_location
 from vsr.streams.container import is_address, open_container, reason
 from vsr.streams.mastering import read_mastering
 from vsr.streams.planes import Picture, read_frame
 from vsr.streams.probe import copied_streams, describe, time_base
-from vsr.streams.timestamps import FALLBACK_RATE
 from vsr.streams.trim import Trim
 from vsr.types import Chunk, StreamInfo
 
@@ -33,17 +40,6 @@ TIMEOUT_S = 5.0
 LISTEN_TIMEOUT_S = 3600.0
 
 MAX_CORRUPT_IN_A_ROW = 250
-
-PROBED_S = 1.5
-"""How long ffmpeg may look at a stream before it is shown: frames are held back meanwhile."""
-
-CAMERA = "/dev/video"
-
-_EVEN_RATES = range(1, 241)
-
-_TIMED = ("http://", "https://")
-"""Sources that send as fast as one reads, or many seconds at a time: they are read in their own
-time, as files are."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,13 +100,13 @@ class Connection:
         self._pacer = Pacer() if is_paced(source) else None
         if not listen:
             check_host(source)
-        self._relay = Relay(_listening(source) if listen else source) if _relayed(source) else None
+        self._relay = Relay(listening(source) if listen else source) if is_relayed(source) else None
         opening = LISTEN_TIMEOUT_S if listen else TIMEOUT_S
         try:
             self._container, self._video = open_container(
                 source,
-                options=_options(source, listen=listen) | dict(options or {}),
-                file_format=_file_format(source),
+                options=open_options(source, listen=listen) | dict(options or {}),
+                file_format=file_format(source),
                 timeout=(opening, TIMEOUT_S) if is_address(source) else None,
                 file=self._relay.file if self._relay else None,
             )
@@ -236,70 +232,3 @@ class Connection:
                 f"{shown(self._source)} cannot be opened ({self._relay.reason()})", self._source
             )
         return type(error)(said)
-
-
-class Pacer:
-    """Lets frames through at the pace of their times.
-
-    Attributes:
-        hurry: Let everything through.
-    """
-
-    def __init__(self) -> None:
-        self.hurry = False
-        self._origin: float | None = None
-        self._last: Fraction | None = None
-
-    def wait(self, moment: Fraction) -> None:
-        """Wait until a frame's time has come; a jump of times begins a new count."""
-        now = time.monotonic()
-        jumped = self._last is not None and not 0 < moment - self._last < 1
-        self._last = moment
-        if self._origin is None or jumped or now > self._origin + float(moment):
-            self._origin = now - float(moment)
-        while not self.hurry and (left := self._origin + float(moment) - time.monotonic()) > 0:
-            time.sleep(min(left, 0.5))
-
-
-def is_paced(source: str) -> bool:
-    """Whether a source is read in its own time: one that does not send in real time itself."""
-    if source.startswith(CAMERA):
-        return False
-    return not is_address(source) or source.startswith(_TIMED)
-
-
-def ends(source: str) -> bool:
-    """Whether the end of the source is the end of the stream: a file's."""
-    return not is_address(source) and not source.startswith(CAMERA)
-
-
-def rate_of(rate: Fraction | None) -> Fraction:
-    """Frames per second; the usual ones where a container says nothing, or nonsense."""
-    if rate is None or int(rate) not in _EVEN_RATES:
-        return FALLBACK_RATE
-    return Fraction(rate)
-
-
-def _relayed(source: str) -> bool:
-    return source.startswith(RELAYED)
-
-
-def _file_format(source: str) -> str | None:
-    if _relayed(source):
-        return FORMAT
-    return "v4l2" if source.startswith(CAMERA) else None
-
-
-def _listening(source: str) -> str:
-    return source + ("&" if "?" in source else "?") + "mode=listener"
-
-
-def _options(source: str, *, listen: bool) -> dict[str, str]:
-    if ends(source) or source.startswith(CAMERA):
-        return {}
-    options = {"analyzeduration": str(round(1_000_000 * PROBED_S))}
-    if source.startswith("rtmp"):
-        options["rtmp_live"] = "live"
-    if listen:
-        options["listen"] = "1"
-    return options

@@ -10,23 +10,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from vsr.errors import EncodeError, OpenError, VSRError
+from vsr.errors import EncodeError, VSRError
 from vsr.live.address import check_host, shown, without_secrets
 from vsr.live.coded import Coded, PacketStream
 from vsr.live.retry import Retry
-from vsr.streams.container import is_address, local_name
-from vsr.streams.ffmpeg import FFmpegProcess, find_ffmpeg
-from vsr.streams.suffixes import ADDRESS_FORMATS, MOV_FAMILY, suffix_of
+from vsr.live.sink_command import PLAYLISTS, TIMEOUT_S, sink_command
+from vsr.streams.container import is_address
+from vsr.streams.ffmpeg import FFmpegProcess
+from vsr.streams.suffixes import suffix_of
 from vsr.streams.target import TargetAddress, TargetFile
 
 log = logging.getLogger(__name__)
-
-TIMEOUT_S = 5.0
-"""A sink that takes nothing for longer is given up and opened anew."""
 
 SETTLED_S = 2.0
 """A sink that lasted this long has been there: delays begin anew."""
@@ -35,8 +31,6 @@ WAITING_S = 10
 """Seconds of packets that may wait for a sink; then it loses some."""
 
 WAITING_PACKETS = 2000
-
-PLAYLISTS = frozenset({".m3u8"})
 
 
 class Outlet:
@@ -142,7 +136,7 @@ class Outlet:
             return False
         check_host(self._target)
         self._process = FFmpegProcess(
-            _command(self._target, self._file.temporary), timeout_s=TIMEOUT_S
+            sink_command(self._target, self._file.temporary), timeout_s=TIMEOUT_S
         )
         self._opened_at = time.monotonic()
         self._muxed = PacketStream(self._templates, self._process.write)
@@ -190,80 +184,3 @@ class Outlet:
         while self._packets and not (self._packets[0].place == 0 and self._packets[0].is_key):
             self._packets.popleft()
             self.lost += 1
-
-
-class Junction:
-    """Brings picture and sound together in the order of time, for all sinks.
-
-    Args:
-        outlets: The sinks.
-        on_picture: Called with every coded picture that leaves.
-    """
-
-    def __init__(self, outlets: list[Outlet], on_picture: Callable[[Coded], None]) -> None:
-        self._outlets, self._on_picture = outlets, on_picture
-        self._sound: deque[Coded] = deque()
-        self._lock = threading.Lock()
-
-    def sound(self, packets: list[Coded]) -> None:
-        """Sound that leaves once the picture has come to its time."""
-        with self._lock:
-            self._sound.extend(packets)
-
-    def picture(self, coded: Coded) -> None:
-        """A picture leaves, behind the sound before it."""
-        with self._lock:
-            while self._sound and self._sound[0].time < coded.time:
-                self._send(self._sound.popleft())
-            self._send(coded)
-        self._on_picture(coded)
-
-    def finish(self) -> None:
-        """All sound leaves."""
-        with self._lock:
-            while self._sound:
-                self._send(self._sound.popleft())
-
-    def _send(self, coded: Coded) -> None:
-        for outlet in self._outlets:
-            outlet.put(coded)
-
-
-def check_target(target: str) -> None:
-    """Refuse what cannot be a sink.
-
-    Raises:
-        OpenError: An address of a kind that nothing can be sent to, or a missing folder.
-    """
-    if is_address(target):
-        if suffix_of(target) not in ADDRESS_FORMATS and suffix_of(target) not in PLAYLISTS:
-            accepted = ", ".join(sorted(ADDRESS_FORMATS))
-            raise OpenError(
-                f"{shown(target)} is no sink; give {accepted}, a .m3u8 playlist or a video file"
-            )
-    elif not Path(target).parent.is_dir():
-        raise OpenError(f"the folder of {target!r} does not exist; create it first")
-
-
-def _command(target: str, path: str) -> list[str]:
-    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"]
-    command += ["-progress", "pipe:2", "-stats_period", "0.5", "-copyts", "-y"]
-    command += ["-f", "nut", "-probesize", "32", "-analyzeduration", "0"]
-    command += ["-i", "pipe:0", "-map", "0", "-c", "copy", "-max_interleave_delta", "500000"]
-    return [*command, "-flush_packets", "1", *_format(target), local_name(path)]
-
-
-def _format(target: str) -> list[str]:
-    suffix = suffix_of(target)
-    if suffix in PLAYLISTS:
-        words = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "6"]
-        return [*words, "-hls_flags", "delete_segments+independent_segments"]
-    if suffix in ADDRESS_FORMATS:
-        words = ["-f", ADDRESS_FORMATS[suffix]]
-        if suffix.startswith("rtmp"):
-            words += ["-flvflags", "no_duration_filesize"]
-        return [*words, "-rw_timeout", str(round(TIMEOUT_S * 1_000_000))]
-    if suffix in MOV_FAMILY:
-        # Playable however it ends.
-        return ["-movflags", "+frag_keyframe"]
-    return []

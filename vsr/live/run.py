@@ -13,11 +13,12 @@ from vsr.engine.batch import BatchRestorer
 from vsr.errors import VSRError
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
+from vsr.live.restoration import Restoring
 from vsr.live.several import read_streams
 from vsr.live.sharing import Share, SharedNetwork
 from vsr.live.status import serve_status
 from vsr.live.status_line import status_line
-from vsr.live.stream import LiveStream, Restoring
+from vsr.live.stream import LiveStream
 from vsr.models.catalogue import load_network
 from vsr.restorer import Restorer
 

@@ -10,8 +10,9 @@ from queue import Empty, Full, Queue
 
 from vsr.errors import VSRError
 from vsr.live.address import shown
-from vsr.live.connection import Arrival, Beginning, Connection, ends
+from vsr.live.connection import Arrival, Beginning, Connection
 from vsr.live.retry import Retry
+from vsr.live.source_kind import ends
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,41 @@
+"""Sound that waits for the frames of its time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+
+from av import Packet
+from av.stream import Stream
+
+from vsr.live.clock import Clock
+
+MOST = 500
+"""Packets that may wait; then the oldest are left out."""
+
+
+class PendingSound:
+    """Packets in the order they came. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._packets: deque[Packet[Stream]] = deque(maxlen=MOST)
+
+    def add(self, packet: Packet[Stream]) -> None:
+        """Append a packet; it has a dts."""
+        self._packets.append(packet)
+
+    def forget(self) -> None:
+        """Drop what waits: the frames of its time do not come any more."""
+        self._packets.clear()
+
+    def placed(self, clock: Clock) -> Iterator[tuple[Packet[Stream], Fraction]]:
+        """Take the packets whose time in the output is known, each with it, in seconds."""
+        for _ in range(len(self._packets)):
+            packet = self._packets.popleft()
+            stamp = packet.pts if packet.pts is not None else packet.dts or 0
+            moment = clock.sound(stamp * packet.time_base)
+            if moment is None:
+                self._packets.append(packet)
+            else:
+                yield packet, moment

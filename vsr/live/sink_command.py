@@ -1,0 +1,62 @@
+"""Which sinks there are, and the ffmpeg that feeds one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vsr.errors import OpenError
+from vsr.live.address import shown
+from vsr.streams.container import is_address, local_name
+from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.suffixes import ADDRESS_FORMATS, MOV_FAMILY, suffix_of
+
+TIMEOUT_S = 5.0
+"""A sink that takes nothing for longer is given up and opened anew."""
+
+PLAYLISTS = frozenset({".m3u8"})
+
+
+def check_target(target: str) -> None:
+    """Refuse what cannot be a sink.
+
+    Raises:
+        OpenError: An address of a kind that nothing can be sent to, or a missing folder.
+    """
+    if is_address(target):
+        if suffix_of(target) not in ADDRESS_FORMATS and suffix_of(target) not in PLAYLISTS:
+            accepted = ", ".join(sorted(ADDRESS_FORMATS))
+            raise OpenError(
+                f"{shown(target)} is no sink; give {accepted}, a .m3u8 playlist or a video file"
+            )
+    elif not Path(target).parent.is_dir():
+        raise OpenError(f"the folder of {target!r} does not exist; create it first")
+
+
+def sink_command(target: str, path: str) -> list[str]:
+    """The command that copies coded packets from its standard input into a sink.
+
+    Args:
+        target: Says the format.
+        path: Where it is written.
+    """
+    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"]
+    command += ["-progress", "pipe:2", "-stats_period", "0.5", "-copyts", "-y"]
+    command += ["-f", "nut", "-probesize", "32", "-analyzeduration", "0"]
+    command += ["-i", "pipe:0", "-map", "0", "-c", "copy", "-max_interleave_delta", "500000"]
+    return [*command, "-flush_packets", "1", *_format(target), local_name(path)]
+
+
+def _format(target: str) -> list[str]:
+    suffix = suffix_of(target)
+    if suffix in PLAYLISTS:
+        words = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "6"]
+        return [*words, "-hls_flags", "delete_segments+independent_segments"]
+    if suffix in ADDRESS_FORMATS:
+        words = ["-f", ADDRESS_FORMATS[suffix]]
+        if suffix.startswith("rtmp"):
+            words += ["-flvflags", "no_duration_filesize"]
+        return [*words, "-rw_timeout", str(round(TIMEOUT_S * 1_000_000))]
+    if suffix in MOV_FAMILY:
+        # Playable however it ends.
+        return ["-movflags", "+frag_keyframe"]
+    return []
