@@ -7,7 +7,8 @@ restored 13.0 frames a second instead of 12.1.
 Tensors of a few MiB come and go by the thousand. glibc learns from them to keep all but the
 largest on its heap, which then falls to pieces: ``compact`` at 640x360 held 5.0 kB per pixel
 instead of 4.4. With a fixed threshold freed tensors go back to the system at once, and huge pages
-make new ones cheap: together 5 % faster than without both, and what a run needs can be foretold.
+make new ones cheap: 3 to 4 % faster than without both in single runs on a busy machine (huge pages
+alone: 10 %), and what a run needs can be foretold.
 
 Set by the command only, never by importing the package; what the environment says already is left
 alone.
@@ -29,7 +30,7 @@ TRIM_THRESHOLD = 64 * 2**20
 """Free bytes at the end of the heap that may stay there."""
 
 MMAP_THRESHOLD = 4 * 2**20
-"""Tensors of this many bytes get memory of their own. With 1 MiB a run is a third slower."""
+"""Tensors of this many bytes get memory of their own. With 1 MiB a run was a third slower."""
 
 
 def prepare() -> None:

@@ -29,7 +29,7 @@ FEWEST = 4
 """Steps before a size is judged; a scene's first features are small."""
 
 RATIO = 8.0
-"""Times the median that is divergence. Cuts and fades of footage change a size by less than 2."""
+"""Times the median that is divergence: a choice, not yet held against long real footage."""
 
 
 @dataclass(frozen=True, kw_only=True)
