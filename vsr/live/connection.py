@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -33,6 +34,8 @@ from vsr.streams.planes import Picture, read_frame
 from vsr.streams.probe import copied_streams, describe, time_base
 from vsr.streams.trim import Trim
 from vsr.types import Chunk, StreamInfo
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 """A source that sends nothing for longer is given up and connected to anew."""
@@ -199,6 +202,8 @@ class Connection:
         decoded = read_frame(frame, pts, self._chroma_location(frame))
         if self._picture is None or decoded.picture.shown_size != self._picture.shown_size:
             renewed, self._picture = self._picture is None, decoded.picture
+            if renewed and frame.interlaced_frame:
+                log.warning("%s is interlaced, and stays so", shown(self._source))
             self._assembly = Assembly(base, self._picture.shown_size, torch.device("cpu"))
             info = describe(
                 self._container, self._video, self._picture, Trim(), read_mastering(frame)

@@ -60,7 +60,7 @@ class Figures:
         state: ``connecting``, ``running``, ``away`` (the source is gone), ``ended`` or ``failed``.
         level: Name of the step of quality.
         sizes: Of input and output, as text.
-        source_queue: Events that wait to be restored.
+        source_queue: Frames that wait to be restored.
         sink_queue: Packets that wait for the slowest sink.
         buckets: Latencies by ``BOUNDS_S``, not cumulative, the last beyond all.
         latency_sum_s: Of all latencies.

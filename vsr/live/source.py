@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from queue import Empty, Full, Queue
 
 from vsr.errors import VSRError
 from vsr.live.address import shown
@@ -17,6 +17,9 @@ from vsr.live.source_kind import ends
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
+
+MOST_BYTES = 256 * 2**20
+"""Frames that may wait: more of small ones than of large ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,9 @@ class Source:
         self.reconnects = 0
         self._address, self._listen, self._options = address, listen, options
         self._retry = retry
-        self._events: Queue[Event] = Queue(waiting)
+        self._events: deque[Event] = deque()
+        self._waiting, self._bytes, self._frames = waiting, 0, 0
+        self._changed = threading.Condition()
         self._stop = threading.Event()
         self._delay_s = 0.0
         self._connection: Connection | None = None
@@ -80,8 +85,8 @@ class Source:
 
     @property
     def depth(self) -> int:
-        """Events that wait."""
-        return self._events.qsize()
+        """Frames that wait."""
+        return self._frames
 
     def start(self) -> None:
         """Begin to connect."""
@@ -89,14 +94,20 @@ class Source:
 
     def next_event(self, timeout_s: float) -> Event | None:
         """What came next; None where nothing came in time."""
-        try:
-            return self._events.get(timeout=timeout_s)
-        except Empty:
-            return None
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(self._events), timeout_s):
+                return None
+            event = self._events.popleft()
+            self._bytes -= _bytes_of(event)
+            self._frames -= _bytes_of(event) > 0
+            self._changed.notify_all()
+            return event
 
     def stop(self) -> None:
         """Connect and read no more; what waits stays."""
         self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
         if (connection := self._connection) is not None:
             connection.interrupt()
 
@@ -147,10 +158,24 @@ class Source:
 
     def _put(self, event: Event) -> bool:
         """Hand an event over, waiting for room; False where nobody wants it any more."""
-        while not self._stop.is_set():
-            try:
-                self._events.put(event, timeout=LOOK_EVERY_S)
-            except Full:
-                continue
+        size = _bytes_of(event)
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop.is_set() or self._has_room(size))
+            if self._stop.is_set():
+                return False
+            self._events.append(event)
+            self._bytes += size
+            self._frames += size > 0
+            self._changed.notify_all()
             return True
-        return False
+
+    def _has_room(self, size: int) -> bool:
+        fits = not self._frames or self._bytes + size <= MOST_BYTES
+        return fits and len(self._events) < self._waiting
+
+
+def _bytes_of(event: Event) -> int:
+    """Memory of a frame; nothing to speak of for others."""
+    if not isinstance(event, Arrival) or event.chunk is None:
+        return 0
+    return event.chunk.frames.nbytes
