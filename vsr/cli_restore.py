@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from vsr.cli_bench import Size
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.option_types import Arguments, LookAhead, Moment, Tiles
 from vsr.progress import progress_bar
@@ -92,6 +93,14 @@ PIPE = "-"
     default=(),
     metavar='"ARGS"',
     help='More arguments for ffmpeg\'s output, such as "-crf 16 -preset slow".',
+)
+@click.option("--scale", type=float, metavar="N", help="Output N times the input's size.")
+@click.option("--size", type=Size(), help="Output of this size, such as 1920x1080.")
+@click.option(
+    "--fit",
+    type=click.IntRange(min=2),
+    metavar="PIXELS",
+    help="Output whose shorter side has so many pixels.  [default: what the model makes]",
 )
 @click.option(
     "--hwaccel",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vsr.memory import budget_bytes
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
 from vsr.models.network import Network
 from vsr.models.placement import place
+from vsr.output_size import SizeWish, choose_size, fit_writer
 from vsr.pipeline import run
 from vsr.restorer import Restorer
 from vsr.scenes import AUTO, scene_marker
@@ -45,6 +47,9 @@ def restore(
     start_s: float | None = None,
     end_s: float | None = None,
     overwrite: bool = False,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    fit: int | None = None,
     hwaccel: str | None = None,
     in_process: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -70,6 +75,9 @@ def restore(
         start_s: First moment to restore, in seconds after the first frame.
         end_s: First moment not to restore, likewise.
         overwrite: Replace a target that exists.
+        scale: Output over input size; with it, ``size`` or ``fit`` the output is resampled once.
+        size: Rows and columns of the output.
+        fit: Pixels of the output's shorter side.
         hwaccel: As for ``open_reader``.
         in_process: As for ``open_writer``.
         on_progress: Called after every step.
@@ -96,12 +104,13 @@ def restore(
             device=device,
             precision=precision,
         )
-        scale = network.facts.scale
+        wish = SizeWish(scale=scale, size=size, fit=fit)
+        output = choose_size(reader.info, network.facts.scale, wish)
         writer = open_writer(
             target,
-            reader.info,
-            height=reader.info.height * scale,
-            width=reader.info.width * scale,
+            replace(reader.info, sample_aspect_ratio=output.sample_aspect_ratio),
+            height=output.height,
+            width=output.width,
             encoder=encoder,
             encode_args=encode_args,
             source=source,
@@ -112,6 +121,7 @@ def restore(
         )
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)
+        writer = fit_writer(writer, output)
         return run(reader, restorer, writer, scenes=marker, on_progress=on_progress, stop=stop)
 
 
@@ -131,6 +141,9 @@ def foresee(
     precision: str = "auto",
     start_s: float | None = None,
     end_s: float | None = None,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    fit: int | None = None,
     **_: Any,
 ) -> Forecast:
     """Say what ``restore`` would do, which takes the same arguments; nothing is written."""
@@ -150,7 +163,7 @@ def foresee(
         exact=True,
     )
     fps = expected_fps(restorer, info)
-    scale = network.facts.scale
+    output = choose_size(info, network.facts.scale, SizeWish(scale=scale, size=size, fit=fit))
     return Forecast(
         model=network.facts.name,
         device=str(restorer.device),
@@ -158,7 +171,7 @@ def foresee(
         source=source,
         target=target,
         input_size=(info.width, info.height),
-        output_size=(info.width * scale, info.height * scale),
+        output_size=(output.width, output.height),
         frames=info.num_frames,
         settings=plan.settings,
         memory_bytes=plan.memory_bytes,

@@ -1,0 +1,123 @@
+"""The size of the output: the network's own, or one that was asked for, reached in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import torch.nn.functional as F
+
+from vsr.errors import ConfigurationError
+from vsr.types import Chunk, StreamInfo, Writer
+
+LARGEST = 16_384
+"""Rows or columns that common encoders still take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeWish:
+    """What was asked for; at most one of them.
+
+    Attributes:
+        scale: Times the source's size; 1 restores without enlarging.
+        size: Rows and columns.
+        fit: Pixels of the shorter side, the shape kept.
+    """
+
+    scale: float | None = None
+    size: tuple[int, int] | None = None
+    fit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSize:
+    """What will be written.
+
+    Attributes:
+        height: Rows.
+        width: Columns.
+        sample_aspect_ratio: Of the pixels: the picture keeps its shape in every size.
+        resampled: Whether the network's output has another size.
+    """
+
+    height: int
+    width: int
+    sample_aspect_ratio: Fraction
+    resampled: bool
+
+
+def choose_size(info: StreamInfo, network_scale: int, wish: SizeWish) -> OutputSize:
+    """Decide the output's size.
+
+    Args:
+        info: The source.
+        network_scale: Of the network.
+        wish: What was asked for.
+
+    Raises:
+        ConfigurationError: More than one wish, or a size that nothing can be encoded in.
+    """
+    given = [value for value in (wish.scale, wish.size, wish.fit) if value is not None]
+    if len(given) > 1:
+        raise ConfigurationError("--scale, --size and --fit exclude each other; give one of them")
+    own = info.height * network_scale, info.width * network_scale
+    height, width = _wanted(info, wish) if given else own
+    if not (2 <= height <= LARGEST and 2 <= width <= LARGEST):
+        raise ConfigurationError(
+            f"the output would be {width}x{height}; give a size between 2x2 and {LARGEST}x{LARGEST}"
+        )
+    shape = info.sample_aspect_ratio * Fraction(info.width, info.height)
+    return OutputSize(
+        height=height,
+        width=width,
+        sample_aspect_ratio=(shape * Fraction(height, width)).limit_denominator(255),
+        resampled=(height, width) != own,
+    )
+
+
+def fit_writer(writer: Writer, size: OutputSize) -> Writer:
+    """The writer itself where the network's output fits, else one that resamples for it."""
+    return ResamplingWriter(writer, size) if size.resampled else writer
+
+
+class ResamplingWriter:
+    """Resamples frames once, with a cubic that is widened for smaller sizes, and hands them on."""
+
+    def __init__(self, writer: Writer, size: OutputSize) -> None:
+        self._writer = writer
+        self._size = size.height, size.width
+        self.notes: Sequence[str] = writer.notes
+
+    def write(self, chunk: Chunk) -> None:
+        for index, pts in enumerate(chunk.pts):
+            frames = chunk.frames[index : index + 1].float()
+            resampled = F.interpolate(frames, self._size, mode="bicubic", antialias=True)
+            starts = frozenset({0}) if index in chunk.scene_starts else frozenset[int]()
+            self._writer.write(replace(chunk, frames=resampled, pts=(pts,), scene_starts=starts))
+
+    def write_packets(self, packets: Sequence[Any]) -> None:
+        self._writer.write_packets(packets)
+
+    def finish(self, *, partial: bool = False) -> str:
+        return self._writer.finish(partial=partial)
+
+    def abort(self) -> None:
+        self._writer.abort()
+
+
+def _wanted(info: StreamInfo, wish: SizeWish) -> tuple[int, int]:
+    if wish.size is not None:
+        return wish.size
+    if wish.fit is not None:
+        scale = Fraction(wish.fit, min(info.height, info.width))
+    else:
+        scale = Fraction(wish.scale or 1).limit_denominator(1000)
+    return _scaled(info.height, scale), _scaled(info.width, scale)
+
+
+def _scaled(pixels: int, scale: Fraction) -> int:
+    """Exact where that is a whole number, else the nearest even one."""
+    exact = pixels * scale
+    return int(exact) if exact.denominator == 1 else 2 * round(exact / 2)
