@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from types import FrameType
 from typing import Any
 
 import click
 
 from vsr.cli_bench import Size
+from vsr.cli_folders import restore_folder
+from vsr.folders import holds_videos
+from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.option_types import Arguments, LookAhead, Moment, Tiles
 from vsr.progress import progress_bar
 from vsr.scenes import AUTO
 from vsr.summary import Summary
 
-INTERRUPTED = 130
 PIPE = "-"
 """The target that is standard output: nothing else may go there."""
 
@@ -114,6 +111,17 @@ PIPE = "-"
 )
 @click.option("--start", type=Moment(), metavar="TIME", help="Begin here: seconds or HH:MM:SS.")
 @click.option("--end", type=Moment(), metavar="TIME", help="End before this.")
+@click.option(
+    "--preview",
+    type=Moment(),
+    metavar="TIME",
+    help="Only write a picture of this moment, before and after.",
+)
+@click.option(
+    "--compare",
+    type=click.Choice(["side", "split"]),
+    help="Write a video of input and result: side by side, or half of each.",
+)
 @click.option("-y", "--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
@@ -125,12 +133,16 @@ def restore(
     end: float | None,
     as_json: bool,
     dry_run: bool,
+    preview: float | None,
     quiet: bool,
     **options: Any,
 ) -> int:
     """Restore SOURCE into TARGET.
 
-    Both are a video file, a folder of images, a pattern like frames/%06d.png, or - for a pipe.
+    Both are a video file, a folder of images, a pattern like frames/%06d.png, or - for a pipe; or a
+    folder of videos, each restored in turn: what is there already is skipped, a failure does not
+    stop the rest.
+
     Sound, subtitles, attachments, chapters and metadata are kept. Ctrl-C ends early and leaves what
     is done as TARGET.partial.EXT, playable.
 
@@ -145,6 +157,14 @@ def restore(
         forecast = restoring.foresee(source, target, start_s=start, end_s=end, **options)
         click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
         return 0
+    if preview is not None:
+        from vsr.preview import preview as write_preview
+
+        click.echo(write_preview(source, target, preview, **options))
+        return 0
+    if holds_videos(source):
+        options |= {"start_s": start, "end_s": end}
+        return restore_folder(source, target, options, as_json=as_json, quiet=quiet)
     with stop_on_interrupt() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
         summary = restoring.restore(
             source, target, start_s=start, end_s=end, on_progress=on_progress, stop=stop, **options
@@ -154,23 +174,6 @@ def restore(
     elif not quiet:
         click.echo(_sentence(summary), err=target == PIPE)
     return INTERRUPTED if summary.interrupted else 0
-
-
-@contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second ends the program at once."""
-    stop = threading.Event()
-
-    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, previous[signal.Signals(number)])
-
-    previous = {n: signal.signal(n, ask_to_stop) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _sentence(summary: Summary) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vsr.comparing import InputMemory, Mode, compare_into, comparison_size
 from vsr.engine.lanes import ParallelScenes
 from vsr.engine.plan import Asked, Plan, make_plan, require
 from vsr.engine.settings import FULL
@@ -52,6 +53,7 @@ def restore(
     fit: int | None = None,
     hwaccel: str | None = None,
     in_process: bool = False,
+    compare: Mode | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -80,6 +82,7 @@ def restore(
         fit: Pixels of the output's shorter side.
         hwaccel: As for ``open_reader``.
         in_process: As for ``open_writer``.
+        compare: Write a comparison with the input instead: ``side`` by side, or ``split``.
         on_progress: Called after every step.
         stop: Set it to end early with a playable partial result.
 
@@ -106,11 +109,13 @@ def restore(
         )
         wish = SizeWish(scale=scale, size=size, fit=fit)
         output = choose_size(reader.info, network.facts.scale, wish)
+        inputs = InputMemory(reader)
+        height, width = comparison_size(compare, output.height, output.width)
         writer = open_writer(
             target,
             replace(reader.info, sample_aspect_ratio=output.sample_aspect_ratio),
-            height=output.height,
-            width=output.width,
+            height=height,
+            width=width,
             encoder=encoder,
             encode_args=encode_args,
             source=source,
@@ -121,8 +126,12 @@ def restore(
         )
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)
+        writer = compare_into(writer, inputs, compare)
         writer = fit_writer(writer, output)
-        return run(reader, restorer, writer, scenes=marker, on_progress=on_progress, stop=stop)
+        source_frames = reader if compare is None else inputs
+        return run(
+            source_frames, restorer, writer, scenes=marker, on_progress=on_progress, stop=stop
+        )
 
 
 def foresee(

@@ -1,0 +1,85 @@
+"""A folder of videos: each restored in turn, what is done skipped, a failure survived."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.media import Clip, write_clip, write_images
+from tests.streams.encoding import frame_seconds
+from vsr.errors import OpenError
+from vsr.folders import holds_videos, list_jobs
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Two videos, one of them deeper, one in an old container, a folder of images, and rubbish."""
+    folder = tmp_path / "clips"
+    (folder / "deeper").mkdir(parents=True)
+    write_clip(folder / "a.mp4", Clip(num_frames=6, audio="aac"))
+    write_clip(folder / "deeper" / "b.flv", Clip(num_frames=5))
+    write_images(folder / "frames", 4)
+    (folder / "rubbish.mkv").write_bytes(b"nothing" * 100)
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+def vsr(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vsr", "restore", *words, "--model", "identity"]
+    return subprocess.run(command, capture_output=True, check=False, text=True)
+
+
+def test_what_can_be_restored_is_and_what_cannot_is_said(clips: Path, tmp_path: Path) -> None:
+    done = vsr(str(clips), str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert "rubbish.mkv" in done.stderr
+    rows = {line.split()[0]: line.split()[1:3] for line in done.stdout.splitlines()[1:]}
+    assert rows == {
+        "a.mp4": ["restored", "6"],
+        "deeper/b.flv": ["restored", "5"],
+        "frames": ["restored", "4"],
+        "rubbish.mkv": ["failed", "0"],
+    }
+    assert len(frame_seconds(tmp_path / "out" / "a.mp4")) == 6
+    assert len(frame_seconds(tmp_path / "out" / "deeper" / "b.flv.mkv")) == 5
+    assert len(list((tmp_path / "out" / "frames").iterdir())) == 4
+
+
+def test_what_is_there_is_skipped(clips: Path, tmp_path: Path) -> None:
+    (clips / "rubbish.mkv").unlink()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.mp4").write_bytes(b"done before")
+    done = vsr(str(clips), str(tmp_path / "out"), "--json")
+    assert done.returncode == 0
+    states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.stdout)}
+    assert states == {"a.mp4": "skipped", "deeper/b.flv": "restored", "frames": "restored"}
+    assert (tmp_path / "out" / "a.mp4").read_bytes() == b"done before"
+    again = vsr(str(clips), str(tmp_path / "out"), "--json")
+    assert {outcome["state"] for outcome in json.loads(again.stdout)} == {"skipped"}
+
+
+def test_a_folder_of_images_is_one_source(clips: Path) -> None:
+    assert holds_videos(str(clips))
+    assert not holds_videos(str(clips / "frames"))
+    assert not holds_videos(str(clips / "a.mp4"))
+
+
+def test_results_within_the_source_are_not_restored_again(clips: Path) -> None:
+    write_clip((clips / "restored").with_suffix(".mp4"), Clip(num_frames=3))
+    target = clips / "out"
+    target.mkdir()
+    write_clip(target / "a.mp4", Clip(num_frames=3))
+    names = {job.name for job in list_jobs(str(clips), str(target))}
+    assert "out/a.mp4" not in names
+    assert "restored.mp4" in names
+
+
+def test_a_file_or_the_source_is_no_target(clips: Path) -> None:
+    with pytest.raises(OpenError, match="is a file"):
+        list_jobs(str(clips), str(clips / "notes.txt"))
+    with pytest.raises(OpenError, match="source itself"):
+        list_jobs(str(clips), str(clips))

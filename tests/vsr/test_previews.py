@@ -1,0 +1,72 @@
+"""Before a long run: a picture of one moment, a video of before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.media import Clip, numbered_frames, read_numbers, write_clip
+from vsr.comparing import compare_frames
+from vsr.errors import ConfigurationError
+from vsr.preview import picture_name, preview
+from vsr.restore import restore
+from vsr.streams import open_reader
+from vsr.streams.image_reader import read_image
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    return str(write_clip(tmp_path / "in.mp4", Clip(num_frames=50, audio="aac")))
+
+
+@pytest.mark.parametrize(("moment", "number"), [(0.0, 0), (0.4, 10), (1.21, 31), (1.96, 49)])
+def test_a_preview_shows_the_frame_of_its_moment(
+    source: str, tmp_path: Path, moment: float, number: int
+) -> None:
+    name = preview(source, str(tmp_path / "out.mkv"), moment, model="bicubic-x2")
+    assert name == str(tmp_path / "out.preview.png")
+    picture = read_image(Path(name))
+    assert picture.shape == (3, 144, 2 * 192)
+    assert read_numbers(torch.stack(picture.chunk(2, dim=-1))) == [number, number]
+
+
+def test_a_moment_after_the_end_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"ends before 2\.5 s"):
+        preview(source, str(tmp_path / "out.png"), 2.5, model="identity")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_picture_may_be_named() -> None:
+    assert picture_name("look.png") == Path("look.png")
+    assert picture_name("folder/film.mkv") == Path("folder/film.preview.png")
+
+
+def test_a_comparison_shows_both_of_every_frame(source: str, tmp_path: Path) -> None:
+    target = str(tmp_path / "out.mp4")
+    summary = restore(source, target, model="bicubic-x2", compare="side")
+    assert summary.frames_out == 50
+    with open_reader(target) as reader:
+        assert (reader.info.height, reader.info.width) == (144, 2 * 192)
+        assert [other.kind for other in reader.info.others] == ["audio"]
+        frames = torch.cat([chunk.frames for chunk in reader.chunks(8)])
+    for half in frames.chunk(2, dim=-1):
+        assert read_numbers(half) == list(range(50))
+
+
+def test_a_split_picture_is_half_of_each(source: str, tmp_path: Path) -> None:
+    restore(source, str(tmp_path / "out"), model="bicubic-x2", compare="split", end_s=0.2)
+    images = sorted((tmp_path / "out").iterdir())
+    assert len(images) == 5
+    with Image.open(images[0]) as image:
+        assert image.size == (192, 144)
+
+
+def test_both_halves_come_from_their_own_picture() -> None:
+    before, after = torch.zeros(3, 72, 96), numbered_frames([255], 144, 192)[0]
+    split = compare_frames(before, after, "split")
+    assert split.shape == (3, 144, 192)
+    assert split[:, 60:, :90].max() == 0
+    assert torch.equal(split[:, 60:, 96:], after[:, 60:, 96:])

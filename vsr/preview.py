@@ -1,0 +1,88 @@
+"""One moment of a source, before and after, as a picture: a look before a long run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vsr.comparing import InputMemory, compare_frames
+from vsr.comparison import save_png
+from vsr.engine.lanes import ParallelScenes
+from vsr.engine.plan import Asked
+from vsr.errors import ConfigurationError
+from vsr.models.catalogue import DEFAULT_MODEL, load_network
+from vsr.restore import make_restorer
+from vsr.restorer import Restorer
+from vsr.streams import open_reader
+from vsr.types import Chunk
+
+AROUND_S = 1.0
+"""Seconds before and after the moment that the network sees."""
+
+
+def preview(
+    source: str,
+    target: str,
+    moment_s: float,
+    *,
+    model: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    chunk: int | None = None,
+    look_ahead: int | str | None = None,
+    tiles: tuple[int, int] | None = None,
+    memory: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    **_: Any,
+) -> str:
+    """Write the input, enlarged, beside the restored frame; takes what ``restore`` does.
+
+    Args:
+        source: As for ``restore``.
+        target: As for ``restore``; of a video, the picture is ``NAME.preview.png`` beside it.
+        moment_s: Seconds after the first frame: the frame shown is the first from then on.
+        model: As for ``restore``.
+        weights: As for ``restore``.
+        chunk: As for ``restore``.
+        look_ahead: As for ``restore``.
+        tiles: As for ``restore``.
+        memory: As for ``restore``.
+        device: As for ``restore``.
+        precision: As for ``restore``.
+
+    Returns:
+        The picture's name.
+
+    Raises:
+        OpenError: The source cannot be opened.
+        ConfigurationError: It ends before that moment.
+    """
+    path = picture_name(target)
+    network = load_network(model, weights)
+    start = max(0.0, moment_s - AROUND_S)
+    with open_reader(source, start_s=start, end_s=moment_s + AROUND_S) as reader:
+        asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
+        restorer, _plan = make_restorer(
+            network, reader.info, asked=asked, memory=memory, device=device, precision=precision
+        )
+        inputs = InputMemory(reader)
+        wanted = reader.info.start_pts + moment_s / float(reader.info.time_base) - 0.5
+        for restored in _restored(inputs.chunks(restorer.chunk), restorer):
+            for frame, pts in zip(restored.frames, restored.pts, strict=True):
+                if pts >= wanted:
+                    save_png(compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side"), path)
+                    return str(path)
+    raise ConfigurationError(f"{source!r} ends before {moment_s:g} s; give an earlier moment")
+
+
+def picture_name(target: str) -> Path:
+    """Where a preview of a target goes."""
+    path = Path(target)
+    return path if path.suffix.lower() == ".png" else path.with_name(f"{path.stem}.preview.png")
+
+
+def _restored(chunks: Iterable[Chunk], restorer: Restorer | ParallelScenes) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield from restorer.push(chunk)
+    yield from restorer.drain()
