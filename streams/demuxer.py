@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from vsr.errors import DecodeError, StreamTimeout
 from vsr.streams.container import READ_TIMEOUT_S, reason
+from vsr.streams.tail import Tail
 from vsr.streams.timestamps import Continuity, Timestamps
 from vsr.streams.trim import Trim
 
@@ -69,6 +70,7 @@ class Demuxer:
         self._video = video
         self._copied = {stream.index for stream in copied}
         self._unfinished = set(self._copied)
+        self._tail = Tail(video)
         self._trim = trim
         self._timestamps = timestamps
         self._continuity = Continuity()
@@ -123,13 +125,21 @@ class Demuxer:
         return packet
 
     def _decode(self, packet: Packet[Stream]) -> Iterator[StampedFrame]:
+        self._tail.sent(packet)
         try:
             frames = self._video.decode(packet)
         except (FFmpegError, OSError) as error:
             self._count_corrupt(error)
-            return
-        self._note_step(packet)
+        else:
+            self._note_step(packet)
+            yield from self._stamp(frames)
+        if not packet.size:
+            yield from self._stamp(self._tail.lost())
+            self.corrupt_frames = max(self.corrupt_frames, self._tail.failures)
+
+    def _stamp(self, frames: Iterable[VideoFrame]) -> Iterator[StampedFrame]:
         for frame in frames:
+            self._tail.shown(frame)
             self._corrupt_in_a_row = 0
             self.corrupt_frames += frame.is_corrupt
             yield StampedFrame(frame, self._timestamps.stamp(frame.pts, frame.dts))

@@ -1,0 +1,85 @@
+"""The last frames of a damaged stream, which a decoder with threads over frames keeps to itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+from typing import cast
+
+from av import CodecContext, Packet, VideoCodecContext, VideoFrame
+from av.codec.codec import Capabilities
+from av.error import FFmpegError
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+MAX_PACKETS = 1000
+"""Kept from one key frame on; a stream with fewer key frames ends without this help."""
+
+
+class Tail:
+    """Decodes the packets since a key frame once more, without threads, where frames are missing.
+
+    Flushing a decoder ends at the first packet that fails: frames that other threads had ready are
+    then out of PyAV's reach, more of them the more cores there are, and it need not say so.
+
+    Attributes:
+        failures: Packets that did not decode when they were decoded once more.
+    """
+
+    def __init__(self, video: VideoStream) -> None:
+        self._video = video
+        self._groups: deque[list[Packet[Stream]]] = deque([[]])
+        self.failures = 0
+        self._missing = 0
+        self._last_pts: int | None = None
+
+    def sent(self, packet: Packet[Stream]) -> None:
+        """Note a packet that the decoder takes."""
+        if not packet.size:
+            return
+        self._missing += 1
+        if packet.is_keyframe:
+            self._groups.append([])
+        self._groups[-1].append(packet)
+        if len(self._groups[-1]) > MAX_PACKETS:
+            self._groups = deque([[]])
+
+    def shown(self, frame: VideoFrame) -> None:
+        """Note a frame that the decoder gave; packets that no later frame needs are forgotten."""
+        self._missing -= 1
+        self._last_pts = frame.pts
+        while len(self._groups) > 1 and _begins_by(self._groups[1], frame.pts):
+            self._groups.popleft()
+
+    def lost(self) -> Iterator[VideoFrame]:
+        """Yield the frames after the last one shown; called once, after the flush."""
+        threaded = self._video.codec_context.codec.capabilities & Capabilities.frame_threads
+        if self._missing <= 0 or self._last_pts is None or not threaded:
+            return
+        for frame in self._decode_again():
+            if frame.pts is not None and frame.pts > self._last_pts:
+                yield frame
+
+    def _decode_again(self) -> Iterator[VideoFrame]:
+        decoder = _single(self._video.codec_context)
+        for packet in [*chain.from_iterable(self._groups), None]:
+            try:
+                yield from decoder.decode(packet)
+            except (FFmpegError, OSError):
+                self.failures += 1
+
+
+def _begins_by(group: list[Packet[Stream]], pts: int | None) -> bool:
+    begin = group[0].pts
+    return begin is not None and pts is not None and begin <= pts
+
+
+def _single(context: VideoCodecContext) -> VideoCodecContext:
+    """A decoder of the same stream without threads over frames."""
+    decoder = cast("VideoCodecContext", CodecContext.create(context.name, "r"))
+    decoder.thread_type = "SLICE"
+    decoder.codec_tag = context.codec_tag
+    decoder.extradata = context.extradata
+    decoder.width, decoder.height = context.width, context.height
+    return decoder
