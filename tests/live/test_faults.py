@@ -137,21 +137,32 @@ def test_silence_takes_the_place_of_sound_that_stops(tmp_path: Path) -> None:
     assert max(b - a for a, b in pairwise(seen.sound)) < Fraction(1, 10)
 
 
+TS_PACKET = 188
+"""Bytes of a packet of a transport stream."""
+
+
 def test_damaged_packets_are_counted_and_survived(long_clip: Path, tmp_path: Path) -> None:
-    damaged, copy = tmp_path / "damaged.ts", tmp_path / "copy.mkv"
-    words = ["-i", long_clip, "-c", "copy", damaged]
+    """Of frames of many transport packets each, one packet in twenty is lost, and bytes flipped."""
+    noisy, damaged, copy = tmp_path / "noisy.ts", tmp_path / "damaged.ts", tmp_path / "copy.mkv"
+    words = ["-i", long_clip, "-vf", "noise=alls=30:allf=t", "-c:v", "libx264"]
+    words += ["-preset", "ultrafast", "-g", "10", "-c:a", "copy", noisy]
     subprocess.run([find_ffmpeg(), "-loglevel", "error", *map(str, words)], check=True)
-    data = bytearray(damaged.read_bytes())
-    for place in range(len(data) // 3, len(data) // 2, 997):
+    data = bytearray(noisy.read_bytes())
+    third, half = len(data) // 3, len(data) // 2
+    for place in range(third, half, 997):
         data[place] ^= 0xFF
-    damaged.write_bytes(data)
+    packets = [data[place : place + TS_PACKET] for place in range(0, len(data), TS_PACKET)]
+    lost = range(third // TS_PACKET, half // TS_PACKET, 20)
+    damaged.write_bytes(b"".join(p for place, p in enumerate(packets) if place not in lost))
     with running(asked(damaged, copy)) as stream:
         stream.wait()
-    assert stream.figures.tally.corrupt > 0
+    # A sixth of 125 frames is damaged, each of them once.
+    assert 10 < stream.figures.tally.corrupt < 30
     seen = look(copy)
     seen.assert_ordered()
     assert seen.numbers[:20] == list(range(20))
     assert seen.numbers[-1] == 124
+    assert len(seen.numbers) > 80
 
 
 @pytest.mark.parametrize("shown", ["last frame", "slate"])

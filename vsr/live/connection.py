@@ -16,6 +16,7 @@ from av.stream import Stream
 
 from vsr.errors import DecodeError, OpenError, StreamTimeout
 from vsr.live.address import check_host, shown, without_secrets
+from vsr.live.decoder import Decoder
 from vsr.live.pacing import Pacer
 from vsr.live.relay import Relay
 from vsr.live.source_kind import (
@@ -24,11 +25,11 @@ from vsr.live.source_kind import (
     is_relayed,
     listening,
     open_options,
-    rate_of,
 )
 from vsr.streams.assembly import Assembly
 from vsr.streams.chroma_location import find_chroma_location
 from vsr.streams.container import is_address, open_container, reason
+from vsr.streams.demuxer import StampedFrame
 from vsr.streams.mastering import read_mastering
 from vsr.streams.planes import Picture, read_frame
 from vsr.streams.probe import copied_streams, describe, time_base
@@ -41,8 +42,6 @@ TIMEOUT_S = 5.0
 """A source that sends nothing for longer is given up and connected to anew."""
 
 LISTEN_TIMEOUT_S = 3600.0
-
-MAX_CORRUPT_IN_A_ROW = 250
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,9 +82,6 @@ class Connection:
         listen: Wait for a publisher to connect, instead of connecting.
         options: For ffmpeg's protocol and demuxer.
 
-    Attributes:
-        corrupt: Packets and frames that did not decode, or only with damage.
-
     Raises:
         OpenError: It cannot be opened; the message names the host and no secret.
         StreamTimeout: It does not answer.
@@ -94,12 +90,10 @@ class Connection:
     def __init__(
         self, source: str, *, listen: bool = False, options: Mapping[str, str] | None = None
     ) -> None:
-        self.corrupt = 0
         self._source = source
-        self._corrupt_in_a_row = 0
+        self._located: str | None = None
         self._picture: Picture | None = None
         self._assembly: Assembly | None = None
-        self._last_pts: int | None = None
         self._pacer = Pacer() if is_paced(source) else None
         if not listen:
             check_host(source)
@@ -115,8 +109,7 @@ class Connection:
             )
         except (OpenError, StreamTimeout) as error:
             raise self._explain(error) from error
-        # Threads over frames would hold back as many frames as there are threads.
-        self._video.thread_type = "SLICE"
+        self._decoder = Decoder(self._video, shown(source))
         self._sound = next(iter(copied_streams(self._container)), None)
 
     def arrivals(self) -> Iterator[Arrival | Beginning]:
@@ -129,14 +122,21 @@ class Connection:
         early: list[Arrival] = []
         for packet in self._packets():
             if packet.stream_index == self._video.index:
-                for frame in self._decode(packet):
-                    yield from self._frame(frame, early)
+                for stamped in self._decoder.decode(packet):
+                    yield from self._frame(stamped, early)
             elif self._is_sound(packet):
                 heard = Arrival(at=time.monotonic(), packet=packet)
                 if self._picture is None:
                     early.append(heard)
                 else:
                     yield heard
+        for stamped in self._decoder.last():
+            yield from self._frame(stamped, early)
+
+    @property
+    def corrupt(self) -> int:
+        """Packets that came damaged or did not decode, and other frames with damage."""
+        return self._decoder.corrupt
 
     def interrupt(self) -> None:
         """Make the reading thread end soon: with the next packet, or when none comes for long."""
@@ -162,6 +162,10 @@ class Connection:
             for packet in self._container.demux():
                 if packet.size:
                     yield packet
+        except IndexError:
+            # PyAV, at the end: a stream that only appeared meanwhile (out of damage, say) is none
+            # that it could flush.
+            pass
         except ExitError as error:
             raise StreamTimeout(
                 f"{shown(self._source)} sent nothing for {TIMEOUT_S:g} s"
@@ -169,32 +173,9 @@ class Connection:
         except (FFmpegError, OSError) as error:
             said = without_secrets(reason(error), self._source)
             raise DecodeError(f"{shown(self._source)} broke off ({said})") from error
-        yield from self._last_packet()
 
-    def _last_packet(self) -> Iterator[Packet[Stream]]:
-        packet: Packet[Stream] = Packet()
-        packet.stream = self._video
-        yield packet
-
-    def _decode(self, packet: Packet[Stream]) -> Iterator[VideoFrame]:
-        try:
-            frames = self._video.decode(packet)
-        except (FFmpegError, OSError) as error:
-            self.corrupt += 1
-            self._corrupt_in_a_row += 1
-            if self._corrupt_in_a_row >= MAX_CORRUPT_IN_A_ROW:
-                raise DecodeError(
-                    f"{shown(self._source)}: {self._corrupt_in_a_row} packets in a row do not "
-                    f"decode ({reason(error)})"
-                ) from error
-            return
-        for frame in frames:
-            self._corrupt_in_a_row = 0
-            self.corrupt += frame.is_corrupt
-            yield frame
-
-    def _frame(self, frame: VideoFrame, early: list[Arrival]) -> Iterator[Arrival | Beginning]:
-        pts = self._pts(frame)
+    def _frame(self, stamped: StampedFrame, early: list[Arrival]) -> Iterator[Arrival | Beginning]:
+        frame, pts = stamped.frame, stamped.pts
         base = time_base(self._video)
         if self._pacer is not None:
             self._pacer.wait(pts * base)
@@ -214,20 +195,11 @@ class Connection:
         yield from early
         early.clear()
 
-    def _pts(self, frame: VideoFrame) -> int:
-        known = frame.pts if frame.pts is not None else frame.dts
-        if known is None:
-            rate = rate_of(self._video.average_rate)
-            step = max(1, round(1 / (rate * time_base(self._video))))
-            known = 0 if self._last_pts is None else self._last_pts + step
-        self._last_pts = known
-        return known
-
     def _chroma_location(self, frame: VideoFrame) -> str | None:
         if self._picture is None and not is_address(self._source):
             codec = self._video.codec_context.codec.canonical_name
             self._located = find_chroma_location(self._source, self._video.index, codec)
-        return getattr(self, "_located", None)
+        return self._located
 
     def _explain(self, error: OpenError | StreamTimeout) -> OpenError | StreamTimeout:
         said = without_secrets(str(error), self._source)
