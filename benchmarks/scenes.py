@@ -15,7 +15,7 @@ import click
 from torch import Tensor
 
 from benchmarks.scene_footage import Footage, sequences
-from vsr.scenes import Detector, reduce_frames
+from vsr.cuts import Detector, reduce_frames
 from vsr.streams.scene_score import SceneScore
 from vsr.types import Chunk
 

@@ -10,48 +10,38 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-
-from vsr.errors import ConfigurationError
-from vsr.streams.scene_score import Change, SceneScore
+from vsr.cuts import Detector
+from vsr.errors import ConfigurationError, DecodeError
+from vsr.marks import MarkerState, joined, marked, part
 from vsr.types import Chunk, StreamInfo
 
 AUTO, OFF = "auto", "off"
 """Words for finding cuts, and for taking all frames as one scene."""
-
-REDUCED = 160
-"""Longer side, in pixels, of the frames that are compared."""
-
-THRESHOLD = 6.0
-"""ffmpeg's scene score from which on a frame may be the first of a scene."""
-
-DOUBT = 3
-"""Frames behind a possible cut that decide whether it was one."""
-
-FLASH = 0.5
-"""A later frame that differs this much from the one before the cut, relative to the first, is the
-old scene again: a flash."""
-
-STANDS_OUT = 2.0
-"""Times the differences of the frames around it that a cut's own must be."""
 
 
 class SceneMarker(Protocol):
     """Marks the first frames of scenes. Used by one thread."""
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        """Take frames, and return those, in order, that are marked or known to need no mark."""
+        """Take frames, and return one chunk of those that are marked, or need no mark, if any."""
         ...
 
     def drain(self) -> list[Chunk]:
         """Return what is still held back, the stream having ended."""
+        ...
+
+    @property
+    def state(self) -> MarkerState:
+        """What another marker of this kind needs in order to go on."""
+        ...
+
+    def resume(self, state: MarkerState, held: list[Chunk]) -> None:
+        """Go on from a state, before the first push; ``held`` are the frames in doubt there."""
         ...
 
 
@@ -88,10 +78,17 @@ class Every:
     def push(self, chunk: Chunk) -> list[Chunk]:
         starts = {i for i in range(len(chunk)) if (self._seen + i) % self._num_frames == 0}
         self._seen += len(chunk)
-        return [_marked(chunk, starts)]
+        return [marked(chunk, starts)]
 
     def drain(self) -> list[Chunk]:
         return []
+
+    @property
+    def state(self) -> MarkerState:
+        return MarkerState(seen=self._seen)
+
+    def resume(self, state: MarkerState, held: list[Chunk]) -> None:
+        self._seen = state.seen
 
 
 class Listed:
@@ -103,19 +100,86 @@ class Listed:
     """
 
     def __init__(self, *, numbers: frozenset[int], times: Sequence[Fraction]) -> None:
-        self._numbers, self._times, self._seen = numbers, deque(sorted(times)), 0
+        self._numbers, self._times = numbers, sorted(times)
+        self._seen = self._passed = 0
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         starts = {i for i in range(len(chunk)) if self._seen + i in self._numbers}
         self._seen += len(chunk)
         for i, pts in enumerate(chunk.pts):
-            while self._times and pts * chunk.time_base >= self._times[0]:
-                self._times.popleft()
+            time = pts * chunk.time_base
+            while self._passed < len(self._times) and time >= self._times[self._passed]:
+                self._passed += 1
                 starts.add(i)
-        return [_marked(chunk, starts)]
+        return [marked(chunk, starts)]
 
     def drain(self) -> list[Chunk]:
         return []
+
+    @property
+    def state(self) -> MarkerState:
+        return MarkerState(seen=self._seen, passed=self._passed)
+
+    def resume(self, state: MarkerState, held: list[Chunk]) -> None:
+        self._seen, self._passed = state.seen, state.passed
+
+
+class Resumed:
+    """A marker that goes on where an earlier run's was.
+
+    Frames whose marks were decided there pass with those marks, and the ones in doubt are given
+    back to it.
+
+    Args:
+        marker: Fresh, of the same kind.
+        state: Of the earlier run's.
+    """
+
+    def __init__(self, marker: SceneMarker, state: MarkerState) -> None:
+        self._marker, self._state = marker, state
+        self._known = deque(state.known)
+        self._held: list[Chunk] = []
+        self._going_on = False
+        self._go_on_when_complete()
+
+    def push(self, chunk: Chunk) -> list[Chunk]:
+        num_known = min(len(self._known), len(chunk))
+        left = [self._mark(part(chunk, 0, num_known))] if num_known else []
+        chunk = part(chunk, num_known, len(chunk))
+        if not self._going_on:
+            missing = len(self._state.doubted) - sum(map(len, self._held))
+            self._held += [part(chunk, 0, missing)]
+            chunk = part(chunk, missing, len(chunk))
+            self._go_on_when_complete()
+        return joined(left + self._marker.push(chunk)) if len(chunk) else left
+
+    def drain(self) -> list[Chunk]:
+        if not self._going_on:
+            raise DecodeError("the source ends earlier than it did before it was interrupted")
+        return self._marker.drain()
+
+    @property
+    def state(self) -> MarkerState:
+        if self._going_on:
+            return self._marker.state
+        return replace(self._state, known=tuple(self._known))
+
+    def resume(self, state: MarkerState, held: list[Chunk]) -> None:
+        self._marker.resume(state, held)
+
+    def _mark(self, chunk: Chunk) -> Chunk:
+        known = [self._known.popleft() for _ in chunk.pts]
+        if [frame.pts for frame in known] != list(chunk.pts):
+            raise DecodeError(
+                f"the source has a frame at {chunk.pts[0]} where {known[0].pts} came before it was "
+                "interrupted; start anew, with --overwrite"
+            )
+        return marked(chunk, {i for i, frame in enumerate(known) if frame.starts})
+
+    def _go_on_when_complete(self) -> None:
+        if not self._known and sum(map(len, self._held)) == len(self._state.doubted):
+            self._marker.resume(self._state, self._held)
+            self._going_on, self._held = True, []
 
 
 def read_list(path: Path, info: StreamInfo) -> Listed:
@@ -142,124 +206,6 @@ def read_list(path: Path, info: StreamInfo) -> Listed:
                 f"'{path}' line {number} is {entry!r}; give a frame's number or a time (0:12.5)"
             )
     return Listed(numbers=frozenset(numbers), times=times)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Seen:
-    """A frame, reduced, and how it differs from the one before."""
-
-    chunk: Chunk
-    reduced: np.ndarray[Any, np.dtype[np.uint8]]
-    change: Change
-
-    def difference(self, other: _Seen) -> float:
-        """Mean absolute difference from another frame, in hundredths of the range."""
-        apart = np.abs(self.reduced.astype(np.int16) - other.reduced).mean()
-        return float(apart) * 100 / 255
-
-
-class Detector:
-    """Finds cuts by ffmpeg's scene score on reduced frames.
-
-    A frame with a high score is held back, with up to ``DOUBT`` frames behind it, until those show
-    that it was no flash and no fast pan. Otherwise frames leave as they come.
-    """
-
-    def __init__(self) -> None:
-        self._score: SceneScore | None = None
-        self._past: deque[_Seen] = deque(maxlen=DOUBT)
-        self._doubted: list[_Seen] = []
-
-    def push(self, chunk: Chunk) -> list[Chunk]:
-        left: list[Chunk] = []
-        for seen in self._compare(chunk):
-            left += self._judge(seen)
-        return _joined(left)
-
-    def drain(self) -> list[Chunk]:
-        return _joined(self._decide())
-
-    def _compare(self, chunk: Chunk) -> list[_Seen]:
-        reduced = reduce_frames(chunk.frames)
-        if self._score is None:
-            self._score = SceneScore(*reduced.shape[1:3])
-        return [
-            _Seen(chunk=_frame(chunk, i), reduced=image, change=self._score.compare(image))
-            for i, image in enumerate(reduced)
-        ]
-
-    def _judge(self, seen: _Seen) -> list[Chunk]:
-        """Frames that are clear once this one is here."""
-        left: list[Chunk] = []
-        may_start = bool(self._past) and seen.change.score >= THRESHOLD
-        if may_start and not self._is_back(seen):
-            left = self._decide()
-        if not (self._doubted or may_start):
-            self._past.append(seen)
-            return [seen.chunk]
-        self._doubted.append(seen)
-        if len(self._doubted) > DOUBT or self._is_back(seen):
-            left += self._decide()
-        return left
-
-    def _is_back(self, seen: _Seen) -> bool:
-        """Whether a frame behind the doubted one shows the scene before it again."""
-        if not self._doubted or seen is self._doubted[0]:
-            return False
-        before, first = self._past[-1], self._doubted[0]
-        return seen.difference(before) < FLASH * first.difference(before)
-
-    def _decide(self) -> list[Chunk]:
-        """Let the doubted frames go, the first of them marked where it begins a scene."""
-        if not self._doubted:
-            return []
-        starts = self._stands_out() and not self._is_back(self._doubted[-1])
-        chunks = [seen.chunk for seen in self._doubted]
-        self._past.extend(self._doubted)
-        self._doubted = []
-        return [_marked(chunks[0], {0} if starts else set()), *chunks[1:]]
-
-    def _stands_out(self) -> bool:
-        """Whether the doubted frame's change is abrupt next to those before and behind it."""
-        first, *behind = self._doubted
-        around = [seen.change.difference for seen in (*list(self._past)[1:], *behind)]
-        return first.change.difference >= STANDS_OUT * max(around, default=0.0)
-
-
-def reduce_frames(frames: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(T, h, w, 3), 8 bit, the longer side at most ``REDUCED``."""
-    height, width = frames.shape[-2:]
-    ratio = min(1.0, REDUCED / max(height, width))
-    size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
-    small = F.adaptive_avg_pool2d(frames.float(), size).clamp(0, 1).mul(255).round()
-    return small.byte().movedim(1, -1).contiguous().cpu().numpy()
-
-
-def _frame(chunk: Chunk, i: int) -> Chunk:
-    return replace(
-        chunk,
-        frames=chunk.frames[i : i + 1],
-        pts=chunk.pts[i : i + 1],
-        scene_starts=frozenset({0} if i in chunk.scene_starts else ()),
-    )
-
-
-def _joined(frames: list[Chunk]) -> list[Chunk]:
-    """Frames as one chunk."""
-    if len(frames) < 2:
-        return frames
-    return [
-        replace(
-            frames[0],
-            frames=torch.cat([frame.frames for frame in frames]),
-            pts=tuple(frame.pts[0] for frame in frames),
-            scene_starts=frozenset(i for i, frame in enumerate(frames) if frame.scene_starts),
-        )
-    ]
-
-
-def _marked(chunk: Chunk, starts: set[int]) -> Chunk:
-    return replace(chunk, scene_starts=chunk.scene_starts | starts) if starts else chunk
 
 
 def _seconds(time: str) -> Fraction:
