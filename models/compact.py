@@ -177,7 +177,11 @@ class _Tail(nn.Module):
         feat = F.pixel_shuffle(conv_leaky_relu(self.up, feat_BKhw), SHUFFLE)
         feat = conv_leaky_relu(self.hidden, channels_last(feat))
         cells = self._bicubic(frame_BCHW).add_(self.last(feat))
-        into_BCHW.copy_(F.pixel_shuffle(cells, self.scale))
+        # A pixel shuffle, straight into place.
+        batch, colours, *size = frame_BCHW.shape
+        squares = into_BCHW.view(batch, colours, size[0], self.scale, size[1], self.scale)
+        cells = cells.view(batch, colours, self.scale, self.scale, *size)
+        squares.copy_(cells.permute(0, 1, 4, 2, 5, 3))
 
     def _bicubic(self, frame_BCHW: Tensor) -> Tensor:
         """The frame enlarged, (B, 3 scale², H, W) before the shuffle; a convolution is fastest."""

@@ -72,10 +72,10 @@ class Branch(nn.Module):
             F.pixel_unshuffle(draft - frame.doubled_B1HW, 2 * SHUFFLE),
             F.pixel_unshuffle(frame.grey_B1HW - F.avg_pool2d(draft, 2), SHUFFLE),
         ]
-        scaled = [CONTRAST * difference for difference in differences]
-        moved = torch.cat([_align(neighbour.feat_BKhw, flow_B2HW), *scaled], 1)
-        seen = moved.to(shared[0].dtype, memory_format=torch.channels_last)
-        feat: Tensor = self.trunk(torch.cat([*shared, seen], 1))
+        moved = [_align(neighbour.feat_BKhw, flow_B2HW), *(CONTRAST * d for d in differences)]
+        dtype = shared[0].dtype
+        seen = [image.to(dtype, memory_format=torch.channels_last) for image in moved]
+        feat: Tensor = self.trunk(torch.cat([*shared, *seen], 1))
         correction = F.pixel_shuffle(self.draft(feat), 2 * SHUFFLE)
         return Neighbour(
             feat_BKhw=feat, grey_B1HW=frame.grey_B1HW, draft_B1HW=draft + correction.float()

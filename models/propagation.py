@@ -14,6 +14,10 @@ from torch import Tensor
 Pyramid = list[Tensor]
 """One frame at several sizes, in the order and form its flow estimator likes."""
 
+PIXELS_AT_ONCE = 2**19
+"""Of the frames whose flow is estimated together: more would leave a CPU's caches, and take half as
+long again (9 pairs of 320x180 against 38); a window's length no longer counts in memory."""
+
 
 class FlowEstimator(Protocol):
     """A flow network in two parts, so that what depends on one frame is done once per frame."""
@@ -105,7 +109,7 @@ def pair_flows(
 
 
 def _estimate_pairs(estimator: FlowEstimator, frames_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Both directions of every pair in one batch; empty where there are fewer than two frames."""
+    """Both directions of every pair; empty where there are fewer than two frames."""
     batch, num_frames, _, height, width = frames_BTCHW.shape
     if num_frames <= 1:
         nothing = frames_BTCHW.new_zeros((batch, 0, 2, height, width))
@@ -113,10 +117,15 @@ def _estimate_pairs(estimator: FlowEstimator, frames_BTCHW: Tensor) -> tuple[Ten
     pyramid = estimator.pyramid(frames_BTCHW.flatten(0, 1))
     levels = [level.view(batch, num_frames, *level.shape[1:]) for level in pyramid]
     earlier, later = [x[:, :-1] for x in levels], [x[:, 1:] for x in levels]
-    flow = estimator.between(_stack(later, earlier), _stack(earlier, later))
+    at_once = max(1, PIXELS_AT_ONCE // (height * width))
+    pieces = (_pieces(pair, at_once) for pair in ((later, earlier), (earlier, later)))
+    flow = torch.cat([estimator.between(*both) for both in zip(*pieces, strict=True)])
     flow = flow.view(2 * batch, num_frames - 1, 2, height, width)
     return flow[:batch], flow[batch:]
 
 
-def _stack(first: Pyramid, second: Pyramid) -> Pyramid:
-    return [torch.cat([a, b]).flatten(0, 1) for a, b in zip(first, second, strict=True)]
+def _pieces(pair: tuple[Pyramid, Pyramid], at_once: int) -> list[Pyramid]:
+    """Two pyramids (B, P, ...) one behind the other, in pieces of a few frames."""
+    stacked = (torch.cat(levels).flatten(0, 1) for levels in zip(*pair, strict=True))
+    split = (torch.split(level, at_once) for level in stacked)
+    return [list(piece) for piece in zip(*split, strict=True)]

@@ -46,11 +46,12 @@ def doubled_grid(flow_B2HW: Tensor) -> Tensor:
         (B, 2 H, 2 W, 2), x first, normalised so that -1 and 1 are the outer edges: it fits a
         neighbour of either size.
     """
-    flow = F.interpolate(flow_B2HW, scale_factor=2, mode="bilinear", align_corners=False)
-    height, width = flow.shape[-2:]
-    x = torch.arange(0.5, width, device=flow.device) + 2 * flow[:, 0]
-    y = torch.arange(0.5, height, device=flow.device)[:, None] + 2 * flow[:, 1]
-    return torch.stack([x * (2 / width) - 1, y * (2 / height) - 1], dim=-1)
+    shift = F.interpolate(flow_B2HW, scale_factor=2, mode="bilinear", align_corners=False)
+    height, width = shift.shape[-2:]
+    grid = shift.new_empty((len(shift), height, width, 2))
+    grid[..., 0] = torch.add(_centres(width, shift), shift[:, 0], alpha=4 / width)
+    grid[..., 1] = torch.add(_centres(height, shift)[:, None], shift[:, 1], alpha=4 / height)
+    return grid
 
 
 def sample(image_BKHW: Tensor, grid: Tensor) -> Tensor:
@@ -71,3 +72,8 @@ def _sampling_grid(flow_B2HW: Tensor) -> Tensor:
     y = torch.arange(height, device=flow.device, dtype=torch.float32)[:, None] + flow[:, 1]
     grid = (x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1)
     return torch.stack(grid, dim=-1)
+
+
+def _centres(size: int, like: Tensor) -> Tensor:
+    """Normalised positions of a row's pixels."""
+    return torch.arange(0.5, size, device=like.device) * (2 / size) - 1
