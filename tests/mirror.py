@@ -65,8 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         sent = content[: self.mirror.cut_after]
-        self.wfile.write(sent)
+        # Before they go: whoever has them may look at once.
         self.mirror.bytes_sent += len(sent)
+        self.wfile.write(sent)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
