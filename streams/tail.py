@@ -31,8 +31,9 @@ class Tail:
         self._video = video
         self._groups: deque[list[Packet[Stream]]] = deque([[]])
         self.failures = 0
-        self._missing = 0
+        self._missing = self._shown = 0
         self._last_pts: int | None = None
+        self._whole = True
 
     def sent(self, packet: Packet[Stream]) -> None:
         """Note a packet that the decoder takes."""
@@ -44,22 +45,33 @@ class Tail:
         self._groups[-1].append(packet)
         if len(self._groups[-1]) > MAX_PACKETS:
             self._groups = deque([[]])
+            self._whole = False
 
     def shown(self, frame: VideoFrame) -> None:
         """Note a frame that the decoder gave; packets that no later frame needs are forgotten."""
         self._missing -= 1
+        self._shown += 1
         self._last_pts = frame.pts
         while len(self._groups) > 1 and _begins_by(self._groups[1], frame.pts):
             self._groups.popleft()
+            self._whole = False
 
-    def lost(self) -> Iterator[VideoFrame]:
-        """Yield the frames after the last one shown; called once, after the flush."""
+    def lost(self) -> list[VideoFrame]:
+        """The frames after the last one shown; called once, after the flush."""
         threaded = self._video.codec_context.codec.capabilities & Capabilities.frame_threads
-        if self._missing <= 0 or self._last_pts is None or not threaded:
-            return
-        for frame in self._decode_again():
-            if frame.pts is not None and frame.pts > self._last_pts:
-                yield frame
+        if self._missing <= 0 or not threaded:
+            return []
+        found: list[VideoFrame] | None = None if self._shown else []
+        for number, frame in enumerate(self._decode_again(), 1):
+            if self._is_last(number, frame):
+                found = []
+            elif found is not None:
+                found.append(frame)
+        return found or []
+
+    def _is_last(self, number: int, frame: VideoFrame) -> bool:
+        """Whether this frame was the last one shown; by number while no packet is forgotten."""
+        return number == self._shown if self._whole else frame.pts == self._last_pts
 
     def _decode_again(self) -> Iterator[VideoFrame]:
         decoder = _single(self._video.codec_context)

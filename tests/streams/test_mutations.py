@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
+from av.error import FFmpegError
 
 from tests.streams.encoding import frame_seconds
 from tests.streams.mutation import write_mutants, write_sources
@@ -56,12 +59,28 @@ def partial_faults(message: str) -> list[str]:
 
 def restored_faults(report: Report, source: Path, target: Path) -> list[str]:
     times = frame_seconds(target)
-    found = ["times that do not increase"] if times != sorted(set(times)) else []
+    # Matroska counts milliseconds, of which a damaged clock may pass several frames in one.
+    found = ["times that go back"] if times != sorted(times) else []
     if len(times) != report.frames:
         found.append(f"{len(times)} frames in the target")
-    if report.frames != (decodable := len(decoded_by_ffmpeg(source))):
-        found.append(f"ffmpeg decodes {decodable} frames")
+    # PyAV carries another version of ffmpeg, which finds its way through other damage.
+    decodable = {len(decoded_by_ffmpeg(source)), decoded_plainly(source)}
+    if report.frames not in decodable:
+        found.append(f"ffmpeg decodes {sorted(decodable)} frames")
     return found
+
+
+def decoded_plainly(path: Path) -> int:
+    """How many frames PyAV decodes of a file, without threads over frames."""
+    count = 0
+    with av.open(str(path), metadata_errors="replace") as container:
+        video = container.streams.video[0]
+        video.thread_type = "SLICE"
+        with suppress(FFmpegError):
+            for packet in container.demux(video):
+                with suppress(FFmpegError):
+                    count += len(video.decode(packet))
+    return count
 
 
 def decoded_by_ffmpeg(path: Path, stream: str = "V:0") -> list[Fraction]:
