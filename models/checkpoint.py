@@ -28,6 +28,18 @@ from vsr.models.network import Network
 WRAPPERS = ("params_ema", "params", "state_dict")
 """Keys under which training code keeps the weights, the better ones first."""
 
+DAMAGED = (
+    SafetensorError,
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    pickle.UnpicklingError,
+)
+"""What reading a file of tensors raises where it is none, or no longer one: the unpickler follows a
+damaged stream wherever that leads."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
@@ -59,19 +71,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         )
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
-    except (
-        SafetensorError,
-        OSError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+    except DAMAGED as error:
         raise CheckpointError(
             f"'{path}' is not a checkpoint ({_first_line(error)}); "
             "give a .pth file of tensors or a .safetensors file"
         ) from error
-    tensors = {k: v.float() for k, v in content.items() if isinstance(v, Tensor)}
+    tensors = {str(k): v.float() for k, v in content.items() if isinstance(v, Tensor)}
     weights = to_basicsr(tensors)
     if not weights:
         raise CheckpointError(f"'{path}' holds no tensors; give the file of a network's weights")
@@ -118,18 +123,30 @@ def first_few(names: Sequence[str], num: int = 3) -> str:
 
 
 def save_network(network: Network[Any], path: Path, *, dtype: torch.dtype = torch.float16) -> None:
-    """Write weights as safetensors; a file under its final name is always whole.
-
-    Raises:
-        OpenError: It cannot be written; what was there is still there.
-    """
+    """Write weights as safetensors, as ``write_tensors`` does."""
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()
         for key, value in network.state_dict().items()
     }
+    write_tensors(tensors, path)
+
+
+def write_tensors(
+    tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write safetensors; a file under its final name is always whole.
+
+    Args:
+        tensors: On the CPU, contiguous.
+        path: Replaced where it exists.
+        metadata: Text beside the tensors.
+
+    Raises:
+        OpenError: It cannot be written; what was there is still there.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
-        save_file(tensors, part)
+        save_file(dict(tensors), part, metadata=None if metadata is None else dict(metadata))
         part.replace(path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):

@@ -25,6 +25,7 @@ class PyramidFeatures(nn.Module):
 
     def __init__(self, num_feat: int, num_block: int, *, predeblur: bool, hr_in: bool) -> None:
         super().__init__()
+        self.sharpens, self.reduces = predeblur, hr_in
         if predeblur:
             self.predeblur = Predeblur(num_feat, hr_in=hr_in)
             self.conv_1x1 = nn.Conv2d(num_feat, num_feat, 1)
@@ -54,10 +55,10 @@ class PyramidFeatures(nn.Module):
 
     def _first_features(self, frames_BCHW: Tensor) -> Tensor:
         """Features at the full size, which with ``hr_in`` is a quarter of the frames' sides."""
-        if hasattr(self, "predeblur"):
+        if self.sharpens:
             sharpened: Tensor = self.conv_1x1(self.predeblur(frames_BCHW))
             return sharpened
-        if hasattr(self, "conv_first"):
+        if not self.reduces:
             return conv_leaky_relu(self.conv_first, frames_BCHW)
         feat = conv_leaky_relu(self.conv_first_1, frames_BCHW)
         return conv_leaky_relu(self.conv_first_3, conv_leaky_relu(self.conv_first_2, feat))
@@ -171,6 +172,7 @@ class Predeblur(nn.Module):
 
     def __init__(self, num_feat: int, *, hr_in: bool) -> None:
         super().__init__()
+        self.reduces = hr_in
         self.conv_first = conv3x3(3, num_feat)
         if hr_in:
             self.stride_conv_hr1 = halving(num_feat)
@@ -184,7 +186,7 @@ class Predeblur(nn.Module):
 
     def forward(self, frames_BCHW: Tensor) -> Tensor:
         full = conv_leaky_relu(self.conv_first, frames_BCHW)
-        if hasattr(self, "stride_conv_hr1"):
+        if self.reduces:
             full = conv_leaky_relu(self.stride_conv_hr1, full)
             full = conv_leaky_relu(self.stride_conv_hr2, full)
         half = conv_leaky_relu(self.stride_conv_l2, full)

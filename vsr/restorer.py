@@ -11,11 +11,10 @@ it misses is what lies behind the look-ahead, nothing else. Nothing crosses the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vsr.engine.settings import FULL, Settings, num_frames, settings_for
+from vsr.engine.settings import FULL, Settings, settings_for
 from vsr.engine.snapshot import load_stream, save_stream
 from vsr.engine.stepping import restore_ready
 from vsr.engine.stream import Counts, Stream
@@ -96,22 +95,21 @@ class Restorer:
         Raises:
             ConfigurationError: As for the class; nothing has changed then.
         """
-        old = self.settings
-        self._stream.settings = replace(
-            old,
-            chunk=old.chunk if chunk is None else chunk,
-            look_ahead=old.look_ahead if look_ahead is None else num_frames(look_ahead),
-        )
+        self._stream.settings = self.settings.changed(chunk=chunk, look_ahead=look_ahead)
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         """Take frames, and return those that could be restored, at most ``chunk`` in a piece.
 
         Args:
-            chunk: Frames of any number, float, on any device; all of one size until ``reset``.
+            chunk: Frames of any number, float, on any device; all of one size until ``drain``.
 
         Returns:
             Frames on the restorer's device; on CUDA they may still be in the making, as usual
             there: only work given to the device before sees them unfinished.
+
+        Raises:
+            ConfigurationError: Frames that are not (T, 3, H, W) with T pts, or of another size than
+                those before; the stream is as it was.
         """
         return list(self.iter_push(chunk))
 
@@ -155,6 +153,9 @@ class Restorer:
 
         Args:
             path: A file, replaced as a whole once the new one is complete: safetensors.
+
+        Raises:
+            OpenError: It cannot be written; what was there is still there.
         """
         save_stream(Path(path), self._stream, self.network)
 

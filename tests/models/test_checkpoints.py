@@ -55,11 +55,22 @@ def dangerous(path: Path) -> None:
     path.write_bytes(pickle.dumps(print))
 
 
+def damaged(path: Path) -> None:
+    """Bytes that send the unpickler to what is not there."""
+    path.write_bytes(b"\x80\x05K\x01h\x65.")
+
+
+def numbered(path: Path) -> None:
+    torch.save({0: torch.zeros(1)}, path)
+
+
 def empty(path: Path) -> None:
     torch.save({}, path)
 
 
-@pytest.mark.parametrize("make", [text, cut_off, stranger, lacking, dangerous, empty])
+@pytest.mark.parametrize(
+    "make", [text, cut_off, stranger, lacking, dangerous, damaged, numbered, empty]
+)
 def test_a_file_that_is_no_network_is_refused_in_one_line(
     make: Callable[[Path], None], tmp_path: Path
 ) -> None:

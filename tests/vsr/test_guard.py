@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.networks import RECURRENT, basicvsr, compact, moving_clip
+from tests.networks import RECURRENT, basicvsr, compact, edvr, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
 from vsr.engine.guard import Guard
 from vsr.models.network import Network
 from vsr.models.propagation import PropagationState
+
+PICTURE = torch.zeros(1, 3, 12, 12)
 
 
 def still_clip(num_frames: int) -> Tensor:
@@ -100,6 +102,32 @@ def test_frames_the_network_has_no_numbers_for_are_enlarged() -> None:
     assert restorer.passed_through == 8
 
 
+class Blinded(Network[Any]):
+    """EDVR whose features are numbers, and whose pictures are none after some frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = edvr()
+        self.facts, self.steps = self.network.facts, 0
+
+    def step(
+        self, window_BTCHW: Tensor, state: Any, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, Any]:
+        restored, state = self.network.step(window_BTCHW, state, num_keep, ends_scene=ends_scene)
+        self.steps += 1
+        if self.steps > 2:
+            restored[..., :20, :20] = torch.nan
+        return restored, state
+
+
+def test_pictures_without_numbers_do_not_leave() -> None:
+    restorer = restorer_of(Blinded(), 2, 1)
+    left = stream(restorer, pieces(moving_clip(8, 18, 22), 4))
+    assert pts_of(left) == list(range(0, 80, 10))
+    assert frames_of(left).isfinite().all()
+    assert restorer.passed_through == 4
+
+
 def state_of(feat: float, flow: float) -> PropagationState:
     return PropagationState(
         feat_BKHW=torch.full((1, 4, 3, 3), feat),
@@ -109,14 +137,21 @@ def state_of(feat: float, flow: float) -> PropagationState:
     )
 
 
+def test_what_is_under_way_when_a_scene_starts_is_not_held_against_it() -> None:
+    guard = Guard()
+    guard.watch(state_of(float("nan"), 0.0), PICTURE)
+    guard.overlook()
+    assert guard.judge() is None
+
+
 def test_fast_motion_after_stillness_is_no_divergence_and_larger_features_are() -> None:
     guard = Guard()
     for _ in range(10):
-        guard.watch(state_of(1.0, 0.01))
+        guard.watch(state_of(1.0, 0.01), PICTURE)
         assert guard.judge() is None
-    guard.watch(state_of(1.5, 30.0))
+    guard.watch(state_of(1.5, 30.0), PICTURE)
     assert guard.judge() is None
-    guard.watch(state_of(9.0, 0.01))
+    guard.watch(state_of(9.0, 0.01), PICTURE)
     fault = guard.judge()
     assert fault is not None
     assert fault.finite

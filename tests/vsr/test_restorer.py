@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, strea
 from vsr.errors import ConfigurationError
 from vsr.models.basicvsr import BasicVSR
 from vsr.models.imresize import imresize
+from vsr.models.interpolation import Identity
 from vsr.models.network import Network
 from vsr.restorer import FULL, Restorer
 from vsr.types import Chunk
@@ -98,9 +100,12 @@ def test_one_network_serves_restorers_of_two_precisions() -> None:
 
 
 def test_another_error_of_the_network_is_not_taken_for_a_lack_of_memory() -> None:
-    restorer = restorer_of(compact(), 2, 0)
-    with pytest.raises(RuntimeError):
-        restorer.push(pieces(torch.rand(2, 5, 16, 16), 2)[0])
+    class Failing(Identity):
+        def step(self, *_: Any, **__: Any) -> tuple[Tensor, None]:
+            raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        restorer_of(Failing(), 2, 0).push(pieces(moving_clip(2, 16, 16), 2)[0])
 
 
 @pytest.mark.parametrize(
@@ -175,3 +180,28 @@ def test_a_scene_that_begins_among_frames_passed_through_has_no_past() -> None:
     fresh = restorer_of(network, 2, 0).push(pieces(clip[8:], 4)[0])
     assert torch.equal(frames_of(left), frames_of(fresh))
     assert restorer.counts.scenes == 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "num_pts"),
+    [((2, 4, 16, 16), 2), ((3, 16, 16), 3), ((2, 3, 16, 16), 1), ((1, 3, 0, 16), 1)],
+)
+def test_frames_of_another_shape_are_refused_and_nothing_is_taken(
+    shape: tuple[int, ...], num_pts: int
+) -> None:
+    restorer = restorer_of(compact(), 2, 0)
+    odd = Chunk(frames=torch.zeros(shape), pts=tuple(range(num_pts)), time_base=Fraction(1))
+    with pytest.raises(ConfigurationError, match=r"give \(T, 3, H, W\)"):
+        restorer.push(odd)
+    assert restorer.num_waiting == 0
+
+
+def test_another_size_is_refused_until_the_stream_is_drained() -> None:
+    restorer = restorer_of(compact(), 4, 2)
+    restorer.push(pieces(moving_clip(3, 16, 16), 3)[0])
+    larger = pieces(moving_clip(3, 20, 16), 3)[0]
+    with pytest.raises(ConfigurationError, match="16x20 in a stream of 16x16"):
+        restorer.push(larger)
+    assert len(frames_of(restorer.drain())) == 3
+    alone = frames_of(stream(restorer_of(compact(), 4, 2), [larger]))
+    assert torch.equal(frames_of(stream(restorer, [larger])), alone)

@@ -12,7 +12,7 @@ import torch
 from tests.conftest import REPOSITORY
 from tests.networks import RECURRENT, basicvsr, compact, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
-from vsr.errors import CheckpointError
+from vsr.errors import CheckpointError, ConfigurationError, OpenError
 from vsr.restorer import FULL, Restorer
 
 recurrent = pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
@@ -99,6 +99,22 @@ def test_a_state_of_another_network_is_refused_and_changes_nothing(tmp_path: Pat
     restorer_of(compact(), 2, 1).save(tmp_path / "state")
     with pytest.raises(CheckpointError, match="state of compact float32"):
         restorer_of(retrained, 2, 1).load(tmp_path / "state")
+
+
+def test_a_state_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OpenError, match="give a name in a folder that exists"):
+        restorer_of(compact(), 2, 1).save(tmp_path / "nowhere" / "state")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_size_of_a_stream_is_kept(tmp_path: Path) -> None:
+    restorer = restorer_of(compact(), 2, 0)
+    restorer.push(pieces(moving_clip(2, 18, 22), 2)[0])
+    restorer.save(tmp_path / "state")
+    loaded = restorer_of(compact(), 2, 0)
+    loaded.load(tmp_path / "state")
+    with pytest.raises(ConfigurationError, match="in a stream of 22x18"):
+        loaded.push(pieces(moving_clip(2, 20, 22), 2)[0])
 
 
 @pytest.mark.parametrize("content", [None, b"", b"these are notes" * 50])

@@ -8,12 +8,11 @@ by themselves, so that nothing ever waits for another stream.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
-from vsr.engine.settings import Settings, num_frames, settings_for
+from vsr.engine.settings import Settings, settings_for
 from vsr.engine.state import concatenate, signature, split
 from vsr.engine.stepping import restore_next
 from vsr.engine.stream import Counts, Stream
@@ -35,7 +34,8 @@ Ready = tuple[Key, Stream, Step, Any]
 class BatchRestorer:
     """Restores many streams with one network. Not thread-safe.
 
-    A stream begins with the first chunk pushed under its key and ends with its ``drain``.
+    A stream begins with the first chunk pushed under its key and ends with its ``drain``; a key
+    under which there is none is a ``KeyError``.
 
     Args:
         network: As for ``Restorer``.
@@ -90,12 +90,7 @@ class BatchRestorer:
     ) -> None:
         """Give one stream other sizes, as ``Restorer.change`` does."""
         stream = self._streams[key]
-        old = stream.settings
-        stream.settings = replace(
-            old,
-            chunk=old.chunk if chunk is None else chunk,
-            look_ahead=old.look_ahead if look_ahead is None else num_frames(look_ahead),
-        )
+        stream.settings = stream.settings.changed(chunk=chunk, look_ahead=look_ahead)
 
     def push(self, chunks: Mapping[Key, Chunk]) -> dict[Key, list[Chunk]]:
         """Take frames of any streams, and return those of any stream that could be restored.
@@ -105,6 +100,9 @@ class BatchRestorer:
 
         Returns:
             Restored chunks by stream; streams without any are left out.
+
+        Raises:
+            ConfigurationError: As of ``Restorer.push``.
         """
         self.add(chunks)
         return self._restore_ready(self.keys)

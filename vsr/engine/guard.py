@@ -2,8 +2,8 @@
 
 Recurrent networks can amplify their own features on long, still footage until the picture is gone
 (Chiche et al., "Stable Long-Term Recurrent Video Super-Resolution", CVPR 2022). A state has
-diverged when it holds a value that is no number, or when the size of its features is many times
-what it was over the last steps.
+diverged when it, or the picture that came with it, holds a value that is no number, or when the
+size of its features is many times what it was over the last steps.
 
 On CUDA the figures travel to the host while the network goes on and are judged when they have
 arrived; the device is never waited for.
@@ -30,6 +30,10 @@ FEWEST = 4
 
 RATIO = 8.0
 """Times the median that is divergence: a choice, not yet held against long real footage."""
+
+EVERY = 16
+"""Of restored pixels one in so many rows and columns is looked at: convolutions spread what is no
+number over many more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +75,12 @@ class Guard:
         self._sizes = deque(sizes, maxlen=MEMORY)
         self._readings.clear()
 
-    def watch(self, state: Any) -> None:
-        """Take the measure of a state."""
+    def watch(self, state: Any, restored: Tensor) -> None:
+        """Take the measure of a state, and of some of the pixels (T, C, H, W) that came with it."""
         tensors = [(n, t) for n, t in named_tensors(state) if t.is_floating_point() and t.numel()]
-        if not tensors:
-            return
         features = [t for name, t in tensors if _holds_features(name)]
         others = [t for name, t in tensors if not _holds_features(name)]
+        others.append(restored[..., ::EVERY, ::EVERY])
         sizes = torch.stack([_root_mean_square(tensor) for tensor in features + others])
         self._readings.append(_send(sizes, len(features)))
 
@@ -91,10 +94,14 @@ class Guard:
                 return fault
         return None
 
+    def overlook(self) -> None:
+        """Leave what is still under way unjudged: nothing goes on from those states."""
+        self._readings.clear()
+
     def forgive(self) -> None:
         """Start the median anew: what looked like divergence is in the pictures."""
         self._sizes.clear()
-        self._readings.clear()
+        self.overlook()
 
     def _fault(self, reading: _Reading) -> Fault | None:
         sizes: list[float] = reading.sizes.tolist()

@@ -46,6 +46,14 @@ class Settings:
         """Tiles of a frame."""
         return self.tiles[0] * self.tiles[1]
 
+    def changed(self, *, chunk: int | None, look_ahead: int | str | None) -> Settings:
+        """The same with another chunk, look-ahead or both; None leaves one."""
+        return replace(
+            self,
+            chunk=self.chunk if chunk is None else chunk,
+            look_ahead=self.look_ahead if look_ahead is None else num_frames(look_ahead),
+        )
+
     def smaller(self) -> Settings | None:
         """Half of what a step takes; None where one frame by itself is all it takes."""
         if self.chunk == 1 and self.look_ahead == 0:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
@@ -18,13 +17,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts, Stream
 from vsr.engine.timeline import Frame, Timeline
 from vsr.errors import CheckpointError
+from vsr.models.checkpoint import write_tensors
 from vsr.models.network import Network
 
 FORMAT = 1
@@ -33,7 +32,11 @@ WAITING = "waiting"
 
 
 def save_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
-    """Write a stream; the file is replaced as a whole, or not at all."""
+    """Write a stream; the file is replaced as a whole, or not at all.
+
+    Raises:
+        OpenError: It cannot be written.
+    """
     tensors: dict[str, Tensor] = {}
     timeline = stream.timeline
     if timeline.frames:
@@ -44,15 +47,14 @@ def save_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
         "settings": asdict(stream.settings),
         "counts": asdict(stream.counts),
         "time_base": str(timeline.time_base),
+        "size": timeline.size,
         "at_scene_start": timeline.at_scene_start,
         "pts": [frame.pts for frame in timeline.frames],
         "starts_scene": [frame.starts_scene for frame in timeline.frames],
         "sizes": stream.guard.history,
         "state": _describe(stream.state, tensors),
     }
-    partial = path.with_name(f"{path.name}.part")
-    save_file(tensors, partial, metadata={KEY: json.dumps(facts)})
-    os.replace(partial, path)  # noqa: PTH105 - the atomic one, on every system
+    write_tensors(tensors, path, metadata={KEY: json.dumps(facts)})
 
 
 def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
@@ -107,6 +109,9 @@ def _timeline(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Timeline:
     timeline = Timeline()
     timeline.time_base = Fraction(facts["time_base"])
     timeline.at_scene_start = facts["at_scene_start"]
+    if facts["size"] is not None:
+        height, width = facts["size"]
+        timeline.size = height, width
     if facts["pts"]:
         waiting = zip(tensors[WAITING], facts["pts"], facts["starts_scene"], strict=True)
         for pixels, pts, starts in waiting:

@@ -71,7 +71,7 @@ class Stream:
         self.state: Any = None
 
     def push(self, chunk: Chunk) -> None:
-        """Append frames, which go to the device."""
+        """Append frames, which go to the device; errors as of ``Timeline.push``."""
         self.timeline.push(replace(chunk, frames=send(chunk.frames, self.device)))
 
     def end(self) -> None:
@@ -81,6 +81,7 @@ class Stream:
     def begin_anew(self) -> None:
         """Undo ``end``, all frames having left."""
         self.timeline.ended, self.timeline.at_scene_start = False, True
+        self.timeline.size = None
 
     def next_step(self) -> Step | None:
         """What can be restored now; None where frames are missing."""
@@ -91,7 +92,10 @@ class Stream:
         fault = self.guard.judge()
         if fault is not None:
             self._restart(fault)
-        return None if step.starts_scene else self.state
+        if step.starts_scene:
+            self.guard.overlook()
+            return None
+        return self.state
 
     def settle(self, past: Any, restored: torch.Tensor, state: Any) -> Chunk | None:
         """Take the result of a step.
@@ -105,7 +109,7 @@ class Stream:
             The restored frames; None where the state has diverged and the step has to be repeated,
             ``past`` then being None.
         """
-        self.guard.watch(state)
+        self.guard.watch(state, restored)
         fault = self.guard.judge()
         if fault is None:
             self.state = state

@@ -20,7 +20,10 @@ import torch
 from torch import Tensor
 
 from vsr.engine.settings import Settings
+from vsr.errors import ConfigurationError
 from vsr.types import Chunk
+
+COLOURS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,15 +60,23 @@ class Timeline:
         time_base: Of their pts.
         ended: Whether no more frames come.
         at_scene_start: Whether the next frame starts a scene even where it is not marked.
+        size: Rows and columns of all its frames; None before the first.
     """
 
     def __init__(self) -> None:
+        self.size: tuple[int, int] | None = None
         self.frames: deque[Frame] = deque()
         self.time_base = Fraction(1)
         self.ended, self.at_scene_start = False, True
 
     def push(self, chunk: Chunk) -> None:
-        """Append frames."""
+        """Append frames.
+
+        Raises:
+            ConfigurationError: They are not (T, 3, H, W) with T pts, or not of the size of those
+                before; nothing was taken.
+        """
+        self._check(chunk)
         self.time_base = chunk.time_base
         for i, (pixels, pts) in enumerate(zip(chunk.frames, chunk.pts, strict=True)):
             starts = i in chunk.scene_starts
@@ -111,6 +122,20 @@ class Timeline:
             time_base=self.time_base,
             scene_starts=frozenset(i for i, frame in enumerate(left) if frame.starts_scene),
         )
+
+    def _check(self, chunk: Chunk) -> None:
+        shape = tuple(chunk.frames.shape)
+        if len(shape) != 4 or shape[1] != COLOURS or shape[0] != len(chunk.pts) or 0 in shape[2:]:
+            raise ConfigurationError(
+                f"frames are {shape} with {len(chunk.pts)} pts; give (T, {COLOURS}, H, W) and T pts"
+            )
+        height, width = shape[2:]
+        if self.size is not None and self.size != (height, width):
+            raise ConfigurationError(
+                f"frames are {width}x{height} in a stream of {self.size[1]}x{self.size[0]}; drain "
+                "it before frames of another size"
+            )
+        self.size = height, width
 
     def _num_in_scene(self) -> int:
         """Waiting frames that belong to the scene of the first of them."""
