@@ -75,15 +75,21 @@ def budget_bytes(asked: str | None, device: torch.device) -> int:
 
 
 def _left_in_container() -> int:
-    """What Linux lets this container still use; very much where it is in none."""
+    """What Linux lets this container still use; very much where it is in none.
+
+    Pages of files count as used there, and are given up when something else needs them.
+    """
     try:
-        limit, used = (
+        limit, used, parts = (
             (CGROUP / name).read_text(encoding="ascii").strip()
-            for name in ("memory.max", "memory.current")
+            for name in ("memory.max", "memory.current", "memory.stat")
         )
     except OSError:
         return sys.maxsize
-    return sys.maxsize if limit == "max" else max(0, int(limit) - int(used))
+    if limit == "max":
+        return sys.maxsize
+    files = sum(int(n) for n in re.findall(r"^(?:in)?active_file (\d+)$", parts, re.MULTILINE))
+    return max(0, int(limit) - max(0, int(used) - files))
 
 
 def _half_of_all() -> int:

@@ -182,6 +182,11 @@ def make_optimiser(network: Network[Any]) -> torch.optim.Optimizer:
     return torch.optim.Adam([{"params": flow}, {"params": others}], betas=(0.9, 0.99))
 
 
+def has_flow_network(network: Network[Any]) -> bool:
+    """Whether a network has the part that is trained first."""
+    return "flow" in dict(network.named_children())
+
+
 def flow_network(network: Network[Any]) -> FlowEstimator:
     """The part of a network that estimates flow."""
     return cast("FlowEstimator", network.get_submodule("flow"))

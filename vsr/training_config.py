@@ -94,6 +94,24 @@ class Schedule:
     precision: str = "bfloat16"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        least = {
+            "batch": (self.batch, 1),
+            "frames": (self.frames, 1),
+            "patch": (self.patch, 1),
+            "max_chunk": (self.max_chunk, 1),
+            "iterations": (self.iterations, 0),
+            "flow_iterations": (self.flow_iterations, 0),
+            "max_look_ahead": (self.max_look_ahead, 0),
+        }
+        for name, (value, smallest) in least.items():
+            if value < smallest:
+                raise ConfigurationError(f"{name} is {value}; give {smallest} or more")
+        if self.precision not in ("bfloat16", "float32"):
+            raise ConfigurationError(
+                f"precision is {self.precision!r}; give 'bfloat16' or 'float32'"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reporting:

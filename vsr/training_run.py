@@ -21,14 +21,14 @@ from torch import Tensor
 
 from vsr.datasets import load_videos
 from vsr.degrade import bicubic_down
-from vsr.errors import CheckpointError
+from vsr.errors import CheckpointError, ConfigurationError
 from vsr.metrics import luma, psnr
 from vsr.models.architectures import build_network
-from vsr.models.checkpoint import read_weights, save_network
+from vsr.models.checkpoint import DAMAGED, read_weights, save_network
 from vsr.models.network import Network
 from vsr.models.placement import place, resolve_device
 from vsr.restorer import Restorer
-from vsr.train import StepReport, Training, make_optimiser, run
+from vsr.train import StepReport, Training, has_flow_network, make_optimiser, run
 from vsr.training_config import TrainingConfig
 from vsr.training_data import clip_batches, flow_batches, photographs_of
 from vsr.types import Chunk
@@ -70,7 +70,8 @@ def train(
 
     Raises:
         OpenError: Data that is not there.
-        CheckpointError: A checkpoint of another network.
+        ConfigurationError: A network without a flow network of its own, which is what is trained.
+        CheckpointError: A checkpoint that is damaged, or of another network.
     """
     out.mkdir(parents=True, exist_ok=True)
     training = _start(config, resolve_device(device), init)
@@ -105,7 +106,10 @@ def _score(network: Network[Any], clip_u8: Tensor, device: str) -> float:
 
 def _start(config: TrainingConfig, device: torch.device, init: Path | None) -> Training:
     torch.manual_seed(config.schedule.seed)
-    network = build_network(config.network.architecture, config.network.options)
+    architecture = config.network.architecture
+    network = build_network(architecture, config.network.options)
+    if not has_flow_network(network):
+        raise ConfigurationError(f"{architecture} cannot be trained here; train compact")
     if init is not None:
         _adopt(network, read_weights(init))
     network, _ = place(network, device=str(device), precision="float32")
@@ -143,7 +147,12 @@ def _save(training: Training, path: Path) -> None:
 
 
 def _load(training: Training, path: Path) -> None:
-    saved = torch.load(path, weights_only=True, map_location="cpu")
+    try:
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+    except DAMAGED as error:
+        raise CheckpointError(
+            f"'{path}' is damaged; remove it and begin anew, with --init last.safetensors beside it"
+        ) from error
     try:
         training.network.load_state_dict(saved["network"])
         training.average.load_state_dict(saved["average"])

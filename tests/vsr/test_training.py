@@ -107,6 +107,19 @@ def test_another_network_than_the_checkpoints_is_refused(footage: Path, tmp_path
         train(wider, footage, tmp_path / "run", device="cpu")
 
 
+def test_a_damaged_checkpoint_is_said(footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pt").write_bytes(b"cut off")
+    with pytest.raises(CheckpointError, match="is damaged; remove it"):
+        train(TINY, footage, tmp_path / "run", device="cpu")
+
+
+def test_a_network_that_is_not_trained_here_is_refused(footage: Path, tmp_path: Path) -> None:
+    published = replace(TINY, network=NetworkSettings(architecture="basicvsr"))
+    with pytest.raises(ConfigurationError, match="basicvsr cannot be trained here"):
+        train(published, footage, tmp_path / "run", device="cpu")
+
+
 def test_missing_footage_is_named(tmp_path: Path) -> None:
     with pytest.raises(OpenError, match="stills"):
         train(TINY, tmp_path, tmp_path / "run", device="cpu")
@@ -135,6 +148,8 @@ def test_every_shipped_training_configuration_is_valid() -> None:
         ("[schedule]\nbatch = 2", "'network' is missing"),
         ("[network]\narchitecture = 'compact'\n[data]\nworkers = 'two'", "give a int"),
         ("not toml", "is not TOML"),
+        ("[schedule]\nprecision = 'bf16'", "precision is 'bf16'; give 'bfloat16' or 'float32'"),
+        ("[schedule]\nbatch = 0", "batch is 0; give 1 or more"),
     ],
 )
 def test_a_wrong_configuration_names_the_key(text: str, message: str, tmp_path: Path) -> None:

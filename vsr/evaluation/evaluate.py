@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from vsr.evaluation.published import mismatch
 from vsr.evaluation.results import ClipResult, Evaluation, Store
 from vsr.evaluation.workers import run_in_processes, run_on_ray
 from vsr.models.network import NetworkFacts
+from vsr.models.placement import resolve_device, resolve_precision
 from vsr.summary import Progress
 
 RESULT_FORMAT = 1
@@ -72,7 +73,7 @@ def evaluate(
     started = time.perf_counter()
     weights = weights_file(setup.model, setup.weights)
     store = None if out is None else Store(out)
-    prints = _fingerprints(jobs, setup, weights)
+    prints = _fingerprints(jobs, setup, facts, weights)
     kept = _kept(jobs, store, prints)
     results = dict(kept)
     missing = [job for job in jobs if _key(job) not in kept]
@@ -94,12 +95,22 @@ def evaluate(
         model=setup.model,
         ways=tuple(way.name for way in ways),
         results=tuple(results[_key(job)] for job in jobs),
-        notes=(*found.notes, *([noted] if noted else [])),
+        notes=(*found.notes, *([noted] if noted else []), *_enlarged(results.values())),
         settings=_settings(setup, ways, facts),
         origin=describe_origin(setup.device, setup.precision, weights, sys.argv[1:]),
         seconds=time.perf_counter() - started,
         reused=len(kept),
     )
+
+
+def _enlarged(results: Iterable[ClipResult]) -> Iterator[str]:
+    """What to say of clips with frames that the network did not restore."""
+    for result in results:
+        if result.passed_through:
+            yield (
+                f"{result.passed_through} frames of {result.clip!r}, {result.way}, were only "
+                "enlarged: memory did not suffice, or the network gave no numbers"
+            )
 
 
 def _run(setup: Setup, jobs: Sequence[Job], workers: int, ray: str | None) -> Iterator[ClipResult]:
@@ -129,13 +140,15 @@ def _kept(
 
 
 def _fingerprints(
-    jobs: Sequence[Job], setup: Setup, weights: Path | None
+    jobs: Sequence[Job], setup: Setup, facts: NetworkFacts, weights: Path | None
 ) -> dict[tuple[str, str], str]:
     """What a kept result has to agree with: settings, weights, program, and the clip's files."""
+    precision = resolve_precision(setup.precision, resolve_device(setup.device))
     common = [
         RESULT_FORMAT,
         version("vsr-stream"),
-        asdict(setup),
+        asdict(setup) | {"precision": str(precision)},
+        asdict(facts),
         None if weights is None else sha256_of(weights),
     ]
     return {_key(job): _digest([*common, *_facts_of(job)]) for job in jobs}

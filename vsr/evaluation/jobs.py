@@ -19,7 +19,7 @@ from vsr.evaluation.passes import Way
 from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
 from vsr.evaluation.restoring import ClipRestorer, Restored
-from vsr.evaluation.results import ClipResult
+from vsr.evaluation.results import ClipResult, Scores
 from vsr.evaluation.scoring import TEMPORAL, ClipScorer, Scoring
 from vsr.memory import peak_device_bytes, peak_host_bytes
 from vsr.models.catalogue import load_network
@@ -109,6 +109,7 @@ class Workplace:
             part.result()
         scores, pictures = scorer.finish()
         clip = job.clip
+        _require_numbers(clip.name, scores)
         return ClipResult(
             clip=clip.name,
             way=job.way.name,
@@ -145,6 +146,20 @@ def run_here(setup: Setup, jobs: Sequence[Job]) -> Iterator[ClipResult]:
             last = started
         if last is not None:
             yield last.result()
+
+
+def _require_numbers(clip: str, scores: Scores) -> None:
+    """PSNR without a value is of a frame with pixels that are no numbers.
+
+    Raises:
+        VSRError: There are such frames: a mean over the others would say nothing of it.
+    """
+    lost = [i for i, value in enumerate(scores["psnr_rgb"]) if value is None]
+    if lost:
+        raise VSRError(
+            f"clip {clip!r}: {len(lost)} restored frames hold values that are no numbers, the "
+            f"first is the one scored as number {lost[0]}; take --precision float32"
+        )
 
 
 def _parts(restored: Restored) -> Iterator[Restored]:

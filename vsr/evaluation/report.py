@@ -187,9 +187,6 @@ def _run(evaluation: Evaluation) -> str:
         + ". Scoring runs beside the network, so that the times overlap and, on a CPU, lengthen "
         "each other; the peak is that of the process up to the end of the clip."
     )
-    passed = sum(result.passed_through for result in evaluation.results)
-    if passed:
-        said += f" {passed} frames were only enlarged, for want of memory."
     shown = table((headings, rows), text=(1,))
     if len(rows) > FOLDED_FROM:
         shown = f"<details><summary>All {len(rows)} results</summary>{shown}</details>"

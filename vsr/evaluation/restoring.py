@@ -20,7 +20,7 @@ from vsr.evaluation.clips import Clip
 from vsr.evaluation.passes import FLIP, Passes, Way
 from vsr.models.network import Network
 
-SLIDING = frozenset({"edvr", "bicubic", "identity"})
+SLIDING = frozenset({"edvr", "cascade", "bicubic", "identity"})
 """Networks that see a window around each frame: a mirrored clip tells them nothing new, and the
 published figures of Vimeo-90K-T do without."""
 
@@ -42,7 +42,7 @@ class ClipRestorer:
 
     Attributes:
         seconds: Time spent in the network since it was last set to 0.
-        passed_through: Frames that were only enlarged, for want of memory.
+        passed_through: Frames that were only enlarged, not restored.
     """
 
     def __init__(self, network: Network[Any], device: torch.device, way: Way) -> None:

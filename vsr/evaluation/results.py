@@ -34,7 +34,7 @@ class ClipResult:
         restore_seconds: In the network, while frames before were scored beside it.
         score_seconds: In scoring.
         restored_frames: That went through the network, each once however many passes it took.
-        passed_through: Frames that were only enlarged, for want of memory.
+        passed_through: Frames that were only enlarged, not restored.
         peak_host_bytes: Largest resident size of the process so far.
         peak_device_bytes: Most memory held on a CUDA device so far.
         truth_checksum: Over the ground truth's files.

@@ -58,7 +58,7 @@ def run_on_ray(setup: Setup, jobs: Sequence[Job], address: str) -> Iterator[Clip
 
     Raises:
         MissingDependency: Ray is not installed.
-        VSRError: No cluster there, or a job's error.
+        VSRError: No cluster there, a worker that was lost, or a job's error.
     """
     try:
         import ray
@@ -78,6 +78,11 @@ def run_on_ray(setup: Setup, jobs: Sequence[Job], address: str) -> Iterator[Clip
             yield ray.get(done[0])
     except ray.exceptions.RayTaskError as error:
         raise error.cause if isinstance(error.cause, VSRError) else error from None
+    except ray.exceptions.RayError as error:
+        raise VSRError(
+            f"the Ray cluster lost a worker ({error}); call again, finished clips are kept where "
+            "--out or --report is given"
+        ) from error
     finally:
         ray.shutdown()
 
