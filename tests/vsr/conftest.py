@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.media import Clip, write_clip
+from tests.networks import basicvsr
+from tests.vsr.eval_trees import write_textured_pair
 from vsr.cli import main
+from vsr.models.checkpoint import save_network
 
 
 @pytest.fixture
@@ -45,3 +49,17 @@ def vsr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Outcome(int(ended.value.code or 0), said.out, said.err)
 
     return call
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> list[str | Path]:
+    """Three clips of a moving texture, as options."""
+    root = write_textured_pair(tmp_path / "pair", {"a": 9, "b": 5, "c": 7})
+    return ["--gt", root / "GT", "--lq", root / "LQ"]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """Those of a small network that looks into both directions of time."""
+    save_network(basicvsr(), tmp_path / "small.safetensors", dtype=torch.float32)
+    return tmp_path / "small.safetensors"

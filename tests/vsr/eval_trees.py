@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -81,3 +83,10 @@ def save_frames(folder: Path, frames: Tensor) -> Path:
     for i, picture in enumerate(pixels):
         Image.fromarray(picture).save(folder / f"{i:08}.png")
     return folder
+
+
+def measured(said: str) -> dict[str, Any]:
+    """JSON of an evaluation, with the scores of each clip and way."""
+    found: dict[str, Any] = json.loads(said)
+    found["by_clip"] = {(r["clip"], r["way"]): r["scores"] for r in found["results"]}
+    return found

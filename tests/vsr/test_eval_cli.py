@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
-from tests.networks import basicvsr
 from tests.vsr.conftest import Run
 from tests.vsr.eval_trees import (
+    measured,
     write_reds4_of_basicsr,
     write_reds4_of_mmagic,
     write_textured_pair,
     write_vid4,
     write_vimeo,
 )
-from vsr.models.checkpoint import save_network
 
 SCORES = {"psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y"}
-CLIPS = {"a": 9, "b": 5, "c": 7}
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> list[str | Path]:
-    """Three clips of a moving texture, as options."""
-    root = write_textured_pair(tmp_path / "pair", CLIPS)
-    return ["--gt", root / "GT", "--lq", root / "LQ"]
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """A small network that looks into both directions of time."""
-    save_network(basicvsr(), tmp_path / "small.safetensors", dtype=torch.float32)
-    return tmp_path / "small.safetensors"
-
-
-def measured(said: str) -> dict[str, Any]:
-    """JSON of an evaluation, with the scores of each clip and way."""
-    found: dict[str, Any] = json.loads(said)
-    found["by_clip"] = {(r["clip"], r["way"]): r["scores"] for r in found["results"]}
-    return found
 
 
 def test_bicubic_on_vid4_scores_as_published(vsr: Run, shared: Path) -> None:
@@ -103,82 +77,6 @@ def test_the_stream_the_whole_clip_and_what_streaming_loses_are_set_side_by_side
     whole = measured(vsr(*words, "--json").out)
     assert whole["ways"] == ["whole"]
     assert whole["by_clip"] == {k: v for k, v in both["by_clip"].items() if k[1] == "whole"}
-
-
-def test_an_evaluation_that_stopped_goes_on_per_clip(
-    vsr: Run, pair: list[str | Path], tmp_path: Path
-) -> None:
-    words = ["eval", *pair, "-m", "bicubic-x4", "--out", tmp_path / "out", "--json"]
-    frame = tmp_path / "pair" / "LQ" / "c" / "00000003.png"
-    content = frame.read_bytes()
-    frame.write_bytes(content[:60])
-    broken = vsr(*words)
-    assert (broken.code, broken.err.count("\n")) == (1, 1)
-    assert str(frame) in broken.err
-    frame.write_bytes(content)
-    found = measured(vsr(*words).out)
-    assert found["reused"] == 2
-    again = measured(vsr(*words).out)
-    assert again["reused"] == 3
-    assert again["by_clip"] == found["by_clip"]
-    plain = measured(vsr(*words[:-3], "--json").out)
-    assert plain["by_clip"] == found["by_clip"]
-
-
-def test_results_are_kept_only_for_the_same_settings_and_files(
-    vsr: Run, pair: list[str | Path], tmp_path: Path
-) -> None:
-    words = ["eval", *pair, "-m", "bicubic-x4", "--out", tmp_path / "out", "--json"]
-    assert measured(vsr(*words).out)["reused"] == 0
-    assert measured(vsr(*words, "--crop", "4").out)["reused"] == 0
-    assert measured(vsr(*words).out)["reused"] == 0
-    frame = tmp_path / "pair" / "LQ" / "b" / "00000000.png"
-    frame.write_bytes(frame.with_name("00000001.png").read_bytes())
-    assert measured(vsr(*words).out)["reused"] == 2
-    (tmp_path / "out" / "streamed" / "a.json").write_text("{")
-    assert measured(vsr(*words).out)["reused"] == 2
-
-
-@pytest.mark.slow
-def test_workers_measure_what_one_process_measures(
-    vsr: Run, pair: list[str | Path], weights: Path
-) -> None:
-    words = ["eval", *pair, "-m", weights, "--metrics", "tof,warp", "--json"]
-    alone, together = (measured(vsr(*words, *more).out) for more in ((), ("--workers", "2")))
-    assert together["by_clip"] == alone["by_clip"]
-    assert list(together["by_clip"]) == [("a", "streamed"), ("b", "streamed"), ("c", "streamed")]
-
-
-@pytest.mark.slow
-def test_a_worker_s_error_is_one_line(vsr: Run, pair: list[str | Path], tmp_path: Path) -> None:
-    frame = tmp_path / "pair" / "GT" / "b" / "00000002.png"
-    frame.write_bytes(b"no picture")
-    done = vsr("eval", *pair, "-m", "bicubic-x4", "--workers", "2")
-    assert (done.code, done.err.count("\n")) == (1, 1)
-    assert str(frame) in done.err
-
-
-@pytest.mark.slow
-def test_a_ray_cluster_measures_what_one_process_measures(
-    vsr: Run, pair: list[str | Path], weights: Path, tmp_path: Path
-) -> None:
-    pytest.importorskip("ray", reason="the extra 'ray' is not installed")
-    words = ["eval", *pair, "-m", weights, "--json"]
-    alone, there = (measured(vsr(*words, *more).out) for more in ((), ("--ray", "local")))
-    assert there["by_clip"] == alone["by_clip"]
-    frame = tmp_path / "pair" / "GT" / "b" / "00000002.png"
-    frame.write_bytes(b"no picture")
-    broken = vsr(*words, "--ray", "local")
-    assert (broken.code, broken.err.count("\n")) == (1, 1)
-    assert str(frame) in broken.err
-
-
-@pytest.mark.slow
-def test_a_ray_cluster_that_does_not_answer_is_one_line(vsr: Run, pair: list[str | Path]) -> None:
-    pytest.importorskip("ray", reason="the extra 'ray' is not installed")
-    done = vsr("eval", *pair, "-m", "bicubic-x4", "--ray", "127.0.0.1:9")
-    assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "no Ray cluster answers at '127.0.0.1:9'" in done.err
 
 
 def test_missing_extras_are_one_line(
