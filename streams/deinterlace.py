@@ -17,30 +17,48 @@ HALVES = 2
 """bwdif counts in fields: its pts are twice the frames'."""
 
 
-def deinterlace(frames: Iterable[StampedFrame], time_base: Fraction) -> Iterator[StampedFrame]:
-    """Pass progressive frames on, and frames marked as interlaced through bwdif.
+HELD_BACK = 1
+"""Frames that the filter holds back: it looks at the one behind."""
+
+
+class Deinterlacer:
+    """Passes progressive frames on, and frames marked as interlaced through bwdif, one for one.
 
     Args:
-        frames: In presentation order.
-        time_base: Of their pts.
-
-    Yields:
-        As many frames with the same pts; the first interlaced one starts the filter, which holds
-        back one frame from then on.
+        time_base: Of the frames' pts.
     """
-    weaver: _Filter | None = None
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._time_base = time_base
+        self._filter: _Filter | None = None
+
+    @property
+    def held_back(self) -> int:
+        """Frames held back from now on: the first interlaced one starts the filter."""
+        return 0 if self._filter is None else HELD_BACK
+
+    def push(self, stamped: StampedFrame) -> list[StampedFrame]:
+        """Take a frame, in presentation order, and return those that can leave, with their pts."""
+        ready: list[StampedFrame] = []
+        if self._filter is not None and self._filter.layout != _layout(stamped.frame):
+            ready = self.drain()
+        if self._filter is None and stamped.frame.interlaced_frame:
+            self._filter = _Filter(stamped.frame, self._time_base)
+        return ready + ([stamped] if self._filter is None else self._filter.push(stamped))
+
+    def drain(self) -> list[StampedFrame]:
+        """Return the frames that were held back; the next interlaced one begins anew."""
+        ready = [] if self._filter is None else self._filter.drain()
+        self._filter = None
+        return ready
+
+
+def deinterlace(frames: Iterable[StampedFrame], time_base: Fraction) -> Iterator[StampedFrame]:
+    """Yield frames, in presentation order, through a ``Deinterlacer``."""
+    deinterlacer = Deinterlacer(time_base)
     for stamped in frames:
-        if weaver is not None and weaver.layout != _layout(stamped.frame):
-            yield from weaver.drain()
-            weaver = None
-        if weaver is None and stamped.frame.interlaced_frame:
-            weaver = _Filter(stamped.frame, time_base)
-        if weaver is None:
-            yield stamped
-        else:
-            yield from weaver.push(stamped)
-    if weaver is not None:
-        yield from weaver.drain()
+        yield from deinterlacer.push(stamped)
+    yield from deinterlacer.drain()
 
 
 class _Filter:

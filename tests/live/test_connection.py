@@ -6,9 +6,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
+from tests.live.harness import asked, look, running
 from tests.media import read_numbers
+from tests.streams.oddities import write_interlaced
 from vsr.live.connection import Arrival, Connection
 from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.video_reader import VideoReader
 from vsr.types import Chunk
 
 FLV_HEADER = 13
@@ -40,3 +45,24 @@ def test_sound_that_appears_behind_what_was_probed_is_no_failure(
     source = tmp_path / "source.flv"
     source.write_bytes(silent + both[FLV_HEADER:])
     assert numbers(source, analyzeduration="500000") == 2 * list(range(50))
+
+
+def test_interlaced_frames_come_out_progressive_as_a_file_read_at_once_has_them(
+    tmp_path: Path,
+) -> None:
+    source = write_interlaced(tmp_path / "fields.ts", num_frames=30)
+    with VideoReader(str(source)) as reader:
+        expected = list(reader.chunks(1))
+    arrived = list(chunks(source))
+    assert [chunk.pts for chunk in arrived] == [chunk.pts for chunk in expected]
+    for found, wanted in zip(arrived, expected, strict=True):
+        assert torch.equal(found.frames, wanted.frames)
+
+
+def test_what_deinterlacing_holds_back_counts_as_latency(tmp_path: Path) -> None:
+    source, copy = write_interlaced(tmp_path / "fields.mp4", num_frames=20), tmp_path / "copy.mkv"
+    with running(asked(source, copy)) as stream:
+        stream.wait()
+    assert len(look(copy).times) == 20
+    assert ", deinterlaced; chunk 8, look-ahead 0" in stream.said[0]
+    assert "(waiting 320," in stream.said[0]

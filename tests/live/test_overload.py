@@ -47,6 +47,13 @@ def test_a_latency_chooses_the_longest_look_ahead_and_then_the_largest_chunk() -
     assert doubled.chunk > tight.chunk
 
 
+def test_frames_that_are_held_back_before_leave_less_time() -> None:
+    progressive = choose(FACTS, FAST, Fraction(25), 0.5)
+    interlaced = choose(FACTS, FAST, Fraction(25), 0.5, held_back=1)
+    assert interlaced.chunk == progressive.chunk - 1
+    assert interlaced.waiting_s == progressive.waiting_s
+
+
 def test_what_is_too_slow_for_small_chunks_gets_larger_ones() -> None:
     """Look-ahead is paid once per step: in small chunks it costs more than there is time for."""
     speed = Speed(frame_s=0.02, look_ahead_s=0.02)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
-from av import Packet, VideoFrame
+from av import Packet
 from av.audio.stream import AudioStream
 from av.error import ExitError, FFmpegError
 from av.stream import Stream
@@ -29,14 +30,13 @@ from vsr.live.source_kind import (
 from vsr.streams.assembly import Assembly
 from vsr.streams.chroma_location import find_chroma_location
 from vsr.streams.container import is_address, open_container, reason
+from vsr.streams.deinterlace import Deinterlacer
 from vsr.streams.demuxer import StampedFrame
 from vsr.streams.mastering import read_mastering
 from vsr.streams.planes import Picture, read_frame
 from vsr.streams.probe import copied_streams, describe, time_base
 from vsr.streams.trim import Trim
-from vsr.types import Chunk, StreamInfo
-
-log = logging.getLogger(__name__)
+from vsr.types import Chunk, Mastering, StreamInfo
 
 TIMEOUT_S = 5.0
 """A source that sends nothing for longer is given up and connected to anew."""
@@ -67,11 +67,13 @@ class Beginning:
         info: Of the stream; ``template`` of its audio is valid while the connection is open.
         sound: The audio stream that is copied.
         renewed: Whether it is another connection, and not only another size.
+        held_back: Frames that deinterlacing holds back; 0 while nothing was interlaced.
     """
 
     info: StreamInfo
     sound: AudioStream | None
     renewed: bool
+    held_back: int
 
 
 class Connection:
@@ -94,6 +96,8 @@ class Connection:
         self._located: str | None = None
         self._picture: Picture | None = None
         self._assembly: Assembly | None = None
+        self._held_back = 0
+        self._came_at: deque[float] = deque()
         self._pacer = Pacer() if is_paced(source) else None
         if not listen:
             check_host(source)
@@ -110,10 +114,11 @@ class Connection:
         except (OpenError, StreamTimeout) as error:
             raise self._explain(error) from error
         self._decoder = Decoder(self._video, shown(source))
+        self._deinterlacer = Deinterlacer(time_base(self._video))
         self._sound = next(iter(copied_streams(self._container)), None)
 
     def arrivals(self) -> Iterator[Arrival | Beginning]:
-        """Yield what arrives; ``Beginning`` before the first frame of each size.
+        """Yield what arrives; ``Beginning`` before the first frame, and where they change.
 
         Raises:
             DecodeError: Reading failed, or nothing decodes any more.
@@ -122,7 +127,7 @@ class Connection:
         early: list[Arrival] = []
         for packet in self._packets():
             if packet.stream_index == self._video.index:
-                for stamped in self._decoder.decode(packet):
+                for stamped in self._progressive(self._decoder.decode(packet)):
                     yield from self._frame(stamped, early)
             elif self._is_sound(packet):
                 heard = Arrival(at=time.monotonic(), packet=packet)
@@ -130,7 +135,8 @@ class Connection:
                     early.append(heard)
                 else:
                     yield heard
-        for stamped in self._decoder.last():
+        left = chain(self._progressive(self._decoder.last()), self._deinterlacer.drain())
+        for stamped in left:
             yield from self._frame(stamped, early)
 
     @property
@@ -174,28 +180,40 @@ class Connection:
             said = without_secrets(reason(error), self._source)
             raise DecodeError(f"{shown(self._source)} broke off ({said})") from error
 
+    def _progressive(self, frames: Iterable[StampedFrame]) -> Iterator[StampedFrame]:
+        """Frames at the pace of their times, deinterlaced; when they came is kept beside them."""
+        for stamped in frames:
+            if self._pacer is not None:
+                self._pacer.wait(stamped.pts * time_base(self._video))
+            self._came_at.append(time.monotonic())
+            yield from self._deinterlacer.push(stamped)
+
     def _frame(self, stamped: StampedFrame, early: list[Arrival]) -> Iterator[Arrival | Beginning]:
-        frame, pts = stamped.frame, stamped.pts
-        base = time_base(self._video)
-        if self._pacer is not None:
-            self._pacer.wait(pts * base)
-        at = time.monotonic()
-        decoded = read_frame(frame, pts, self._chroma_location(frame))
-        if self._picture is None or decoded.picture.shown_size != self._picture.shown_size:
-            renewed, self._picture = self._picture is None, decoded.picture
-            if renewed and frame.interlaced_frame:
-                log.warning("%s is interlaced, and stays so", shown(self._source))
-            self._assembly = Assembly(base, self._picture.shown_size, torch.device("cpu"))
-            info = describe(
-                self._container, self._video, self._picture, Trim(), read_mastering(frame)
-            )
-            yield Beginning(info=info, sound=self._sound, renewed=renewed)
+        decoded = read_frame(stamped.frame, stamped.pts, self._chroma_location())
+        if self._is_other(decoded.picture):
+            yield self._begin(decoded.picture, read_mastering(stamped.frame))
         assert self._assembly is not None
-        yield Arrival(at=at, chunk=self._assembly.build([decoded]))
+        yield Arrival(at=self._came_at.popleft(), chunk=self._assembly.build([decoded]))
         yield from early
         early.clear()
 
-    def _chroma_location(self, frame: VideoFrame) -> str | None:
+    def _is_other(self, picture: Picture) -> bool:
+        if self._picture is None or picture.shown_size != self._picture.shown_size:
+            return True
+        return self._deinterlacer.held_back > self._held_back
+
+    def _begin(self, picture: Picture, mastering: Mastering) -> Beginning:
+        renewed, self._picture = self._picture is None, picture
+        self._held_back = max(self._held_back, self._deinterlacer.held_back)
+        self._assembly = Assembly(time_base(self._video), picture.shown_size, torch.device("cpu"))
+        return Beginning(
+            info=describe(self._container, self._video, picture, Trim(), mastering),
+            sound=self._sound,
+            renewed=renewed,
+            held_back=self._held_back,
+        )
+
+    def _chroma_location(self) -> str | None:
         if self._picture is None and not is_address(self._source):
             codec = self._video.codec_context.codec.canonical_name
             self._located = find_chroma_location(self._source, self._video.index, codec)

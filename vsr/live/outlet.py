@@ -15,8 +15,9 @@ from typing import Any
 from vsr.errors import EncodeError, VSRError
 from vsr.live.address import check_host, shown, without_secrets
 from vsr.live.coded import Coded, PacketStream
+from vsr.live.options import StreamOptions
 from vsr.live.retry import Retry
-from vsr.live.sink_command import PLAYLISTS, TIMEOUT_S, sink_command
+from vsr.live.sink_command import PLAYLISTS, TIMEOUT_S, check_target, sink_command
 from vsr.streams.container import is_address
 from vsr.streams.ffmpeg import FFmpegProcess
 from vsr.streams.suffixes import suffix_of
@@ -31,6 +32,21 @@ WAITING_S = 10
 """Seconds of packets that may wait for a sink; then it loses some."""
 
 WAITING_PACKETS = 2000
+
+
+def open_outlets(options: StreamOptions) -> list[Outlet]:
+    """The sinks of a stream, the one that matters first.
+
+    Raises:
+        OpenError: One that cannot be written.
+    """
+    targets = [options.target, *([options.record] if options.record else [])]
+    for target in targets:
+        check_target(target)
+    return [
+        Outlet(target, retry=Retry(options.retries), overwrite=options.overwrite)
+        for target in targets
+    ]
 
 
 class Outlet:

@@ -118,7 +118,14 @@ def measure(network: Network[Any], device: torch.device, height: int, width: int
     return Speed(frame_s=frame_s, look_ahead_s=max(0.0, (ahead - short) / 2))
 
 
-def choose(facts: NetworkFacts, speed: Speed, frame_rate: Fraction, budget_s: float) -> Choice:
+def choose(
+    facts: NetworkFacts,
+    speed: Speed,
+    frame_rate: Fraction,
+    budget_s: float,
+    *,
+    held_back: int = 0,
+) -> Choice:
     """The longest look-ahead, then the largest chunk, that keep to the latency.
 
     Args:
@@ -126,6 +133,7 @@ def choose(facts: NetworkFacts, speed: Speed, frame_rate: Fraction, budget_s: fl
         speed: Measured.
         frame_rate: Of the source.
         budget_s: The latency asked for.
+        held_back: Frames that come late by so many, as deinterlacing holds them back.
 
     Returns:
         What fits; where nothing does, what comes closest.
@@ -133,7 +141,7 @@ def choose(facts: NetworkFacts, speed: Speed, frame_rate: Fraction, budget_s: fl
     period_s = float(1 / frame_rate)
     most = max(1, facts.chunk)
     choices = [
-        _choice(chunk, ahead, facts, speed, period_s, budget_s)
+        _choice(chunk, ahead, held_back + facts.sees_end, speed, period_s, budget_s)
         for ahead in range(facts.look_ahead + 1)
         for chunk in range(1, most + 1)
     ]
@@ -144,13 +152,13 @@ def choose(facts: NetworkFacts, speed: Speed, frame_rate: Fraction, budget_s: fl
 
 
 def _choice(
-    chunk: int, ahead: int, facts: NetworkFacts, speed: Speed, period_s: float, budget_s: float
+    chunk: int, ahead: int, behind: int, speed: Speed, period_s: float, budget_s: float
 ) -> Choice:
     restoring_s = speed.step_s(chunk, ahead)
     return Choice(
         chunk=chunk,
         look_ahead=ahead,
-        waiting_s=(chunk - 1 + ahead + facts.sees_end) * period_s,
+        waiting_s=(chunk - 1 + ahead + behind) * period_s,
         restoring_s=restoring_s,
         budget_s=budget_s,
         keeps_up=restoring_s <= BUSY * chunk * period_s,

@@ -15,7 +15,7 @@ from vsr.engine.stream import Counts
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.overload import Governor, Level, Load
-from vsr.live.plan import Choice, choose, measure
+from vsr.live.plan import Choice, Speed, choose, measure
 from vsr.models.network import Network
 from vsr.types import Chunk
 
@@ -59,22 +59,25 @@ class Restoration:
         self._options, self._restorer, self._figures = options, restorer, figures
         self._inside: deque[float] = deque()
         self._passed_before = 0
-        self._planned: tuple[int, int, Fraction] | None = None
+        self._planned: tuple[int, int, Fraction, int] | None = None
+        self._timed: tuple[int, int] | None = None
 
     @property
     def scale(self) -> int:
         """Of the network."""
         return self._restorer.network.facts.scale
 
-    def plan(self, height: int, width: int, frame_rate: Fraction) -> Choice | None:
+    def plan(
+        self, height: int, width: int, frame_rate: Fraction, held_back: int = 0
+    ) -> Choice | None:
         """Choose chunk and look-ahead for what follows; None where nothing has changed."""
-        planned = (height, width, frame_rate)
+        planned = (height, width, frame_rate, held_back)
         if planned == self._planned:
             return None
         self._planned = planned
-        network = self._restorer.network
-        speed = measure(network, self._restorer.device, height, width)
-        choice = choose(network.facts, speed, frame_rate, self._options.latency_s)
+        network, speed = self._restorer.network, self._speed(height, width)
+        budget_s = self._options.latency_s
+        choice = choose(network.facts, speed, frame_rate, budget_s, held_back=held_back)
         self._governor = Governor(
             choice,
             speed,
@@ -85,6 +88,12 @@ class Restoration:
         self._figures.level = self._governor.level.name
         self._restorer.change(chunk=choice.chunk, look_ahead=choice.look_ahead)
         return choice
+
+    def _speed(self, height: int, width: int) -> Speed:
+        if self._timed == (height, width):
+            return self._governor.speed
+        self._timed = (height, width)
+        return measure(self._restorer.network, self._restorer.device, height, width)
 
     def skips(self, at: float) -> bool:
         """Whether a frame that arrived then is left out."""
@@ -110,7 +119,7 @@ class Restoration:
 
     def drain(self) -> list[Chunk]:
         """Return what waits; another scene follows."""
-        return self._left(self._restorer.drain()) if self._inside else []
+        return self._left(self._restorer.drain())
 
     def _decide(self, queued: int) -> Level:
         now = time.monotonic()

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
 
+MOST_EVENTS = 500
+"""Frames and packets of sound that may wait: beyond, the source is held back."""
+
 MOST_BYTES = 256 * 2**20
 """Frames that may wait: more of small ones than of large ones."""
 
@@ -48,7 +51,6 @@ class Source:
         listen: As for ``Connection``.
         options: As for ``Connection``.
         retry: When to try again.
-        waiting: Events that may wait; the source is held back beyond.
 
     Attributes:
         corrupt: Packets and frames so far that did not decode, or only with damage.
@@ -62,13 +64,12 @@ class Source:
         listen: bool = False,
         options: Mapping[str, str] | None = None,
         retry: Retry,
-        waiting: int,
     ) -> None:
         self.reconnects = 0
         self._address, self._listen, self._options = address, listen, options
         self._retry = retry
         self._events: deque[Event] = deque()
-        self._waiting, self._bytes, self._frames = waiting, 0, 0
+        self._bytes = self._frames = 0
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._delay_s = 0.0
@@ -171,7 +172,7 @@ class Source:
 
     def _has_room(self, size: int) -> bool:
         fits = not self._frames or self._bytes + size <= MOST_BYTES
-        return fits and len(self._events) < self._waiting
+        return fits and len(self._events) < MOST_EVENTS
 
 
 def _bytes_of(event: Event) -> int:

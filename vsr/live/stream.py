@@ -23,12 +23,11 @@ from vsr.live.connection import Arrival, Beginning
 from vsr.live.encoder import picture_of
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.outlet import Outlet
+from vsr.live.outlet import open_outlets
 from vsr.live.output import Output
 from vsr.live.pending import PendingSound
 from vsr.live.restoration import Restoration, Restoring
 from vsr.live.retry import Retry
-from vsr.live.sink_command import check_target
 from vsr.live.slate import load_slate
 from vsr.live.source import LOOK_EVERY_S, Lost, Source
 from vsr.live.source_kind import rate_of
@@ -39,9 +38,6 @@ log = logging.getLogger(__name__)
 
 SILENT_S = 1.0
 """A source that sends no frame for longer counts as gone until it sends again."""
-
-WAITING_EVENTS = 500
-"""Frames and packets of sound that may wait: beyond, the source is held back."""
 
 
 class LiveStream:
@@ -67,19 +63,8 @@ class LiveStream:
     ) -> None:
         self.options, self.figures, self._say = options, figures, say
         self._slate = None if options.slate is None else load_slate(options.slate)
-        targets = [options.target, *([options.record] if options.record else [])]
-        for target in targets:
-            check_target(target)
-        self._outlets = [
-            Outlet(target, retry=Retry(options.retries), overwrite=options.overwrite)
-            for target in targets
-        ]
-        self._source = Source(
-            options.source,
-            listen=options.listen,
-            retry=Retry(options.retries),
-            waiting=WAITING_EVENTS,
-        )
+        self._outlets = open_outlets(options)
+        self._source = Source(options.source, listen=options.listen, retry=Retry(options.retries))
         self._restoration = Restoration(options, restorer, figures)
         self._writing = Writing(figures, options.latency_s)
         self._pending = PendingSound()
@@ -137,11 +122,12 @@ class LiveStream:
                 self._clock.restart()
                 self._output.begin_sound(event.sound)
         self._clock.step = 1 / frame_rate
-        choice = self._restoration.plan(info.height, info.width, frame_rate)
+        choice = self._restoration.plan(info.height, info.width, frame_rate, event.held_back)
         if choice is not None:
             height, width = self._size
             self.figures.sizes = f"{info.width}x{info.height} to {width}x{height}"
             rate = f"{float(frame_rate):g} frames/s"
+            rate += ", deinterlaced" if event.held_back else ""
             self._say(f"{self.options.name}: {self.figures.sizes} at {rate}; {choice}")
 
     def _open(self, event: Beginning, frame_rate: Fraction) -> None:
