@@ -16,7 +16,7 @@ class Identity(Network[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.facts = NetworkFacts(name="identity", scale=1)
+        self.facts = NetworkFacts(name="identity", scale=1, stateless=True)
 
     def step(
         self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
@@ -33,7 +33,7 @@ class Bicubic(Network[None]):
 
     def __init__(self, *, scale: int = 4) -> None:
         super().__init__()
-        self.facts = NetworkFacts(name="bicubic", scale=scale)
+        self.facts = NetworkFacts(name="bicubic", scale=scale, stateless=True)
 
     def step(
         self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True

@@ -23,6 +23,8 @@ class NetworkFacts:
         chunk: Frames per step when nothing else is said.
         sees_end: The last frame of a scene is treated in its own way, so that a step has to wait
             until it is known not to hold it.
+        stateless: Frames are restored each by itself, so that it does not matter where scenes
+            begin.
     """
 
     name: str
@@ -30,6 +32,7 @@ class NetworkFacts:
     look_ahead: int = 0
     chunk: int = 8
     sees_end: bool = False
+    stateless: bool = False
 
 
 class Network(nn.Module, ABC, Generic[State]):
