@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vsr.streams.frame_memory import FrameMemory
 from vsr.streams.planes import DecodedFrame, Picture, convert
 from vsr.types import Chunk
 
@@ -27,8 +28,8 @@ class Assembly:
     ) -> None:
         self._time_base = time_base
         self._size = size
-        self._device = device
         self._headroom = headroom
+        self._memory = FrameMemory(device)
         self._last_size = size
 
     def build(self, frames: Sequence[DecodedFrame]) -> Chunk:
@@ -43,7 +44,8 @@ class Assembly:
         )
 
     def _convert(self, picture: Picture, frames: Sequence[DecodedFrame]) -> Tensor:
-        pixels = convert(frames, self._device, headroom=self._headroom)
+        stored = self._memory.take((len(frames), 3, picture.height, picture.width))
+        pixels = convert(frames, stored, headroom=self._headroom)
         if picture.shown_size == self._size:
             return pixels
         scaled = F.interpolate(pixels, self._size, mode="bicubic", antialias=True)

@@ -36,59 +36,86 @@ HALO_ROWS = 2
 
 
 def double_rows(planes: Tensor, size: int, *, cosited: bool) -> Tensor:
-    """Enlarge (C, rows, columns), floating, to ``size`` rows, twice as many or one less."""
-    rows = planes.shape[1]
-    first, second = _doubled(planes, size, 1, cosited=cosited)
-    doubled = torch.stack((first, second), 2).view(len(planes), 2 * rows, planes.shape[2])
+    """Enlarge (C, rows, columns), float32, to ``size`` rows, twice as many or one less."""
+    count, rows, columns = planes.shape
+    doubled = planes.new_empty((count, 2 * rows, columns))
+    first, second = doubled[:, ::2], doubled[:, 1::2]
+    if cosited:
+        first.copy_(planes)
+        _fill_between(planes, second, 1)
+    else:
+        _fill_around(planes, first, second, 1, odd=size % 2 == 1)
     return doubled[:, :size]
 
 
 def double_columns(planes: Tensor, size: int, *, cosited: bool) -> Tensor:
     """Enlarge (C, rows, columns), float32, to ``size`` columns, twice as many or one less."""
-    first, second = _doubled(planes, size, 2, cosited=cosited)
-    # Pairs of neighbours as complex numbers: torch interleaves them 20 times faster than by stack.
+    first, second = planes, torch.empty_like(planes)
+    if cosited:
+        _fill_between(planes, second, 2)
+    else:
+        first = torch.empty_like(planes)
+        _fill_around(planes, first, second, 2, odd=size % 2 == 1)
+    # Pairs of neighbours as complex numbers: torch interleaves them 9 times faster than by stack.
     return torch.view_as_real(torch.complex(first, second)).flatten(2)[..., :size]
 
 
 def halve_rows(planes: Tensor, *, cosited: bool) -> Tensor:
-    """Reduce (C, rows, columns), floating, to half the rows; an odd last row is repeated."""
+    """Reduce (C, rows, columns), float32, to half the rows; an odd last row is repeated."""
     planes = _even_number(planes, 1)
     return _halved(planes[:, ::2], planes[:, 1::2], 1, cosited=cosited)
 
 
 def halve_columns(planes: Tensor, *, cosited: bool) -> Tensor:
-    """Reduce (C, rows, columns), floating, to half the columns; an odd last one is repeated."""
-    planes = _even_number(planes, 2)
-    even, odd = planes[..., ::2].contiguous(), planes[..., 1::2].contiguous()
+    """Reduce (C, rows, columns), float32, to half the columns; an odd last one is repeated."""
+    # Pairs of neighbours as numbers of 64 bits, whose halves torch tells apart faster than columns.
+    pairs = _even_number(planes, 2).contiguous().view(torch.int64)
+    even = pairs.to(torch.int32).view(torch.float32)
+    odd = (pairs >> 32).to(torch.int32).view(torch.float32)
     return _halved(even, odd, 2, cosited=cosited)
 
 
-def _doubled(planes: Tensor, size: int, dim: int, *, cosited: bool) -> tuple[Tensor, Tensor]:
-    """The first and the second of each pair of samples."""
-    if cosited:
-        return planes, torch.lerp(planes, _neighbour(planes, dim, 1), 0.5)
-    slope = _neighbour(planes, dim, -1).sub_(_neighbour(planes, dim, 1)).mul_(1 / 8)
-    if size % 2:  # the last sample has no pair: it is what its chroma says
+def _fill_between(planes: Tensor, between: Tensor, dim: int) -> None:
+    """The mean of each sample and its next."""
+    size = planes.shape[dim] - 1
+    before, after = planes.narrow(dim, 0, size), planes.narrow(dim, 1, size)
+    torch.lerp(before, after, 0.5, out=between.narrow(dim, 0, size))
+    between.select(dim, size).copy_(planes.select(dim, size))
+
+
+def _fill_around(planes: Tensor, first: Tensor, second: Tensor, dim: int, *, odd: bool) -> None:
+    """Samples a quarter before and a quarter behind each one; an odd last one has none behind."""
+    slope = _slope(planes, dim)
+    if odd:  # the last sample is what its chroma says
         slope.select(dim, -1).zero_()
-    return planes + slope, planes - slope
+    torch.add(planes, slope, alpha=1 / 8, out=first)
+    torch.sub(planes, slope, alpha=1 / 8, out=second)
+
+
+def _slope(planes: Tensor, dim: int) -> Tensor:
+    """Each sample's previous minus its next, the border repeated."""
+    size = planes.shape[dim]
+    slope = torch.empty_like(planes)
+    for start, count, back, ahead in ((0, 1, 0, 1), (1, size - 2, 1, 1), (size - 1, 1, 1, 0)):
+        if size > 1 and count:
+            before, after = (
+                planes.narrow(dim, start - back, count),
+                planes.narrow(dim, start + ahead, count),
+            )
+            torch.sub(before, after, out=slope.narrow(dim, start, count))
+    return slope if size > 1 else slope.zero_()
 
 
 def _halved(even: Tensor, odd: Tensor, dim: int, *, cosited: bool) -> Tensor:
     if not cosited:
-        return even.add(odd).mul_(0.5)
-    detail = odd.sub(even, alpha=0.5).sub_(_neighbour(even, dim, 1), alpha=0.5)
-    return even.add(detail, alpha=0.25).add_(_neighbour(detail, dim, -1), alpha=0.25)
-
-
-def _neighbour(planes: Tensor, dim: int, step: int) -> Tensor:
-    """Each sample's next (1) or previous (-1), the border repeated; new memory."""
-    size = planes.shape[dim]
-    found = torch.empty_like(planes)
-    target, border = (0, size - 1) if step > 0 else (1, 0)
-    source = max(step, 0)
-    found.narrow(dim, target, size - 1).copy_(planes.narrow(dim, source, size - 1))
-    found.narrow(dim, border, 1).copy_(planes.narrow(dim, border, 1))
-    return found
+        return torch.lerp(even, odd, 0.5)
+    detail, size = odd.sub(even, alpha=0.5), even.shape[dim] - 1
+    detail.narrow(dim, 0, size).sub_(even.narrow(dim, 1, size), alpha=0.5)
+    detail.select(dim, size).sub_(even.select(dim, size), alpha=0.5)
+    smooth = even.add(detail, alpha=0.25)
+    smooth.narrow(dim, 1, size).add_(detail.narrow(dim, 0, size), alpha=0.25)
+    smooth.select(dim, 0).add_(detail.select(dim, 0), alpha=0.25)
+    return smooth
 
 
 def _even_number(planes: Tensor, dim: int) -> Tensor:

@@ -76,19 +76,22 @@ def read_frame(frame: VideoFrame, pts: int, chroma_location: str | None) -> Deco
     )
 
 
-def convert(
-    frames: Sequence[DecodedFrame], device: torch.device, *, headroom: bool = False
-) -> Tensor:
-    """Convert frames of one picture to RGB as shown: (T, 3, H, W), float32, on the device."""
+def convert(frames: Sequence[DecodedFrame], out: Tensor, *, headroom: bool = False) -> Tensor:
+    """Convert frames of one picture to RGB as shown.
+
+    Args:
+        frames: At least one.
+        out: (T, 3, H, W) as stored, float32, where the result goes; new memory where it is turned.
+        headroom: As for ``to_rgb``.
+    """
     picture = frames[0].picture
     colour = colour_tags.complete(
         picture.colour, picture.pixel_format, height=picture.height, width=picture.width
     )
-    planes = [
-        torch.stack(same).to(device) for same in zip(*(f.planes for f in frames), strict=True)
-    ]
-    pixels = to_rgb(planes, picture.pixel_format, colour, headroom=headroom)
-    return picture.orientation.apply(pixels)
+    for frame, pixels in zip(frames, out, strict=True):
+        planes = [plane.to(out.device)[None] for plane in frame.planes]
+        to_rgb(planes, picture.pixel_format, colour, headroom=headroom, out=pixels[None])
+    return picture.orientation.apply(out)
 
 
 def _convertible(frame: VideoFrame) -> tuple[VideoFrame, PixelFormat]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from av import VideoFrame
+from av.sidedata.sidedata import SideDataContainer
 from torch import Tensor
 
 _MATRIX = struct.Struct("<9i")
@@ -51,7 +52,8 @@ UPRIGHT = Orientation()
 
 def read_orientation(frame: VideoFrame) -> Orientation:
     """The frame's orientation; upright where it has no matrix, or one of a slanted angle."""
-    side_data: Mapping[str, Any] = frame.side_data
+    # Not frame.side_data: a cycle, which would keep each frame until the collector comes by.
+    side_data: Mapping[str, Any] = SideDataContainer(frame)  # type: ignore[call-arg]
     data = side_data.get("DISPLAYMATRIX")
     return UPRIGHT if data is None else parse_matrix(bytes(data))
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-import torch
 from torch import Tensor
 
 from vsr.engine.settings import Settings
 from vsr.errors import ConfigurationError
+from vsr.stacking import stack
 from vsr.types import Chunk
 
 COLOURS = 3
@@ -110,7 +110,7 @@ class Timeline:
 
     def window(self, num_frames: int) -> Tensor:
         """(T, 3, H, W): the next frames, on the device they came on, float32."""
-        return torch.stack([self.frames[i].pixels for i in range(num_frames)]).float()
+        return stack([self.frames[i].pixels for i in range(num_frames)]).float()
 
     def leave(self, restored: Tensor) -> Chunk:
         """The next frames, as they were restored."""
