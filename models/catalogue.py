@@ -36,6 +36,11 @@ MODELS: dict[str, Model] = {
         degradation="BI",
         parameters=1_082_526,
         size_multiple=2,
+        quality=(
+            Quality(
+                data="Vid4 BI", channels="Y", psnr_db=25.336, ssim=0.7385, source="vsr, streamed"
+            ),
+        ),
         licence="Apache-2.0",
     ),
     "basicvsr": Model(
@@ -102,7 +107,10 @@ MODELS: dict[str, Model] = {
 
 
 def load_network(model: str = DEFAULT_MODEL, weights: str | Path | None = None) -> Network[Any]:
-    """A network ready to use, on the CPU in float32.
+    """A network ready to use, on the CPU in float32, its weights frozen.
+
+    Frozen weights keep a call on a whole clip from holding every intermediate for gradients;
+    ``requires_grad_()`` gives them back.
 
     Args:
         model: A key of ``MODELS``, or the path of a checkpoint; sizes are read from the file.
@@ -117,19 +125,19 @@ def load_network(model: str = DEFAULT_MODEL, weights: str | Path | None = None) 
     """
     if model not in MODELS:
         if weights is None and (_stages(model) or _looks_like_a_file(model)):
-            return network_from_file(Path(model))
+            return network_from_file(Path(model)).requires_grad_(False)
         raise ConfigurationError(_unknown(model))
     entry = MODELS[model]
     path = weights_path(model) if weights is None else Path(weights)
     if path is not None:
         if weights is None:
             _check_pulled(model, path)
-        return network_from_file(path, entry.architecture)
+        return network_from_file(path, entry.architecture).requires_grad_(False)
     if entry.needs_weights:
         raise ConfigurationError(
             f"{model} comes without weights; give its checkpoint with --weights"
         )
-    return build_network(entry.architecture, entry.options)
+    return build_network(entry.architecture, entry.options).requires_grad_(False)
 
 
 def weights_path(model: str) -> Path | None:

@@ -137,6 +137,13 @@ def test_every_model_that_comes_with_the_package_loads_and_runs(name: str) -> No
     assert restored.shape[-2:] == (12 * network.facts.scale, 16 * network.facts.scale)
 
 
+def test_a_loaded_network_keeps_nothing_for_gradients_until_it_is_asked_to() -> None:
+    network, clip = load_network("compact-x4"), torch.rand(1, 2, 3, 8, 8)
+    assert network(clip).grad_fn is None
+    network.requires_grad_()
+    assert network(clip).grad_fn is not None
+
+
 def test_a_model_without_weights_asks_for_them() -> None:
     with pytest.raises(ConfigurationError, match="--weights"):
         load_network("basicvsr")

@@ -1,0 +1,36 @@
+"""What is said of the shipped weights is the same everywhere, and true."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.vsr.conftest import Run
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS, SHIPPED
+
+QUALITY = MODELS[DEFAULT_MODEL].quality[0]
+CARD = SHIPPED / "compact_x4.md"
+
+
+def test_the_catalogue_the_card_and_the_readme_agree() -> None:
+    assert f"| {QUALITY.psnr_db:.3f} / {QUALITY.ssim:.4f} " in CARD.read_text(encoding="utf-8")
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if line.startswith(f"| `{DEFAULT_MODEL}`"))
+    assert row.endswith(f"| {QUALITY.psnr_db:.2f} / {QUALITY.ssim:.3f} |")
+
+
+def test_the_card_names_the_network_that_is_built() -> None:
+    parameters = MODELS[DEFAULT_MODEL].parameters
+    assert f"{parameters:,} parameters" in CARD.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_weights_score_on_vid4_what_is_said(vsr: Run, shared: Path) -> None:
+    done = vsr("eval", "vid4", "--root", shared / "data/eval/vid4", "--json")
+    means = json.loads(done.out)["means"]["streamed"]
+    # Processors round in different ways.
+    assert means["psnr_y"] == pytest.approx(QUALITY.psnr_db, abs=0.005)
+    assert means["ssim_y"] == pytest.approx(QUALITY.ssim, abs=0.0005)
