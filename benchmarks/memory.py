@@ -46,7 +46,7 @@ from vsr.engine.plan import Asked
 from vsr.memory import peak_host_bytes
 from vsr.models.catalogue import build_network
 from vsr.pipeline import run
-from vsr.restore import make_restorer
+from vsr.planning import make_restorer
 from vsr.streams import open_reader, open_writer
 name, source, target, precision, chunk, look_ahead, tiles = sys.argv[1:]
 network = build_network(name, {})

@@ -23,6 +23,7 @@ from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.raw_stream import CARRIED_CODECS, Layout
 from vsr.streams.side_streams import choose_side_streams, extract_covers
 from vsr.streams.suffixes import pipe_options, suffix_of
+from vsr.streams.timestamps import FALLBACK_RATE
 from vsr.streams.trial import settle
 from vsr.types import Colour, OtherStream, StreamInfo
 
@@ -152,6 +153,7 @@ def plan_encoding(
         colour=picture.colour,
         mastering=info.mastering,
         time_base=info.time_base,
+        frame_rate=info.frame_rate or FALLBACK_RATE,
         sample_aspect_ratio=info.sample_aspect_ratio,
         audio=tracks,
         sides=sides,

@@ -10,14 +10,26 @@ from typing import Any
 import ffmpeg
 
 from vsr.streams.container import local_name
+from vsr.streams.container_options import container_options
 from vsr.streams.encoder import Options, default_options
 from vsr.streams.ffmpeg import find_ffmpeg
-from vsr.streams.ffmpeg_input import SourceFile, raw_options, seconds, seek_options
-from vsr.streams.side_streams import SideStream, attachment_options, disposition, side_options
-from vsr.streams.suffixes import ADDRESS_FORMATS, MATROSKA, MOV_FAMILY, WEBM
+from vsr.streams.ffmpeg_input import (
+    SourceFile,
+    raw_options,
+    seconds,
+    seek_options,
+    tag_options,
+)
+from vsr.streams.side_streams import (
+    COPY,
+    SideStream,
+    attachment_options,
+    disposition,
+    side_options,
+)
+from vsr.streams.timestamps import FALLBACK_RATE
 from vsr.types import Colour, Mastering
 
-_MIN_TIMESCALE = 10_000
 _FILTER_KEYS = ("vf", "filter:v", "filter:v:0")
 
 AUDIO_BIT_RATE = "192k"
@@ -26,6 +38,9 @@ _PACKET_DURATIONS = r"setts=duration=if(DURATION\,DURATION\,{last})".format(
     last=r"if(eq(NEXT_PTS\,NOPTS)\,PREV_OUTDURATION\,NEXT_PTS-PTS)"
 )
 """NUT holds no durations, and MP4 hides a last packet of none behind the end of its edit list."""
+
+_FRAME_DURATION = "setts=pts=PTS:dts=DTS:duration=1/({rate})/TB"
+"""The same of encoded frames; it counts for the last one only."""
 
 _STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS")
 """What Matroska files say of a track's packets: no longer true of frames encoded anew."""
@@ -65,6 +80,7 @@ class Output:
         colour: Tags of the raw frames.
         mastering: HDR10 metadata of the raw frames.
         time_base: Of the source: containers that can keep it do.
+        frame_rate: Of the source, on average.
         sample_aspect_ratio: Width of a pixel over its height.
         audio: The audio streams; carried ones come first in the output.
         copy_audio: Copied as it is, or encoded anew by the container's usual codec.
@@ -82,6 +98,7 @@ class Output:
     colour: Colour
     mastering: Mastering = field(default_factory=Mastering)
     time_base: Fraction
+    frame_rate: Fraction = FALLBACK_RATE
     sample_aspect_ratio: Fraction = Fraction(1)
     audio: tuple[AudioTrack, ...] = ()
     copy_audio: bool = True
@@ -110,7 +127,9 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
         lead_s: Seconds by which the raw stream's times are late.
     """
     codecs = [track.codec for track in output.carried]
-    options = raw_options(output.colour, output.mastering, codecs, lead_s=lead_s)
+    options = raw_options(
+        output.colour, output.mastering, codecs, lead_s=lead_s, probed=output.encoder == COPY
+    )
     raw = ffmpeg.input("pipe:0", **options)
     streams = [raw["v:0"], *(raw[f"a:{place}"] for place in range(len(output.carried)))]
     if output.source is not None:
@@ -119,7 +138,11 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
         indices += [side.index for side in output.sides if not side.attached]
         # Something has to be mapped for the source to be an input at all: -sn leaves it out again.
         streams += [source[str(index)] for index in indices] or [source["s?"]]
-    options = _video_options(output) | _container_options(output) | _audio_options(output)
+    options = (
+        _video_options(output)
+        | container_options(output.suffix, output.time_base)
+        | _audio_options(output)
+    )
     trimmed = output.source is not None and output.source.start_s is not None
     options |= _source_options(output) | side_options(output.sides, trimmed=trimmed)
     options |= output.options
@@ -136,7 +159,9 @@ def build_cut(output: Output, target: str, end_s: Fraction) -> list[str]:
     attached = any(side.attached for side in output.sides)
     mapped = ("0:V", "0:a?", "0:s?", "0:t?") if attached else ("0",)
     words = [word for which in mapped for word in ("-map", which)]
-    options = {"c": "copy", "t": seconds(end_s)} | _container_options(output)
+    options = {"c": "copy", "t": seconds(end_s)} | container_options(
+        output.suffix, output.time_base
+    )
     node = ffmpeg.input(local_name(output.path)).output(local_name(target), **options)
     node = node.global_args("-copyts").overwrite_output()
     return _insert(words + attachment_options(output.sides, output.covers), node, target)[1:]
@@ -163,31 +188,16 @@ def _insert(words: list[str], node: Any, target: str) -> list[str]:
 
 
 def _video_options(output: Output) -> Options:
+    if output.encoder == COPY:
+        # What a decoder finds out while ffmpeg probes would otherwise stand for the tags.
+        tags = {f"{name}:v:0": tag for name, tag in tag_options(output.colour).items()}
+        return {"c:v:0": COPY, "bsf:v:0": _FRAME_DURATION.format(rate=output.frame_rate), **tags}
     return {
         "c:v:0": output.encoder,
         "fps_mode": "passthrough",
         "enc_time_base": "demux",
         **default_options(output.encoder, output.options),
     }
-
-
-def _container_options(output: Output) -> Options:
-    if output.suffix in MOV_FAMILY:
-        return {"movflags": "+faststart", "video_track_timescale": _timescale(output.time_base)}
-    if output.suffix in ADDRESS_FORMATS:
-        return {"f": ADDRESS_FORMATS[output.suffix]}
-    if output.suffix in MATROSKA | WEBM:
-        # Audio that begins before the first frame keeps its place; otherwise all would be late.
-        return {"avoid_negative_ts": "disabled"}
-    return {}
-
-
-def _timescale(time_base: Fraction) -> str:
-    """A multiple of the source's, fine enough for players that expect one of 10000 or more."""
-    scale = time_base.denominator
-    while scale < _MIN_TIMESCALE:
-        scale *= 2
-    return str(scale)
 
 
 def _audio_options(output: Output) -> Options:

@@ -29,7 +29,12 @@ class SourceFile:
 
 
 def raw_options(
-    colour: Colour, mastering: Mastering, audio_codecs: Sequence[str], *, lead_s: int
+    colour: Colour,
+    mastering: Mastering,
+    audio_codecs: Sequence[str],
+    *,
+    lead_s: int,
+    probed: bool = False,
 ) -> Options:
     """Options of the raw stream: what NUT does not say of its frames and packets.
 
@@ -38,7 +43,23 @@ def raw_options(
         mastering: HDR10 metadata of the frames.
         audio_codecs: Of the audio streams in it.
         lead_s: Seconds by which its times are late.
+        probed: Whether ffmpeg looks at the frames, which are encoded; otherwise NUT's header says
+            everything, and probing would hold frames back.
     """
+    unprobed = {} if probed else {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
+    return {
+        "f": "nut",
+        **unprobed,
+        "itsoffset": str(-lead_s),
+        **tag_options(colour),
+        **mastering_options(mastering),
+        # NUT has one tag for AC-3 and E-AC-3.
+        **{f"c:a:{place}": codec for place, codec in enumerate(audio_codecs)},
+    }
+
+
+def tag_options(colour: Colour) -> dict[str, str]:
+    """Options that say what samples mean."""
     tags = {
         "colorspace": colour.matrix,
         "color_primaries": colour.primaries,
@@ -46,18 +67,7 @@ def raw_options(
         "color_range": colour.range,
         "chroma_sample_location": colour.chroma_location,
     }
-    return {
-        "f": "nut",
-        # NUT's header says everything; probing would hold frames back.
-        "probesize": "32",
-        "analyzeduration": "0",
-        "fpsprobesize": "0",
-        "itsoffset": str(-lead_s),
-        **{key: value for key, value in tags.items() if value},
-        **mastering_options(mastering),
-        # NUT has one tag for AC-3 and E-AC-3.
-        **{f"c:a:{place}": codec for place, codec in enumerate(audio_codecs)},
-    }
+    return {key: value for key, value in tags.items() if value}
 
 
 def seek_options(source: SourceFile) -> Options:

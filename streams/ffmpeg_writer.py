@@ -10,17 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-
 from vsr.errors import EncodeError
-from vsr.streams.colour import from_rgb
 from vsr.streams.container import PIPE, is_address
+from vsr.streams.encoding import Encoding
 from vsr.streams.encoding_plan import plan_encoding
-from vsr.streams.ffmpeg import FFmpegProcess, query_ffmpeg
-from vsr.streams.ffmpeg_command import build_command, build_cut
+from vsr.streams.ffmpeg import query_ffmpeg
+from vsr.streams.ffmpeg_command import Output, build_command, build_cut
 from vsr.streams.ffmpeg_input import SourceFile
-from vsr.streams.padding import pad_to
-from vsr.streams.raw_stream import RawStream
 from vsr.streams.target import TargetAddress, TargetFile, TargetPipe
 from vsr.streams.trim import Seconds, as_fraction
 from vsr.types import Chunk, StreamInfo
@@ -33,7 +29,6 @@ class FFmpegWriter:
 
     Attributes:
         notes: What differs from what one might expect, a sentence each.
-        frames: Frames written so far.
     """
 
     def __init__(
@@ -51,10 +46,7 @@ class FFmpegWriter:
         overwrite: bool = False,
     ) -> None:
         """Check everything, try the encoder with one frame, and start it; see ``open_writer``."""
-        self.frames = 0
-        self._end_s = Fraction(0)
-        self._size = height, width
-        self._target = _choose_target(target, source, overwrite=overwrite)
+        self._target = choose_target(target, source, overwrite=overwrite)
         self._covers = TemporaryDirectory(prefix="vsr-", ignore_cleanup_errors=True)
         try:
             self._plan = plan_encoding(
@@ -66,7 +58,7 @@ class FFmpegWriter:
                 width=width,
                 encoder=encoder,
                 encode_args=encode_args,
-                source=_source_file(source, info, start_s, end_s),
+                source=source_file(source, info, start_s, end_s),
             )
         except BaseException:
             self._covers.cleanup()
@@ -74,14 +66,23 @@ class FFmpegWriter:
         finally:
             self._target.remove()
         self.notes = self._plan.notes
-        output = STANDARD_OUTPUT if isinstance(self._target, TargetPipe) else subprocess.DEVNULL
-        self._process = FFmpegProcess(self._command(), output=output)
-        self._raw = RawStream(self._plan.layout, self._process.write)
+        self._encoding = Encoding(
+            build_command(self._output(), lead_s=self._plan.layout.lead_s),
+            self._plan.layout,
+            self._plan.output.colour,
+            (height, width),
+            output=STANDARD_OUTPUT if isinstance(self._target, TargetPipe) else subprocess.DEVNULL,
+        )
+
+    @property
+    def frames(self) -> int:
+        """Frames written so far."""
+        return self._encoding.frames
 
     @property
     def pid(self) -> int:
         """Process number of the encoding ffmpeg."""
-        return self._process.pid
+        return self._encoding.pid
 
     def write(self, chunk: Chunk) -> None:
         """Append frames, in order. Beyond [0, 1] goes what the pixel format has codes for.
@@ -90,15 +91,7 @@ class FFmpegWriter:
             EncodeError: ffmpeg has stopped, for the reason given.
             StreamTimeout: ffmpeg takes nothing any more.
         """
-        if tuple(chunk.frames.shape[2:]) != self._size:
-            raise EncodeError(
-                f"frames of {tuple(chunk.frames.shape[2:])} came, {self._size} were announced"
-            )
-        frames = pad_to(chunk.frames, (self._plan.layout.height, self._plan.layout.width))
-        samples = from_rgb(frames, self._plan.layout.pixel_format, self._plan.output.colour)
-        self._raw.write_frames(samples.view(torch.uint8).cpu(), chunk.pts)
-        self.frames += len(chunk)
-        self._end_s = (chunk.pts[-1] + 1) * chunk.time_base
+        self._encoding.write(chunk)
 
     def write_packets(self, packets: Sequence[Any]) -> None:
         """Append packets of the copied streams; they belong to the writer afterwards.
@@ -106,7 +99,7 @@ class FFmpegWriter:
         Raises:
             EncodeError: ffmpeg has stopped, or a packet cannot be copied.
         """
-        self._raw.write_packets(packets)
+        self._encoding.write_packets(packets)
 
     def finish(self, *, partial: bool = False) -> str:
         """Encode what is left and give the file its name.
@@ -117,10 +110,9 @@ class FFmpegWriter:
         """
         if not self.frames:
             raise EncodeError("no frame was written, so there is no output")
-        self._raw.close()
         # What ffmpeg reads from the source itself would otherwise go on to the source's end.
         interrupt = partial and bool(self._plan.output.direct or self._plan.output.sides)
-        self._process.finish(stop=interrupt)
+        self._encoding.finish(stop=interrupt)
         if interrupt and isinstance(self._target, TargetFile):
             self._cut()
         self._covers.cleanup()
@@ -128,25 +120,24 @@ class FFmpegWriter:
 
     def abort(self) -> None:
         """End ffmpeg at once and remove what was written; never raises."""
-        self._process.kill()
+        self._encoding.kill()
         self._target.remove()
         self._covers.cleanup()
 
-    def _command(self) -> list[str]:
-        output = replace(self._plan.output, path=self._target.temporary)
-        return build_command(output, lead_s=self._plan.layout.lead_s)
+    def _output(self) -> Output:
+        return replace(self._plan.output, path=self._target.temporary)
 
     def _cut(self) -> None:
         """Shorten what ran ahead of the frames."""
-        output = replace(self._plan.output, path=self._target.temporary)
-        end_s = self._end_s + self._plan.layout.shift_s
-        if query_ffmpeg(*build_cut(output, self._target.trial, end_s)).returncode == 0:
+        end_s = self._encoding.end_s + self._plan.layout.shift_s
+        if query_ffmpeg(*build_cut(self._output(), self._target.trial, end_s)).returncode == 0:
             Path(self._target.trial).replace(self._target.temporary)
 
 
-def _choose_target(
+def choose_target(
     target: str, source: str | None, *, overwrite: bool
 ) -> TargetFile | TargetAddress:
+    """The names of an output of any kind, checked."""
     if target == PIPE:
         return TargetPipe()
     if is_address(target):
@@ -154,9 +145,10 @@ def _choose_target(
     return TargetFile(target, source=source, overwrite=overwrite)
 
 
-def _source_file(
+def source_file(
     source: str | None, info: StreamInfo, start_s: Seconds | None, end_s: Seconds | None
 ) -> SourceFile | None:
+    """The source as ffmpeg's second input, if it is a file."""
     if source is None or not Path(source).is_file():
         return None
     origin = info.start_pts * info.time_base

@@ -14,7 +14,7 @@ from vsr.errors import DecodeError, OpenError
 from vsr.streams.image_codec import decode_image
 from vsr.streams.image_files import list_images
 from vsr.streams.trim import Seconds, make_trim
-from vsr.types import Chunk, StreamInfo
+from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
 DEFAULT_RATE = Fraction(25)
 
@@ -33,6 +33,7 @@ class ImageReader:
         start_s: Seconds | None = None,
         end_s: Seconds | None = None,
         device: torch.device | str = "cpu",
+        passed: Passed = NOTHING,
     ) -> None:
         """List the images and look at the first.
 
@@ -42,6 +43,7 @@ class ImageReader:
             start_s: As for ``open_reader``.
             end_s: As for ``open_reader``.
             device: Where frames go.
+            passed: As for ``open_reader``.
 
         Raises:
             OpenError: No images, none in the wanted part, or the first cannot be read.
@@ -58,6 +60,7 @@ class ImageReader:
             raise OpenError(f"{source!r} has no image in the wanted part, only {len(paths)} in all")
         self._closed = False
         self._info = _describe(self._paths, rate)
+        self._paths = self._paths[passed.frames :]
 
     @property
     def info(self) -> StreamInfo:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vsr.errors import ConfigurationError, OpenError
+from vsr.errors import ConfigurationError, EncodeError, OpenError
+from vsr.streams.durable import Commit, Kept, sync
 from vsr.streams.encoder import parse_options
 from vsr.streams.image_codec import encode_image
 from vsr.streams.image_files import (
@@ -39,6 +40,7 @@ class ImageWriter:
         encode_args: Sequence[str] = (),
         source: str | None = None,
         overwrite: bool = False,
+        kept: Kept | None = None,
     ) -> None:
         """Check the target; see ``open_writer``.
 
@@ -48,6 +50,8 @@ class ImageWriter:
             encode_args: ``-pix_fmt rgb24`` or ``rgb48``, ``-quality 1`` to ``100``.
             source: Where the frames come from.
             overwrite: Replace images that exist.
+            kept: Where images are kept until all are there, whatever ends the run; None for a
+                folder that goes with it.
 
         Raises:
             OpenError: The target cannot be written.
@@ -59,12 +63,17 @@ class ImageWriter:
             self._folder, self._name = path.parent, path.name
         self._check(target, source, overwrite=overwrite)
         self._stems = _source_stems(source) if not is_pattern(target) else []
+        self._kept = kept
         self._temporary = self._folder.with_name(f".{self._folder.name}.part")
         self._count = 0
+        if kept is not None:
+            self._temporary, self._count = kept.folder, kept.passed.frames
+        self._unsure: list[Path] = []
         suffix = Path(self._name).suffix.lower()
         self._deep, self._options = _read_arguments(encode_args, suffix, bit_depth)
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir()
+        if self._kept is None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(exist_ok=True)
 
     def write(self, chunk: Chunk) -> None:
         """Append frames.
@@ -76,22 +85,34 @@ class ImageWriter:
             path = self._temporary / self._file_name(pts)
             encode_image(frame, path, deep=self._deep, options=self._options)
             self._count += 1
+            self._unsure += [path] if self._kept else []
+
+    def cut(self, commit: Commit) -> None:
+        """Make sure that the images are on the disk; ``commit`` as for ``SegmentWriter.cut``."""
+        try:
+            for path in self._unsure:
+                sync(path)
+        except OSError as error:
+            raise EncodeError(f"images cannot be kept in '{self._temporary}' ({error})") from error
+        self._unsure = []
+        commit(None, 0)
 
     def write_packets(self, packets: Sequence[Any]) -> None:
         """Images hold no sound: packets are dropped."""
 
     def finish(self, *, partial: bool = False) -> str:
         """Move the images to their folder and return its name."""
-        name = f"{self._folder.name}.partial" if partial else self._folder.name
-        folder = self._folder.with_name(name)
-        folder.mkdir(exist_ok=True)
-        for image in self._temporary.iterdir():
-            image.replace(folder / image.name)
-        self._temporary.rmdir()
-        return str(folder)
+        if partial and self._kept:
+            return str(_copy_images(self._temporary, _partial(self._folder)))
+        if self._kept:
+            self._kept.seal()
+        return str(
+            move_images(self._temporary, _partial(self._folder) if partial else self._folder)
+        )
 
     def abort(self) -> None:
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        if not self._kept:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _check(self, target: str, source: str | None, *, overwrite: bool) -> None:
         suffix = Path(self._name).suffix.lower()
@@ -110,6 +131,27 @@ class ImageWriter:
         if pts < len(self._stems):
             return self._stems[pts] + Path(self._name).suffix
         return self._name % (FIRST_NUMBER + self._count)
+
+
+def move_images(origin: Path, folder: Path) -> Path:
+    """Move what is left of the images in a folder into another, which is returned."""
+    folder.mkdir(exist_ok=True)
+    for image in origin.iterdir():
+        image.replace(folder / image.name)
+    origin.rmdir()
+    return folder
+
+
+def _copy_images(origin: Path, folder: Path) -> Path:
+    """Leave the images where they are, too: another run goes on with them."""
+    folder.mkdir(exist_ok=True)
+    for image in origin.iterdir():
+        shutil.copy2(image, folder / image.name)
+    return folder
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.partial")
 
 
 def _read_arguments(

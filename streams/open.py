@@ -11,15 +11,17 @@ import torch
 from vsr.errors import ConfigurationError
 from vsr.streams.container import PIPE, is_address
 from vsr.streams.decord_reader import DecordReader
+from vsr.streams.durable import Kept
 from vsr.streams.ffmpeg_writer import FFmpegWriter
 from vsr.streams.image_files import names_images
 from vsr.streams.image_reader import ImageReader
 from vsr.streams.image_writer import ImageWriter
 from vsr.streams.null_writer import NullWriter
 from vsr.streams.pyav_writer import PyAVWriter
+from vsr.streams.segments import SegmentWriter
 from vsr.streams.trim import Seconds
 from vsr.streams.video_reader import VideoReader
-from vsr.types import Reader, StreamInfo, Writer
+from vsr.types import NOTHING, Passed, Reader, StreamInfo, Writer
 
 NULL = "null"
 
@@ -34,6 +36,7 @@ def open_reader(
     deinterlaced: bool = True,
     headroom: bool = False,
     hwaccel: str | None = None,
+    passed: Passed = NOTHING,
 ) -> Reader:
     """Open a source of frames.
 
@@ -49,6 +52,8 @@ def open_reader(
             where it was.
         hwaccel: ``auto`` or ffmpeg's name of a kind of device that decodes a video; where it
             cannot, software does, which the reader's notes say.
+        passed: What is left out at the beginning: it is read all the same, so that what follows is
+            what it always was; the description stays that of the whole.
 
     Returns:
         A reader, which the caller closes.
@@ -59,7 +64,12 @@ def open_reader(
     """
     if names_images(source):
         return ImageReader(
-            source, frame_rate=frame_rate, start_s=start_s, end_s=end_s, device=device
+            source,
+            frame_rate=frame_rate,
+            start_s=start_s,
+            end_s=end_s,
+            device=device,
+            passed=passed,
         )
     return VideoReader(
         source,
@@ -69,6 +79,7 @@ def open_reader(
         deinterlaced=deinterlaced,
         headroom=headroom,
         hwaccel=hwaccel,
+        passed=passed,
     )
 
 
@@ -142,11 +153,7 @@ def open_writer(
     if target == NULL:
         return NullWriter()
     if names_images(target):
-        if encoder is not None:
-            raise ConfigurationError(
-                f"encoder {encoder!r} is for videos; the suffix of images says their kind, as in "
-                "'frames/%06d.png'"
-            )
+        _refuse_encoder(encoder)
         return ImageWriter(
             target,
             bit_depth=info.bit_depth,
@@ -178,6 +185,62 @@ def open_writer(
         end_s=end_s,
         overwrite=overwrite,
     )
+
+
+def open_kept_writer(
+    target: str,
+    info: StreamInfo,
+    kept: Kept,
+    *,
+    encoder: str | None = None,
+    encode_args: Sequence[str] = (),
+    source: str | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> SegmentWriter | ImageWriter:
+    """Open a sink that can be cut: what is in front of a cut survives whatever ends the run.
+
+    Args:
+        target: A file, or a folder or pattern of images.
+        info: As for ``open_writer``.
+        kept: Where what is written is kept, and what is there already.
+        encoder: As for ``open_writer``.
+        encode_args: As for ``open_writer``.
+        source: As for ``open_writer``.
+        overwrite: As for ``open_writer``.
+        **options: The other ones of ``open_writer``.
+
+    Raises:
+        NotInPieces: The same can be written, but only by ``open_writer``.
+        VSRError: As for ``open_writer``.
+    """
+    if names_images(target):
+        _refuse_encoder(encoder)
+        return ImageWriter(
+            target,
+            bit_depth=info.bit_depth,
+            encode_args=encode_args,
+            source=source,
+            overwrite=overwrite,
+            kept=kept,
+        )
+    return SegmentWriter(
+        target,
+        info,
+        kept,
+        encoder=encoder,
+        encode_args=encode_args,
+        source=source,
+        overwrite=overwrite,
+        **options,
+    )
+
+
+def _refuse_encoder(encoder: str | None) -> None:
+    if encoder is not None:
+        raise ConfigurationError(
+            f"encoder {encoder!r} is for videos; images have their suffix: 'frames/%06d.png'"
+        )
 
 
 def _open_in_process(target: str, info: StreamInfo, **options: Any) -> PyAVWriter:

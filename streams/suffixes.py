@@ -8,6 +8,7 @@ from vsr.streams.container import PIPE
 
 MATROSKA = frozenset({".mkv", ".mka", ".mk3d"})
 WEBM = frozenset({".webm"})
+NUT = ".nut"
 MOV_FAMILY = frozenset({".mp4", ".mov", ".m4v", ".3gp", ".3g2"})
 TRANSPORT = frozenset({".ts", ".m2ts", ".mts", "srt://", "tcp://", "udp://"})
 

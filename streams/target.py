@@ -27,7 +27,7 @@ class TargetFile:
                 missing.
         """
         self.path = Path(target)
-        self.temporary = str(self.path.with_name(f".{self.path.stem}.part{self.path.suffix}"))
+        self.temporary = str(temporary_name(self.path))
         self.trial = str(self.path.with_name(f".{self.path.stem}.trial{self.path.suffix}"))
         folder = self.path.parent
         if not folder.is_dir():
@@ -41,16 +41,25 @@ class TargetFile:
 
     def keep(self, *, partial: bool) -> str:
         """Rename what was written; return its name."""
-        name = f"{self.path.stem}.partial{self.path.suffix}" if partial else self.path.name
-        final = self.path.with_name(name)
+        final = self.name(partial=partial)
         Path(self.temporary).replace(final)
         return str(final)
+
+    def name(self, *, partial: bool) -> Path:
+        """What the file is called in the end."""
+        name = f"{self.path.stem}.partial{self.path.suffix}" if partial else self.path.name
+        return self.path.with_name(name)
 
     def remove(self) -> None:
         """Remove what was written; never raises."""
         for name in (self.temporary, self.trial):
             with suppress(OSError):
                 Path(name).unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f".{path.stem}.part{path.suffix}")
 
 
 class TargetAddress:

@@ -34,17 +34,17 @@ def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
     Raises:
         ConfigurationError: The encoder, its arguments or the container do not work.
     """
-    if _try(output, layout) is None:
+    if attempt(output, layout) is None:
         return output, []
     bare = replace(output, sides=(), mastering=Mastering())
     settled, audio_note = _settle_audio(bare, layout)
     notes = [audio_note] if audio_note else []
-    if _try(graded := replace(settled, mastering=output.mastering), layout) is None:
+    if attempt(graded := replace(settled, mastering=output.mastering), layout) is None:
         settled = graded
     else:
         notes.append("this ffmpeg cannot write the source's HDR10 metadata: it is left out")
     for side in output.sides:
-        if _try(more := replace(settled, sides=(*settled.sides, side)), layout) is None:
+        if attempt(more := replace(settled, sides=(*settled.sides, side)), layout) is None:
             settled = more
     if lost := [side for side in output.sides if side not in settled.sides]:
         notes.append(loss_note(output.suffix, lost))
@@ -52,12 +52,12 @@ def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
 
 
 def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
-    cause = _try(output, layout)
+    cause = attempt(output, layout)
     if cause is None:
         return output, None
     silent = replace(output, audio=())
     if output.audio:
-        cause = _try(silent, layout)
+        cause = attempt(silent, layout)
     if cause is not None:
         raise ConfigurationError(
             f"ffmpeg cannot encode {layout.width}x{layout.height} with {output.encoder} into "
@@ -66,7 +66,7 @@ def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
     codecs = ", ".join(sorted({track.codec for track in output.audio}))
     cannot = f"'{output.suffix}' cannot hold the source's audio ({codecs})"
     anew = _encoded_anew(output)
-    if _try(anew, layout) is None:
+    if attempt(anew, layout) is None:
         return anew, f"{cannot}: it is encoded anew"
     return silent, f"{cannot}: it is left out"
 
@@ -80,7 +80,7 @@ def _encoded_anew(output: Output) -> Output:
     return replace(output, audio=tracks, copy_audio=False)
 
 
-def _try(output: Output, layout: Layout) -> str | None:
+def attempt(output: Output, layout: Layout) -> str | None:
     """Say why it does not work, in ffmpeg's words; None where it does."""
     parts: list[bytes] = []
     raw = RawStream(replace(layout, copied=layout.copied if output.carried else ()), parts.append)

@@ -23,7 +23,7 @@ from vsr.streams.planes import DecodedFrame, Picture, read_frame
 from vsr.streams.probe import describe, origin, time_base
 from vsr.streams.seek import begin
 from vsr.streams.trim import Seconds, make_trim
-from vsr.types import Chunk, StreamInfo
+from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
 
 class VideoReader:
@@ -42,6 +42,7 @@ class VideoReader:
         deinterlaced: bool = True,
         headroom: bool = False,
         hwaccel: str | None = None,
+        passed: Passed = NOTHING,
     ) -> None:
         """Open the source and decode its first wanted frame.
 
@@ -53,6 +54,7 @@ class VideoReader:
             deinterlaced: Turn interlaced frames into progressive ones, one for one.
             headroom: As for ``open_reader``.
             hwaccel: As for ``open_reader``.
+            passed: As for ``open_reader``.
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame in the wanted part.
@@ -63,9 +65,10 @@ class VideoReader:
         self._lock = threading.Lock()
         self._closing = False
         self._headroom = headroom
+        self._passed_packets = passed.packets
         self._container, self._stream, fallback = open_accelerated(source, hwaccel)
         try:
-            self._open(start_s, end_s, torch.device(device), deinterlaced=deinterlaced)
+            self._open(start_s, end_s, torch.device(device), passed, deinterlaced=deinterlaced)
             self._notes += (fallback,) if fallback else ()
         except BaseException:
             self._container.close()
@@ -104,6 +107,7 @@ class VideoReader:
             raise DecodeError(f"{self._source!r} is cut off or damaged: {self.ended_early}")
 
     def take_packets(self) -> Sequence[Any]:
+        self._drop_packets()
         packets, self._demuxer.packets = self._demuxer.packets, []
         return packets
 
@@ -124,6 +128,7 @@ class VideoReader:
         start_s: Seconds | None,
         end_s: Seconds | None,
         device: torch.device,
+        passed: Passed,
         *,
         deinterlaced: bool,
     ) -> None:
@@ -144,12 +149,29 @@ class VideoReader:
         shown = next(frames)
         self._chroma_location = self._find_chroma_location(shown.frame)
         first = self._take_apart(shown)
-        self._frames = chain([first], self._read(frames))
+        others = self._skip(frames, passed.frames - 1) if passed.frames else frames
+        self._frames = chain([] if passed.frames else [first], self._read(others))
         self._info = describe(self._container, self._stream, first.picture, trim, mastering)
         self._assembly = Assembly(
             time_base(self._stream), first.picture.shown_size, device, headroom=self._headroom
         )
         self._notes = _notes(first.picture, interlaced=interlaced)
+
+    def _skip(self, frames: Iterator[StampedFrame], number: int) -> Iterator[StampedFrame]:
+        """Decode frames that are not wanted; of them only the last one's size matters."""
+        last: StampedFrame | None = None
+        for stamped in islice(frames, number):
+            last = stamped
+            self._drop_packets()
+        if last is not None:
+            self._assembly.build([self._take_apart(last)])
+        yield from frames
+
+    def _drop_packets(self) -> None:
+        """Let go of packets that have passed."""
+        early = min(self._passed_packets, len(self._demuxer.packets))
+        del self._demuxer.packets[:early]
+        self._passed_packets -= early
 
     def _read(self, stamped_frames: Iterator[StampedFrame]) -> Iterator[DecodedFrame]:
         # Closing from another thread must not free the container under a running call.

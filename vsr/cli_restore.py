@@ -15,6 +15,7 @@ from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.option_types import Arguments, LookAhead, Moment, Tiles
 from vsr.progress import progress_bar
+from vsr.resume import SEGMENT_FRAMES
 from vsr.scenes import AUTO
 from vsr.summary import Summary
 
@@ -122,6 +123,19 @@ PIPE = "-"
     type=click.Choice(["side", "split"]),
     help="Write a video of input and result: side by side, or half of each.",
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where a run with the same options was ended, whatever ended it.",
+)
+@click.option(
+    "--segment",
+    type=click.IntRange(min=0),
+    default=SEGMENT_FRAMES,
+    show_default=True,
+    metavar="FRAMES",
+    help="Keep what is done, for --resume, every so many frames; 0 for never.",
+)
 @click.option("-y", "--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
@@ -154,7 +168,9 @@ def restore(
     from vsr import restore as restoring
 
     if dry_run:
-        forecast = restoring.foresee(source, target, start_s=start, end_s=end, **options)
+        from vsr.forecast import foresee
+
+        forecast = foresee(source, target, start_s=start, end_s=end, **options)
         click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
         return 0
     if preview is not None:

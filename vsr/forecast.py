@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from vsr.engine.lanes import ParallelScenes
+from vsr.engine.plan import Asked
 from vsr.engine.settings import Settings
+from vsr.file_size import Encoding, expected_bytes
+from vsr.models.catalogue import DEFAULT_MODEL, load_network
+from vsr.output_size import SizeWish, choose_size
+from vsr.planning import make_restorer
 from vsr.restorer import Restorer
+from vsr.resume import SEGMENT_FRAMES, journal_planned
+from vsr.scenes import AUTO, scene_marker
+from vsr.streams import open_reader
 from vsr.types import Chunk, StreamInfo
 
 SAMPLE = 64
@@ -35,8 +46,11 @@ class Forecast:
         settings: Sizes of the steps.
         memory_bytes: Expected at the peak.
         budget_bytes: What the run may take.
+        file_bytes: Expected of the output, sound included; None where none is left behind, or the
+            number of frames is not known.
         fps: Expected restored frames per second, by a sample on this machine.
         seconds: Expected in all; None where the number of frames is not known.
+        journal: Folder of what is needed to go on after an interruption; None where nothing is.
     """
 
     model: str
@@ -50,22 +64,92 @@ class Forecast:
     settings: Settings
     memory_bytes: int
     budget_bytes: int
+    file_bytes: int | None
     fps: float
     seconds: float | None
+    journal: str | None
 
     def text(self) -> str:
         """A line per fact."""
         many = "an unknown number of" if self.frames is None else str(self.frames)
+        large = "" if self.file_bytes is None else f", about {_megabytes(self.file_bytes)}"
         spent = "" if self.seconds is None else f"about {_duration(self.seconds)}, "
         rows = {
             "model": f"{self.model}, {self.precision} on {self.device}",
             "input": f"{self.source}: {_size(self.input_size)}, {many} frames",
-            "output": f"{self.target}: {_size(self.output_size)}",
+            "output": f"{self.target}: {_size(self.output_size)}{large}",
             "steps": str(self.settings),
             "memory": f"{_mebibytes(self.memory_bytes)} of {_mebibytes(self.budget_bytes)}",
             "time": f"{spent}{self.fps:.1f} frames/s",
+            "journal": "none" if self.journal is None else f"{self.journal}, for --resume",
         }
         return "\n".join(f"{name:8}{value}" for name, value in rows.items())
+
+
+def foresee(
+    source: str,
+    target: str,
+    *,
+    model: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    chunk: int | None = None,
+    look_ahead: int | str | None = None,
+    tiles: tuple[int, int] | None = None,
+    memory: str | None = None,
+    scenes: str = AUTO,
+    parallel_scenes: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+    encoder: str | None = None,
+    encode_args: Sequence[str] = (),
+    start_s: float | None = None,
+    end_s: float | None = None,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    fit: int | None = None,
+    in_process: bool = False,
+    segment: int = SEGMENT_FRAMES,
+    **_: Any,
+) -> Forecast:
+    """Say what ``restore`` would do, which takes the same arguments; nothing is written."""
+    network = load_network(model, weights)
+    asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
+    with open_reader(source, start_s=start_s, end_s=end_s) as reader:
+        info = reader.info
+        scene_marker(scenes, info)
+    restorer, plan = make_restorer(
+        network,
+        info,
+        asked=asked,
+        memory=memory,
+        parallel_scenes=parallel_scenes,
+        device=device,
+        precision=precision,
+        exact=True,
+    )
+    fps = expected_fps(restorer, info)
+    journal = journal_planned(source, target, info, segment=segment, in_process=in_process)
+    output = choose_size(info, network.facts.scale, SizeWish(scale=scale, size=size, fit=fit))
+    encoding = Encoding(encoder=encoder, encode_args=encode_args, in_process=in_process)
+    return Forecast(
+        model=network.facts.name,
+        device=str(restorer.device),
+        precision=str(restorer.network.dtype).removeprefix("torch."),
+        source=source,
+        target=target,
+        input_size=(info.width, info.height),
+        output_size=(output.width, output.height),
+        frames=info.num_frames,
+        settings=plan.settings,
+        memory_bytes=plan.memory_bytes,
+        budget_bytes=plan.budget_bytes,
+        file_bytes=expected_bytes(
+            source, target, info, restorer, output, encoding, start_s=start_s
+        ),
+        fps=fps,
+        seconds=None if info.num_frames is None else info.num_frames / fps,
+        journal=None if journal is None else str(journal),
+    )
 
 
 def expected_fps(restorer: Restorer | ParallelScenes, info: StreamInfo) -> float:
@@ -115,6 +199,14 @@ def _size(size: tuple[int, int]) -> str:
 
 def _mebibytes(size: int) -> str:
     return f"{size / 2**20:.0f} MiB"
+
+
+def _megabytes(size: int) -> str:
+    """As file managers count: by thousands, two digits that count."""
+    unit, name = next(
+        (u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u or n == "kB"
+    )
+    return f"{size / unit:.2g} {name}" if size < 10 * unit else f"{size / unit:.0f} {name}"
 
 
 def _duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from vsr.engine.lanes import ParallelScenes
 from vsr.engine.plan import Asked
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
-from vsr.restore import make_restorer
+from vsr.planning import make_restorer
 from vsr.restorer import Restorer
 from vsr.streams import open_reader
 from vsr.types import Chunk

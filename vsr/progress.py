@@ -39,7 +39,10 @@ def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]
         task = bar.add_task("restoring", total=None, fps=0.0)
 
         def show(progress: Progress) -> None:
-            fps = progress.frames / progress.seconds if progress.seconds else 0.0
+            done = progress.frames - progress.resumed
+            fps = done / progress.seconds if progress.seconds else 0.0
+            if not bar.tasks[task].total and not bar.tasks[task].completed:
+                bar.reset(task, completed=progress.resumed)
             total = progress.total and max(progress.total, progress.frames)
             bar.update(task, completed=progress.frames, total=total, fps=fps)
 

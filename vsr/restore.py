@@ -7,24 +7,19 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from vsr.comparing import InputMemory, Mode, compare_into, comparison_size
-from vsr.engine.lanes import ParallelScenes
-from vsr.engine.plan import Asked, Plan, make_plan, require
-from vsr.engine.settings import FULL
-from vsr.forecast import Forecast, expected_fps
-from vsr.memory import budget_bytes
+from vsr.engine.plan import Asked
+from vsr.errors import ConfigurationError
+from vsr.keeping import Keeping, finish_sealed
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
-from vsr.models.network import Network
-from vsr.models.placement import place
 from vsr.output_size import SizeWish, choose_size, fit_writer
 from vsr.pipeline import run
-from vsr.restorer import Restorer
-from vsr.scenes import AUTO, scene_marker
-from vsr.streams import open_reader, open_writer
+from vsr.planning import make_restorer
+from vsr.resume import SEGMENT_FRAMES, find_journal, header_of, journal_planned
+from vsr.scenes import AUTO, OFF, scene_marker
+from vsr.streams import open_reader
 from vsr.summary import Progress, Summary
-from vsr.types import StreamInfo
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +49,8 @@ def restore(
     hwaccel: str | None = None,
     in_process: bool = False,
     compare: Mode | None = None,
+    resume: bool = False,
+    segment: int = SEGMENT_FRAMES,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -83,6 +80,9 @@ def restore(
         hwaccel: As for ``open_reader``.
         in_process: As for ``open_writer``.
         compare: Write a comparison with the input instead: ``side`` by side, or ``split``.
+        resume: Go on where an earlier run that was asked for the same was ended, if there is one.
+        segment: Frames after which what is done survives whatever ends the run; such a run keeps
+            a journal beside the target. 0 for never.
         on_progress: Called after every step.
         stop: Set it to end early with a playable partial result.
 
@@ -92,28 +92,66 @@ def restore(
     Raises:
         VSRError: One line about what went wrong; nothing is left under the target's name.
     """
+    if resume and in_process:
+        raise ConfigurationError("--resume and --in-process exclude each other; give one of them")
     network = load_network(model, weights)
+    if scenes == AUTO and network.facts.stateless:
+        scenes = OFF
+    options = {
+        "model": model,
+        "weights": weights,
+        "chunk": chunk,
+        "look_ahead": look_ahead,
+        "tiles": tiles,
+        "scenes": scenes,
+        "parallel_scenes": parallel_scenes,
+        "encoder": encoder,
+        "encode_args": encode_args,
+        "start_s": start_s,
+        "end_s": end_s,
+        "scale": scale,
+        "size": size,
+        "fit": fit,
+        "compare": compare,
+        "segment": segment,
+    }
+    journal = find_journal(source, target, options, resume=resume, overwrite=overwrite)
+    if journal is not None and (summary := finish_sealed(journal)):
+        return summary
     asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
-    with open_reader(
-        source, start_s=start_s, end_s=end_s, headroom=True, hwaccel=hwaccel
-    ) as reader:
-        marker = scene_marker(scenes, reader.info)
+    with (
+        Keeping(journal) as keeping,
+        open_reader(
+            source,
+            start_s=start_s,
+            end_s=end_s,
+            headroom=True,
+            hwaccel=hwaccel,
+            passed=keeping.passed,
+        ) as reader,
+    ):
+        info = reader.info
         restorer, _ = make_restorer(
             network,
-            reader.info,
-            asked=asked,
+            info,
+            asked=keeping.settings or asked,
             memory=memory,
             parallel_scenes=parallel_scenes,
             device=device,
             precision=precision,
         )
+        marker = keeping.go_on(restorer, scene_marker(scenes, info))
         wish = SizeWish(scale=scale, size=size, fit=fit)
-        output = choose_size(reader.info, network.facts.scale, wish)
+        output = choose_size(info, network.facts.scale, wish)
         inputs = InputMemory(reader)
         height, width = comparison_size(compare, output.height, output.width)
-        writer = open_writer(
+        keeping.begin(
+            header_of(source, options, restorer.settings, restorer.network),
+            journal_planned(source, target, info, segment=segment, in_process=in_process),
+        )
+        writer = keeping.open_writer(
             target,
-            replace(reader.info, sample_aspect_ratio=output.sample_aspect_ratio),
+            replace(info, sample_aspect_ratio=output.sample_aspect_ratio),
             height=height,
             width=width,
             encoder=encoder,
@@ -126,125 +164,15 @@ def restore(
         )
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)
+        borders = keeping.borders(restorer, every=segment)
         writer = compare_into(writer, inputs, compare)
         writer = fit_writer(writer, output)
-        source_frames = reader if compare is None else inputs
         return run(
-            source_frames, restorer, writer, scenes=marker, on_progress=on_progress, stop=stop
+            reader if compare is None else inputs,
+            restorer,
+            writer,
+            scenes=marker,
+            borders=borders,
+            on_progress=on_progress,
+            stop=stop,
         )
-
-
-def foresee(
-    source: str,
-    target: str,
-    *,
-    model: str = DEFAULT_MODEL,
-    weights: str | Path | None = None,
-    chunk: int | None = None,
-    look_ahead: int | str | None = None,
-    tiles: tuple[int, int] | None = None,
-    memory: str | None = None,
-    scenes: str = AUTO,
-    parallel_scenes: int = 1,
-    device: str = "auto",
-    precision: str = "auto",
-    start_s: float | None = None,
-    end_s: float | None = None,
-    scale: float | None = None,
-    size: tuple[int, int] | None = None,
-    fit: int | None = None,
-    **_: Any,
-) -> Forecast:
-    """Say what ``restore`` would do, which takes the same arguments; nothing is written."""
-    network = load_network(model, weights)
-    asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
-    with open_reader(source, start_s=start_s, end_s=end_s) as reader:
-        info = reader.info
-        scene_marker(scenes, info)
-    restorer, plan = make_restorer(
-        network,
-        info,
-        asked=asked,
-        memory=memory,
-        parallel_scenes=parallel_scenes,
-        device=device,
-        precision=precision,
-        exact=True,
-    )
-    fps = expected_fps(restorer, info)
-    output = choose_size(info, network.facts.scale, SizeWish(scale=scale, size=size, fit=fit))
-    return Forecast(
-        model=network.facts.name,
-        device=str(restorer.device),
-        precision=str(restorer.network.dtype).removeprefix("torch."),
-        source=source,
-        target=target,
-        input_size=(info.width, info.height),
-        output_size=(output.width, output.height),
-        frames=info.num_frames,
-        settings=plan.settings,
-        memory_bytes=plan.memory_bytes,
-        budget_bytes=plan.budget_bytes,
-        fps=fps,
-        seconds=None if info.num_frames is None else info.num_frames / fps,
-    )
-
-
-def make_restorer(
-    network: Network[Any],
-    info: StreamInfo,
-    *,
-    asked: Asked,
-    memory: str | None = None,
-    parallel_scenes: int = 1,
-    device: str = "auto",
-    precision: str = "auto",
-    exact: bool = False,
-) -> tuple[Restorer | ParallelScenes, Plan]:
-    """A restorer whose sizes fit into memory, and the plan they come from.
-
-    Args:
-        network: Any.
-        info: Of what it will restore.
-        asked: Sizes that are fixed.
-        memory: As for ``restore``.
-        parallel_scenes: As for ``restore``.
-        device: As for ``restore``.
-        precision: As for ``restore``.
-        exact: Reckon the memory even where a look shows that it suffices.
-
-    Raises:
-        ConfigurationError: Sizes, memory, a device or a precision that cannot be.
-        MemoryLimitError: Memory was given, and nothing that was left free fits into it.
-    """
-    placed, where = place(network, device=device, precision=precision)
-    plan = make_plan(
-        placed,
-        where,
-        info.height,
-        info.width,
-        budget_bytes=budget_bytes(memory, where),
-        asked=asked,
-        scenes=parallel_scenes,
-        exact=exact,
-    )
-    if memory is not None:
-        require(plan, network.facts.name, info.height, info.width)
-    elif not plan.fits:
-        log.warning(
-            "about %d MiB will be needed, %d MiB are free; --memory, a smaller chunk or tiles help",
-            plan.memory_bytes >> 20,
-            plan.budget_bytes >> 20,
-        )
-    log.info("%s, at most about %d MiB", plan.settings, plan.memory_bytes >> 20)
-    sizes = plan.settings
-    options: dict[str, Any] = {
-        "chunk": sizes.chunk,
-        "look_ahead": FULL if sizes.look_ahead is None else sizes.look_ahead,
-        "tiles": sizes.tiles,
-        "device": str(where),
-        "precision": str(placed.dtype).removeprefix("torch."),
-    }
-    if parallel_scenes == 1:
-        return Restorer(placed, **options), plan
-    return ParallelScenes(placed, scenes=parallel_scenes, **options), plan

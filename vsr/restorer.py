@@ -148,16 +148,18 @@ class Restorer:
         """Forget the stream, frames that wait and counts included."""
         self._stream.reset()
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, waiting: bool = True) -> None:
         """Write all that the stream's future depends on: state, frames that wait, settings, counts.
 
         Args:
             path: A file, replaced as a whole once the new one is complete: safetensors.
+            waiting: With the frames that wait; otherwise they have to be pushed again after
+                ``load``, with their marks.
 
         Raises:
             OpenError: It cannot be written; what was there is still there.
         """
-        save_stream(Path(path), self._stream, self.network)
+        save_stream(Path(path), self._stream, self.network, waiting=waiting)
 
     def load(self, path: str | Path) -> None:
         """Go on where ``save`` was called, bit for bit on the same kind of machine.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vsr.cuts import Detector
-from vsr.errors import ConfigurationError, DecodeError
+from vsr.errors import ConfigurationError, OpenError
 from vsr.marks import MarkerState, joined, marked, part
 from vsr.types import Chunk, StreamInfo
 
@@ -155,7 +155,7 @@ class Resumed:
 
     def drain(self) -> list[Chunk]:
         if not self._going_on:
-            raise DecodeError("the source ends earlier than it did before it was interrupted")
+            raise OpenError("the source ends earlier than it did before it was interrupted")
         return self._marker.drain()
 
     @property
@@ -170,11 +170,12 @@ class Resumed:
     def _mark(self, chunk: Chunk) -> Chunk:
         known = [self._known.popleft() for _ in chunk.pts]
         if [frame.pts for frame in known] != list(chunk.pts):
-            raise DecodeError(
+            raise OpenError(
                 f"the source has a frame at {chunk.pts[0]} where {known[0].pts} came before it was "
                 "interrupted; start anew, with --overwrite"
             )
-        return marked(chunk, {i for i, frame in enumerate(known) if frame.starts})
+        starts = frozenset(i for i, frame in enumerate(known) if frame.starts)
+        return replace(chunk, scene_starts=starts)
 
     def _go_on_when_complete(self) -> None:
         if not self._known and sum(map(len, self._held)) == len(self._state.doubted):

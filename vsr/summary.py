@@ -13,11 +13,13 @@ class Progress:
         frames: Frames handed to the encoder.
         total: Frames expected; None where the source does not say.
         seconds: Since the first frame was asked for.
+        resumed: Frames of an earlier run among them.
     """
 
     frames: int
     total: int | None
     seconds: float
+    resumed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +38,11 @@ class Summary:
         retries: Steps that were repeated with smaller settings for want of memory.
         settings: Sizes of the last steps; smaller than planned where there were retries.
         seconds: From the first frame asked for to the closed output.
-        fps: Frames out per second.
+        fps: Frames of this run per second.
         peak_memory_bytes: Largest resident size of the process.
         peak_device_bytes: Most memory held on a CUDA device.
         interrupted: Whether the run was stopped before the end.
+        resumed: Frames of an earlier run among those encoded.
     """
 
     output: str
@@ -56,3 +59,4 @@ class Summary:
     peak_memory_bytes: int
     peak_device_bytes: int | None
     interrupted: bool
+    resumed: int = 0

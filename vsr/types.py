@@ -123,6 +123,22 @@ class Chunk:
         return len(self.pts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """What of a source an earlier run is done with.
+
+    Attributes:
+        frames: From the first wanted one on.
+        packets: Of the copied streams, in the order of ``Reader.take_packets``.
+    """
+
+    frames: int = 0
+    packets: int = 0
+
+
+NOTHING = Passed()
+
+
 class Reader(Protocol):
     """A source of frames in presentation order. Used by one thread; any may close it."""
 

@@ -169,7 +169,7 @@ def test_a_missing_folder_and_an_existing_target_are_said_before_any_work(
 
 
 def test_ctrl_c_leaves_a_playable_file_and_exit_code_130(tmp_path: Path) -> None:
-    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=256, audio="aac"))
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=250, audio="aac"))
     command = [sys.executable, "-m", "vsr", "restore", str(source), str(tmp_path / "out.mkv")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command += ["--chunk", "1", "--encoder", "ffv1", "--json"]

@@ -9,8 +9,9 @@ import pytest
 
 from tests.media import Clip, read_numbers, write_clip
 from vsr.errors import ConfigurationError
+from vsr.forecast import foresee
 from vsr.output_size import SizeWish, choose_size
-from vsr.restore import foresee, restore
+from vsr.restore import restore
 from vsr.streams import open_reader
 from vsr.types import StreamInfo
 

@@ -11,7 +11,7 @@ import torch
 
 from tests.streaming import frames_of, pieces, pts_of
 from tests.vsr.test_scenes import INFO, scene, starts_of
-from vsr.errors import CheckpointError, DecodeError
+from vsr.errors import CheckpointError, OpenError
 from vsr.marks import Known, MarkerState, load_marks, save_marks
 from vsr.scenes import Resumed, SceneMarker, scene_marker
 from vsr.types import Chunk
@@ -82,9 +82,9 @@ def test_a_marker_can_be_replaced_while_it_still_reads_what_is_known() -> None:
 
 def test_another_source_is_noticed() -> None:
     marker = Resumed(scene_marker("off", INFO), MarkerState(known=(Known(pts=5, starts=False),)))
-    with pytest.raises(DecodeError, match="a frame at 0 where 5 came before"):
+    with pytest.raises(OpenError, match="a frame at 0 where 5 came before"):
         marker.push(pieces(CLIP, 4)[0])
-    with pytest.raises(DecodeError, match="ends earlier"):
+    with pytest.raises(OpenError, match="ends earlier"):
         Resumed(marker, MarkerState(known=(Known(pts=5, starts=False),))).drain()
 
 

@@ -31,16 +31,23 @@ KEY = "vsr"
 WAITING = "waiting"
 
 
-def save_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
+def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: bool = True) -> None:
     """Write a stream; the file is replaced as a whole, or not at all.
+
+    Args:
+        path: The file.
+        stream: Between two steps.
+        network: Whose state it is.
+        waiting: With the frames that wait; otherwise they have to be pushed again.
 
     Raises:
         OpenError: It cannot be written.
     """
     tensors: dict[str, Tensor] = {}
     timeline = stream.timeline
-    if timeline.frames:
-        tensors[WAITING] = torch.stack([frame.pixels for frame in timeline.frames]).cpu()
+    frames = timeline.frames if waiting else ()
+    if frames:
+        tensors[WAITING] = torch.stack([frame.pixels for frame in frames]).cpu()
     facts = {
         "format": FORMAT,
         "network": identity(network),
@@ -49,8 +56,8 @@ def save_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
         "time_base": str(timeline.time_base),
         "size": timeline.size,
         "at_scene_start": timeline.at_scene_start,
-        "pts": [frame.pts for frame in timeline.frames],
-        "starts_scene": [frame.starts_scene for frame in timeline.frames],
+        "pts": [frame.pts for frame in frames],
+        "starts_scene": [frame.starts_scene for frame in frames],
         "sizes": stream.guard.history,
         "state": _describe(stream.state, tensors),
     }

@@ -1,0 +1,49 @@
+"""What survives a power cut: files and names that are on the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsr.types import NOTHING, Passed
+
+Commit = Callable[[Path | None, int], None]
+"""Takes a segment that is whole, None where frames are files of their own, and how many copied
+packets it and those before it hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What a sink that can be cut leaves for another to go on with.
+
+    Attributes:
+        folder: Where segments are kept, or images until all are there.
+        segments: Of an earlier run, in order.
+        passed: What of the stream an earlier run wrote.
+        seal: Called when the output is whole, before it gets its name.
+    """
+
+    folder: Path
+    segments: tuple[Path, ...] = ()
+    passed: Passed = NOTHING
+    seal: Callable[[], None]
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file that is there as a whole or not at all, whatever happens."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_bytes(content)
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)

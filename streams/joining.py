@@ -1,0 +1,111 @@
+"""Segments of one encoding as one file, by their bytes.
+
+NUT allows headers in the middle of a file, and times start anew behind each: segments one after the
+other are a NUT file again, which ffmpeg reads from a pipe and copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from vsr.errors import EncodeError
+from vsr.streams.container import local_name, reason
+from vsr.streams.ffmpeg import FFmpegProcess
+from vsr.streams.ffmpeg_command import Output, build_command
+from vsr.streams.raw_stream import Layout
+
+_ID = b"nut/multimedia container\0"
+_SYNCPOINT = b"NK\xe4\xad\xee\xca\x45\x69"
+"""What a NUT file begins with, and what its headers end before."""
+
+_MOST_HEADERS = 1 << 20
+_PIECE_BYTES = 1 << 20
+_ANEW = "start anew, with --overwrite"
+
+
+def join(
+    segments: Sequence[Path], output: Output, layout: Layout, *, partial: bool = False
+) -> None:
+    """Join segments, and add what else ffmpeg takes from the source.
+
+    Args:
+        segments: NUT files of one encoding, in order.
+        output: What to make; it copies the video.
+        layout: Of the raw streams that the segments were made of.
+        partial: Take of the source only what is as long as the segments.
+
+    Raises:
+        EncodeError: ffmpeg failed, or a segment is damaged or of another encoding.
+        StreamTimeout: ffmpeg makes no progress any more.
+    """
+    if partial:
+        output = _ended(output, _end_of(segments[-1]) - layout.lead_s - layout.shift_s)
+    process = FFmpegProcess(build_command(output, lead_s=layout.lead_s))
+    try:
+        for piece in _pieces(segments):
+            process.write(piece)
+        process.finish()
+    except BaseException:
+        process.kill()
+        raise
+
+
+def _pieces(segments: Sequence[Path]) -> Iterator[bytes]:
+    """The bytes of all segments.
+
+    Raises:
+        EncodeError: One is damaged, or its headers, and so its encoder's settings, are others.
+    """
+    first = _headers(segments[0])
+    yield _ID
+    for segment in segments:
+        if _headers(segment) != first:
+            raise EncodeError(f"'{segment}' is encoded otherwise than those before; {_ANEW}")
+        try:
+            with segment.open("rb") as file:
+                file.seek(len(_ID))
+                while piece := file.read(_PIECE_BYTES):
+                    yield piece
+        except OSError as error:
+            raise _unreadable(segment, error) from error
+
+
+def _headers(segment: Path) -> bytes:
+    """A segment's headers: what its streams are, extradata and all."""
+    try:
+        with segment.open("rb") as file:
+            start = file.read(_MOST_HEADERS)
+    except OSError as error:
+        raise _unreadable(segment, error) from error
+    headers, found, _ = start.partition(_SYNCPOINT)
+    if not (headers.startswith(_ID) and found):
+        raise EncodeError(f"the segment '{segment}' is damaged; {_ANEW}")
+    return headers
+
+
+def _end_of(segment: Path) -> Fraction:
+    """A moment behind a segment's last frame, and not behind the next one."""
+    try:
+        with av.open(local_name(str(segment)), format="nut") as container:
+            video = container.streams.video[0]
+            times = [packet.pts for packet in container.demux(video) if packet.pts is not None]
+            return (max(times) + 1) * (video.time_base or Fraction(0))
+    except (FFmpegError, OSError, IndexError, ValueError) as error:
+        raise _unreadable(segment, error) from error
+
+
+def _ended(output: Output, end_s: Fraction) -> Output:
+    """With no more of the source than up to a moment of its time."""
+    if output.source is None:
+        return output
+    return replace(output, source=replace(output.source, end_s=end_s))
+
+
+def _unreadable(segment: Path, error: Exception) -> EncodeError:
+    return EncodeError(f"the segment '{segment}' cannot be read ({reason(error)}); {_ANEW}")

@@ -1,0 +1,77 @@
+"""How the making of an output is divided: its segments, and the file that they are joined into."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from fractions import Fraction
+
+from vsr.errors import ConfigurationError
+from vsr.streams.encoding_plan import EncodingPlan
+from vsr.streams.ffmpeg_command import Output
+from vsr.streams.side_streams import COPY
+from vsr.streams.suffixes import NUT
+from vsr.streams.trial import attempt
+
+_WHOLE = frozenset(
+    {"t", "to", "ss", "fs", "frames", "vframes", "r", "fps_mode", "vsync", "shortest", "pass"}
+    | {"passlogfile", "vf", "af", "filter", "filter_complex", "lavfi", "filter_script"}
+)
+"""Options that look at more than one frame after another, or count: not the same in pieces."""
+
+_OF_THE_FILE = frozenset(
+    {"f", "movflags", "brand", "tag", "vtag", "atag", "metadata", "map", "map_metadata", "acodec"}
+    | {"map_chapters", "disposition", "ac", "ar", "ab", "an", "sn", "dn", "scodec", "attach"}
+    | {"video_track_timescale", "timecode", "avoid_negative_ts", "muxdelay", "muxpreload"}
+    | {"frag_duration", "min_frag_duration", "cluster_time_limit", "cluster_size_limit"}
+    | {"reserve_index_space", "default_mode", "write_tmcd", "use_editlist", "mpegts_flags"}
+)
+_TIMED_BY_LENGTH = frozenset({".gif", ".apng"})
+_OTHER_STREAMS = frozenset({"a", "s", "t", "d"})
+_OF_BOTH = frozenset({"strict"})
+
+
+class NotInPieces(ConfigurationError):
+    """An encoder or arguments whose output has to be written in one go."""
+
+
+def segment_output(output: Output, path: str) -> Output:
+    """What ffmpeg makes of the frames and packets of a segment."""
+    return replace(
+        output,
+        path=path,
+        suffix=NUT,
+        options={
+            k: v for k, v in output.options.items() if not _is_of_the_file(k) or k in _OF_BOTH
+        },
+        audio=tuple(output.carried),
+        copy_audio=True,
+        sides=(),
+        source=None,
+    )
+
+
+def joined_output(output: Output, path: str) -> Output:
+    """What ffmpeg makes of the segments."""
+    options = {k: v for k, v in output.options.items() if _is_of_the_file(k) or k in _OF_BOTH}
+    return replace(
+        output, path=path, encoder=COPY, options=options, sample_aspect_ratio=Fraction(1)
+    )
+
+
+def _is_of_the_file(option: str) -> bool:
+    """Whether an option is for the container and its other streams."""
+    name, _, stream = option.partition(":")
+    return name in _OF_THE_FILE or stream[:1] in _OTHER_STREAMS
+
+
+def check_pieces(plan: EncodingPlan) -> None:
+    """See that the output can be made of segments; ``NotInPieces`` says why not."""
+    if plan.output.suffix in _TIMED_BY_LENGTH:
+        raise NotInPieces(f"'{plan.output.suffix}' is written in one go")
+    whole = [option for option in plan.output.options if option.partition(":")[0] in _WHOLE]
+    if whole:
+        raise NotInPieces(f"-{whole[0]} is not the same in pieces")
+    cause = attempt(segment_output(plan.output, os.devnull), plan.layout)
+    if cause is not None:
+        raise NotInPieces(f"{plan.output.encoder} cannot be kept in pieces ({cause})")

@@ -1,0 +1,77 @@
+"""A restorer for a stream, with sizes that fit into memory."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from vsr.engine.lanes import ParallelScenes
+from vsr.engine.plan import Asked, Plan, make_plan, require
+from vsr.engine.settings import FULL
+from vsr.memory import budget_bytes
+from vsr.models.network import Network
+from vsr.models.placement import place
+from vsr.restorer import Restorer
+from vsr.types import StreamInfo
+
+log = logging.getLogger(__name__)
+
+
+def make_restorer(
+    network: Network[Any],
+    info: StreamInfo,
+    *,
+    asked: Asked,
+    memory: str | None = None,
+    parallel_scenes: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+    exact: bool = False,
+) -> tuple[Restorer | ParallelScenes, Plan]:
+    """A restorer whose sizes fit into memory, and the plan they come from.
+
+    Args:
+        network: Any.
+        info: Of what it will restore.
+        asked: Sizes that are fixed.
+        memory: As for ``restore``.
+        parallel_scenes: As for ``restore``.
+        device: As for ``restore``.
+        precision: As for ``restore``.
+        exact: Reckon the memory even where a look shows that it suffices.
+
+    Raises:
+        ConfigurationError: Sizes, memory, a device or a precision that cannot be.
+        MemoryLimitError: Memory was given, and nothing that was left free fits into it.
+    """
+    placed, where = place(network, device=device, precision=precision)
+    plan = make_plan(
+        placed,
+        where,
+        info.height,
+        info.width,
+        budget_bytes=budget_bytes(memory, where),
+        asked=asked,
+        scenes=parallel_scenes,
+        exact=exact,
+    )
+    if memory is not None:
+        require(plan, network.facts.name, info.height, info.width)
+    elif not plan.fits:
+        log.warning(
+            "about %d MiB will be needed, %d MiB are free; --memory, a smaller chunk or tiles help",
+            plan.memory_bytes >> 20,
+            plan.budget_bytes >> 20,
+        )
+    log.info("%s, at most about %d MiB", plan.settings, plan.memory_bytes >> 20)
+    sizes = plan.settings
+    options: dict[str, Any] = {
+        "chunk": sizes.chunk,
+        "look_ahead": FULL if sizes.look_ahead is None else sizes.look_ahead,
+        "tiles": sizes.tiles,
+        "device": str(where),
+        "precision": str(placed.dtype).removeprefix("torch."),
+    }
+    if parallel_scenes == 1:
+        return Restorer(placed, **options), plan
+    return ParallelScenes(placed, scenes=parallel_scenes, **options), plan
