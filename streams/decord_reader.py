@@ -1,4 +1,4 @@
-"""Any frame of a video file at once, by decord: the source of training and evaluation.
+"""Any frame of a video file at once, by decord.
 
 Sequential reading is the video reader's: it knows more than 8 bits, keeps every other stream, and
 decodes ahead no further than it is asked. decord (Apache-2.0) seeks to any frame by its index.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from types import ModuleType
 from typing import Any, Self
 
@@ -30,7 +31,11 @@ ASSUMED_MATRIX = "smpte170m"
 
 
 class DecordReader:
-    """Reads frames by their index, or all in order; 8 bits, without sound."""
+    """Reads frames by their index, or all in order; 8 bits, without sound.
+
+    Attributes:
+        agrees: Whether the file has as many packets as decord finds frames.
+    """
 
     notes: tuple[str, ...] = ("decord reads 8 bits and no sound",)
     corrupt_frames = 0
@@ -63,11 +68,17 @@ class DecordReader:
             info = reader.info
         self._source = source
         self._device = torch.device(device)
+        self._options: dict[str, Any] = {
+            "start_s": start_s,
+            "end_s": end_s,
+            "device": device,
+            "num_threads": num_threads,
+        }
         try:
             self._frames = decord.VideoReader(source, num_threads=num_threads)
         except Exception as error:  # decord's own tree of errors, which it does not export
             raise OpenError(f"{source!r} cannot be indexed by decord ({_line(error)})") from error
-        times = _times(source, info, self._frames)
+        times, self.agrees = _times(source, info, self._frames)
         trim = make_trim(start_s, end_s, times[0] * info.time_base)
         seconds = [pts * info.time_base for pts in times]
         self._indices = [
@@ -125,6 +136,10 @@ class DecordReader:
     def close(self) -> None:
         self._next = len(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies, in other processes too, open the file anew."""
+        return partial(DecordReader, **self._options), (self._source,)
+
     def __enter__(self) -> Self:
         return self
 
@@ -143,8 +158,8 @@ def _import_decord() -> ModuleType:
     return module
 
 
-def _times(source: str, info: StreamInfo, frames: Any) -> list[int]:
-    """A pts for every frame: the packets' own, or decord's seconds where those are others."""
+def _times(source: str, info: StreamInfo, frames: Any) -> tuple[list[int], bool]:
+    """A pts for every frame, the packets' own (True) or decord's seconds where those are others."""
     count = len(frames)
     try:
         with av.open(local_name(source)) as container:
@@ -154,12 +169,10 @@ def _times(source: str, info: StreamInfo, frames: Any) -> list[int]:
         known = []
     found = sorted(pts for pts in known if pts is not None)
     if len(found) == count:
-        return found
+        return found, True
     starts = frames.get_frame_timestamp(range(count))[:, 0]
-    return [
-        info.start_pts + round(Fraction(float(s)).limit_denominator(10**6) / info.time_base)
-        for s in starts
-    ]
+    seconds = [Fraction(float(start)).limit_denominator(10**6) for start in starts]
+    return [info.start_pts + round(second / info.time_base) for second in seconds], False
 
 
 def _correction(info: StreamInfo) -> Tensor | None:

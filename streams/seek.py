@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.format import Flags
 from av.video.stream import VideoStream
 
 from vsr.streams.demuxer import Demuxer, StampedFrame
@@ -59,8 +60,8 @@ def _began_late(demuxer: Demuxer, trim: Trim) -> bool:
 
 def _seek(container: InputContainer, stream: VideoStream, trim: Trim, margin: int) -> bool:
     """Go before the start; True if there is nothing earlier to try."""
-    if trim.start is None:
-        return True
+    if trim.start is None or Flags.no_timestamps in Flags(container.format.flags):
+        return True  # raw bitstreams: what is counted from the seek on would pass for times
     target = max(trim.start - margin, origin(stream))
     if target == origin(stream) and margin == SEEK_MARGINS_S[0]:
         return True
@@ -71,6 +72,6 @@ def _seek_to(container: InputContainer, stream: VideoStream, time: Fraction) -> 
     try:
         container.seek(int(time / time_base(stream)), stream=stream)
     except FFmpegError:
-        # Raw bitstreams have no index: they are read from the beginning.
+        # What cannot be sought in is read from the beginning.
         return False
     return True

@@ -5,6 +5,7 @@ N clips, T frames, C colour, H, W ground-truth size.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,13 @@ from torch.utils.data import IterableDataset
 
 from vsr.camera import CameraMotion, detail, film, plan
 from vsr.errors import ConfigurationError, OpenError
-from vsr.streams import open_reader
+from vsr.streams import open_random_access, open_reader
+from vsr.streams.random_access import RandomAccess
 
 PHOTOGRAPH_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+HELD_BYTES = 8 << 30
+"""Videos up to this size in all are held in memory; frames of further ones are read when drawn."""
+
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
 
 
@@ -36,12 +41,30 @@ class ClipShape:
     size: int
 
 
+class StoredVideo:
+    """A video whose frames stay in its file until some are wanted: (T, 3, H, W), uint8."""
+
+    def __init__(self, reader: RandomAccess) -> None:
+        self._reader = reader
+        self.shape = torch.Size((len(reader), 3, reader.info.height, reader.info.width))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, wanted: slice) -> Tensor:
+        frames = self._reader.frames(range(*wanted.indices(len(self))))
+        return frames.mul(255).round().byte()
+
+    def __copy__(self) -> StoredVideo:
+        return StoredVideo(copy.copy(self._reader))
+
+
 class TrainingClips(IterableDataset[Tensor]):
     """An endless, seeded sequence of clips (T, 3, size, size), uint8.
 
     Args:
         photographs: Each (3, H, W), uint8.
-        videos: Each (T, 3, H, W), uint8.
+        videos: Each (T, 3, H, W), uint8, in memory or in its file.
         shape: What a clip looks like.
         motion: The camera that is moved over photographs.
         photograph_share: How many of the clips come from photographs, 0 to 1.
@@ -52,7 +75,7 @@ class TrainingClips(IterableDataset[Tensor]):
     def __init__(
         self,
         photographs: Sequence[Tensor],
-        videos: Sequence[Tensor],
+        videos: Sequence[Tensor | StoredVideo],
         shape: ClipShape,
         *,
         motion: CameraMotion,
@@ -69,6 +92,8 @@ class TrainingClips(IterableDataset[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         worker = torch.utils.data.get_worker_info()
+        if worker is not None:  # a file that is open belongs to one process
+            self.videos = [v if isinstance(v, Tensor) else copy.copy(v) for v in self.videos]
         rng = torch.Generator().manual_seed(self.seed + 7919 * (worker.id if worker else 0))
         while True:
             yield self.draw(rng)
@@ -123,6 +148,21 @@ def load_videos(
     return [load_video(path) for path in paths]
 
 
+def open_videos(
+    folder: Path, *, exclude: Sequence[str] = (), held_bytes: int = HELD_BYTES
+) -> list[Tensor | StoredVideo]:
+    """As ``load_videos``, but videos stay in their files that would not fit into ``held_bytes``."""
+    videos: list[Tensor | StoredVideo] = []
+    for path in _listed(folder, VIDEO_SUFFIXES, exclude):
+        with open_reader(str(path)) as reader:
+            info = reader.info
+        size = 3 * info.height * info.width * (info.num_frames or 0)
+        is_held = 0 < size <= held_bytes
+        held_bytes -= size if is_held else 0
+        videos.append(load_video(path) if is_held else StoredVideo(open_random_access(str(path))))
+    return videos
+
+
 def load_video(path: Path) -> Tensor:
     """All frames of a video, (T, 3, H, W), uint8."""
     with open_reader(str(path)) as reader:
@@ -137,12 +177,15 @@ def _listed(folder: Path, suffixes: set[str], exclude: Sequence[str]) -> list[Pa
     return sorted(p for p in found if p.name not in exclude)
 
 
-def _holds(video: Tensor, shape: ClipShape) -> bool:
+def _holds(video: Tensor | StoredVideo, shape: ClipShape) -> bool:
     return len(video) >= shape.frames and min(video.shape[-2:]) >= shape.size
 
 
 def _share(
-    asked: float, photographs: Sequence[Tensor], videos: Sequence[Tensor], shape: ClipShape
+    asked: float,
+    photographs: Sequence[Tensor],
+    videos: Sequence[Tensor | StoredVideo],
+    shape: ClipShape,
 ) -> float:
     """The share of photographs that the sources allow."""
     if not photographs and not videos:

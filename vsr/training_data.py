@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from vsr.datasets import ClipShape, TrainingClips, load_photographs, load_videos
+from vsr.datasets import ClipShape, StoredVideo, TrainingClips, load_photographs, open_videos
 from vsr.errors import ConfigurationError
 from vsr.flow_pairs import FlowPairs
 from vsr.training_config import DataSettings, TrainingConfig
@@ -66,7 +66,7 @@ def photographs_of(data: Path, settings: DataSettings) -> list[Tensor]:
     return load_photographs(data / settings.photographs) if settings.photographs else []
 
 
-def _training_videos(data: Path, settings: DataSettings) -> list[Tensor]:
+def _training_videos(data: Path, settings: DataSettings) -> list[Tensor | StoredVideo]:
     if not settings.videos:
         return []
-    return load_videos(data / settings.videos, exclude=settings.hold_out)
+    return open_videos(data / settings.videos, exclude=settings.hold_out)

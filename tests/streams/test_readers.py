@@ -15,7 +15,8 @@ import torch
 from tests.media import Clip, read_numbers, write_clip, write_images
 from tests.streams.piping import piped_in
 from vsr.errors import ConfigurationError, OpenError
-from vsr.streams import open_random_access, open_reader
+from vsr.streams import open_reader
+from vsr.streams.decord_reader import DecordReader
 from vsr.types import Reader
 
 NUM_FRAMES = 20
@@ -34,11 +35,11 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     way, _, kind = request.param.rpartition(" ")
     name = write_source(kind, tmp_path)
     if way == "decord" and find_spec("decord") is None:
-        pytest.skip("decord is not installed")
+        pytest.skip("decord is not installed: it has no wheel for this machine")
     with ExitStack() as stack:
         openers: dict[str, Opener] = {
             "": lambda **options: open_reader(name, **options),
-            "decord": lambda **options: open_random_access(name, **options),
+            "decord": lambda **options: DecordReader(name, **options),
             "pipe": lambda **options: open_reader(
                 stack.enter_context(piped_in(Path(name).read_bytes())), **options
             ),

@@ -170,3 +170,9 @@ def test_closing_from_another_thread_ends_the_reading_quietly(tmp_path: Path) ->
     rest = list(chunks)
     closer.join()
     assert len(rest) < 100
+
+
+def test_a_bitstream_without_times_is_trimmed_to_the_frame(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "raw.h264", Clip(num_frames=90, options={"g": "12"}))
+    with VideoReader(str(path), start_s=2.4, end_s=2.8) as reader:
+        assert read_numbers(next(reader.chunks(20)).frames) == list(range(60, 70))

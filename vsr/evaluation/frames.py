@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from vsr.errors import DecodeError
-from vsr.streams import open_reader
+from vsr.streams import open_random_access
 from vsr.streams.image_files import IMAGE_SUFFIXES, list_images
 from vsr.streams.image_reader import read_image
+from vsr.streams.random_access import RandomAccess
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".y4m")
-
-_READ_AT_ONCE = 8
 
 
 class Frames(Protocol):
@@ -64,44 +62,34 @@ class ImageFrames:
 class VideoFrames:
     """Frames of a video file, numbered from 0; reading in order is what it is fast at."""
 
-    def __init__(self, file: Path, indices: Sequence[int] | None = None) -> None:
-        """Count the frames, which no container says reliably.
+    def __init__(
+        self,
+        file: Path,
+        indices: Sequence[int] | None = None,
+        reader: RandomAccess | None = None,
+    ) -> None:
+        """Count the frames.
+
+        Args:
+            file: A video.
+            indices: Of the frames that are meant; None for all.
+            reader: Of that file; None to open one.
 
         Raises:
             OpenError: It is no video.
         """
         self.files = (file,)
-        if indices is None:
-            with open_reader(str(file)) as reader:
-                indices = range(sum(len(chunk) for chunk in reader.chunks(_READ_AT_ONCE)))
-        self._indices = tuple(indices)
+        self._reader = open_random_access(str(file)) if reader is None else reader
+        self._indices = tuple(range(len(self._reader)) if indices is None else indices)
         self.names = tuple(f"{i:08}" for i in self._indices)
-        self._decoding: Iterator[Tensor] = iter(())
-        self._next = len(self._indices)
 
     def read(self, start: int, stop: int) -> Tensor:
-        if start < self._next:
-            self._decoding, self._next = self._decode(), 0
-        skipped = start - self._next
-        self._next = stop
-        frames = list(itertools.islice(self._decoding, skipped, skipped + stop - start))
-        if len(frames) < stop - start:
-            raise DecodeError(f"'{self.files[0]}' ended early, or changed while it was read")
-        return torch.stack(frames)
+        return self._reader.frames(self._indices[start:stop])
 
     def only(self, indices: Sequence[int]) -> VideoFrames:
-        return VideoFrames(self.files[0], [self._indices[i] for i in indices])
-
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_decoding": iter(()), "_next": len(self._indices)}
-
-    def _decode(self) -> Iterator[Tensor]:
-        wanted = set(self._indices)
-        with open_reader(str(self.files[0])) as reader:
-            chunks = (chunk.frames for chunk in reader.chunks(_READ_AT_ONCE))
-            for i, frame in enumerate(itertools.chain.from_iterable(chunks)):
-                if i in wanted:
-                    yield frame
+        return VideoFrames(
+            self.files[0], [self._indices[i] for i in indices], copy.copy(self._reader)
+        )
 
 
 def find_source(path: Path) -> Path | None:
