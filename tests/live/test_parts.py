@@ -58,6 +58,17 @@ def test_attempts_end_where_a_number_is_given() -> None:
     assert [retry.next_delay_s() is None for _ in range(3)] == [False, False, True]
 
 
+def test_a_failure_that_repeats_is_said_once() -> None:
+    retry = Retry(None)
+    assert [retry.is_news(reason) for reason in ("refused", "refused", "silent")] == [
+        True,
+        False,
+        True,
+    ]
+    retry.succeeded()
+    assert retry.is_news("silent")
+
+
 def test_times_are_shifted_by_a_constant() -> None:
     clock = Clock(TICK, Fraction(1, 25))
     times = [Fraction(5000 + t, 1000) for t in (0, 40, 80, 130, 160)]

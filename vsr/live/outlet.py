@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
+from fractions import Fraction
 from typing import Any
 
 from vsr.errors import EncodeError, VSRError
@@ -85,6 +86,7 @@ class Outlet:
         self._muxed: PacketStream | None = None
         self._opened = 0
         self._opened_at = self._again_at = 0.0
+        self._begins = Fraction(0)
         self._thread = threading.Thread(target=self._run, name="vsr-live-sink", daemon=True)
 
     @property
@@ -137,7 +139,9 @@ class Outlet:
             return self._packets.popleft() if self._packets else None
 
     def _write(self, coded: Coded) -> None:
-        if self._muxed is None and not self._open(coded):
+        is_open = self._muxed is not None or self._open(coded)
+        # FLV breaks off at a time before its first: sound may lag behind the picture.
+        if not is_open or coded.time < self._begins:
             self.lost += 1
             return
         assert self._muxed is not None
@@ -156,6 +160,7 @@ class Outlet:
         )
         self._opened_at = time.monotonic()
         self._muxed = PacketStream(self._templates, self._process.write)
+        self._begins = coded.time
         self.reopened += self._opened > 0
         self._opened += 1
         return True
@@ -173,7 +178,8 @@ class Outlet:
             log.error("%s", self.error)
             return
         self._again_at = time.monotonic() + delay_s
-        log.warning("%s; opening it again", said)
+        if self._retry.is_news(said):
+            log.warning("%s; opening it again", said)
 
     def _close(self) -> None:
         if self._muxed is None or self._process is None:

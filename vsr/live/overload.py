@@ -15,7 +15,10 @@ Policy = Literal["degrade", "skip", "block"]
 """``degrade`` lowers the quality, ``skip`` leaves frames out, ``block`` lets the source wait."""
 
 FULL, NO_LOOK_AHEAD, PASS_THROUGH = "full", "no look-ahead", "pass-through"
-SHORTER, SMALLER = "shorter look-ahead", "smaller chunk"
+SHORTER, SMALLER, SHARE = "shorter look-ahead", "smaller chunk", "one frame in {}"
+
+SHARES = (2, 3, 4)
+"""Of how many frames one is restored by the last steps before none is."""
 
 CALM_S = 2.0
 """How long nothing may be late before a step up."""
@@ -37,11 +40,13 @@ class Level:
         name: What people see.
         chunk: Frames restored at once; 0 where frames are only enlarged.
         look_ahead: Frames.
+        every: Of how many frames one is restored; the others are only enlarged.
     """
 
     name: str
     chunk: int
     look_ahead: int
+    every: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +64,14 @@ class Load:
     queued: int
 
 
-def ladder(chunk: int, look_ahead: int) -> list[Level]:
-    """The steps from full quality down; those that change nothing are left out."""
+def ladder(chunk: int, look_ahead: int, *, sees_end: bool = False) -> list[Level]:
+    """The steps from full quality down; those that change nothing are left out.
+
+    Args:
+        chunk: Of full quality.
+        look_ahead: Likewise.
+        sees_end: As in ``NetworkFacts``: such a network cannot restore a frame by itself.
+    """
     levels = [Level(name=FULL, chunk=chunk, look_ahead=look_ahead)]
     if look_ahead > 1:
         levels.append(Level(name=SHORTER, chunk=chunk, look_ahead=look_ahead // 2))
@@ -68,6 +79,8 @@ def ladder(chunk: int, look_ahead: int) -> list[Level]:
         levels.append(Level(name=NO_LOOK_AHEAD, chunk=chunk, look_ahead=0))
     if chunk > 1:
         levels.append(Level(name=SMALLER, chunk=max(1, chunk // 2), look_ahead=0))
+    if not sees_end:
+        levels += [Level(name=SHARE.format(n), chunk=1, look_ahead=0, every=n) for n in SHARES]
     return [*levels, Level(name=PASS_THROUGH, chunk=0, look_ahead=0)]
 
 
@@ -92,7 +105,8 @@ class Governor:
         policy: Policy = "degrade",
     ) -> None:
         self.speed = speed
-        self._levels = ladder(choice.chunk, choice.look_ahead)
+        self._levels = ladder(choice.chunk, choice.look_ahead, sees_end=sees_end)
+        self._enlarging_s = 0.0
         self._period_s, self._sees_end, self._policy = period_s, sees_end, policy
         # A choice that cannot keep to the latency is not held against the frames.
         self._limit_s = max(choice.budget_s, choice.latency_s) - CODING_S
@@ -133,16 +147,23 @@ class Governor:
         if self.level.chunk:
             self.speed = self.speed.adapted(self.level.chunk, self.level.look_ahead, took_s)
 
+    def learn_enlarging(self, took_s: float) -> None:
+        """Take note of how long it took to enlarge a frame."""
+        self._enlarging_s += (took_s - self._enlarging_s) / 8
+
     def _in_time(self, load: Load) -> bool:
         level = self.level
         if not level.chunk:
             return load.age_s < self._limit_s / 2
-        missing = level.chunk + level.look_ahead + self._sees_end - load.waiting - load.queued
-        expected_s = load.age_s + max(0, missing) * self._period_s + self._step_s(level)
-        return expected_s <= self._limit_s
+        needed = level.chunk + level.look_ahead + self._sees_end
+        begins_s = load.age_s
+        if load.waiting + load.queued < needed:
+            begins_s = max(begins_s, (needed - 1) * self._period_s)
+        return begins_s + self._step_s(level) <= self._limit_s
 
     def _step_s(self, level: Level) -> float:
-        return self.speed.step_s(level.chunk, level.look_ahead)
+        restoring_s = self.speed.step_s(level.chunk, level.look_ahead)
+        return restoring_s + (level.every - 1) * self._enlarging_s
 
     def _fall(self, load: Load, now: float) -> None:
         if now - self._rose_at < HELD_S:
@@ -163,4 +184,4 @@ class Governor:
         # From pass-through there is nothing to go by: what was slow then may be fast now.
         if not self.level.chunk:
             return True
-        return self._step_s(above) <= ROOM * above.chunk * self._period_s
+        return self._step_s(above) <= ROOM * above.chunk * above.every * self._period_s

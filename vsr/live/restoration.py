@@ -58,7 +58,7 @@ class Restoration:
     def __init__(self, options: StreamOptions, restorer: Restoring, figures: Figures) -> None:
         self._options, self._restorer, self._figures = options, restorer, figures
         self._inside: deque[float] = deque()
-        self._passed_before = 0
+        self._passed_before = self._turn = 0
         self._planned: tuple[int, int, Fraction, int] | None = None
         self._timed: tuple[int, int] | None = None
 
@@ -108,10 +108,11 @@ class Restoration:
             queued: What has arrived behind it.
         """
         self._inside.append(at)
-        level = self._decide(queued)
-        if not level.chunk:
-            return self._left(self._restorer.pass_through(chunk))
-        began = time.perf_counter()
+        level, began = self._decide(queued), time.perf_counter()
+        if not self._restores(level):
+            enlarged = self._restorer.pass_through(chunk)
+            self._governor.learn_enlarging((time.perf_counter() - began) / len(self._inside))
+            return self._left(enlarged)
         restored = self._restorer.push(chunk)
         if restored:
             self._governor.learn((time.perf_counter() - began) / len(restored))
@@ -120,6 +121,10 @@ class Restoration:
     def drain(self) -> list[Chunk]:
         """Return what waits; another scene follows."""
         return self._left(self._restorer.drain())
+
+    def _restores(self, level: Level) -> bool:
+        self._turn = (self._turn + 1) % level.every
+        return level.chunk > 0 and self._turn == 0
 
     def _decide(self, queued: int) -> Level:
         now = time.monotonic()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-FIRST_DELAY_S = 0.5
-LONGEST_DELAY_S = 4.0
-"""What comes back is met again within five seconds."""
+FIRST_DELAY_S = 0.25
+LONGEST_DELAY_S = 1.0
+"""What comes back is met again within five seconds, the wait for a key frame included."""
 
 
 class Retry:
@@ -17,6 +17,7 @@ class Retry:
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._failed = 0
+        self._said: str | None = None
 
     def next_delay_s(self) -> float | None:
         """How long to wait after another failure; None where enough attempts were made."""
@@ -28,3 +29,9 @@ class Retry:
     def succeeded(self) -> None:
         """Begin anew with short delays."""
         self._failed = 0
+        self._said = None
+
+    def is_news(self, reason: str | None) -> bool:
+        """Whether a failure has another reason than the one before: what repeats is said once."""
+        before, self._said = self._said, reason
+        return reason != before

@@ -117,7 +117,8 @@ class Source:
             lost = self._connect()
             if not self._put(lost) or lost.final:
                 return
-            log.warning("%s; connecting again", lost.reason)
+            if self._retry.is_news(lost.reason):
+                log.warning("%s; connecting again", lost.reason)
             self._stop.wait(self._delay_s)
 
     def _connect(self) -> Lost:

@@ -1,0 +1,51 @@
+"""One sink by itself: what of the coded packets it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+
+from tests.live.harness import look
+from vsr.live.coded import Coded, Templates
+from vsr.live.outlet import Outlet
+from vsr.live.retry import Retry
+
+
+def coded(clip: Path, templates: Templates) -> Iterator[Coded]:
+    """The packets of a clip as they come out of an encoder."""
+    with av.open(str(clip)) as container:
+        for stream in (container.streams.video[0], container.streams.audio[0]):
+            templates.add(stream)
+        for packet in container.demux():
+            if packet.size and packet.dts is not None and packet.dts >= 0:
+                yield Coded(
+                    place=int(packet.stream.type == "audio"),
+                    data=bytes(packet),
+                    pts=packet.pts or 0,
+                    dts=packet.dts,
+                    duration=packet.duration or 0,
+                    time_base=packet.time_base,
+                    is_key=packet.is_keyframe,
+                )
+
+
+def test_a_sink_that_begins_in_the_middle_begins_with_a_key_frame_and_nothing_earlier(
+    clip: Path, tmp_path: Path
+) -> None:
+    """FLV breaks off at times before its first, and sound may lag behind the picture."""
+    templates, target = Templates(), tmp_path / "out.flv"
+    packets = list(coded(clip, templates))
+    pictures = [packet for packet in packets if packet.place == 0]
+    begins = pictures[10]
+    assert begins.is_key
+    lagging = [p for p in packets if p.place == 1 and begins.time - 1 < p.time < begins.time]
+    outlet = Outlet(str(target), retry=Retry(0))
+    outlet.start(templates.streams)
+    for packet in [pictures[9], begins, *lagging, *pictures[11:]]:
+        outlet.put(packet)
+    outlet.finish()
+    assert outlet.error is None
+    assert outlet.lost == 1 + len(lagging) > 1
+    assert look(target).numbers == list(range(10, 50))

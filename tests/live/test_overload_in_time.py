@@ -1,0 +1,103 @@
+"""What the governor does over minutes, by a clock that is counted and not waited for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import pytest
+
+from vsr.live.overload import FULL, PASS_THROUGH, Governor, Level, Load
+from vsr.live.plan import CODING_S, Speed, choose
+from vsr.models.network import NetworkFacts
+
+FPS = 25
+BUDGET_S = 0.8
+ENLARGING_S = 0.005
+FACTS = NetworkFacts(name="any", scale=4, look_ahead=4, chunk=8)
+
+
+@dataclass
+class Course:
+    """What happened to the frames.
+
+    Attributes:
+        counts: Of frames that were restored, passed through and skipped.
+        latencies: From arrival until they left the network, in seconds.
+        levels: Of every frame, by name.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+    levels: list[str] = field(default_factory=list)
+
+    @property
+    def changes(self) -> int:
+        return sum(a != b for a, b in zip(self.levels, self.levels[1:], strict=False))
+
+    def leave(self, what: str, arrived: list[float], now: float) -> None:
+        self.counts[what] += len(arrived)
+        self.latencies += [now - at for at in arrived]
+
+
+def run(frame_s: float, seconds: float = 120) -> Course:
+    """Frames at 25 a second through a network that takes so long for each."""
+    speed, course = Speed(frame_s=frame_s, look_ahead_s=0.6 * frame_s), Course()
+    choice = choose(FACTS, speed, Fraction(FPS), BUDGET_S)
+    governor = Governor(choice, speed, 1 / FPS)
+    now, inside, turn = 0.0, list[float](), 0
+    for number in range(round(seconds * FPS)):
+        arrived = number / FPS
+        now = max(now, arrived)
+        if governor.skips(now - arrived):
+            course.counts["skipped"] += 1
+            continue
+        inside.append(arrived)
+        queued = int(now * FPS) - number
+        load = Load(age_s=now - inside[0], waiting=len(inside), queued=queued)
+        level = governor.decide(load, now)
+        course.levels.append(level.name)
+        turn = (turn + 1) % level.every
+        if turn or not level.chunk:
+            now += ENLARGING_S * len(inside)
+            governor.learn_enlarging(ENLARGING_S)
+            course.leave("passed", inside, now)
+            inside = []
+        elif len(inside) >= level.chunk + level.look_ahead:
+            now += _step_s(speed, level)
+            governor.learn(_step_s(speed, level))
+            course.leave("restored", inside[: level.chunk], now)
+            inside = inside[level.chunk :]
+    return course
+
+
+def _step_s(speed: Speed, level: Level) -> float:
+    return speed.step_s(level.chunk, level.look_ahead)
+
+
+@pytest.mark.parametrize("share", [4, 1.33])
+def test_what_fits_runs_at_full_quality_all_the_time(share: float) -> None:
+    course = run(1 / FPS / share)
+    assert set(course.levels) == {FULL}
+    assert course.counts["passed"] == course.counts["skipped"] == 0
+    assert max(course.latencies) + CODING_S <= BUDGET_S
+
+
+@pytest.mark.parametrize("share", [0.4, 0.5, 0.6, 0.9])
+def test_what_fits_in_part_is_restored_in_part_steadily(share: float) -> None:
+    course = run(1 / FPS / share)
+    restored = course.counts["restored"] / course.counts.total()
+    assert 0.5 * share < restored <= share
+    assert course.counts["skipped"] == 0
+    assert course.changes < 8
+    assert max(course.latencies) + CODING_S <= BUDGET_S
+    # Once it is found, nothing waits for long.
+    assert max(course.latencies[-1000:]) < 0.2
+
+
+def test_what_is_hopeless_is_tried_ever_more_rarely() -> None:
+    course = run(0.5, seconds=300)
+    assert course.levels.count(PASS_THROUGH) > 0.98 * len(course.levels)
+    assert course.changes < 20
+    assert max(course.latencies) < 0.5 + BUDGET_S
