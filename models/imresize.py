@@ -13,6 +13,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+_REACH = 2
+"""Pixels on either side that the kernel reaches when enlarging."""
+
 
 def imresize(image: Tensor, scale: Fraction | float) -> Tensor:
     """Resize the last two axes.
@@ -25,6 +28,8 @@ def imresize(image: Tensor, scale: Fraction | float) -> Tensor:
         (..., ceil(H * scale), ceil(W * scale)), neither clamped nor rounded: cubic overshoot stays.
     """
     exact = Fraction(scale).limit_denominator(1000)
+    if exact.denominator == 1 and exact > 1:
+        return _enlarge(image, int(exact))
     height, width = (math.ceil(side * exact) for side in image.shape[-2:])
     rows = _weights(image.shape[-2], height, exact).to(image)
     columns = _weights(image.shape[-1], width, exact).to(image)
@@ -34,6 +39,42 @@ def imresize(image: Tensor, scale: Fraction | float) -> Tensor:
 def quantise(image: Tensor) -> Tensor:
     """Round [0, 1] to an 8-bit image's values, as MATLAB's ``uint8`` does: halves go up."""
     return image.clamp(0, 1).mul(255).add(0.5).floor().div(255)
+
+
+def _enlarge(image: Tensor, scale: int) -> Tensor:
+    """Enlarge both axes: the same weights serve every input pixel's ``scale`` outputs."""
+    height, width = image.shape[-2:]
+    enlarged = image.new_empty((*image.shape[:-2], height * scale, width * scale))
+    sources, targets = image.reshape(-1, height, width), enlarged.view(-1, *enlarged.shape[-2:])
+    # On a CPU plane by plane, so that what lies between stays in its cache.
+    step = 1 if image.device.type == "cpu" else len(sources)
+    for source, target in zip(torch.split(sources, step), torch.split(targets, step), strict=True):
+        exact = source.float() if source.element_size() < 4 else source
+        rows = exact.new_empty((len(source), height * scale, width))
+        _enlarge_axis(exact, rows, scale, 1)
+        _enlarge_axis(rows, target, scale, 2)
+    return enlarged
+
+
+def _enlarge_axis(planes: Tensor, enlarged: Tensor, scale: int, dim: int) -> None:
+    size = planes.shape[dim]
+    index = _reflect(torch.arange(-_REACH, size + _REACH, device=planes.device), size)
+    around = planes.index_select(dim, index)
+    cells = enlarged.view(*enlarged.shape[:dim], size, scale, *enlarged.shape[dim + 1 :])
+    for place, taps in enumerate(_phases(scale)):
+        (first, weight), *others = taps
+        value = around.narrow(dim, first, size) * weight
+        for tap, weight in others:
+            value.add_(around.narrow(dim, tap, size), alpha=weight)
+        cells.select(dim + 1, place).copy_(value)
+
+
+@lru_cache(maxsize=8)
+def _phases(scale: int) -> tuple[tuple[tuple[int, float], ...], ...]:
+    """For each output of a cell, the inputs within ``_REACH`` that count, and their weights."""
+    offset = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
+    weight = cubic(offset[:, None] - torch.arange(-_REACH, _REACH + 1))
+    return tuple(tuple((tap, w) for tap, w in enumerate(row) if w) for row in weight.tolist())
 
 
 @lru_cache(maxsize=32)
