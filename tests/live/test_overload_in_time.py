@@ -41,11 +41,17 @@ class Course:
         self.latencies += [now - at for at in arrived]
 
 
-def run(frame_s: float, seconds: float = 120) -> Course:
-    """Frames at 25 a second through a network that takes so long for each."""
+def run(frame_s: float, seconds: float = 120, believed: float = 1) -> Course:
+    """Frames at 25 a second through a network that takes so long for each.
+
+    Args:
+        frame_s: Of a frame.
+        seconds: Of the input.
+        believed: How much faster the network was when it was measured.
+    """
     speed, course = Speed(frame_s=frame_s, look_ahead_s=0.6 * frame_s), Course()
-    choice = choose(FACTS, speed, Fraction(FPS), BUDGET_S)
-    governor = Governor(choice, speed, 1 / FPS)
+    measured = Speed(frame_s=frame_s / believed, look_ahead_s=0.6 * frame_s / believed)
+    governor = Governor(choose(FACTS, measured, Fraction(FPS), BUDGET_S), measured, 1 / FPS)
     now, inside, turn = 0.0, list[float](), 0
     for number in range(round(seconds * FPS)):
         arrived = number / FPS
@@ -94,6 +100,14 @@ def test_what_fits_in_part_is_restored_in_part_steadily(share: float) -> None:
     assert max(course.latencies) + CODING_S <= BUDGET_S
     # Once it is found, nothing waits for long.
     assert max(course.latencies[-1000:]) < 0.2
+
+
+def test_a_machine_that_is_busier_than_when_it_was_measured_finds_its_share() -> None:
+    course = run(0.08, believed=4)
+    assert set(course.levels[:100]) > {FULL}
+    assert course.counts["restored"] > 0.2 * course.counts.total()
+    assert course.changes < 20
+    assert max(course.latencies[-1000:]) + CODING_S <= BUDGET_S
 
 
 def test_what_is_hopeless_is_tried_ever_more_rarely() -> None:

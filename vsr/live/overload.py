@@ -2,6 +2,8 @@
 
 Quality falls in named steps, each as soon as the frames that wait would otherwise leave too late,
 and rises one by one once there was calm. A step up that does not hold is tried again ever later.
+Where no step would be in time, frames are enlarged until what waits has left, and the next step
+down follows that the machine is fast enough for.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ HELD_S = 5.0
 """A step up that lasts this long was right."""
 
 ROOM = 0.9
-"""Share of the time that restoring may take at a step that is gone up to."""
+"""Share of the time that restoring may take at a step that is gone to."""
+
+CAUGHT_UP = 2
+"""Frames' time that may have passed since a frame came for nothing to count as waiting."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +118,21 @@ class Governor:
         self._index = 0
         self._calm_s = CALM_S
         self._calm_since: float | None = None
+        self._behind_since: float | None = None
         self._rose_at = float("-inf")
 
     @property
     def level(self) -> Level:
         """The step at the moment."""
-        return self._levels[self._index]
+        return self._levels[self._index if self._behind_since is None else -1]
 
     def decide(self, load: Load, now: float) -> Level:
         """The level for what waits now."""
         if self._policy != "degrade":
             return self.level
-        if not self._in_time(load):
+        if self._behind_since is not None:
+            self._catch_up(load, now, self._behind_since)
+        elif not self._in_time(load, self.level):
             self._fall(load, now)
         elif self._calm_since is None:
             self._calm_since = now
@@ -151,8 +159,7 @@ class Governor:
         """Take note of how long it took to enlarge a frame."""
         self._enlarging_s += (took_s - self._enlarging_s) / 8
 
-    def _in_time(self, load: Load) -> bool:
-        level = self.level
+    def _in_time(self, load: Load, level: Level) -> bool:
         if not level.chunk:
             return load.age_s < self._limit_s / 2
         needed = level.chunk + level.look_ahead + self._sees_end
@@ -166,22 +173,30 @@ class Governor:
         return restoring_s + (level.every - 1) * self._enlarging_s
 
     def _fall(self, load: Load, now: float) -> None:
-        if now - self._rose_at < HELD_S:
+        if self.level.chunk and now - self._rose_at < HELD_S:
             self._calm_s = min(2 * self._calm_s, LONGEST_CALM_S)
         self._calm_since = None
-        while self.level.chunk and not self._in_time(load):
-            self._index += 1
+        lower = range(self._index + 1, len(self._levels) - 1)
+        fast_enough = [index for index in lower if self._has_room(self._levels[index])]
+        in_time = [index for index in fast_enough if self._in_time(load, self._levels[index])]
+        if fast_enough and not in_time:
+            self._behind_since = now
+        self._index = [*in_time, *fast_enough, len(self._levels) - 1][0]
+
+    def _catch_up(self, load: Load, now: float, since: float) -> None:
+        if load.age_s <= CAUGHT_UP * self._period_s:
+            self._behind_since = None
+        elif now - since > CALM_S:
+            self._behind_since, self._index = None, len(self._levels) - 1
 
     def _rise(self, load: Load, now: float) -> None:
         self._calm_since = now
         if now - self._rose_at > max(HELD_S, 2 * self._calm_s):
             self._calm_s = CALM_S
-        if self._index and self._has_room(self._levels[self._index - 1]):
+        # From pass-through there is nothing to go by: what was slow then may be fast now.
+        if self._index and (not self.level.chunk or self._has_room(self._levels[self._index - 1])):
             self._index -= 1
             self._rose_at = now
 
-    def _has_room(self, above: Level) -> bool:
-        # From pass-through there is nothing to go by: what was slow then may be fast now.
-        if not self.level.chunk:
-            return True
-        return self._step_s(above) <= ROOM * above.chunk * above.every * self._period_s
+    def _has_room(self, level: Level) -> bool:
+        return self._step_s(level) <= ROOM * level.chunk * level.every * self._period_s
