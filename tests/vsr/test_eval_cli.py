@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.vsr.conftest import Run
 from tests.vsr.eval_trees import (
@@ -176,6 +177,7 @@ def test_a_network_on_another_degradation_than_its_own_is_noted(
         (["--gt", "GT", "-m", "compact-x5"], 2, "did you mean compact-x4"),
         (["--gt", "GT", "--look-ahead", "many"], 2, "0 or more frames, or full"),
         (["--gt", "GT", "--lq", "GT", "-m", "bicubic-x4"], 1, "64x48 is not 4 times"),
+        (["--gt", "mixed"], 1, "is 72x48, images before it are 64x48"),
         (["--gt", "GT", "--report", "GT/a/00000000.png/x"], 1, "cannot be written"),
     ],
 )
@@ -188,6 +190,9 @@ def test_what_cannot_work_is_said_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_textured_pair(tmp_path, {"a": 2})
+    (tmp_path / "mixed").mkdir()
+    for name, width in (("0", 64), ("1", 72)):
+        Image.new("RGB", (width, 48)).save(tmp_path / "mixed" / f"{name}.png")
     monkeypatch.chdir(tmp_path)
     done = vsr("eval", *words, *([] if "-m" in words else ["-m", "bicubic-x4"]))
     assert (done.code, done.out) == (code, "")

@@ -97,13 +97,14 @@ def test_scenes_of_a_file_in_parallel_equal_scenes_in_a_row(tmp_path: Path) -> N
 def test_how_scenes_are_found_is_a_choice(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mkv", torch.cat([scene(9, 1), scene(7, 2)]))
     (tmp_path / "cuts.txt").write_text("2\n")
-    for scenes, expected in (
-        ("auto", 2),
-        ("off", 1),
-        ("every 4", 4),
-        (str(tmp_path / "cuts.txt"), 2),
+    for scenes, model, expected in (
+        ("auto", "compact-x4", 2),
+        ("auto", "bicubic-x2", 1),  # restores each frame by itself: cuts are not looked for
+        ("off", "bicubic-x2", 1),
+        ("every 4", "bicubic-x2", 4),
+        (str(tmp_path / "cuts.txt"), "bicubic-x2", 2),
     ):
-        summary = restore(str(source), "null", model="bicubic-x2", scenes=scenes)
+        summary = restore(str(source), "null", model=model, scenes=scenes)
         assert summary.scenes == expected
         assert summary.frames_out == 16
 

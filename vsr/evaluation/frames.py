@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vsr.errors import DecodeError
 from vsr.streams import open_random_access
 from vsr.streams.image_files import IMAGE_SUFFIXES, list_images
 from vsr.streams.image_reader import read_image
@@ -36,7 +37,7 @@ class Frames(Protocol):
         """Frames start <= i < stop: (T, 3, H, W), float32, RGB in [0, 1].
 
         Raises:
-            DecodeError: A file that cannot be read; the message names it.
+            DecodeError: A file that cannot be read, or of another size; the message names it.
         """
         ...
 
@@ -53,7 +54,15 @@ class ImageFrames:
         self.names = tuple(file.stem for file in files)
 
     def read(self, start: int, stop: int) -> Tensor:
-        return torch.stack([read_image(file) for file in self.files[start:stop]])
+        images = [read_image(file) for file in self.files[start:stop]]
+        for file, image in zip(self.files[start:stop], images, strict=True):
+            if image.shape != images[0].shape:
+                (_, height, width), (_, h, w) = image.shape, images[0].shape
+                raise DecodeError(
+                    f"'{file}' is {width}x{height}, images before it are {w}x{h}; give a clip of "
+                    "one size"
+                )
+        return torch.stack(images)
 
     def only(self, indices: Sequence[int]) -> ImageFrames:
         return ImageFrames([self.files[i] for i in indices])
