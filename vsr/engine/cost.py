@@ -122,6 +122,11 @@ class _Living(TorchDispatchMode):
         self.now = self.peak = 0
         self._known: set[int] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: nothing is compiled here, and to say so torch would load its compiler, for 0.6 s."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],
