@@ -14,6 +14,7 @@ from vsr.streams.container_options import container_options
 from vsr.streams.encoder import Options, default_options
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.streams.ffmpeg_input import (
+    Probing,
     SourceFile,
     raw_options,
     seconds,
@@ -89,6 +90,7 @@ class Output:
         index: Of the video stream in the source.
         dispositions: Of the video stream.
         source: Where metadata, chapters and all that is not carried come from.
+        probing: How far ffmpeg looks ahead in the raw stream.
     """
 
     path: str
@@ -107,6 +109,7 @@ class Output:
     index: int = 0
     dispositions: tuple[str, ...] = ()
     source: SourceFile | None = None
+    probing: Probing = Probing.LEAST
 
     @property
     def carried(self) -> list[AudioTrack]:
@@ -128,7 +131,7 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
     """
     codecs = [track.codec for track in output.carried]
     options = raw_options(
-        output.colour, output.mastering, codecs, lead_s=lead_s, probed=output.encoder == COPY
+        output.colour, output.mastering, codecs, lead_s=lead_s, probing=output.probing
     )
     raw = ffmpeg.input("pipe:0", **options)
     streams = [raw["v:0"], *(raw[f"a:{place}"] for place in range(len(output.carried)))]

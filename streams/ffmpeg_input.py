@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from fractions import Fraction
 
 from vsr.streams.encoder import Options
@@ -28,13 +29,31 @@ class SourceFile:
     end_s: Fraction | None = None
 
 
+class Probing(Enum):
+    """What ffmpeg looks for in a raw stream beside its header, which says everything of frames."""
+
+    NONE = "none"
+    """Nothing: what it makes of the streams does not depend on which packets come first."""
+    LEAST = "least"
+    """What is needed to encode or copy the streams at once."""
+    ALL = "all"
+    """What encoded frames say of themselves."""
+
+
+_PROBING: dict[Probing, Options] = {
+    Probing.NONE: {"nofind_stream_info": None},
+    Probing.LEAST: {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"},
+    Probing.ALL: {},
+}
+
+
 def raw_options(
     colour: Colour,
     mastering: Mastering,
     audio_codecs: Sequence[str],
     *,
     lead_s: int,
-    probed: bool = False,
+    probing: Probing = Probing.LEAST,
 ) -> Options:
     """Options of the raw stream: what NUT does not say of its frames and packets.
 
@@ -43,13 +62,11 @@ def raw_options(
         mastering: HDR10 metadata of the frames.
         audio_codecs: Of the audio streams in it.
         lead_s: Seconds by which its times are late.
-        probed: Whether ffmpeg looks at the frames, which are encoded; otherwise NUT's header says
-            everything, and probing would hold frames back.
+        probing: How far ffmpeg looks ahead.
     """
-    unprobed = {} if probed else {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
     return {
         "f": "nut",
-        **unprobed,
+        **_PROBING[probing],
         "itsoffset": str(-lead_s),
         **tag_options(colour),
         **mastering_options(mastering),

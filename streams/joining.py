@@ -21,8 +21,12 @@ from vsr.streams.ffmpeg_command import Output, build_command
 from vsr.streams.raw_stream import Layout
 
 _ID = b"nut/multimedia container\0"
+"""What a NUT file begins with; packets of headers follow, each with a start code of 8 bytes."""
+
+_MAIN, _STREAM = b"NM\x7a\x56\x1f\x5f\x04\xad", b"NS\x11\x40\x5b\xf2\xf9\xdb"
 _SYNCPOINT = b"NK\xe4\xad\xee\xca\x45\x69"
-"""What a NUT file begins with, and what its headers end before."""
+_LARGE = 4096
+"""Bytes of a packet from which on its size has a checksum, of 4 bytes, of its own."""
 
 _MOST_HEADERS = 1 << 20
 _PIECE_BYTES = 1 << 20
@@ -56,17 +60,21 @@ def join(
         raise
 
 
-def _pieces(segments: Sequence[Path]) -> Iterator[bytes]:
-    """The bytes of all segments.
+def check_alike(first: Path, segment: Path) -> None:
+    """See that two segments have the same streams, extradata and all, coded in the same way.
 
     Raises:
-        EncodeError: One is damaged, or its headers, and so its encoder's settings, are others.
+        EncodeError: They have not: the encoder is another, or behaves otherwise.
     """
-    first = _headers(segments[0])
+    if _headers(segment) != _headers(first):
+        raise EncodeError(f"'{segment}' is encoded otherwise than '{first}'; {_ANEW}")
+
+
+def _pieces(segments: Sequence[Path]) -> Iterator[bytes]:
+    """The bytes of all segments as one file."""
     yield _ID
     for segment in segments:
-        if _headers(segment) != first:
-            raise EncodeError(f"'{segment}' is encoded otherwise than those before; {_ANEW}")
+        check_alike(segments[0], segment)
         try:
             with segment.open("rb") as file:
                 file.seek(len(_ID))
@@ -76,17 +84,32 @@ def _pieces(segments: Sequence[Path]) -> Iterator[bytes]:
             raise _unreadable(segment, error) from error
 
 
-def _headers(segment: Path) -> bytes:
-    """A segment's headers: what its streams are, extradata and all."""
+def _headers(segment: Path) -> list[bytes]:
+    """What a segment says of its coding and of its streams."""
     try:
         with segment.open("rb") as file:
-            start = file.read(_MOST_HEADERS)
+            data = file.read(_MOST_HEADERS)
     except OSError as error:
         raise _unreadable(segment, error) from error
-    headers, found, _ = start.partition(_SYNCPOINT)
-    if not (headers.startswith(_ID) and found):
-        raise EncodeError(f"the segment '{segment}' is damaged; {_ANEW}")
+    headers, place = [], len(_ID)
+    while not data.startswith(_SYNCPOINT, place):
+        end = _packet_end(data, place)
+        if not data.startswith(b"N", place) or not place < end < len(data):
+            raise EncodeError(f"the segment '{segment}' is damaged; {_ANEW}")
+        if data.startswith((_MAIN, _STREAM), place):
+            headers.append(data[place:end])
+        place = end
     return headers
+
+
+def _packet_end(data: bytes, place: int) -> int:
+    """Behind a packet: its size follows the start code, seven bits a byte, the last below 128."""
+    size, place = 0, place + len(_MAIN)
+    for byte in data[place : place + 8]:
+        size, place = size << 7 | byte & 127, place + 1
+        if byte < 128:
+            break
+    return place + size + (4 if size > _LARGE else 0)
 
 
 def _end_of(segment: Path) -> Fraction:

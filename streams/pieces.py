@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
+
+import av
 
 from vsr.errors import ConfigurationError
+from vsr.streams.colour_tags import RANGES
 from vsr.streams.encoding_plan import EncodingPlan
 from vsr.streams.ffmpeg_command import Output
+from vsr.streams.ffmpeg_input import Probing
 from vsr.streams.side_streams import COPY
 from vsr.streams.suffixes import NUT
 from vsr.streams.trial import attempt
+from vsr.types import Colour
 
 _WHOLE = frozenset(
     {"t", "to", "ss", "fs", "frames", "vframes", "r", "fps_mode", "vsync", "shortest", "pass"}
@@ -48,14 +54,21 @@ def segment_output(output: Output, path: str) -> Output:
         copy_audio=True,
         sides=(),
         source=None,
+        probing=Probing.NONE,
     )
 
 
-def joined_output(output: Output, path: str) -> Output:
-    """What ffmpeg makes of the segments."""
+def joined_output(output: Output, path: str, colour: Colour) -> Output:
+    """What ffmpeg makes of the segments, whose frames have these tags."""
     options = {k: v for k, v in output.options.items() if _is_of_the_file(k) or k in _OF_BOTH}
     return replace(
-        output, path=path, encoder=COPY, options=options, sample_aspect_ratio=Fraction(1)
+        output,
+        path=path,
+        encoder=COPY,
+        colour=colour,
+        options=options,
+        sample_aspect_ratio=Fraction(1),
+        probing=Probing.ALL,
     )
 
 
@@ -65,8 +78,19 @@ def _is_of_the_file(option: str) -> bool:
     return name in _OF_THE_FILE or stream[:1] in _OTHER_STREAMS
 
 
-def check_pieces(plan: EncodingPlan) -> None:
-    """See that the output can be made of segments; ``NotInPieces`` says why not."""
+def try_pieces(plan: EncodingPlan, folder: Path) -> Colour:
+    """See that an output can be made of segments.
+
+    Args:
+        plan: Of the output.
+        folder: Where a file may be written.
+
+    Returns:
+        Tags of the frames in segments.
+
+    Raises:
+        NotInPieces: It cannot.
+    """
     if plan.output.suffix in _TIMED_BY_LENGTH:
         raise NotInPieces(f"'{plan.output.suffix}' is written in one go")
     whole = [option for option in plan.output.options if option.partition(":")[0] in _WHOLE]
@@ -75,3 +99,14 @@ def check_pieces(plan: EncodingPlan) -> None:
     cause = attempt(segment_output(plan.output, os.devnull), plan.layout)
     if cause is not None:
         raise NotInPieces(f"{plan.output.encoder} cannot be kept in pieces ({cause})")
+    return _tags(plan, folder / "tags.mkv")
+
+
+def _tags(plan: EncodingPlan, path: Path) -> Colour:
+    """Tags of encoded frames: for encoders that know one range only, ffmpeg converts to that."""
+    output = replace(segment_output(plan.output, str(path)), suffix=path.suffix)
+    if attempt(output, plan.layout) is not None:
+        return replace(plan.output.colour, range=None)
+    with av.open(str(path)) as container:
+        number = container.streams.video[0].codec_context.color_range
+    return replace(plan.output.colour, range=RANGES.get(number))

@@ -15,14 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkstemp
 from typing import Any
 
-from vsr.errors import EncodeError, VSRError
+from vsr.errors import EncodeError
 from vsr.streams.durable import Commit, Kept, sync
 from vsr.streams.encoding import Encoding
 from vsr.streams.encoding_plan import plan_encoding
 from vsr.streams.ffmpeg_command import build_command
 from vsr.streams.ffmpeg_writer import source_file
-from vsr.streams.joining import join
-from vsr.streams.pieces import check_pieces, joined_output, segment_output
+from vsr.streams.joining import check_alike, join
+from vsr.streams.pieces import joined_output, segment_output, try_pieces
 from vsr.streams.suffixes import NUT
 from vsr.streams.target import TargetFile
 from vsr.streams.trim import Seconds
@@ -88,7 +88,7 @@ class SegmentWriter:
                 encode_args=encode_args,
                 source=source_file(source, info, start_s, end_s),
             )
-            check_pieces(self._plan)
+            self._colour = try_pieces(self._plan, Path(self._covers.name))
         except BaseException:
             self._covers.cleanup()
             raise
@@ -138,7 +138,13 @@ class SegmentWriter:
             (path, encoding), packets = self._open, self._packets
             self._open = None
             self._segments.append(path)
-            self._ending = _Ending(encoding, lambda: commit(path, packets))
+            first = self._segments[0]
+
+            def keep() -> None:
+                check_alike(first, path)
+                commit(path, packets)
+
+            self._ending = _Ending(encoding, keep)
 
     def finish(self, *, partial: bool = False) -> str:
         """Join the segments, give the file its name, and return it.
@@ -151,7 +157,7 @@ class SegmentWriter:
         self._settle()
         if not self._segments:
             raise EncodeError("no frame was written, so there is no output")
-        output = joined_output(self._plan.output, self._target.temporary)
+        output = joined_output(self._plan.output, self._target.temporary, self._colour)
         join(self._segments, output, self._plan.layout, partial=partial)
         self._covers.cleanup()
         sync(Path(self._target.temporary))
@@ -163,7 +169,7 @@ class SegmentWriter:
         """End ffmpeg at once; what was cut before is kept. Never raises."""
         if self._open is not None:
             self._encoding.kill()
-        with suppress(VSRError, OSError):
+        with suppress(Exception):
             self._settle()
         self._target.remove()
         self._covers.cleanup()
