@@ -65,8 +65,10 @@ class Encoding:
                 f"frames of {tuple(chunk.frames.shape[2:])} came, {self._size} were announced"
             )
         frames = pad_to(chunk.frames, (self._layout.height, self._layout.width))
-        samples = from_rgb(frames, self._layout.pixel_format, self._colour)
-        self._raw.write_frames(samples.view(torch.uint8).cpu(), chunk.pts)
+        # One by one: the encoder begins with the first while the others are still converted.
+        for frame, pts in zip(torch.split(frames, 1), chunk.pts, strict=True):
+            samples = from_rgb(frame, self._layout.pixel_format, self._colour)
+            self._raw.write_frames(samples.view(torch.uint8).cpu(), [pts])
         self.frames += len(chunk)
         self.end_s = (chunk.pts[-1] + 1) * chunk.time_base
 
