@@ -1,7 +1,7 @@
 # nginx with its RTMP module, as Debian packages them.
 FROM debian:bookworm-slim
 RUN apt-get update && \
-    apt-get install --yes --no-install-recommends nginx-light libnginx-mod-rtmp && \
+    apt-get install --yes --no-install-recommends nginx libnginx-mod-rtmp && \
     rm -rf /var/lib/apt/lists/*
 COPY nginx.conf /etc/nginx/nginx.conf
 EXPOSE 1935
