@@ -133,5 +133,8 @@ def reduce_frames(frames: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
     height, width = frames.shape[-2:]
     ratio = min(1.0, REDUCED / max(height, width))
     size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
-    small = F.adaptive_avg_pool2d(frames.float(), size).clamp(0, 1).mul(255).round()
+    times = height // size[0] if height % size[0] == 0 else 1
+    # Rows first: torch adds them up three times as fast as it pools.
+    fewer = frames.float().unflatten(2, (-1, times)).mean(3)  # type: ignore[no-untyped-call]
+    small = F.adaptive_avg_pool2d(fewer, size).clamp(0, 1).mul(255).round()
     return small.byte().movedim(1, -1).contiguous().cpu().numpy()

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from vsr.errors import CheckpointError
+from vsr.stacking import stack
 from vsr.streams.scene_score import Change
 from vsr.types import Chunk
 
@@ -129,5 +130,5 @@ def joined(chunks: Sequence[Chunk]) -> list[Chunk]:
     for chunk in chunks:
         starts |= {len(pts) + i for i in chunk.scene_starts}
         pts += chunk.pts
-    frames = torch.cat([chunk.frames for chunk in chunks])
+    frames = stack([frame for chunk in chunks for frame in chunk.frames])
     return [replace(chunks[0], frames=frames, pts=tuple(pts), scene_starts=frozenset(starts))]

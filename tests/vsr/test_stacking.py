@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import torch
 
+from vsr.marks import joined, part
 from vsr.stacking import stack
+from vsr.types import Chunk
 
 
 def test_neighbours_in_memory_are_not_copied() -> None:
@@ -26,3 +30,11 @@ def test_others_are_copied_in_order() -> None:
         stacked = stack(frames)
         assert torch.equal(stacked, torch.stack(frames))
         assert stacked.is_contiguous()
+
+
+def test_a_chunk_that_was_taken_apart_is_joined_without_a_copy() -> None:
+    chunk = Chunk(frames=torch.rand(6, 3, 4, 6), pts=tuple(range(6)), time_base=Fraction(1, 25))
+    (whole,) = joined([part(chunk, 0, 2), part(chunk, 2, 3), part(chunk, 3, 6)])
+    assert torch.equal(whole.frames, chunk.frames)
+    assert whole.frames.data_ptr() == chunk.frames.data_ptr()
+    assert whole.pts == chunk.pts
