@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -76,6 +77,29 @@ def test_rtmp_in_and_rtmp_out_through_a_server(server: Server, tmp_path: Path) -
     found = offset(seen.sound, seen.times, seen.numbers[0])
     frames = round((found - expected) * 48000 / 1024)
     assert abs(found - expected - frames * Fraction(1024, 48000)) < Fraction(1, 50)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc to look into")
+def test_no_process_shows_a_stream_key_among_its_arguments(
+    server: Server, long_clip: Path, tmp_path: Path
+) -> None:
+    target, played = server.address("s3cret"), tmp_path / "played.mkv"
+    with running(asked(long_clip, target)) as stream:
+        stream.until("the output runs", frames_out=25)
+        shown = [arguments for arguments in command_lines() if b"s3cret" in arguments]
+        assert not shown
+        with ffmpeg("-i", target, "-c", "copy", "-t", "1", played) as player:
+            assert player.wait(PATIENCE_S) == 0
+    assert look(played).numbers
+
+
+def command_lines() -> list[bytes]:
+    """Of all processes of this machine."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it may have ended
+            lines.append(path.read_bytes())
+    return lines
 
 
 def test_a_publisher_can_come_to_us_and_we_to_a_listener(clip: Path, tmp_path: Path) -> None:

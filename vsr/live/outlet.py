@@ -1,4 +1,4 @@
-"""Where the output goes: each sink has an ffmpeg of its own that copies coded packets into it.
+"""Where the output goes: each sink has a process of its own that copies coded packets into it.
 
 A sink that goes away takes nothing with it: the encoder goes on, packets meant for the sink are
 left out, and from the next key frame after its return it is fed again.
@@ -18,7 +18,7 @@ from vsr.live.address import check_host, shown, without_secrets
 from vsr.live.coded import Coded, PacketStream
 from vsr.live.options import StreamOptions
 from vsr.live.retry import Retry
-from vsr.live.sink_command import PLAYLISTS, TIMEOUT_S, check_target, sink_command
+from vsr.live.sink_command import PLAYLISTS, TIMEOUT_S, check_target, sink_command, sink_preamble
 from vsr.streams.container import is_address
 from vsr.streams.ffmpeg import FFmpegProcess
 from vsr.streams.suffixes import suffix_of
@@ -159,6 +159,8 @@ class Outlet:
             sink_command(self._target, self._file.temporary), timeout_s=TIMEOUT_S
         )
         self._opened_at = time.monotonic()
+        if preamble := sink_preamble(self._target):
+            self._process.write(preamble)
         self._muxed = PacketStream(self._templates, self._process.write)
         self._begins = coded.time
         self.reopened += self._opened > 0

@@ -1,11 +1,13 @@
-"""Which sinks there are, and the ffmpeg that feeds one."""
+"""Which sinks there are, and the process that feeds one."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from vsr.errors import OpenError
 from vsr.live.address import shown
+from vsr.live.sending import ADDRESSES
 from vsr.streams.container import is_address, local_name
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.streams.suffixes import ADDRESS_FORMATS, MOV_FAMILY, suffix_of
@@ -33,17 +35,24 @@ def check_target(target: str) -> None:
 
 
 def sink_command(target: str, path: str) -> list[str]:
-    """The command that copies coded packets from its standard input into a sink.
+    """The command that copies coded packets from its standard input, as NUT, into a sink.
 
     Args:
         target: Says the format.
         path: Where it is written.
     """
+    if target.startswith(ADDRESSES):
+        return [sys.executable, "-P", "-m", "vsr.live.sending"]
     command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"]
     command += ["-progress", "pipe:2", "-stats_period", "0.5", "-copyts", "-y"]
     command += ["-f", "nut", "-probesize", "32", "-analyzeduration", "0"]
     command += ["-i", "pipe:0", "-map", "0", "-c", "copy", "-max_interleave_delta", "500000"]
     return [*command, "-flush_packets", "1", *_format(target), local_name(path)]
+
+
+def sink_preamble(target: str) -> bytes:
+    """What the command's standard input begins with, before the packets."""
+    return f"{target}\n".encode() if target.startswith(ADDRESSES) else b""
 
 
 def _format(target: str) -> list[str]:
@@ -53,8 +62,6 @@ def _format(target: str) -> list[str]:
         return [*words, "-hls_flags", "delete_segments+independent_segments"]
     if suffix in ADDRESS_FORMATS:
         words = ["-f", ADDRESS_FORMATS[suffix]]
-        if suffix.startswith("rtmp"):
-            words += ["-flvflags", "no_duration_filesize"]
         return [*words, "-rw_timeout", str(round(TIMEOUT_S * 1_000_000))]
     if suffix in MOV_FAMILY:
         # Playable however it ends.
