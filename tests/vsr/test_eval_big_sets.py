@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.vsr.conftest import Run
-from tests.vsr.eval_trees import measured
+from tests.vsr.eval_trees import measured, write_textured_pair
 
 
 def test_an_evaluation_that_stopped_goes_on_per_clip(
@@ -61,6 +66,33 @@ def test_a_worker_s_error_is_one_line(vsr: Run, pair: list[str | Path], tmp_path
     done = vsr("eval", *pair, "-m", "bicubic-x4", "--workers", "2")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert str(frame) in done.err
+
+
+@pytest.mark.slow
+def test_workers_do_not_outlive_a_run_that_was_killed(weights: Path, tmp_path: Path) -> None:
+    root = write_textured_pair(tmp_path / "many", {f"{i:02}": 8 for i in range(60)})
+    words = [
+        "eval",
+        "--gt",
+        root / "GT",
+        "-m",
+        weights,
+        "--workers",
+        "2",
+        "--out",
+        tmp_path / "out",
+    ]
+    command = [sys.executable, "-m", "vsr", *map(str, words)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        while not list((tmp_path / "out").glob("streamed/*.json")):
+            assert running.poll() is None
+        running.kill()
+        running.communicate(timeout=120)  # the pipe ends with the last process that holds it
+        assert len(list((tmp_path / "out").glob("streamed/*.json"))) < 60
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
