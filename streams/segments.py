@@ -221,4 +221,5 @@ class _Ending:
             self._encoding.finish()
             self._commit()
         except BaseException as error:
+            self._encoding.kill()
             self._error = error
