@@ -35,7 +35,12 @@ def restore_folder(
                 click.echo(f"vsr: {outcome.said}", err=True)
 
         outcomes = run_jobs(
-            jobs, run, overwrite=bool(options.get("overwrite")), stop=stop, on_outcome=say
+            jobs,
+            run,
+            overwrite=bool(options.get("overwrite")),
+            resume=bool(options.get("resume")),
+            stop=stop,
+            on_outcome=say,
         )
         interrupted = stop.is_set()
     if as_json:

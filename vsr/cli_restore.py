@@ -160,6 +160,9 @@ def restore(
     Sound, subtitles, attachments, chapters and metadata are kept. Ctrl-C ends early and leaves what
     is done as TARGET.partial.EXT, playable.
 
+    A run that takes long keeps what is done in TARGET.resume until TARGET is whole: --resume goes
+    on there after Ctrl-C, a crash or a power cut.
+
     \b
     vsr restore old.mp4 restored.mkv
     vsr restore old.mp4 restored.mp4 --start 1:00 --end 1:30 --encode-args "-crf 14 -preset slow"
@@ -209,6 +212,8 @@ def _sentence(summary: Summary) -> str:
         words.append(f"diverged and started anew {_times(summary.resets)}")
     if summary.corrupt:
         words.append(f"{summary.corrupt} frames damaged in the source")
+    if summary.resumed:
+        words.append(f"{summary.resumed} frames of them from an earlier run")
     if summary.interrupted:
         words.append("interrupted")
     return "; ".join(words)

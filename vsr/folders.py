@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from vsr.errors import OpenError, VSRError
+from vsr.journal import SUFFIX as JOURNAL_SUFFIX
+from vsr.journal import has_journal
 from vsr.streams.image_files import IMAGE_SUFFIXES
 from vsr.summary import Summary
 
@@ -89,6 +91,7 @@ def run_jobs(
     restore_one: Callable[[Job], Summary],
     *,
     overwrite: bool = False,
+    resume: bool = False,
     stop: threading.Event | None = None,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
@@ -98,6 +101,7 @@ def run_jobs(
         jobs: What to do.
         restore_one: Restores one of them.
         overwrite: Also those whose target is there.
+        resume: Also those whose target is there beside the journal of a run that was ended.
         stop: Once set, no further job begins.
         on_outcome: Called after each.
     """
@@ -105,14 +109,17 @@ def run_jobs(
     for job in jobs:
         if stop is not None and stop.is_set():
             break
-        outcomes.append(_run(job, restore_one, overwrite=overwrite))
+        outcomes.append(_run(job, restore_one, overwrite=overwrite, resume=resume))
         on_outcome(outcomes[-1])
     return outcomes
 
 
-def _run(job: Job, restore_one: Callable[[Job], Summary], *, overwrite: bool) -> Outcome:
+def _run(
+    job: Job, restore_one: Callable[[Job], Summary], *, overwrite: bool, resume: bool
+) -> Outcome:
     target = Path(job.target)
-    if target.exists() and not overwrite:
+    ended = resume and has_journal(job.target)
+    if target.exists() and not (overwrite or ended):
         return Outcome(name=job.name, state="skipped")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +133,8 @@ def _run(job: Job, restore_one: Callable[[Job], Summary], *, overwrite: bool) ->
 def _sources(folder: Path) -> Sequence[Path]:
     found = []
     for path in sorted(folder.rglob("*")):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+        parts = path.relative_to(folder).parts
+        if any(part.startswith(".") or part.endswith(JOURNAL_SUFFIX) for part in parts):
             continue
         is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
         if is_video or (path.is_dir() and _holds_images(path)):

@@ -213,6 +213,12 @@ def journal_folder(target: str) -> Path | None:
     return path.with_name(f"{path.name}{SUFFIX}")
 
 
+def has_journal(target: str) -> bool:
+    """Whether an earlier run's journal is beside a target."""
+    folder = journal_folder(target)
+    return folder is not None and (folder / NAME).exists()
+
+
 def _line(content: dict[str, Any]) -> bytes:
     return json.dumps(content).encode() + b"\n"
 

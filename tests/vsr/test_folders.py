@@ -6,13 +6,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.media import Clip, write_clip, write_images
 from tests.streams.encoding import frame_seconds
+from tests.vsr.cutting import until_cut
 from vsr.errors import OpenError
 from vsr.folders import holds_videos, list_jobs
+
+ASKED: dict[str, Any] = {"look_ahead": None, "segment": 2, "device": "auto"}
+"""As the command asks, where it is not told otherwise."""
 
 
 @pytest.fixture
@@ -83,3 +88,30 @@ def test_a_file_or_the_source_is_no_target(clips: Path) -> None:
         list_jobs(str(clips), str(clips / "notes.txt"))
     with pytest.raises(OpenError, match="source itself"):
         list_jobs(str(clips), str(clips))
+
+
+def test_the_one_that_was_ended_goes_on_and_the_rest_is_skipped(
+    clips: Path, tmp_path: Path
+) -> None:
+    (clips / "rubbish.mkv").unlink()
+    out = tmp_path / "out"
+    assert vsr(str(clips), str(out)).returncode == 0
+    whole = frame_seconds(out / "a.mp4")
+    (out / "a.mp4").unlink()
+    sizes = ("--chunk", "2", "--segment", "2")
+    until_cut(clips / "a.mp4", out / "a.mp4", 4, model="identity", chunk=2, **ASKED)
+    assert (out / "a.mp4.resume").is_dir()
+    done = vsr(str(clips), str(out), *sizes)
+    assert done.returncode == 1
+    assert "go on with --resume" in done.stderr
+    done = vsr(str(clips), str(out), *sizes, "--resume", "--json")
+    assert done.returncode == 0
+    states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.stdout)}
+    assert states == {"a.mp4": "restored", "deeper/b.flv": "skipped", "frames": "skipped"}
+    assert frame_seconds(out / "a.mp4") == whole
+    assert not (out / "a.mp4.resume").exists()
+
+
+def test_what_runs_leave_behind_is_no_source(clips: Path) -> None:
+    write_images(clips / "b.resume", 2)
+    assert "b.resume" not in {job.name for job in list_jobs(str(clips), str(clips / "out"))}
