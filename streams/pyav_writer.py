@@ -135,9 +135,12 @@ class PyAVWriter:
         self._video = self._add_video(info)
         audio = [other for other in info.others if other.kind == "audio" and other.template]
         self._copied = {other.index: self._copy(other) for other in audio}
+        has_chapters = False
         if source is not None and Path(source).is_file():
             with av.open(local_name(source), metadata_errors="replace") as original:
                 self._container.metadata.update(original.metadata)
+                _name(self._video, original.streams[info.index])
+                has_chapters = bool(original.chapters())
         self._video.codec_context.open()
         unused = set(self._video.codec_context.options) & set(self._plan.options)
         if unused:
@@ -145,7 +148,7 @@ class PyAVWriter:
                 f"{self._plan.encoder} does not know {', '.join(sorted(unused))}; give options of "
                 "the encoder alone, or let the ffmpeg program encode"
             )
-        self.notes = _notes(self._plan, info)
+        self.notes = _notes(self._plan, info, has_chapters=has_chapters)
 
     def _add_video(self, info: StreamInfo) -> VideoStream:
         plan = self._plan
@@ -165,8 +168,7 @@ class PyAVWriter:
 
     def _copy(self, other: OtherStream) -> Stream:
         stream: Stream = self._container.add_stream_from_template(other.template)
-        if other.language:
-            stream.metadata["language"] = other.language
+        _name(stream, other.template)
         flags = [Disposition[name] for name in other.dispositions]
         stream.disposition = Disposition(sum(flag.value for flag in flags))
         return stream
@@ -229,8 +231,15 @@ def _colour_options(colour: Colour) -> dict[str, str]:
     return {name: tag for name, tag in tags.items() if tag}
 
 
-def _notes(plan: PicturePlan, info: StreamInfo) -> tuple[str, ...]:
+def _name(stream: Stream, original: Stream) -> None:
+    """Give a stream the language and the title of the one it comes from."""
+    said = original.metadata
+    stream.metadata.update({key: said[key] for key in ("language", "title") if key in said})
+
+
+def _notes(plan: PicturePlan, info: StreamInfo, *, has_chapters: bool) -> tuple[str, ...]:
     lost = sorted({f"{o.kind} ({o.codec})" for o in info.others if o.kind not in {"audio", "data"}})
+    lost += ["chapters"] if has_chapters else []
     notes = [plan.size_note] if plan.size_note else []
     if lost:
         notes.append(f"encoding in this process leaves these out: {', '.join(lost)}")

@@ -61,10 +61,19 @@ def test_no_program_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert find_ffmpeg()
 
 
+def test_tracks_keep_their_languages_and_titles(tmp_path: Path) -> None:
+    transcode(write_film(tmp_path), tmp_path / "out.mkv", in_process=True)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        said = [(s.language, s.metadata.get("title")) for s in container.streams]
+        assert container.metadata["title"] == "A film"
+    assert said == [("jpn", "Main"), ("eng", None), ("fra", "Commentary")]
+
+
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     film = write_film(tmp_path)
     writer = transcode(film, tmp_path / "out.mkv", in_process=True)
     assert "subtitle (subrip)" in writer.notes[0]
+    assert "chapters" in writer.notes[0]
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert [stream.type for stream in container.streams] == ["video", "audio", "audio"]
         assert container.metadata["title"] == "A film"
