@@ -10,7 +10,6 @@ import torch
 
 from vsr.errors import ConfigurationError
 from vsr.streams.container import PIPE, is_address
-from vsr.streams.decord_reader import DecordReader
 from vsr.streams.durable import Kept
 from vsr.streams.ffmpeg_writer import FFmpegWriter
 from vsr.streams.image_files import names_images
@@ -81,32 +80,6 @@ def open_reader(
         hwaccel=hwaccel,
         passed=passed,
     )
-
-
-def open_random_access(
-    source: str,
-    *,
-    start_s: Seconds | None = None,
-    end_s: Seconds | None = None,
-    device: torch.device | str = "cpu",
-) -> DecordReader:
-    """Open a video file whose frames are wanted in any order: for training and evaluation.
-
-    Args:
-        source: A video file.
-        start_s: As for ``open_reader``.
-        end_s: As for ``open_reader``.
-        device: Where the frames go.
-
-    Returns:
-        A reader with ``frames(indices)`` and a length, which the caller closes.
-
-    Raises:
-        MissingDependency: decord, an extra of this package, is not installed.
-        OpenError: The source is missing, empty, or nothing that can be read.
-        ConfigurationError: ``end_s`` is not after ``start_s``.
-    """
-    return DecordReader(source, start_s=start_s, end_s=end_s, device=device)
 
 
 def open_writer(
