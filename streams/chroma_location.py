@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 
 from vsr.errors import VSRError
 from vsr.streams.chroma import SITINGS
@@ -28,12 +30,22 @@ def find_chroma_location(source: str, index: int, codec: str) -> str | None:
         ffmpeg's name of the siting; None where the stream does not say.
     """
     usual = "center" if codec in CENTRED_CODECS else None
-    if not Path(source).is_file():
+    try:
+        found = Path(source).stat()
+    except (OSError, ValueError):
         return usual
+    if not S_ISREG(found.st_mode):
+        return usual
+    return _ask(source, index, (found.st_mtime_ns, found.st_size)) or usual
+
+
+@lru_cache(maxsize=64)
+def _ask(source: str, index: int, _version: tuple[int, int]) -> str | None:
+    """What the file says; asked once while it stays the same, since a program has to start."""
     try:
         said = query_ffmpeg("-v", "verbose", "-i", local_name(source)).stderr
     except VSRError:
-        return usual
+        return None
     line = re.search(rf"Stream #0:{index}\b.*?: Video: (.*)", said)
     tag = _TAG.search(line[1]) if line else None
-    return tag[1] if tag else usual
+    return tag[1] if tag else None

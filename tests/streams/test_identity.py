@@ -111,3 +111,11 @@ def test_hlg_keeps_its_depth_and_its_curve(tmp_path: Path) -> None:
     transcode(write_clip(tmp_path / "in.mp4", clip), tmp_path / "out.mp4")
     frame, _ = first_frame(tmp_path / "out.mp4")
     assert (frame.format.name, frame.color_trc, frame.colorspace) == ("yuv420p10le", 18, 9)
+
+
+def test_a_file_that_changes_is_asked_again_where_its_chroma_lies(tmp_path: Path) -> None:
+    words = "-f lavfi -i testsrc2=size=96x72:rate=5:duration=1 -c:v libx264 -pix_fmt yuv420p"
+    for location in ("topleft", "center"):
+        run_ffmpeg(tmp_path, f"{words} -vf setparams=chroma_location={location} in.mp4")
+        with open_reader(str(tmp_path / "in.mp4")) as reader:
+            assert reader.info.colour.chroma_location == location
