@@ -91,7 +91,7 @@ def main(
         rows.append(row)
         print(table_line(row), flush=True)
     out.mkdir(parents=True, exist_ok=True)
-    title = f"{model}, {precision}, {', '.join(data.low)}"
+    title = f"{model}, precision {precision}: {', '.join(data.low)}"
     (out / f"look_ahead_{model}.md").write_text(table(rows, sizes, title), encoding="utf-8")
     plot(rows, plotted(sizes), title, out / f"look_ahead_{model}.png")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -178,8 +178,6 @@ def _value(hint: Any, value: Any, where: str) -> Any:
 
 
 def _has_default(entry: Any) -> bool:
-    from dataclasses import MISSING
-
     return entry.default is not MISSING or entry.default_factory is not MISSING
 
 

@@ -114,6 +114,7 @@ def test_another_error_of_the_network_is_not_taken_for_a_lack_of_memory() -> Non
         {"chunk": 0},
         {"look_ahead": -1},
         {"look_ahead": "all"},
+        {"look_ahead": 1.5},
         {"device": "gpu"},
         {"device": "cuda:99"},
         {"precision": "half"},

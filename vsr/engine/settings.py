@@ -94,7 +94,7 @@ def num_frames(look_ahead: int | str) -> int | None:
     """A look-ahead in frames; None for all of the scene."""
     if look_ahead == FULL:
         return None
-    if isinstance(look_ahead, str):
+    if not isinstance(look_ahead, int):
         raise ConfigurationError(
             f"look-ahead is {look_ahead!r}; give 0 or more frames, or '{FULL}'"
         )
