@@ -26,6 +26,7 @@ from benchmarks.parts import (
     vsr_words,
 )
 from vsr.entry import prepare
+from vsr.streams.encoder import default_options, parse_options
 from vsr.streams.ffmpeg import find_ffmpeg
 
 IDENTITY = ("--model", "identity")
@@ -67,9 +68,11 @@ def main(size: str, frames: int, rounds: int, encoder: str, encode_args: str) ->
 
 
 def ffmpeg_words(source: Path, target: Path, encoder: str, options: Sequence[str]) -> list[str]:
-    """A transcode by ffmpeg alone."""
-    words = [find_ffmpeg(), "-v", "error", "-y", "-i", str(source), "-c:v", encoder, *options]
-    return [*words, "-c:a", "copy", str(target)]
+    """A transcode by ffmpeg alone; what the options leave open is as ``vsr restore`` has it."""
+    words = [find_ffmpeg(), "-v", "error", "-y", "-i", str(source), "-c:v", encoder]
+    for name, value in default_options(encoder, parse_options(options)).items():
+        words += [f"-{name}", str(value)]
+    return [*words, *options, "-c:a", "copy", str(target)]
 
 
 def report(costs: dict[str, list[Cost]], frames: int) -> None:
