@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from vsr.engine.cost import LONGEST_SCENE
 from vsr.engine.lanes import ParallelScenes
 from vsr.engine.plan import Asked
 from vsr.engine.settings import Settings
@@ -156,7 +157,10 @@ def expected_fps(restorer: Restorer | ParallelScenes, info: StreamInfo) -> float
     """Restored frames per second, from a step on a small part of a frame."""
     settings = restorer.settings
     chunk = min(settings.chunk, 4)
-    ahead = round((settings.look_ahead or 0) * chunk / settings.chunk)
+    scene = min(LONGEST_SCENE, info.num_frames or LONGEST_SCENE)
+    # To the end of the scene is half a scene on average.
+    look_ahead = scene // 2 if settings.look_ahead is None else settings.look_ahead
+    ahead = round(look_ahead * chunk / settings.chunk)
     side = SAMPLE
     while True:
         height, width = min(side, info.height), min(side, info.width)
