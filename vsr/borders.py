@@ -32,7 +32,7 @@ class Borders:
         journal: Where borders are recorded.
         sink: What the frames end up in.
         restorer: What restores them.
-        every: Frames from one border to the next, at least.
+        every: Frames from one border to the next, at most; but a step is never divided.
 
     Attributes:
         num_done: Frames that an earlier run restored.
@@ -81,7 +81,8 @@ class Borders:
 
     def _border(self) -> Border | None:
         # The frame behind a border has to be there already: a segment without any cannot be.
-        if self.frames - self._last < self._every or not self._waiting:
+        since = self.frames - self._last
+        if not since or not self._waiting or since + self._restorer.settings.chunk <= self._every:
             return None
         saves = isinstance(self._restorer, Restorer)
         if not (saves or self._waiting[0].starts):

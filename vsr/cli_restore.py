@@ -134,7 +134,7 @@ PIPE = "-"
     default=SEGMENT_FRAMES,
     show_default=True,
     metavar="FRAMES",
-    help="Keep what is done, for --resume, every so many frames; 0 for never.",
+    help="Keep what is done, for --resume, after so many frames at the latest; 0 for never.",
 )
 @click.option("-y", "--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")

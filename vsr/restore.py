@@ -81,8 +81,8 @@ def restore(
         in_process: As for ``open_writer``.
         compare: Write a comparison with the input instead: ``side`` by side, or ``split``.
         resume: Go on where an earlier run that was asked for the same was ended, if there is one.
-        segment: Frames after which what is done survives whatever ends the run; such a run keeps
-            a journal beside the target. 0 for never.
+        segment: Frames after which, at the latest, what is done survives whatever ends the run;
+            a longer run keeps a journal beside the target. 0 for never.
         on_progress: Called after every step.
         stop: Set it to end early with a playable partial result.
 

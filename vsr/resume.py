@@ -20,8 +20,8 @@ from vsr.streams.image_files import list_images, names_images
 from vsr.types import StreamInfo
 
 SEGMENT_FRAMES = 250
-"""Frames from which on a run is kept in segments, and of each: encoders set a key frame after as
-many at the latest, so that segments cost little."""
+"""Most frames of a run that is not kept in segments, and of a segment: x264 and x265 begin anew
+with a key frame after as many, so that segments of no more have hardly more of them."""
 
 VERSION = version("vsr-stream")
 _SAMPLE_BYTES = 1 << 20

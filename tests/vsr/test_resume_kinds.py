@@ -51,7 +51,7 @@ def test_a_run_in_parts_equals_one_without(
     whole, parts = tmp_path / f"whole{suffix}", tmp_path / f"parts{suffix}"
     restore(str(clip), str(whole), **{**SIZES, **options})
     summary = in_parts(clip, parts, [10, 12], **options)
-    assert summary.resumed >= 15
+    assert summary.resumed >= 10
     assert summary.frames_out == summary.frames_in == (25 if kind == "a part" else 40)
     assert_alike(parts, whole)
     assert {path.name for path in tmp_path.iterdir()} == {whole.name, parts.name}
