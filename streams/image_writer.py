@@ -89,13 +89,16 @@ class ImageWriter:
 
     def cut(self, commit: Commit) -> None:
         """Make sure that the images are on the disk; ``commit`` as for ``SegmentWriter.cut``."""
+        self._sync()
+        commit(None, 0)
+
+    def _sync(self) -> None:
         try:
             for path in self._unsure:
                 sync(path)
         except OSError as error:
             raise EncodeError(f"images cannot be kept in '{self._temporary}' ({error})") from error
         self._unsure = []
-        commit(None, 0)
 
     def write_packets(self, packets: Sequence[Any]) -> None:
         """Images hold no sound: packets are dropped."""
@@ -105,6 +108,7 @@ class ImageWriter:
         if partial and self._kept:
             return str(_copy_images(self._temporary, _partial(self._folder)))
         if self._kept:
+            self._sync()
             self._kept.seal()
         return str(
             move_images(self._temporary, _partial(self._folder) if partial else self._folder)

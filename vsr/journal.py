@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -176,21 +177,24 @@ class Journal:
         self._file.close()
 
     def remove(self) -> None:
-        """Remove the journal first, then what it named; never raises."""
+        """Remove what is kept; never raises.
+
+        Of an output that is whole the journal goes last: until then it says so. Otherwise it goes
+        first: it must not name what is gone.
+        """
         with suppress(OSError):
-            (self.folder / NAME).unlink(missing_ok=True)
-            self.borders.clear()
-            self._tidy()
+            if self.sealed is None:
+                (self.folder / NAME).unlink(missing_ok=True)
             shutil.rmtree(self.folder / IMAGES, ignore_errors=True)
+            sweep(self.folder)
+            (self.folder / NAME).unlink(missing_ok=True)
             self.folder.rmdir()
         self._file.close()
 
     def _tidy(self) -> None:
         """Remove our files but for those to go on from."""
         last = {name for border in self.borders[-1:] for name in (border.state, border.marks)}
-        keep = last | {border.segment for border in self.borders}
-        with suppress(OSError):
-            self._remove(*{p.name for kind in OURS for p in self.folder.glob(kind)} - keep)
+        sweep(self.folder, last | {border.segment for border in self.borders})
 
     def _remove(self, *names: str) -> None:
         for name in filter(None, names):
@@ -211,6 +215,15 @@ def journal_folder(target: str) -> Path | None:
     if names_images(target) and is_pattern(target):
         path = path.parent
     return path.with_name(f"{path.name}{SUFFIX}")
+
+
+def sweep(folder: Path, keep: Collection[str] = ()) -> None:
+    """Remove files named as ours from a folder; it goes, too, if nothing else is left."""
+    with suppress(OSError):
+        for path in [path for kind in OURS for path in folder.glob(kind)]:
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def has_journal(target: str) -> bool:

@@ -17,7 +17,7 @@ from vsr.restorer import Restorer
 from vsr.resume import check_network, settings_of
 from vsr.scenes import Resumed, SceneMarker
 from vsr.streams import open_writer
-from vsr.streams.durable import Kept
+from vsr.streams.durable import Kept, sync
 from vsr.streams.image_files import names_images
 from vsr.streams.image_writer import ImageWriter, move_images
 from vsr.streams.open import open_kept_writer
@@ -109,6 +109,8 @@ class Keeping:
         if journal is None:
             return
         whole = kind is None and journal.sealed is not None
+        if whole:
+            sync(journal.target.parent)
         if whole or (kind is not None and issubclass(kind, DecodeError)):
             journal.remove()
             return

@@ -13,7 +13,7 @@ from vsr.engine.plan import Asked
 from vsr.engine.settings import FULL, Settings
 from vsr.engine.snapshot import identity
 from vsr.errors import OpenError
-from vsr.journal import Journal, has_journal, journal_folder
+from vsr.journal import Journal, has_journal, journal_folder, sweep
 from vsr.models.network import Network
 from vsr.streams.container import PIPE, is_address
 from vsr.streams.image_files import list_images, names_images
@@ -45,7 +45,10 @@ def find_journal(
         OpenError: There is one, and nothing says what to do with it, or nothing can go on with it.
     """
     folder = journal_folder(target)
-    if folder is None or not has_journal(target):
+    if folder is None:
+        return None
+    if not has_journal(target):
+        sweep(folder)
         return None
     journal = Journal.open(folder)
     if resume:

@@ -184,6 +184,13 @@ def test_a_line_that_was_not_written_to_its_end_does_not_count(tmp_path: Path) -
     assert not folder.exists()
 
 
+def test_removing_what_is_kept_may_be_ended_as_well(clip: Path, tmp_path: Path) -> None:
+    until_cut(clip, tmp_path / "out.mp4", 20, model="identity")
+    (tmp_path / "out.mp4.resume" / "journal.jsonl").unlink()
+    assert in_parts(clip, tmp_path / "out.mp4", [], model="identity").resumed == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
 def test_what_is_no_journal_is_said(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_text("[]\n")
     with pytest.raises(OpenError, match="is no journal to go on with"):
