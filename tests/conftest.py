@@ -11,7 +11,8 @@ from tests.mirror import Mirror, serve_mirror
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-torch.set_num_threads(min(2, torch.get_num_threads()))
+# The networks of tests are tiny: a second thread would only wait, and long where its core is taken.
+torch.set_num_threads(1)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
