@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.fused import NEGATIVE_SLOPE, conv_leaky_relu
-from vsr.models.layers import conv3x3, hidden_conv3x3
+from vsr.models.layers import channels_last, conv3x3, hidden_conv3x3
 from vsr.models.propagation import Pyramid
-from vsr.models.warping import warp
+from vsr.models.warping import doubled_places, sample, warp
 
 RADIUS = 2
 """Pixels of a level in which a match is looked for, in every direction."""
@@ -69,8 +69,8 @@ class CoarseFlow(nn.Module):
         return self.between(self.pyramid(reference_NCHW), self.pyramid(neighbour_NCHW))
 
     def pyramid(self, frames_NCHW: Tensor) -> Pyramid:
-        """The frames as they came, unshuffled, and averaged to 1/2, 1/4, and so on."""
-        levels = [frames_NCHW, F.pixel_unshuffle(frames_NCHW, 2)]
+        """The frames as they came, in cells, and averaged to 1/2, 1/4, and so on."""
+        levels = [frames_NCHW, channels_last(F.pixel_unshuffle(frames_NCHW, 2))]
         smaller = frames_NCHW
         for _ in self.matching:
             smaller = F.avg_pool2d(smaller, 2, ceil_mode=True, count_include_pad=False)
@@ -83,10 +83,10 @@ class CoarseFlow(nn.Module):
         levels = zip(reference[2:], neighbour[2:], self.matching, strict=True)
         for image, other, match in reversed(list(levels)):
             flow = match(image, other, _enlarge(flow, image))
-        frame, unshuffled = reference[:2]
+        frame, cells = reference[:2]
         for _ in range(REFINEMENTS):
-            aligned = F.pixel_unshuffle(warp(neighbour[0], _enlarge(flow, frame), "border"), 2)
-            flow = flow + _run(self.finest, [unshuffled, CONTRAST * (aligned - unshuffled), flow])
+            aligned = sample(neighbour[0], doubled_places(flow, 2))
+            flow = flow + _run(self.finest, [cells, CONTRAST * (aligned - cells), flow])
         return _enlarge(flow, frame)
 
 
@@ -107,15 +107,18 @@ class _Matching(nn.Module):
 
 
 def _differences(image_NChw: Tensor, other_NChw: Tensor) -> Tensor:
-    """(N, D, h, w): how unlike each place's surroundings are, relative to all places' mean."""
-    height, width = image_NChw.shape[-2:]
+    """(N, D, h, w): how unlike each place's surroundings are, relative to all places' mean.
+
+    Everything is channels-last and said by convolutions, which a CPU is fastest at: one picks the
+    places, two depthwise ones are a box filter.
+    """
     grey, other = image_NChw.mean(1, keepdim=True), other_NChw.mean(1, keepdim=True)
-    around = F.pad(other, (RADIUS,) * 4, mode="replicate")
-    places = F.unfold(around, 2 * RADIUS + 1).view(-1, PLACES, height, width)
-    # A box filter as two depthwise convolutions, many times faster on a CPU than average pooling.
-    column = places.new_full((PLACES, 1, NEIGHBOURHOOD, 1), 1 / NEIGHBOURHOOD)
+    around = F.pad(other, (RADIUS,) * 4, mode="replicate").clone(memory_format=torch.channels_last)
+    pick = torch.eye(PLACES, device=around.device).view(-1, 1, 2 * RADIUS + 1, 2 * RADIUS + 1)
+    unlike = (F.conv2d(around, pick) - channels_last(grey)).abs_()
+    column = grey.new_full((PLACES, 1, NEIGHBOURHOOD, 1), 1 / NEIGHBOURHOOD)
     radius = NEIGHBOURHOOD // 2
-    mean = F.conv2d((places - grey).abs(), column, padding=(radius, 0), groups=PLACES)
+    mean = F.conv2d(unlike, column, padding=(radius, 0), groups=PLACES)
     mean = F.conv2d(mean, column.mT, padding=(0, radius), groups=PLACES)
     return mean / (mean.mean(1, keepdim=True) + CONTRAST_FLOOR)
 
@@ -125,7 +128,7 @@ def _soft_minimum(difference_NDhw: Tensor) -> Tensor:
     step = torch.arange(-RADIUS, RADIUS + 1.0, device=difference_NDhw.device)
     x, y = step.repeat(2 * RADIUS + 1), step.repeat_interleave(2 * RADIUS + 1)
     likeness = torch.softmax(-difference_NDhw, 1)
-    return torch.einsum("ndhw,cd->nchw", likeness, torch.stack([x, y]))
+    return F.conv2d(likeness, torch.stack([x, y])[..., None, None])
 
 
 def _refinement(num_in: int, num_feat: int) -> nn.Sequential:
@@ -144,7 +147,7 @@ def _refinement(num_in: int, num_feat: int) -> nn.Sequential:
 def _run(refine: nn.Module, seen: list[Tensor]) -> Tensor:
     """Convolutions in the weights' type, the flow they give in float32."""
     weights = next(refine.parameters())
-    stacked = torch.cat(seen, 1).to(weights.dtype, memory_format=torch.channels_last)
+    stacked = torch.cat([channels_last(image.to(weights.dtype)) for image in seen], 1)
     *hidden, last = (layer for layer in refine.children() if isinstance(layer, nn.Conv2d))
     for conv in hidden:
         stacked = conv_leaky_relu(conv, stacked)

@@ -28,8 +28,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsr.models.cells import apart, into_image
 from vsr.models.coarse_flow import CoarseFlow
-from vsr.models.compact_branch import SHUFFLE, Branch, Frame, Neighbour, double, grey, nobody
+from vsr.models.compact_branch import SHUFFLE, Branch, Frame, Neighbour, doubled, grey, nobody
 from vsr.models.fused import conv_leaky_relu
 from vsr.models.layers import channels_last, conv3x3, hidden_conv3x3, num_blocks_of
 from vsr.models.network import Network, NetworkFacts
@@ -127,7 +128,8 @@ class Compact(Network[CompactState]):
         unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
         return Frame(
             grey_B1HW=brightness,
-            doubled_B1HW=double(brightness),
+            cells_B4hw=channels_last(F.pixel_unshuffle(brightness, SHUFFLE)),
+            doubled_B16hw=doubled(brightness),
             encoded_BKhw=conv_leaky_relu(self.encode, channels_last(unshuffled)),
         )
 
@@ -174,21 +176,16 @@ class _Tail(nn.Module):
 
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
         """Write one restored frame."""
-        feat = F.pixel_shuffle(conv_leaky_relu(self.up, feat_BKhw), SHUFFLE)
-        feat = conv_leaky_relu(self.hidden, channels_last(feat))
+        feat = conv_leaky_relu(self.hidden, apart(conv_leaky_relu(self.up, feat_BKhw)))
         cells = self._bicubic(frame_BCHW).add_(self.last(feat))
-        # A pixel shuffle, straight into place.
-        batch, colours, *size = frame_BCHW.shape
-        squares = into_BCHW.view(batch, colours, size[0], self.scale, size[1], self.scale)
-        cells = cells.view(batch, colours, self.scale, self.scale, *size)
-        squares.copy_(cells.permute(0, 1, 4, 2, 5, 3))
+        into_image(cells, into_BCHW)
 
     def _bicubic(self, frame_BCHW: Tensor) -> Tensor:
-        """The frame enlarged, (B, 3 scale², H, W) before the shuffle; a convolution is fastest."""
+        """The frame enlarged, (B, 3 scale², H, W), in cells; a convolution is fastest."""
         kernel: Tensor = self.get_buffer("base").float()
         around = kernel.shape[-1] // 2
         framed = F.pad(frame_BCHW.float(), (around,) * 4, mode="replicate")
-        return F.conv2d(channels_last(framed), kernel)
+        return F.conv2d(channels_last(framed), kernel, groups=3)
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:

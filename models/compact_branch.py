@@ -11,14 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsr.models.cells import doubled_cells, to_image
 from vsr.models.layers import Trunk, conv3x3
-from vsr.models.warping import doubled_grid, sample, warp
+from vsr.models.warping import doubled_places, sample, warp_cells
 
 SHUFFLE = 2
-"""The input is unshuffled by this much; sides are padded to its multiples."""
+"""Features are kept for each cell of so many input pixels by as many; sides are its multiples."""
 
-DRAFTED = (2 * SHUFFLE) ** 2
-"""Channels of an unshuffled draft, and of anything grey at its size."""
+CELL = 2 * SHUFFLE
+"""Side of a cell in images of twice the input's size."""
 
 GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in brightness (ITU-R BT.601)."""
@@ -29,10 +30,18 @@ CONTRAST = 4.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """One frame as the branches see it: grey, grey at twice the size, encoded; all padded."""
+    """One frame as the branches see it; padded.
+
+    Attributes:
+        grey_B1HW: Its brightness.
+        cells_B4hw: The same in cells.
+        doubled_B16hw: The same at twice the size, in cells.
+        encoded_BKhw: Its features.
+    """
 
     grey_B1HW: Tensor
-    doubled_B1HW: Tensor
+    cells_B4hw: Tensor
+    doubled_B16hw: Tensor
     encoded_BKhw: Tensor
 
 
@@ -56,37 +65,27 @@ class Branch(nn.Module):
 
     def __init__(self, num_shared: int, num_feat: int, num_blocks: int) -> None:
         super().__init__()
-        num_in = num_shared + num_feat + 2 * DRAFTED + SHUFFLE**2
+        num_in = num_shared + num_feat + 2 * CELL**2 + SHUFFLE**2
         self.trunk = Trunk(num_in, num_feat, num_blocks)
-        self.draft = conv3x3(num_feat, DRAFTED)
+        self.draft = conv3x3(num_feat, CELL**2)
         nn.init.zeros_(self.draft.weight)
 
     def forward(
         self, frame: Frame, shared: list[Tensor], neighbour: Neighbour, flow_B2HW: Tensor
     ) -> Neighbour:
         """Features and draft of this frame, given those of the one before it in this direction."""
-        grid = doubled_grid(flow_B2HW)
-        draft = sample(neighbour.draft_B1HW, grid)
+        places = doubled_places(flow_B2HW, CELL)
+        draft = sample(neighbour.draft_B1HW, places)
         differences = [
-            F.pixel_unshuffle(sample(neighbour.grey_B1HW, grid) - frame.doubled_B1HW, 2 * SHUFFLE),
-            F.pixel_unshuffle(draft - frame.doubled_B1HW, 2 * SHUFFLE),
-            F.pixel_unshuffle(frame.grey_B1HW - F.avg_pool2d(draft, 2), SHUFFLE),
+            sample(neighbour.grey_B1HW, places) - frame.doubled_B16hw,
+            draft - frame.doubled_B16hw,
+            frame.cells_B4hw - _halved(draft),
         ]
-        moved = [_align(neighbour.feat_BKhw, flow_B2HW), *(CONTRAST * d for d in differences)]
-        dtype = shared[0].dtype
-        seen = [image.to(dtype, memory_format=torch.channels_last) for image in moved]
+        moved = [warp_cells(neighbour.feat_BKhw, flow_B2HW), *(CONTRAST * d for d in differences)]
+        seen = [image.to(shared[0].dtype) for image in moved]
         feat: Tensor = self.trunk(torch.cat([*shared, *seen], 1))
-        correction = F.pixel_shuffle(self.draft(feat), 2 * SHUFFLE)
-        return Neighbour(
-            feat_BKhw=feat, grey_B1HW=frame.grey_B1HW, draft_B1HW=draft + correction.float()
-        )
-
-
-def _align(feat_BKhw: Tensor, flow_B2HW: Tensor) -> Tensor:
-    """Features moved as images of the input's size; float32, contiguous, as sampling likes them."""
-    large = F.pixel_shuffle(feat_BKhw, SHUFFLE)
-    large = large.to(torch.float32, memory_format=torch.contiguous_format)
-    return F.pixel_unshuffle(warp(large, flow_B2HW), SHUFFLE)
+        draft = draft + self.draft(feat).float()
+        return Neighbour(feat_BKhw=feat, grey_B1HW=frame.grey_B1HW, draft_B1HW=to_image(draft))
 
 
 def nobody(frame: Frame) -> Neighbour:
@@ -94,7 +93,7 @@ def nobody(frame: Frame) -> Neighbour:
     return Neighbour(
         feat_BKhw=torch.zeros_like(frame.encoded_BKhw),
         grey_B1HW=frame.grey_B1HW,
-        draft_B1HW=frame.doubled_B1HW,
+        draft_B1HW=to_image(frame.doubled_B16hw),
     )
 
 
@@ -105,6 +104,14 @@ def grey(frame_BCHW: Tensor) -> Tensor:
     return brightness[0] + brightness[1] + brightness[2]
 
 
-def double(image_BKHW: Tensor) -> Tensor:
-    """(B, K, 2 H, 2 W): bilinear."""
-    return F.interpolate(image_BKHW, scale_factor=2, mode="bilinear", align_corners=False)
+def doubled(image_B1HW: Tensor) -> Tensor:
+    """(B, 16, h, w), float32: brightness at twice the size, bilinearly, in cells."""
+    framed = F.pad(image_B1HW, (1,) * 4, mode="replicate")
+    return doubled_cells(framed, CELL).flatten(3).permute(0, 3, 1, 2)
+
+
+def _halved(cells_B16hw: Tensor) -> Tensor:
+    """(B, 4, h, w): means of 2 x 2 pixels, in cells; a convolution is faster than pooling."""
+    which = torch.eye(SHUFFLE**2, device=cells_B16hw.device).view(-1, SHUFFLE, 1, SHUFFLE, 1)
+    kernel = which.expand(-1, -1, 2, -1, 2).reshape(-1, CELL**2, 1, 1) / 4
+    return F.conv2d(cells_B16hw, kernel)

@@ -21,16 +21,13 @@ def bicubic_filter(scale: int) -> Tensor:
         scale: Output size over input size.
 
     Returns:
-        (3 scale², 3, 5, 5), float32: every output pixel of a cell as a weighting of the 5x5 input
-        pixels around it; Keys' cubic with a = -0.5.
+        (3 scale², 1, 5, 5), float32, for one group a colour: every output pixel of a cell as a
+        weighting of the 5x5 input pixels around it; Keys' cubic with a = -0.5.
     """
     offset = (torch.arange(scale) + 0.5) / scale - 0.5
     taps = cubic(offset[:, None] - torch.arange(-2, 3))
-    cell = torch.einsum("py,qx->pqyx", taps, taps).reshape(scale**2, 5, 5)
-    kernel = torch.zeros(3, scale**2, 3, 5, 5)
-    for colour in range(3):
-        kernel[colour, :, colour] = cell
-    return kernel.flatten(0, 1)
+    cell = torch.einsum("py,qx->pqyx", taps, taps).reshape(scale**2, 1, 5, 5)
+    return cell.repeat(3, 1, 1, 1)
 
 
 class PixelShuffleUpsampling(nn.Module):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from vsr.models.warping import doubled_grid, sample, warp
+from vsr.models.cells import doubled_cells, to_image
+from vsr.models.gathering import Padding
+from vsr.models.warping import doubled_places, sample, warp, warp_cells
 
 
 def test_a_flow_points_at_where_the_pixel_is_in_the_neighbour() -> None:
@@ -33,22 +36,74 @@ def test_half_precision_features_are_sampled_where_float32_ones_are() -> None:
     assert (warp(ramp, flow) - half.float()).abs().max() < 0.05
 
 
-def test_a_doubled_grid_without_motion_enlarges_and_leaves_as_it_is() -> None:
-    image = torch.rand(1, 1, 5, 7)
-    grid = doubled_grid(torch.zeros(1, 2, 5, 7))
-    doubled = torch.nn.functional.interpolate(image, scale_factor=2.0, mode="bilinear")
-    torch.testing.assert_close(sample(image, grid), doubled)
-    torch.testing.assert_close(sample(doubled, grid), doubled)
+@pytest.mark.parametrize("padding", ["zeros", "border"])
+def test_rows_are_sampled_as_planes_are(padding: Padding) -> None:
+    torch.manual_seed(0)
+    feat, flow = torch.randn(2, 16, 5, 7), 4 * torch.randn(2, 2, 5, 7)
+    flow[0, :, 0, 0] = 1e9
+    flow[:, :, 1] = flow[:, :, 1].round()
+    with torch.inference_mode():
+        by_rows = warp(feat, flow, padding)
+    # Gradients are recorded, for which there are only planes.
+    torch.testing.assert_close(by_rows, warp(feat, flow, padding), atol=1e-5, rtol=0)
 
 
-def test_a_doubled_grid_moves_both_sizes_alike() -> None:
+def test_a_flow_that_is_no_number_gives_what_is_no_number() -> None:
+    flow = torch.zeros(1, 2, 4, 4)
+    flow[0, 0, 1, 2] = torch.nan
+    with torch.inference_mode():
+        moved = warp(torch.ones(1, 8, 4, 4), flow)
+    assert moved.isnan().any(1).nonzero().tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_features_in_cells_move_as_the_image_they_are_cells_of(gradients: bool) -> None:
+    torch.manual_seed(0)
+    image, flow = torch.randn(2, 4, 6, 10), 2 * torch.randn(2, 2, 6, 10)
+    with torch.inference_mode(not gradients):
+        moved = warp_cells(in_cells(image), flow)
+    torch.testing.assert_close(moved, in_cells(warp(image, flow)), atol=1e-5, rtol=0)
+
+
+def in_cells(image_BKHW: torch.Tensor) -> torch.Tensor:
+    """Cells of 2 x 2 pixels, pixel by pixel."""
+    corners = [image_BKHW[..., y::2, x::2] for y in (0, 1) for x in (0, 1)]
+    return torch.cat(corners, 1)
+
+
+@pytest.mark.parametrize("cell", [2, 4])
+def test_images_are_doubled_bilinearly(cell: int) -> None:
+    image = torch.rand(2, 1, 6, 8)
+    framed = torch.nn.functional.pad(image, (1,) * 4, mode="replicate")
+    cells = doubled_cells(framed, cell).flatten(3).permute(0, 3, 1, 2)
+    torch.testing.assert_close(to_image(cells), bilinear(image))
+
+
+@pytest.mark.parametrize("cell", [2, 4])
+def test_doubled_places_without_motion_enlarge_and_leave_as_it_is(cell: int) -> None:
+    image = torch.rand(1, 1, 6, 8)
+    places = doubled_places(torch.zeros(1, 2, 6, 8), cell)
+    torch.testing.assert_close(to_image(sample(image, places)), bilinear(image))
+    torch.testing.assert_close(to_image(sample(bilinear(image), places)), bilinear(image))
+
+
+def bilinear(image_BKHW: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.interpolate(image_BKHW, scale_factor=2.0, mode="bilinear")
+
+
+def test_doubled_places_move_both_sizes_alike() -> None:
     image = torch.zeros(1, 1, 6, 8)
     image[0, 0, 3, 5] = 1
     flow = torch.zeros(1, 2, 6, 8)
     flow[:, 0], flow[:, 1] = 2, 1
-    grid = doubled_grid(flow)
-    small = torch.nn.functional.avg_pool2d(sample(image, grid), 2)
     doubled = torch.nn.functional.interpolate(image, scale_factor=2.0, mode="nearest")
-    large = torch.nn.functional.avg_pool2d(sample(doubled, grid), 2)
-    for found in (small, large):
-        assert int(found.argmax()) == 2 * 8 + 3
+    for neighbour in (image, doubled):
+        moved = to_image(sample(neighbour, doubled_places(flow, 4)))
+        assert int(torch.nn.functional.avg_pool2d(moved, 2).argmax()) == 2 * 8 + 3
+
+
+def test_colours_are_sampled_one_behind_the_other() -> None:
+    image = torch.rand(2, 3, 6, 8)
+    cells = sample(bilinear(image), doubled_places(torch.zeros(2, 2, 6, 8), 2))
+    expected = torch.nn.functional.pixel_unshuffle(bilinear(image), 2)
+    torch.testing.assert_close(cells, expected)
