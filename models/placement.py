@@ -22,6 +22,9 @@ def place(
 ) -> tuple[Network[Any], torch.device]:
     """A network ready to run: on its device, its parameters in their precision, channels-last.
 
+    On CUDA, convolutions in float32 are told to be that, for the whole process: cuDNN would take
+    TF32, whose ten bits are a pixel off where places in a frame are reckoned.
+
     Buffers stay float32: they are constants of the arithmetic (normalisation, fixed filters).
 
     Args:
@@ -34,6 +37,8 @@ def place(
     """
     where = resolve_device(device)
     dtype = resolve_precision(precision, where)
+    if where.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
     parameters = list(network.parameters())
     ready = all(p.device == where and p.dtype == dtype and _is_laid_out(p) for p in parameters)
     if not ready:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.networks import awakened, moving_clip
+from vsr.models import gathering
 from vsr.models.basicvsr import BasicVSR
 from vsr.models.catalogue import load_network
 from vsr.models.network import Network
@@ -20,12 +21,20 @@ ADDED_PX = 0.2
 
 
 class Places:
-    """Records where features are sampled, in pixels of the sampled image."""
+    """Records where images and features are sampled, in pixels of what is sampled."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._sampled: list[Tensor] = []
         self._grid_sample = F.grid_sample
         monkeypatch.setattr(F, "grid_sample", self._sample)
+        self._positions = gathering._positions
+        monkeypatch.setattr(gathering, "_positions", self._find)
+
+    def _find(self, flow: Tensor) -> tuple[Tensor, Tensor]:
+        assert flow.dtype == torch.float32
+        found = self._positions(flow)
+        self._sampled += found
+        return found
 
     def _sample(self, image: Tensor, grid: Tensor, **options: Any) -> Tensor:
         assert grid.dtype == torch.float32
@@ -93,3 +102,11 @@ def test_the_motion_of_the_random_network_is_worth_testing() -> None:
     with torch.inference_mode():
         flow = network.spynet(frames[:1], frames[1:])
     assert 4 < flow.abs().mean() < 12
+
+
+@pytest.mark.gpu
+def test_float32_means_float32_on_cuda() -> None:
+    conv, image = nn.Conv2d(3, 8, 3), torch.rand(1, 3, 32, 32)
+    place(load_network("compact-x4"), device="cuda", precision="float32")
+    found = conv.cuda()(image.cuda()).cpu()
+    torch.testing.assert_close(found, conv.cpu()(image), atol=1e-5, rtol=0)
