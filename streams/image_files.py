@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -27,6 +28,25 @@ def names_images(name: str) -> bool:
 def is_pattern(name: str) -> bool:
     """Whether the last part of a name holds a ``%06d``."""
     return bool(_NUMBER.search(Path(name).name))
+
+
+def image_folder(name: str) -> Path:
+    """The folder that a folder's name or a pattern means; one that has a name of its own.
+
+    Raises:
+        OpenError: It is the root of the file system, beside which nothing can be written.
+    """
+    folder = Path(name).parent if is_pattern(name) else Path(name)
+    if folder.name in {"", ".."}:
+        folder = Path(os.path.abspath(folder))  # noqa: PTH100 - it removes '..', links stay
+    if not folder.name:
+        raise OpenError(f"{name!r} means the root of all folders; give a folder below it")
+    return folder
+
+
+def is_named_by(pattern: str, path: Path) -> bool:
+    """Whether a file has a name that a pattern gives."""
+    return bool(_matcher(Path(pattern).name).match(path.name))
 
 
 def list_images(name: str) -> list[Path]:

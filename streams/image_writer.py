@@ -13,6 +13,8 @@ from vsr.streams.encoder import parse_options
 from vsr.streams.image_codec import encode_image
 from vsr.streams.image_files import (
     WRITABLE_SUFFIXES,
+    image_folder,
+    is_named_by,
     is_pattern,
     list_images,
     names_images,
@@ -57,10 +59,8 @@ class ImageWriter:
             OpenError: The target cannot be written.
             ConfigurationError: Arguments that images do not know.
         """
-        path = Path(target)
-        self._folder, self._name = path, DEFAULT_NAME
-        if is_pattern(target):
-            self._folder, self._name = path.parent, path.name
+        self._folder = image_folder(target)
+        self._name = Path(target).name if is_pattern(target) else DEFAULT_NAME
         self._check(target, source, overwrite=overwrite)
         self._stems = _source_stems(source) if not is_pattern(target) else []
         self._kept = kept
@@ -73,7 +73,10 @@ class ImageWriter:
         self._deep, self._options = _read_arguments(encode_args, suffix, bit_depth)
         if self._kept is None:
             shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir(exist_ok=True)
+        try:
+            self._temporary.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OpenError(f"'{self._temporary}' cannot be written ({error})") from error
 
     def write(self, chunk: Chunk) -> None:
         """Append frames.
@@ -128,8 +131,16 @@ class ImageWriter:
             )
         if source is not None and _folder_of(source) == self._folder.resolve():
             raise OpenError(f"{target!r} is the source itself; give the output another name")
-        if not overwrite and self._folder.is_dir() and any(self._folder.iterdir()):
-            raise OpenError(f"{target!r} is not empty; give another folder or allow overwriting")
+        if overwrite or not self._folder.is_dir():
+            return
+        if not is_pattern(target) and any(self._folder.iterdir()):
+            raise OpenError(
+                f"{target!r} is not empty; give another folder or allow overwriting (-y)"
+            )
+        if any(is_named_by(target, path) for path in self._folder.iterdir()):
+            raise OpenError(
+                f"{target!r} names images that exist; give another name or allow overwriting (-y)"
+            )
 
     def _file_name(self, pts: int) -> str:
         if pts < len(self._stems):

@@ -37,7 +37,9 @@ class TargetFile:
         if source is not None and _same(self.path, Path(source)):
             raise OpenError(f"{target!r} is the source itself; give the output another name")
         if self.path.exists() and not overwrite:
-            raise OpenError(f"{target!r} already exists; give another name or allow overwriting")
+            raise OpenError(
+                f"{target!r} already exists; give another name or allow overwriting (-y)"
+            )
 
     def keep(self, *, partial: bool) -> str:
         """Rename what was written; return its name."""

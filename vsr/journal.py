@@ -24,7 +24,7 @@ from typing import Any, Self
 from vsr.errors import EncodeError, OpenError
 from vsr.streams.container import PIPE, is_address
 from vsr.streams.durable import sync, write_durably
-from vsr.streams.image_files import is_pattern, names_images
+from vsr.streams.image_files import image_folder, names_images
 from vsr.types import Passed
 
 FORMAT = 1
@@ -211,9 +211,7 @@ def journal_folder(target: str) -> Path | None:
     """Where the journal of a target is; None for addresses, pipes and nothing."""
     if target in {PIPE, "null"} or is_address(target):
         return None
-    path = Path(target)
-    if names_images(target) and is_pattern(target):
-        path = path.parent
+    path = image_folder(target) if names_images(target) else Path(target)
     return path.with_name(f"{path.name}{SUFFIX}")
 
 

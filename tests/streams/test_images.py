@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.media import numbered_frames, read_numbers, write_images
+from tests.media import Clip, numbered_frames, read_numbers, write_clip, write_images
 from vsr.errors import ConfigurationError, OpenError
+from vsr.restore import restore
 from vsr.streams import open_reader, open_writer
 from vsr.types import Chunk, StreamInfo
 
@@ -125,6 +126,27 @@ def test_a_pattern_numbers_from_one(tmp_path: Path) -> None:
     writer.finish()
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == ["img0001.jpg", "img0002.jpg", "img0003.jpg"]
+
+
+@pytest.mark.parametrize(("target", "folder"), [("f%02d.png", "."), ("./", "."), ("..", "..")])
+@pytest.mark.parametrize("segment", [0, 2])
+def test_images_may_go_into_the_folder_one_is_in(
+    target: str, folder: str, segment: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=5))
+    (tmp_path / "here" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "deeper")
+    if "%" in target:
+        Path("other.png").write_text("not named like the pattern")
+    restore(
+        str(source), target, model="identity", segment=segment, chunk=1, overwrite=folder == ".."
+    )
+    written = [path for path in Path(folder).iterdir() if path.stem.removeprefix("f").isdecimal()]
+    assert len(written) == 5
+    with pytest.raises(OpenError, match=r"allow overwriting \(-y\)"):
+        restore(str(source), target, model="identity")
+    left = {path.name for path in (tmp_path, tmp_path / "here") for path in path.iterdir()}
+    assert not {name for name in left if name.endswith((".part", ".resume"))}
 
 
 def test_a_folder_with_files_is_left_alone_unless_allowed(tmp_path: Path) -> None:
