@@ -13,6 +13,7 @@ from av import VideoFrame
 from tests.media import Clip, write_clip
 from vsr.streams import open_reader
 from vsr.streams.frame_memory import FrameMemory
+from vsr.streams.scratch import Scratch
 
 SHAPE = (2, 3, 16, 24)
 
@@ -54,6 +55,16 @@ def test_memory_fits_fewer_frames_and_is_left_for_more() -> None:
     more = memory.take((5, *SHAPE[1:]))
     assert more.shape == (5, *SHAPE[1:])
     assert more.is_contiguous()
+
+
+def test_scratch_gives_the_same_tensors_again() -> None:
+    scratch = Scratch(torch.device("cpu"))
+    first, second = scratch.take(SHAPE), scratch.take(SHAPE)
+    assert first.data_ptr() != second.data_ptr()
+    scratch.again()
+    assert scratch.take(SHAPE) is first
+    assert scratch.take(SHAPE) is second
+    assert scratch.take(SHAPE[1:], torch.int16).dtype == torch.int16
 
 
 def test_frames_outlive_their_reader(tmp_path: Path) -> None:
