@@ -16,7 +16,11 @@ from vsr.types import Chunk
 
 
 class Assembly:
-    """Builds the chunks of one stream."""
+    """Builds the chunks of one stream.
+
+    Attributes:
+        size_changes: Times that a frame had another size than the one before.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Assembly:
         self._headroom = headroom
         self._memory = FrameMemory(device)
         self._last_size = size
+        self.size_changes = 0
 
     def build(self, frames: Sequence[DecodedFrame]) -> Chunk:
         """Make a chunk of consecutive frames; a new size is scaled to the first, as a new scene."""
@@ -56,5 +61,6 @@ class Assembly:
         for index, frame in enumerate(frames):
             if frame.picture.shown_size != self._last_size:
                 self._last_size = frame.picture.shown_size
+                self.size_changes += 1
                 changes.add(index)
         return frozenset(changes)

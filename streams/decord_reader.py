@@ -38,7 +38,7 @@ class DecordReader:
     """
 
     notes: tuple[str, ...] = ("decord reads 8 bits and no sound",)
-    corrupt_frames = 0
+    corrupt_frames = size_changes = 0
 
     def __init__(
         self,

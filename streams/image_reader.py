@@ -17,13 +17,13 @@ from vsr.streams.trim import Seconds, make_trim
 from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
 DEFAULT_RATE = Fraction(25)
+ASSUMED_RATE = f"images have no times: {DEFAULT_RATE} frames/s are taken; --frame-rate says others"
 
 
 class ImageReader:
     """Reads images one after the other; all must be of the first one's size."""
 
-    notes: tuple[str, ...] = ()
-    corrupt_frames = 0
+    corrupt_frames = size_changes = 0
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class ImageReader:
             ConfigurationError: ``end_s`` is not after ``start_s``.
         """
         rate = frame_rate or DEFAULT_RATE
+        self.notes: tuple[str, ...] = () if frame_rate else (ASSUMED_RATE,)
         trim = make_trim(start_s, end_s, Fraction(0))
         paths = list(enumerate(list_images(source)))
         self._device = torch.device(device)

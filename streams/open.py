@@ -59,7 +59,8 @@ def open_reader(
 
     Raises:
         OpenError: The source is missing, empty, or nothing that can be read.
-        ConfigurationError: ``end_s`` is not after ``start_s``.
+        ConfigurationError: ``end_s`` is not after ``start_s``, or a frame rate was given for a
+            video.
     """
     if names_images(source):
         return ImageReader(
@@ -69,6 +70,10 @@ def open_reader(
             end_s=end_s,
             device=device,
             passed=passed,
+        )
+    if frame_rate is not None:
+        raise ConfigurationError(
+            f"a frame rate is for images, {source!r} has times of its own; leave --frame-rate out"
         )
     return VideoReader(
         source,

@@ -89,6 +89,11 @@ class VideoReader:
         return self._demuxer.corrupt_frames
 
     @property
+    def size_changes(self) -> int:
+        """Times so far that the picture's size changed."""
+        return self._assembly.size_changes
+
+    @property
     def ended_early(self) -> str | None:
         """Why the frames stopped before the end of the source; None where they did not."""
         return self._demuxer.ended_early
@@ -158,9 +163,11 @@ class VideoReader:
         self._notes = _notes(first.picture, interlaced=interlaced)
 
     def _skip(self, frames: Iterator[StampedFrame], number: int) -> Iterator[StampedFrame]:
-        """Decode frames that are not wanted; of them only the last one's size matters."""
+        """Decode frames that are not wanted; of them only the changes of size matter."""
         last: StampedFrame | None = None
         for stamped in islice(frames, number):
+            if last is not None and _size(last.frame) != _size(stamped.frame):
+                self._assembly.build([self._take_apart(last)])
             last = stamped
             self._drop_packets()
         if last is not None:
@@ -194,6 +201,10 @@ class VideoReader:
 
     def _take_apart(self, stamped: StampedFrame) -> DecodedFrame:
         return read_frame(stamped.frame, stamped.pts, self._chroma_location)
+
+
+def _size(frame: VideoFrame) -> tuple[int, int]:
+    return frame.height, frame.width
 
 
 def _notes(picture: Picture, *, interlaced: bool) -> tuple[str, ...]:

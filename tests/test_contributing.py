@@ -10,7 +10,11 @@ import pytest
 import torch
 
 from tests.conftest import REPOSITORY
+from vsr import Restorer, load_network
+from vsr.comparing import InputMemory
 from vsr.errors import OpenError
+from vsr.pipeline import run
+from vsr.streams.null_writer import NullWriter
 from vsr.types import Chunk
 
 EXAMPLES = re.findall(
@@ -55,6 +59,14 @@ def test_the_source_gives_every_frame_once_in_order(tmp_path: Path) -> None:
     assert [chunk.pts for chunk in chunks] == [(0, 1), (2, 3), (4,)]
     read = torch.cat([chunk.frames for chunk in chunks])
     assert torch.equal(read.mul(255).round().byte(), torch.from_numpy(frames).movedim(-1, 1))
+
+
+def test_the_source_can_be_restored_from(tmp_path: Path) -> None:
+    np.save(tmp_path / "clip.npy", np.zeros((5, 4, 6, 3), np.uint8))
+    restorer = Restorer(load_network("identity"), device="cpu")
+    with _run_example("ArrayReader")["ArrayReader"](str(tmp_path / "clip.npy")) as reader:
+        summary = run(InputMemory(reader), restorer, NullWriter())
+    assert (summary.frames_out, summary.corrupt, summary.size_changes) == (5, 0, 0)
 
 
 def test_the_source_refuses_a_file_of_another_kind(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import click
 from vsr.folders import Job, Outcome, list_jobs, run_jobs
 from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.progress import progress_bar
+from vsr.streams.image_files import names_images
 from vsr.summary import Summary
 from vsr.tables import print_table
 
@@ -25,9 +26,14 @@ def restore_folder(
     with stop_on_interrupt() as stop:
 
         def run(job: Job) -> Summary:
+            rate = options["frame_rate"] if names_images(job.source) else None
             with progress_bar(hidden=quiet or as_json) as on_progress:
                 return restore_one(
-                    job.source, job.target, on_progress=on_progress, stop=stop, **options
+                    job.source,
+                    job.target,
+                    on_progress=on_progress,
+                    stop=stop,
+                    **{**options, "frame_rate": rate},
                 )
 
         def say(outcome: Outcome) -> None:

@@ -13,7 +13,7 @@ from vsr.cli_folders import restore_folder
 from vsr.folders import holds_videos
 from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
-from vsr.option_types import Arguments, LookAhead, Moment, Tiles
+from vsr.option_types import Arguments, LookAhead, Moment, Rate, Tiles
 from vsr.progress import progress_bar
 from vsr.resume import SEGMENT_FRAMES
 from vsr.scenes import AUTO
@@ -109,6 +109,12 @@ PIPE = "-"
     "--in-process",
     is_flag=True,
     help="Encode in this process by PyAV instead of the ffmpeg program; subtitles are left out.",
+)
+@click.option(
+    "--frame-rate",
+    type=Rate(),
+    metavar="RATE",
+    help="Of images, which have none: 25, 23.976, 24000/1001.  [default: 25]",
 )
 @click.option("--start", type=Moment(), metavar="TIME", help="Begin here: seconds or HH:MM:SS.")
 @click.option("--end", type=Moment(), metavar="TIME", help="End before this.")
@@ -212,6 +218,9 @@ def _sentence(summary: Summary) -> str:
         words.append(f"diverged and started anew {_times(summary.resets)}")
     if summary.corrupt:
         words.append(f"{summary.corrupt} frames damaged in the source")
+    if summary.size_changes:
+        times = _times(summary.size_changes)
+        words.append(f"the source's size changes {times}: all are scaled to the first frame's")
     if summary.resumed:
         words.append(f"{summary.resumed} frames of them from an earlier run")
     if summary.interrupted:

@@ -38,6 +38,10 @@ class InputMemory:
     def corrupt_frames(self) -> int:
         return self._reader.corrupt_frames
 
+    @property
+    def size_changes(self) -> int:
+        return self._reader.size_changes
+
     def chunks(self, size: int) -> Iterator[Chunk]:
         for chunk in self._reader.chunks(size):
             self._frames |= dict(zip(chunk.pts, chunk.frames, strict=True))

@@ -54,6 +54,7 @@ def expected_bytes(
     encoding: Encoding,
     *,
     start_s: float | None = None,
+    frame_rate: Fraction | None = None,
 ) -> int | None:
     """Bytes of the file, or of all images, that a run will leave.
 
@@ -65,6 +66,7 @@ def expected_bytes(
         output: Size of the output.
         encoding: As the run will encode.
         start_s: Where the part of the source begins, in seconds after the first frame.
+        frame_rate: As for ``restore``.
 
     Returns:
         None where nothing is left behind, or the length is not known.
@@ -81,7 +83,7 @@ def expected_bytes(
     with TemporaryDirectory(prefix="vsr-") as folder:
         found = [
             _sizes(target, Path(folder) / str(i), _restored(part, restorer), info, crop, encoding)
-            for i, part in enumerate(_parts(source, info, begins, seconds))
+            for i, part in enumerate(_parts(source, info, begins, seconds, frame_rate))
         ]
     if not found:
         return None
@@ -102,12 +104,19 @@ def _crop(info: StreamInfo, output: OutputSize) -> OutputSize:
     )
 
 
-def _parts(source: str, info: StreamInfo, begins: Fraction, seconds: Fraction) -> Iterator[Chunk]:
+def _parts(
+    source: str,
+    info: StreamInfo,
+    begins: Fraction,
+    seconds: Fraction,
+    frame_rate: Fraction | None,
+) -> Iterator[Chunk]:
     """The middle of a few frames at each of the moments; fewer where the source is short."""
     moments = MOMENTS if (info.num_frames or 0) > len(MOMENTS) * FRAMES else (Fraction(0),)
     top, left = (max(0, (side - SIDE) // 4 * 2) for side in (info.height, info.width))
     for moment in moments:
-        with open_reader(source, start_s=begins + moment * seconds, headroom=True) as reader:
+        start_s = begins + moment * seconds
+        with open_reader(source, start_s=start_s, frame_rate=frame_rate, headroom=True) as reader:
             chunk = next(reader.chunks(min(FRAMES, info.num_frames or FRAMES)), None)
         if chunk is not None:
             middle = chunk.frames[..., top : top + SIDE, left : left + SIDE]

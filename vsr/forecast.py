@@ -105,6 +105,7 @@ def foresee(
     encode_args: Sequence[str] = (),
     start_s: float | None = None,
     end_s: float | None = None,
+    frame_rate: Fraction | None = None,
     scale: float | None = None,
     size: tuple[int, int] | None = None,
     fit: int | None = None,
@@ -115,7 +116,7 @@ def foresee(
     """Say what ``restore`` would do, which takes the same arguments; nothing is written."""
     network = load_network(model, weights)
     asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
-    with open_reader(source, start_s=start_s, end_s=end_s) as reader:
+    with open_reader(source, start_s=start_s, end_s=end_s, frame_rate=frame_rate) as reader:
         info = reader.info
         scene_marker(scenes, info)
     restorer, plan = make_restorer(
@@ -145,7 +146,14 @@ def foresee(
         memory_bytes=plan.memory_bytes,
         budget_bytes=plan.budget_bytes,
         file_bytes=expected_bytes(
-            source, target, info, restorer, output, encoding, start_s=start_s
+            source,
+            target,
+            info,
+            restorer,
+            output,
+            encoding,
+            start_s=start_s,
+            frame_rate=frame_rate,
         ),
         fps=fps,
         seconds=None if info.num_frames is None else info.num_frames / fps,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from fractions import Fraction
 from typing import Any
 
 import click
@@ -27,6 +28,34 @@ class Moment(click.ParamType["float"]):
         if not 1 <= len(parts) <= 3 or any(not part >= 0 for part in parts):
             self.fail(f"{value!r} is not a time; give seconds (12.5) or HH:MM:SS (00:00:12.5)")
         return float(sum(part * 60.0**i for i, part in enumerate(reversed(parts))))
+
+
+SLOWEST, FASTEST = Fraction(1, 1000), 1000
+"""Frames per second."""
+
+
+class Rate(click.ParamType["Fraction"]):
+    """Frames per second: 25, 24000/1001; 23.976 and its like mean what they are rounded from."""
+
+    name = "rate"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        try:
+            rate = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if not SLOWEST <= rate <= FASTEST:
+            self.fail(f"{value!r} is no frame rate; give one such as 25, 23.976 or 24000/1001")
+        return _exact(rate)
+
+
+def _exact(rate: Fraction) -> Fraction:
+    """The rate that a decimal is rounded from, if it is one of NTSC's, which are N * 1000/1001."""
+    ntsc = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
+    rounded = rate.denominator != 1 and abs(rate - ntsc) < rate / 5000
+    return ntsc if rounded else rate.limit_denominator(100_000)
 
 
 class LookAhead(click.ParamType["int | str"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def preview(
     memory: str | None = None,
     device: str = "auto",
     precision: str = "auto",
+    frame_rate: Fraction | None = None,
     **_: Any,
 ) -> str:
     """Write the input, enlarged, beside the restored frame; takes what ``restore`` does.
@@ -50,6 +52,7 @@ def preview(
         memory: As for ``restore``.
         device: As for ``restore``.
         precision: As for ``restore``.
+        frame_rate: As for ``restore``.
 
     Returns:
         The picture's name.
@@ -61,7 +64,8 @@ def preview(
     path = picture_name(target)
     network = load_network(model, weights)
     start = max(0.0, moment_s - AROUND_S)
-    with open_reader(source, start_s=start, end_s=moment_s + AROUND_S) as reader:
+    end = moment_s + AROUND_S
+    with open_reader(source, start_s=start, end_s=end, frame_rate=frame_rate) as reader:
         asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
         restorer, _plan = make_restorer(
             network, reader.info, asked=asked, memory=memory, device=device, precision=precision

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from vsr.comparing import InputMemory, Mode, compare_into, comparison_size
@@ -19,6 +20,8 @@ from vsr.planning import make_restorer
 from vsr.resume import SEGMENT_FRAMES, find_journal, header_of, journal_planned
 from vsr.scenes import AUTO, OFF, scene_marker
 from vsr.streams import open_reader
+from vsr.streams.image_files import names_images
+from vsr.streams.image_reader import DEFAULT_RATE
 from vsr.summary import Progress, Summary
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ def restore(
     encode_args: Sequence[str] = (),
     start_s: float | None = None,
     end_s: float | None = None,
+    frame_rate: Fraction | None = None,
     overwrite: bool = False,
     scale: float | None = None,
     size: tuple[int, int] | None = None,
@@ -73,6 +77,7 @@ def restore(
         encode_args: Further arguments for ffmpeg's output.
         start_s: First moment to restore, in seconds after the first frame.
         end_s: First moment not to restore, likewise.
+        frame_rate: Frames per second of images; None for 25. A video has its own.
         overwrite: Replace a target that exists.
         scale: Output over input size; with it, ``size`` or ``fit`` the output is resampled once.
         size: Rows and columns of the output.
@@ -109,6 +114,7 @@ def restore(
         "encode_args": encode_args,
         "start_s": start_s,
         "end_s": end_s,
+        "frame_rate": frame_rate,
         "scale": scale,
         "size": size,
         "fit": fit,
@@ -125,6 +131,7 @@ def restore(
             source,
             start_s=start_s,
             end_s=end_s,
+            frame_rate=_rate(frame_rate, source, target),
             headroom=True,
             hwaccel=hwaccel,
             passed=keeping.passed,
@@ -176,3 +183,10 @@ def restore(
             on_progress=on_progress,
             stop=stop,
         )
+
+
+def _rate(asked: Fraction | None, source: str, target: str) -> Fraction | None:
+    """Of images that become images nobody needs to hear that a rate is assumed."""
+    if asked is None and names_images(source) and names_images(target):
+        return DEFAULT_RATE
+    return asked

@@ -219,6 +219,7 @@ class Stages:
             frames_out=self.frames_out,
             passed_through=counts.passed_through,
             corrupt=self.reader.corrupt_frames,
+            size_changes=self.reader.size_changes,
             scenes=counts.scenes,
             resets=counts.resets,
             retries=counts.retries,

@@ -43,6 +43,8 @@ class Summary:
         peak_device_bytes: Most memory held on a CUDA device.
         interrupted: Whether the run was stopped before the end.
         resumed: Frames of an earlier run among those encoded.
+        size_changes: Times that the picture of the source changed its size; all frames were scaled
+            to the first one's.
     """
 
     output: str
@@ -60,3 +62,4 @@ class Summary:
     peak_device_bytes: int | None
     interrupted: bool
     resumed: int = 0
+    size_changes: int = 0

@@ -155,6 +155,11 @@ class Reader(Protocol):
         """Frames so far that did not decode, or only with damage."""
         ...
 
+    @property
+    def size_changes(self) -> int:
+        """Times so far that the picture's size changed; frames are scaled to the first one's."""
+        ...
+
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield chunks of ``size`` frames; the last may be shorter. Can be called once."""
         ...

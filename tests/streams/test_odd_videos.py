@@ -11,6 +11,7 @@ from tests.streams.oddities import damage, write_interlaced, write_song
 from vsr.errors import DecodeError, OpenError
 from vsr.streams import open_reader
 from vsr.streams.video_reader import VideoReader
+from vsr.types import Passed
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "flv", "avi"])
@@ -57,6 +58,10 @@ def test_a_change_of_size_is_scaled_and_marked_as_a_scene(tmp_path: Path) -> Non
     joined.write_bytes(small.read_bytes() + large.read_bytes())
     with VideoReader(str(joined)) as reader:
         chunks = list(reader.chunks(4))
+        assert reader.size_changes == 1
+    with VideoReader(str(joined), passed=Passed(frames=8)) as reader:
+        assert sum(map(len, reader.chunks(4))) == 4
+        assert reader.size_changes == 1
     assert [n for chunk in chunks for n in read_numbers(chunk.frames)] == [*range(6), *range(6)]
     assert [chunk.frames.shape[2:] for chunk in chunks] == [chunks[0].frames.shape[2:]] * 3
     assert [chunk.scene_starts for chunk in chunks] == [frozenset(), frozenset({2}), frozenset()]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.media import Clip, write_clip
+from tests.media import Clip, write_clip, write_images
 from tests.networks import basicvsr
 from tests.vsr.conftest import Run
 from vsr.streams import open_reader
@@ -59,6 +59,47 @@ def test_a_folder_of_images_goes_in_and_out(vsr: Run, tmp_path: Path) -> None:
     done = vsr("restore", tmp_path / "frames", tmp_path / "larger", "-m", "bicubic-x2", "--json")
     assert json.loads(done.out)["frames_out"] == 3
     assert len(list((tmp_path / "larger").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "rate"),
+    [
+        ([], "25"),
+        (["--frame-rate", "10"], "10"),
+        (["--frame-rate", "23.976"], "24000/1001"),
+        (["--frame-rate", "30000/1001", "--start", "0.05"], "30000/1001"),
+    ],
+)
+def test_images_have_the_rate_they_are_given(
+    words: list[str], rate: str, vsr: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target = write_images(tmp_path / "in", 4), tmp_path / "out.mp4"
+    assert vsr("restore", source, target, "-m", "identity", *words).code == 0
+    assert json.loads(vsr("info", target, "--json").out)["frame_rate"] == rate
+    assert ("25 frames/s are taken; --frame-rate" in caplog.text) == (not words)
+
+
+def test_only_images_are_given_a_rate(
+    vsr: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = write_images(tmp_path / "in", 3)
+    assert vsr("restore", source, tmp_path / "out", "-m", "identity").code == 0
+    assert caplog.text == ""
+    video = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
+    for words in ([], ["--dry-run"], ["--preview", "0"]):
+        rated = ["-m", "identity", "--frame-rate", "10", *words]
+        done = vsr("restore", video, tmp_path / "out.mp4", *rated)
+        assert (done.code, "has times of its own" in done.err) == (2, True)
+
+
+def test_a_change_of_size_is_said(vsr: Run, tmp_path: Path) -> None:
+    source = tmp_path / "in.h264"
+    parts = [write_clip(tmp_path / f"{h}.h264", Clip(num_frames=2, height=h)) for h in (72, 96)]
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    done = vsr("restore", source, tmp_path / "out.mp4", "-m", "identity")
+    assert "the source's size changes once: all are scaled to the first frame's" in done.out
+    done = vsr("restore", source, tmp_path / "b.mp4", "-m", "identity", "--json")
+    assert json.loads(done.out)["size_changes"] == 1
 
 
 def test_a_tiny_video_is_restored(vsr: Run, tmp_path: Path) -> None:
@@ -126,6 +167,7 @@ def test_a_source_that_cannot_be_read_gives_one_line_and_no_output(
         (["--chunk", "0"], 2, "x>=1"),
         (["--look-ahead", "many"], 2, "0 or more frames, or full"),
         (["--start", "soon"], 2, "give seconds"),
+        (["--frame-rate", "nan"], 2, "24000/1001"),
         (["--device", "cuda:77"], 2, "give auto or cpu"),
         (["--precision", "half"], 2, "float16"),
         (["--encoder", "libx999"], 2, "libx999"),

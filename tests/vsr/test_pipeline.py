@@ -122,7 +122,7 @@ class Frames:
     def __init__(self, num_frames: int, breaks_at: int | None = None) -> None:
         self.num_frames, self.breaks_at = num_frames, breaks_at
         self.info = StreamInfo(height=72, width=96, time_base=Fraction(1, 25))
-        self.notes, self.corrupt_frames, self.read = (), 0, 0
+        self.notes, self.corrupt_frames, self.size_changes, self.read = (), 0, 0, 0
 
     def chunks(self, size: int) -> Any:
         for start in range(0, self.num_frames, size):
