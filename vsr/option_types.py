@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from fractions import Fraction
 from typing import Any
@@ -25,7 +26,7 @@ class Moment(click.ParamType["float"]):
             parts = [float(part) for part in str(value).split(":")]
         except ValueError:
             parts = []
-        if not 1 <= len(parts) <= 3 or any(not part >= 0 for part in parts):
+        if not 1 <= len(parts) <= 3 or any(not 0 <= part < math.inf for part in parts):
             self.fail(f"{value!r} is not a time; give seconds (12.5) or HH:MM:SS (00:00:12.5)")
         return float(sum(part * 60.0**i for i, part in enumerate(reversed(parts))))
 

@@ -112,8 +112,12 @@ def _wanted(info: StreamInfo, wish: SizeWish) -> tuple[int, int]:
         return wish.size
     if wish.fit is not None:
         scale = Fraction(wish.fit, min(info.height, info.width))
+    elif wish.scale is not None and 0 < wish.scale <= LARGEST:
+        scale = Fraction(wish.scale).limit_denominator(1000)
     else:
-        scale = Fraction(wish.scale or 1).limit_denominator(1000)
+        raise ConfigurationError(
+            f"--scale {wish.scale} is no size; give a number above 0, such as 2"
+        )
     return _scaled(info.height, scale), _scaled(info.width, scale)
 
 

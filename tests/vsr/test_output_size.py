@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -50,6 +51,10 @@ def test_an_upright_picture_fits_by_its_width() -> None:
         SizeWish(scale=2, fit=1080),
         SizeWish(scale=0.001),
         SizeWish(scale=-1),
+        SizeWish(scale=0),
+        SizeWish(scale=math.nan),
+        SizeWish(scale=math.inf),
+        SizeWish(scale=1e300),
         SizeWish(size=(0, 100)),
         SizeWish(fit=100_000),
     ],
