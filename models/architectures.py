@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,9 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+UNFIT = (IndexError, ArithmeticError, ValueError, RuntimeError)
+"""What reading options off shapes, or building with them, ends in where shapes are nobody's."""
+
 PARTS = {
     "basic_module.0.basic_module.0.weight": "SPyNet, the optical flow part of BasicVSR and IconVSR",
     "pcd_align.cas_dcnpack.weight": "the alignment of an EDVR, the refill part of IconVSR",
@@ -89,15 +93,16 @@ def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Netwo
     Raises:
         CheckpointError: Weights of no network or of another one, or not all of them.
     """
-    for name, kind in ARCHITECTURES.items():
-        options = kind.options_from_weights(checkpoint.weights)
+    for name in ARCHITECTURES:
+        options = options_of(name, checkpoint)
         if options is None:
             continue
         if architecture not in (None, name):
             raise CheckpointError(
                 f"{checkpoint} is a checkpoint of {name}; give one of {architecture}"
             )
-        network = build_network(name, options)
+        with _answered(name, checkpoint):
+            network = build_network(name, options)
         load_into(network, checkpoint)
         return network
     for key, part in PARTS.items():
@@ -106,3 +111,31 @@ def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Netwo
     named = first_few(list(checkpoint.weights))
     known = ", ".join(n for n in ARCHITECTURES if n not in ("bicubic", "identity"))
     raise CheckpointError(f"{checkpoint} is of no known network ({named}); known are {known}")
+
+
+def options_of(architecture: str, checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """What the network of a checkpoint is built with; None if it is of another architecture.
+
+    Raises:
+        CheckpointError: By their names the weights belong to it, but some that tell its sizes are
+            missing or of shapes that it cannot have.
+    """
+    with _answered(architecture, checkpoint):
+        return ARCHITECTURES[architecture].options_from_weights(checkpoint.weights)
+
+
+@contextmanager
+def _answered(architecture: str, checkpoint: Checkpoint) -> Iterator[None]:
+    """Says of weights that do not fit what is wrong with them."""
+    try:
+        yield
+    except KeyError as error:
+        raise CheckpointError(
+            f"{checkpoint} lacks {error.args[0]} for {architecture}; "
+            "give a checkpoint of that network"
+        ) from error
+    except UNFIT as error:
+        raise CheckpointError(
+            f"{checkpoint} has weights whose shapes are of no {architecture}; "
+            "give a checkpoint of that network"
+        ) from error

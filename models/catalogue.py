@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import CheckpointError, ConfigurationError
-from vsr.models import cascade, edvr
-from vsr.models.architectures import build_network, network_of
+from vsr.models import cascade
+from vsr.models.architectures import build_network, network_of, options_of
 from vsr.models.checkpoint import Checkpoint, read_checkpoint
 from vsr.models.download import cached_path
 from vsr.models.model import Model, Quality
@@ -183,7 +183,7 @@ def _read_stage(name: str) -> Checkpoint:
     if name in MODELS:
         _check_pulled(name, path)
     checkpoint = read_checkpoint(path)
-    if edvr.options_from_weights(checkpoint.weights) is None:
+    if options_of("edvr", checkpoint) is None:
         raise CheckpointError(f"{checkpoint} is not of an EDVR; {_STAGES_ACCEPTED}")
     return checkpoint
 

@@ -30,7 +30,7 @@ def doubled_cells(framed_BKHW: Tensor, cell: int) -> Tensor:
     images = framed_BKHW.clone(memory_format=torch.channels_last)
     kernel = _enlarging(cell, images.shape[1], images.device)
     found = F.conv2d(images, kernel, stride=cell // 2).permute(0, 2, 3, 1)
-    return found.view(*found.shape[:3], cell, cell, images.shape[1])
+    return found.reshape(*found.shape[:3], cell, cell, images.shape[1])
 
 
 def _enlarging(cell: int, num_feat: int, device: torch.device) -> Tensor:
@@ -55,7 +55,8 @@ def into_image(cells_BKHW: Tensor, image_BKHW: Tensor) -> None:
     batch, num_feat, *_ = image_BKHW.shape
     height, width = cells_BKHW.shape[-2:]
     cell = image_BKHW.shape[-1] // width
-    cells = cells_BKHW.permute(0, 2, 3, 1).reshape(batch, height, width, num_feat, cell, cell)
+    pixels = cells_BKHW.permute(0, 2, 3, 1).contiguous()
+    cells = pixels.view(batch, height, width, num_feat, cell, cell)
     image = image_BKHW.view(batch, num_feat, height, cell, width, cell)
     number = ROWS_AS.get(cell)
     if number and cells.dtype == image.dtype == torch.float32 and not torch.is_grad_enabled():

@@ -123,8 +123,8 @@ def convolution_rate(device: torch.device, dtype: torch.dtype, height: int, widt
 
 def _stream_rate(restorer: Restorer, height: int, width: int, seconds: float) -> float:
     noise = _noise(restorer.chunk, height, width)
-    for _ in range(WARM_UP_STEPS + 1):
-        restorer.push(noise)
+    for _ in range(WARM_UP_STEPS):
+        _next_step(restorer, noise)
     _synchronise(restorer.device)
     started, frames = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - started) < seconds or not frames:
@@ -134,11 +134,19 @@ def _stream_rate(restorer: Restorer, height: int, width: int, seconds: float) ->
 
 
 def _gflop_per_frame(restorer: Restorer, height: int, width: int) -> float:
+    """Of a step that has a past: the second that is taken."""
     noise = _noise(restorer.chunk, height, width)
-    restorer.push(noise)
+    _next_step(restorer, noise)
     with FlopCounterMode(display=False) as counter:
-        frames = sum(len(chunk) for chunk in restorer.push(noise))
+        frames = _next_step(restorer, noise)
     return float(counter.get_total_flops()) / frames / 1e9
+
+
+def _next_step(restorer: Restorer, noise: Chunk) -> int:
+    """Push until frames leave, which takes more than one push with a long look-ahead; how many."""
+    while not (left := restorer.push(noise)):
+        pass
+    return sum(len(chunk) for chunk in left)
 
 
 def _noise(num_frames: int, height: int, width: int) -> Chunk:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.networks import basicvsr, compact, iconvsr, moving_clip
-from vsr.errors import CheckpointError, ConfigurationError
+from tests.networks import RECURRENT, basicvsr, compact, iconvsr, moving_clip
+from tests.streaming import Maker
+from vsr.errors import CheckpointError, ConfigurationError, VSRError
+from vsr.models.architectures import network_of
 from vsr.models.catalogue import MODELS, load_network
-from vsr.models.checkpoint import save_network
+from vsr.models.checkpoint import Checkpoint, save_network
 
 
 def test_a_saved_network_is_known_again_from_its_shapes(tmp_path: Path) -> None:
@@ -112,6 +114,18 @@ def test_the_file_of_a_part_is_called_that(prefix: str, said: str, tmp_path: Pat
     torch.save(part, tmp_path / "part.pth")
     with pytest.raises(CheckpointError, match=said):
         load_network(str(tmp_path / "part.pth"))
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
+def test_any_weight_that_is_missing_or_of_another_shape_is_said(make: Maker) -> None:
+    whole = make().state_dict()
+    for key, weight in whole.items():
+        for wrong in ({}, {key: weight.flatten()[:0]}):
+            weights = {k: v for k, v in whole.items() if k != key} | wrong
+            damaged = Checkpoint(source="weights.pth", layout=None, weights=weights)
+            with pytest.raises(VSRError, match="; give a"):
+                network_of(damaged)
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vsr.models.cells import doubled_cells, to_image
+from vsr.models.cells import doubled_cells, into_image, to_image
 from vsr.models.gathering import Padding
 from vsr.models.warping import doubled_places, sample, warp, warp_cells
 
@@ -77,6 +77,19 @@ def test_images_are_doubled_bilinearly(cell: int) -> None:
     framed = torch.nn.functional.pad(image, (1,) * 4, mode="replicate")
     cells = doubled_cells(framed, cell).flatten(3).permute(0, 3, 1, 2)
     torch.testing.assert_close(to_image(cells), bilinear(image))
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("cell", [2, 3, 4])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_cells_are_laid_out_as_by_a_pixel_shuffle(
+    cell: int, colours: int, layout: torch.memory_format
+) -> None:
+    cells = torch.rand(2, colours * cell**2, 3, 5).contiguous(memory_format=layout)
+    image = torch.empty(2, colours, 3 * cell, 5 * cell)
+    with torch.inference_mode():
+        into_image(cells, image)
+    assert torch.equal(image, torch.nn.functional.pixel_shuffle(cells, cell))
 
 
 @pytest.mark.parametrize("cell", [2, 4])

@@ -14,8 +14,10 @@ import pytest
 import torch
 
 from tests.media import Clip, write_clip, write_images
-from tests.networks import basicvsr
+from tests.networks import ALL, basicvsr
+from tests.streaming import Maker
 from tests.vsr.conftest import Run
+from vsr.bench import measure
 from vsr.streams import open_reader
 
 
@@ -167,8 +169,12 @@ def test_a_source_that_cannot_be_read_gives_one_line_and_no_output(
         (["--chunk", "0"], 2, "x>=1"),
         (["--look-ahead", "many"], 2, "0 or more frames, or full"),
         (["--start", "soon"], 2, "give seconds"),
+        (["--start", "inf"], 2, "give seconds"),
         (["--frame-rate", "nan"], 2, "24000/1001"),
+        (["--scale", "nan"], 2, "give a number above 0"),
+        (["--scale", "0"], 2, "give a number above 0"),
         (["--device", "cuda:77"], 2, "give auto or cpu"),
+        (["--device", "mps"], 2, "give auto, cpu, cuda or cuda:N"),
         (["--precision", "half"], 2, "float16"),
         (["--encoder", "libx999"], 2, "libx999"),
         (["--encode-args", "'open"], 2, "check its quotes"),
@@ -253,6 +259,12 @@ def test_models_and_info_speak_to_people_and_programs(vsr: Run, tmp_path: Path) 
     facts = json.loads(vsr("info", source, "--json").out)
     assert (facts["height"], facts["frame_rate"]) == (72, "25")
     assert facts["others"][0]["kind"] == "audio"
+
+
+@pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
+def test_bench_measures_every_network_at_any_chunk(make: Maker) -> None:
+    measured = measure("it", make(), height=32, width=48, chunk=1, look_ahead=3, seconds=0.0)
+    assert measured.fps > 0
 
 
 def test_bench_reports_a_rate_and_the_machines_own(vsr: Run) -> None:
