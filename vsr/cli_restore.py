@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vsr.cli_bench import Size
-from vsr.cli_folders import restore_folder
+from vsr.cli_folders import foresee_folder, preview_folder, restore_folder
 from vsr.folders import holds_videos
 from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
@@ -122,7 +122,7 @@ PIPE = "-"
     "--preview",
     type=Moment(),
     metavar="TIME",
-    help="Only write a picture of this moment, before and after.",
+    help="Only write a picture of this moment, before and after: TARGET.preview.png.",
 )
 @click.option(
     "--compare",
@@ -160,8 +160,8 @@ def restore(
     """Restore SOURCE into TARGET.
 
     Both are a video file, a folder of images, a pattern like frames/%06d.png, or - for a pipe; or a
-    folder of videos, each restored in turn: what is there already is skipped, a failure does not
-    stop the rest.
+    folder of videos, each restored in turn into a folder: what is there already is skipped, a
+    failure does not stop the rest. --dry-run and --preview do so, too, for each.
 
     Sound, subtitles, attachments, chapters and metadata are kept. Ctrl-C ends early and leaves what
     is done as TARGET.partial.EXT, playable.
@@ -176,6 +176,13 @@ def restore(
     """
     from vsr import restore as restoring
 
+    if holds_videos(source):
+        options |= {"start_s": start, "end_s": end}
+        if dry_run:
+            return foresee_folder(source, target, options, as_json=as_json)
+        if preview is not None:
+            return preview_folder(source, target, preview, options, as_json=as_json)
+        return restore_folder(source, target, options, as_json=as_json, quiet=quiet)
     if dry_run:
         from vsr.forecast import foresee
 
@@ -185,11 +192,9 @@ def restore(
     if preview is not None:
         from vsr.preview import preview as write_preview
 
-        click.echo(write_preview(source, target, preview, **options))
+        picture = write_preview(source, target, preview, **options)
+        click.echo(json.dumps({"output": picture}) if as_json else picture)
         return 0
-    if holds_videos(source):
-        options |= {"start_s": start, "end_s": end}
-        return restore_folder(source, target, options, as_json=as_json, quiet=quiet)
     with stop_on_interrupt() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
         summary = restoring.restore(
             source, target, start_s=start, end_s=end, on_progress=on_progress, stop=stop, **options

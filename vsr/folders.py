@@ -11,7 +11,9 @@ from typing import Literal
 from vsr.errors import OpenError, VSRError
 from vsr.journal import SUFFIX as JOURNAL_SUFFIX
 from vsr.journal import has_journal
+from vsr.streams.container import PIPE, is_address
 from vsr.streams.image_files import IMAGE_SUFFIXES
+from vsr.streams.open import NULL
 from vsr.summary import Summary
 
 VIDEO_SUFFIXES = frozenset(
@@ -70,11 +72,11 @@ def list_jobs(source: str, target: str) -> list[Job]:
     """Every video and every folder of images below a folder, in order of name.
 
     Raises:
-        OpenError: The target is a file, or the source itself.
+        OpenError: The target is a file, names one, or is the source itself.
     """
     origin, goal = Path(source), Path(target)
-    if goal.is_file():
-        raise OpenError(f"{target!r} is a file; give a folder for the videos of {source!r}")
+    if goal.is_file() or (not goal.is_dir() and _names_no_folder(target)):
+        raise OpenError(f"{target!r} is no folder; give one for the videos of {source!r}")
     if goal.resolve() == origin.resolve():
         raise OpenError(f"{target!r} is the source itself; give the output another name")
     jobs = []
@@ -114,20 +116,28 @@ def run_jobs(
     return outcomes
 
 
+def is_done(job: Job, *, overwrite: bool, resume: bool) -> bool:
+    """Whether a job's target is there, and is neither to be replaced nor gone on with."""
+    return Path(job.target).exists() and not (overwrite or (resume and has_journal(job.target)))
+
+
 def _run(
     job: Job, restore_one: Callable[[Job], Summary], *, overwrite: bool, resume: bool
 ) -> Outcome:
-    target = Path(job.target)
-    ended = resume and has_journal(job.target)
-    if target.exists() and not (overwrite or ended):
+    if is_done(job, overwrite=overwrite, resume=resume):
         return Outcome(name=job.name, state="skipped")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         summary = restore_one(job)
     except (VSRError, OSError) as error:
         return Outcome(name=job.name, state="failed", said=str(error))
     state: State = "interrupted" if summary.interrupted else "restored"
     return Outcome(name=job.name, state=state, frames=summary.frames_out, seconds=summary.seconds)
+
+
+def _names_no_folder(target: str) -> bool:
+    suffix = Path(target).suffix.lower()
+    return target in {PIPE, NULL} or is_address(target) or suffix in VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
 
 def _sources(folder: Path) -> Sequence[Path]:

@@ -72,19 +72,28 @@ class Forecast:
 
     def text(self) -> str:
         """A line per fact."""
-        many = "an unknown number of" if self.frames is None else str(self.frames)
-        large = "" if self.file_bytes is None else f", about {_megabytes(self.file_bytes)}"
-        spent = "" if self.seconds is None else f"about {_duration(self.seconds)}, "
+        before, after, spent = self.cells()
         rows = {
             "model": f"{self.model}, {self.precision} on {self.device}",
-            "input": f"{self.source}: {_size(self.input_size)}, {many} frames",
-            "output": f"{self.target}: {_size(self.output_size)}{large}",
+            "input": f"{self.source}: {before}",
+            "output": f"{self.target}: {after}",
             "steps": str(self.settings),
             "memory": f"{_mebibytes(self.memory_bytes)} of {_mebibytes(self.budget_bytes)}",
-            "time": f"{spent}{self.fps:.1f} frames/s",
+            "time": spent,
             "journal": "none" if self.journal is None else f"{self.journal}, for --resume",
         }
         return "\n".join(f"{name:8}{value}" for name, value in rows.items())
+
+    def cells(self) -> tuple[str, str, str]:
+        """Input, output and time, for a table of several runs."""
+        many = "an unknown number of" if self.frames is None else str(self.frames)
+        large = "" if self.file_bytes is None else f", about {_megabytes(self.file_bytes)}"
+        spent = "" if self.seconds is None else f"about {_duration(self.seconds)}, "
+        return (
+            f"{_size(self.input_size)}, {many} frames",
+            f"{_size(self.output_size)}{large}",
+            f"{spent}{self.fps:.1f} frames/s",
+        )
 
 
 def foresee(

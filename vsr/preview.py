@@ -11,11 +11,15 @@ from vsr.comparing import InputMemory, compare_frames
 from vsr.comparison import save_png
 from vsr.engine.lanes import ParallelScenes
 from vsr.engine.plan import Asked
-from vsr.errors import ConfigurationError
+from vsr.errors import ConfigurationError, OpenError
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
 from vsr.planning import make_restorer
 from vsr.restorer import Restorer
 from vsr.streams import open_reader
+from vsr.streams.container import PIPE, is_address
+from vsr.streams.image_files import image_folder, names_images
+from vsr.streams.open import NULL
+from vsr.streams.target import TargetFile
 from vsr.types import Chunk
 
 AROUND_S = 1.0
@@ -36,6 +40,7 @@ def preview(
     device: str = "auto",
     precision: str = "auto",
     frame_rate: Fraction | None = None,
+    overwrite: bool = False,
     **_: Any,
 ) -> str:
     """Write the input, enlarged, beside the restored frame; takes what ``restore`` does.
@@ -53,15 +58,16 @@ def preview(
         device: As for ``restore``.
         precision: As for ``restore``.
         frame_rate: As for ``restore``.
+        overwrite: Replace a picture that exists.
 
     Returns:
         The picture's name.
 
     Raises:
-        OpenError: The source cannot be opened.
-        ConfigurationError: It ends before that moment.
+        OpenError: The source cannot be opened, or the picture not be written.
+        ConfigurationError: The source ends before that moment.
     """
-    path = picture_name(target)
+    picture = TargetFile(str(picture_name(target)), source=source, overwrite=overwrite)
     network = load_network(model, weights)
     start = max(0.0, moment_s - AROUND_S)
     end = moment_s + AROUND_S
@@ -75,13 +81,23 @@ def preview(
         for restored in _restored(inputs.chunks(restorer.chunk), restorer):
             for frame, pts in zip(restored.frames, restored.pts, strict=True):
                 if pts >= wanted:
-                    save_png(compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side"), path)
-                    return str(path)
+                    both = compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side")
+                    save_png(both, Path(picture.temporary))
+                    return picture.keep(partial=False)
     raise ConfigurationError(f"{source!r} ends before {moment_s:g} s; give an earlier moment")
 
 
 def picture_name(target: str) -> Path:
-    """Where a preview of a target goes."""
+    """Where a preview of a target goes.
+
+    Raises:
+        OpenError: The target is no file and no folder.
+    """
+    if target in {PIPE, NULL} or is_address(target):
+        raise OpenError(f"a preview is a file, {target!r} is none; give a name such as look.png")
+    if names_images(target):
+        folder = image_folder(target)
+        return folder.with_name(f"{folder.name}.preview.png")
     path = Path(target)
     return path if path.suffix.lower() == ".png" else path.with_name(f"{path.stem}.preview.png")
 

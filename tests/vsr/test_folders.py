@@ -83,9 +83,19 @@ def test_results_within_the_source_are_not_restored_again(clips: Path) -> None:
     assert "restored.mp4" in names
 
 
-def test_a_file_or_the_source_is_no_target(clips: Path) -> None:
-    with pytest.raises(OpenError, match="is a file"):
-        list_jobs(str(clips), str(clips / "notes.txt"))
+@pytest.mark.parametrize("name", ["notes.txt", "new.mkv", "new/%06d.png"])
+def test_a_file_is_no_target(name: str, clips: Path) -> None:
+    with pytest.raises(OpenError, match="is no folder; give one"):
+        list_jobs(str(clips), str(clips / name))
+
+
+@pytest.mark.parametrize("target", ["-", "null", "rtmp://host/app"])
+def test_what_is_no_file_is_no_target(target: str, clips: Path) -> None:
+    with pytest.raises(OpenError, match="is no folder; give one"):
+        list_jobs(str(clips), target)
+
+
+def test_the_source_is_no_target(clips: Path) -> None:
     with pytest.raises(OpenError, match="source itself"):
         list_jobs(str(clips), str(clips))
 
@@ -115,3 +125,38 @@ def test_the_one_that_was_ended_goes_on_and_the_rest_is_skipped(
 def test_what_runs_leave_behind_is_no_source(clips: Path) -> None:
     write_images(clips / "b.resume", 2)
     assert "b.resume" not in {job.name for job in list_jobs(str(clips), str(clips / "out"))}
+
+
+def test_a_dry_run_speaks_of_each(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "deeper").mkdir(parents=True)
+    (out / "deeper" / "b.flv.mkv").touch()
+    done = vsr(str(clips), str(out), "--dry-run", "--json")
+    assert (done.returncode, "rubbish.mkv" in done.stderr) == (1, True)
+    listed = json.loads(done.stdout)
+    assert {video["name"]: video["state"] for video in listed} == {
+        "a.mp4": "to do",
+        "deeper/b.flv": "skipped",
+        "frames": "to do",
+        "rubbish.mkv": "failed",
+    }
+    assert listed[0]["forecast"]["frames"] == 6
+    rows = vsr(str(clips), str(out), "--dry-run").stdout.splitlines()
+    assert "96x72, 6 frames" in next(row for row in rows if row.startswith("a.mp4"))
+    assert [path.name for path in out.rglob("*") if path.is_file()] == ["b.flv.mkv"]
+
+
+def test_a_preview_shows_each(clips: Path, tmp_path: Path) -> None:
+    (clips / "rubbish.mkv").unlink()
+    pictures = [f"{tmp_path}/out/{n}.preview.png" for n in ("a", "deeper/b.flv", "frames")]
+    done = vsr(str(clips), str(tmp_path / "out"), "--preview", "0.1")
+    assert (done.returncode, done.stdout.splitlines()) == (0, pictures)
+    assert sorted(str(path) for path in (tmp_path / "out").rglob("*.png")) == pictures
+
+
+def test_only_images_among_videos_are_given_a_rate(clips: Path, tmp_path: Path) -> None:
+    (clips / "rubbish.mkv").unlink()
+    rate = ("--frame-rate", "10")
+    assert vsr(str(clips), str(tmp_path / "out"), *rate).returncode == 0
+    done = vsr(str(clips / "deeper"), str(tmp_path / "out"), *rate)
+    assert (done.returncode, "holds videos only" in done.stderr) == (2, True)

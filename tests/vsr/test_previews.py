@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import torch
 from PIL import Image
 
 from tests.media import Clip, numbered_frames, read_numbers, write_clip
+from tests.vsr.conftest import Run
 from vsr.comparing import compare_frames
-from vsr.errors import ConfigurationError
+from vsr.errors import ConfigurationError, OpenError
 from vsr.preview import picture_name, preview
 from vsr.restore import restore
 from vsr.streams import open_reader
@@ -42,6 +44,30 @@ def test_a_moment_after_the_end_is_refused(source: str, tmp_path: Path) -> None:
 def test_a_picture_may_be_named() -> None:
     assert picture_name("look.png") == Path("look.png")
     assert picture_name("folder/film.mkv") == Path("folder/film.preview.png")
+    assert picture_name("folder/%06d.png") == Path("folder.preview.png")
+    assert picture_name("v1.5/") == Path("v1.5.preview.png")
+
+
+@pytest.mark.parametrize("target", ["-", "null", "rtmp://host/app"])
+def test_a_picture_needs_a_name(target: str) -> None:
+    with pytest.raises(OpenError, match="give a name such as"):
+        picture_name(target)
+
+
+def test_a_picture_that_exists_is_replaced_only_where_allowed(
+    source: str, tmp_path: Path, vsr: Run
+) -> None:
+    picture = tmp_path / "out.preview.png"
+    picture.write_text("mine")
+    words = ["restore", source, tmp_path / "out.mkv", "-m", "identity", "--preview", "1"]
+    done = vsr(*words)
+    assert (done.code, "already exists" in done.err, picture.read_text()) == (1, True, "mine")
+    done = vsr(*words, "-y", "--json")
+    assert json.loads(done.out) == {"output": str(picture)}
+    assert read_image(picture).shape == (3, 72, 2 * 96)
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", picture.name}
+    nowhere = vsr("restore", source, tmp_path / "nowhere" / "out.mkv", "--preview", "1")
+    assert (nowhere.code, "does not exist; create it" in nowhere.err) == (1, True)
 
 
 def test_a_comparison_shows_both_of_every_frame(source: str, tmp_path: Path) -> None:
