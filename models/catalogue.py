@@ -106,7 +106,9 @@ MODELS: dict[str, Model] = {
 }
 
 
-def load_network(model: str = DEFAULT_MODEL, weights: str | Path | None = None) -> Network[Any]:
+def load_network(
+    model: str | Path = DEFAULT_MODEL, weights: str | Path | None = None
+) -> Network[Any]:
     """A network ready to use, on the CPU in float32, its weights frozen.
 
     Frozen weights keep a call on a whole clip from holding every intermediate for gradients;
@@ -123,6 +125,7 @@ def load_network(model: str = DEFAULT_MODEL, weights: str | Path | None = None) 
         ConfigurationError: An unknown name, or a model whose weights have to be given.
         CheckpointError: A file that is missing, not yet pulled, damaged, or of another network.
     """
+    model = str(model)
     if model not in MODELS:
         if weights is None and (_stages(model) or _looks_like_a_file(model)):
             return network_from_file(Path(model)).requires_grad_(False)
@@ -200,7 +203,7 @@ def _stages(model: str) -> tuple[str, str] | None:
 
 
 def _looks_like_a_file(model: str) -> bool:
-    return Path(model).suffix in {".pth", ".pt", ".safetensors"} or Path(model).exists()
+    return Path(model).suffix in {".pth", ".pt", ".safetensors"} or Path(model).is_file()
 
 
 def _unknown(model: str) -> str:

@@ -9,6 +9,7 @@ ours         safetensors, BasicSR's names; float16 where we trained them
 from __future__ import annotations
 
 import pickle
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -171,4 +172,6 @@ def _unpickle(path: Path) -> Mapping[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:120] or type(error).__name__
+    """What a library says, cut at a word; a lone key says nothing."""
+    said = "" if isinstance(error, LookupError) else str(error).strip().split("\n")[0]
+    return textwrap.shorten(said, 120, placeholder=" ...") or type(error).__name__

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from vsr.errors import ConfigurationError
+
 State = TypeVar("State")
 
 
@@ -61,7 +63,16 @@ class Network(nn.Module, ABC, Generic[State]):
         """
 
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
-        """Restore a whole clip: (B, T, 3, H, W) to (B, T, 3, scale H, scale W)."""
+        """Restore a whole clip: (B, T, 3, H, W) to (B, T, 3, scale H, scale W).
+
+        Raises:
+            ConfigurationError: Something else than a clip of float32 frames.
+        """
+        shape, dtype = tuple(clip_BTCHW.shape), clip_BTCHW.dtype
+        if len(shape) != 5 or shape[2] != 3 or 0 in shape or dtype != torch.float32:
+            raise ConfigurationError(
+                f"a clip is (B, T, 3, H, W) in [0, 1], float32; {shape} of {dtype} is none"
+            )
         return self.step(clip_BTCHW, None, clip_BTCHW.shape[1])[0]
 
     @property

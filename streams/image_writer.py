@@ -51,7 +51,8 @@ class ImageWriter:
             bit_depth: Of the source: PNG keeps more than 8 bits as 16.
             encode_args: ``-pix_fmt rgb24`` or ``rgb48``, ``-quality 1`` to ``100``.
             source: Where the frames come from.
-            overwrite: Replace images that exist.
+            overwrite: Replace images that exist: those of the same names, and numbered ones behind
+                the last that is written.
             kept: Where images are kept until all are there, whatever ends the run; None for a
                 folder that goes with it.
 
@@ -113,9 +114,22 @@ class ImageWriter:
         if self._kept:
             self._sync()
             self._kept.seal()
-        return str(
-            move_images(self._temporary, _partial(self._folder) if partial else self._folder)
-        )
+        if partial:
+            return str(move_images(self._temporary, _partial(self._folder)))
+        move_images(self._temporary, self._folder)
+        self._remove_later_ones()
+        return str(self._folder)
+
+    def _remove_later_ones(self) -> None:
+        """Numbered images that a longer run left would pass for this one's."""
+        if self._stems:
+            return
+        written = {self._name % (FIRST_NUMBER + i) for i in range(self._count)}
+        anyhow = WRITABLE_SUFFIXES if self._name == DEFAULT_NAME else ()
+        for path in self._folder.iterdir():
+            numbered = path.stem.isdecimal() and path.suffix.lower() in anyhow
+            if (numbered or is_named_by(self._name, path)) and path.name not in written:
+                path.unlink()
 
     def abort(self) -> None:
         if not self._kept:

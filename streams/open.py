@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ NULL = "null"
 
 
 def open_reader(
-    source: str,
+    source: str | Path,
     *,
     start_s: Seconds | None = None,
     end_s: Seconds | None = None,
@@ -62,6 +63,7 @@ def open_reader(
         ConfigurationError: ``end_s`` is not after ``start_s``, or a frame rate was given for a
             video.
     """
+    source = str(source)
     if names_images(source):
         return ImageReader(
             source,
@@ -88,7 +90,7 @@ def open_reader(
 
 
 def open_writer(
-    target: str,
+    target: str | Path,
     info: StreamInfo,
     *,
     height: int,
@@ -128,6 +130,7 @@ def open_writer(
         OpenError: The target cannot be written, or would replace the source or an existing file.
         ConfigurationError: The encoder or its arguments do not work.
     """
+    target = str(target)
     if target == NULL:
         return NullWriter()
     if names_images(target):

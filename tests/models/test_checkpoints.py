@@ -124,7 +124,7 @@ def test_any_weight_that_is_missing_or_of_another_shape_is_said(make: Maker) -> 
         for wrong in ({}, {key: weight.flatten()[:0]}):
             weights = {k: v for k, v in whole.items() if k != key} | wrong
             damaged = Checkpoint(source="weights.pth", layout=None, weights=weights)
-            with pytest.raises(VSRError, match="; (give|known)"):
+            with pytest.raises(VSRError, match=r"; (give|known)"):
                 network_of(damaged)
 
 

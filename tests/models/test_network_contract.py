@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.networks import ALL, moving_clip
+from tests.networks import ALL, compact, moving_clip
+from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 
 Maker = Callable[[], Network[Any]]
@@ -84,3 +85,18 @@ def test_the_input_is_left_unchanged(make: Maker) -> None:
     with torch.inference_mode():
         make()(clip)
     assert torch.equal(clip, before)
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        torch.rand(2, 3, 8, 8),
+        torch.rand(1, 2, 1, 8, 8),
+        torch.rand(1, 0, 3, 8, 8),
+        torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8),
+        torch.rand(1, 2, 3, 8, 8).double(),
+    ],
+)
+def test_what_is_no_clip_is_refused_in_one_line(clip: torch.Tensor) -> None:
+    with pytest.raises(ConfigurationError, match=r"a clip is \(B, T, 3, H, W\)"):
+        compact()(clip)

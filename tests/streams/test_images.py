@@ -154,11 +154,21 @@ def test_a_folder_with_files_is_left_alone_unless_allowed(tmp_path: Path) -> Non
     with pytest.raises(OpenError, match="not empty"):
         open_writer(str(folder), INFO, height=72, width=96)
     (folder / "notes.txt").write_text("mine")
-    writer = open_writer(str(folder), INFO, height=72, width=96, overwrite=True)
-    writer.write(chunk(range(1)))
-    writer.finish()
-    assert (folder / "notes.txt").read_text() == "mine"
-    assert (folder / "00000001.png").exists()
+    (folder / "cover.png").write_text("mine too")
+    for num_frames in (3, 1):
+        writer = open_writer(folder, INFO, height=72, width=96, overwrite=True)
+        writer.write(chunk(range(num_frames)))
+        writer.finish()
+    assert {p.name for p in folder.iterdir()} == {"notes.txt", "cover.png", "00000001.png"}
+
+
+def test_a_pattern_replaces_all_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "0007.png").write_text("named otherwise")
+    for num_frames in (3, 2):
+        writer = open_writer(tmp_path / "a%02d.png", INFO, height=72, width=96, overwrite=True)
+        writer.write(chunk(range(num_frames)))
+        writer.finish()
+    assert {p.name for p in tmp_path.iterdir()} == {"0007.png", "a01.png", "a02.png"}
 
 
 def test_the_source_folder_is_no_target(tmp_path: Path) -> None:
