@@ -6,13 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.media import Clip, write_clip
 
 RUN = """
 import gc
 import sys
 from vsr.entry import main
-sys.argv = ["vsr", "restore", sys.argv[1], "null", "--model", "identity", "--quiet"]
+sys.argv = ["vsr", "restore", sys.argv[1], "null", "--model", sys.argv[2], "--quiet"]
 try:
     main()
 finally:
@@ -20,9 +22,12 @@ finally:
 """
 
 
-def test_a_run_does_not_load_torchs_compiler_or_look_through_what_it_loads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["identity", "bicubic-x2", "compact-x4"])
+def test_a_run_neither_loads_torchs_compiler_nor_looks_through_what_it_loads(
+    model: str, tmp_path: Path
+) -> None:
     source = write_clip(tmp_path / "clip.mp4", Clip(num_frames=2))
-    words = [sys.executable, "-c", RUN, str(source)]
+    words = [sys.executable, "-c", RUN, str(source), model]
     said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     assert said.startswith("True")
     assert "'torch'" in said

@@ -3,8 +3,10 @@
 A network is run on PyTorch's meta device, where tensors have sizes and no contents, at the true
 size of the frames, and the bytes of all tensors alive at once are followed from operation to
 operation. That gives each network's cost in bytes per pixel and frame without a table to maintain,
-for any width, precision and scale, in a fraction of a second. What a library needs inside one
-operation is not seen; ``OVERHEAD`` stands for it (`python -m benchmarks.memory` measures it).
+for any width, precision and scale, in a second, most of which goes into loading what the meta
+device needs. A look at a step on a few small frames takes a tenth of that, and says enough where
+there is plenty. What a library needs inside one operation is not seen; ``OVERHEAD`` stands for it
+(`python -m benchmarks.memory` measures it).
 
 T time, H, W size.
 """
@@ -42,6 +44,9 @@ PAST = 6
 PROBE = 64
 """Side of the frames on which networks are tried that look at values, not only at sizes."""
 
+LOOK = 32
+"""Side of the frames of a look."""
+
 
 def step_bytes(
     network: Network[Any], settings: Settings, height: int, width: int, batch: int = 1
@@ -68,6 +73,19 @@ def step_bytes(
     return round(OVERHEAD * peak)
 
 
+def look_bytes(network: Network[Any], height: int, width: int, batch: int = 1) -> int:
+    """About the memory of a step that restores a frame and sees another.
+
+    Args:
+        network: As for ``step_bytes``; it is run.
+        height: Of the frames.
+        width: Of the frames.
+        batch: Streams stepped together.
+    """
+    peak, _ = _probe(network, (batch, 1, 1, height, width), LOOK)
+    return round(OVERHEAD * peak)
+
+
 def weight_bytes(network: nn.Module) -> int:
     """Memory of parameters and buffers."""
     return sum(t.untyped_storage().nbytes() for t in (*network.parameters(), *network.buffers()))
@@ -89,12 +107,17 @@ def _peak(network: Network[Any], sizes: tuple[int, ...]) -> tuple[float, float]:
         return _follow(_hollow(network), sizes, "meta")
     except (NotImplementedError, RuntimeError):
         # A network that decides by what it sees cannot run without contents.
-        *others, height, width = sizes
-        probed = (*others, min(height, PROBE), min(width, PROBE))
-        area = height * width / (probed[-1] * probed[-2])
-        device = next((str(p.device) for p in network.parameters()), "cpu")
-        peak, state = _follow(network, probed, device)
-        return area * peak, area * state
+        return _probe(network, sizes, PROBE)
+
+
+def _probe(network: Network[Any], sizes: tuple[int, ...], side: int) -> tuple[float, float]:
+    """As ``_peak``, by a step on small frames, in proportion to their area."""
+    *others, height, width = sizes
+    probed = (*others, min(height, side), min(width, side))
+    area = height * width / (probed[-1] * probed[-2])
+    device = next((str(p.device) for p in network.parameters()), "cpu")
+    peak, state = _follow(network, probed, device)
+    return area * peak, area * state
 
 
 @torch.inference_mode()

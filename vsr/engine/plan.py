@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from vsr.engine.cost import FLOAT, LONGEST_SCENE, step_bytes, weight_bytes
+from vsr.engine.cost import FLOAT, LONGEST_SCENE, look_bytes, step_bytes, weight_bytes
 from vsr.engine.lanes import num_held
 from vsr.engine.settings import Settings, settings_for
 from vsr.engine.tiles import finer
@@ -136,8 +136,7 @@ def _at_most(
 ) -> int:
     """More than ``run_bytes``, quickly: as if every frame cost what a step of two does."""
     ahead = LONGEST_SCENE if settings.look_ahead is None else settings.look_ahead
-    two = replace(settings, chunk=1, look_ahead=1, tiles=(1, 1))
-    step = max(settings.chunk, ahead) * step_bytes(network, two, height, width, scenes)
+    step = max(settings.chunk, ahead) * look_bytes(network, height, width, scenes)
     return _with_queues(step, network, device, settings, (height, width), scenes)
 
 
