@@ -14,7 +14,6 @@ from tests.media import Clip, write_clip
 from tests.networks import ALL, basicvsr, compact
 from tests.streaming import Maker
 from tests.vsr.conftest import Run
-from vsr.engine import cost
 from vsr.engine.cost import step_bytes
 from vsr.engine.plan import Asked, candidates, make_plan
 from vsr.engine.settings import Settings
@@ -91,28 +90,6 @@ def test_sizes_that_were_asked_for_are_kept(asked: Asked) -> None:
         assert asked.chunk in (None, settings.chunk)
         assert asked.tiles in (None, settings.tiles)
         assert asked.look_ahead != "full" or settings.look_ahead is None
-
-
-def test_a_look_ahead_to_the_end_is_no_longer_than_the_source() -> None:
-    full = Asked(chunk=4, look_ahead="full")
-    plans = [
-        make_plan(compact(), CPU, 64, 64, budget_bytes=10**12, asked=full, num_frames=n)
-        for n in (8, None)
-    ]
-    eight = make_plan(
-        compact(), CPU, 64, 64, budget_bytes=10**12, asked=Asked(chunk=4, look_ahead=8)
-    )
-    assert plans[0].memory_bytes == eight.memory_bytes < plans[1].memory_bytes
-
-
-@pytest.mark.parametrize("make", [compact, basicvsr])
-def test_what_a_far_look_ahead_costs_is_foretold_from_a_nearer_one(
-    make: Maker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = Settings(chunk=2, look_ahead=90)
-    foretold = step_bytes(make(), settings, 64, 64)
-    monkeypatch.setattr(cost, "FAR", 90)
-    assert foretold == pytest.approx(step_bytes(make(), settings, 64, 64), rel=0.03)
 
 
 @pytest.mark.parametrize("make", [compact, basicvsr])
