@@ -41,3 +41,8 @@ class StreamOptions:
     encoder: str | None = None
     encode_args: tuple[str, ...] = ()
     overwrite: bool = False
+
+    @property
+    def targets(self) -> list[str]:
+        """All that is written, the target first."""
+        return [self.target, *([self.record] if self.record else [])]

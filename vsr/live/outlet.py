@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -18,8 +19,9 @@ from vsr.live.address import check_host, shown, without_secrets
 from vsr.live.coded import Coded, PacketStream
 from vsr.live.options import StreamOptions
 from vsr.live.retry import Retry
-from vsr.live.sink_command import PLAYLISTS, TIMEOUT_S, check_target, sink_command, sink_preamble
-from vsr.streams.container import is_address
+from vsr.live.sink_command import TIMEOUT_S, sink_command, sink_preamble
+from vsr.live.targets import PLAYLISTS, check_targets
+from vsr.streams.container import is_address, reason
 from vsr.streams.ffmpeg import FFmpegProcess
 from vsr.streams.suffixes import suffix_of
 from vsr.streams.target import TargetAddress, TargetFile
@@ -39,14 +41,12 @@ def open_outlets(options: StreamOptions) -> list[Outlet]:
     """The sinks of a stream, the one that matters first.
 
     Raises:
-        OpenError: One that cannot be written.
+        OpenError: One that cannot be written, or is the source.
     """
-    targets = [options.target, *([options.record] if options.record else [])]
-    for target in targets:
-        check_target(target)
+    check_targets([options])
     return [
         Outlet(target, retry=Retry(options.retries), overwrite=options.overwrite)
-        for target in targets
+        for target in options.targets
     ]
 
 
@@ -61,7 +61,7 @@ class Outlet:
     Attributes:
         reopened: Times it was opened after the first.
         lost: Packets that were left out for want of it.
-        error: Why it was given up; None while it is not.
+        error: Why it was given up, or has not all of the output in the end; None otherwise.
 
     Raises:
         OpenError: A file that cannot be written.
@@ -87,6 +87,7 @@ class Outlet:
         self._opened = 0
         self._opened_at = self._again_at = 0.0
         self._begins = Fraction(0)
+        self._missed_for = ""
         self._thread = threading.Thread(target=self._run, name="vsr-live-sink", daemon=True)
 
     @property
@@ -172,8 +173,8 @@ class Outlet:
         if self._process is not None:
             self._process.kill()
         self._process = self._muxed = None
-        said = without_secrets(str(error), self._target)
-        said = f"{self.name} takes nothing ({said})"
+        said = without_secrets(reason(error), self._target)
+        self._missed_for = said = f"{self.name} takes nothing ({said})"
         delay_s = self._retry.next_delay_s() if is_address(self._target) else None
         if delay_s is None:
             self.error = EncodeError(f"{said}; it is given up")
@@ -184,18 +185,33 @@ class Outlet:
             log.warning("%s; opening it again", said)
 
     def _close(self) -> None:
-        if self._muxed is None or self._process is None:
-            self._file.remove()
-            return
+        """End the sink; it has to be there then, or what came last is lost."""
+        if self.error is not None:
+            self._keep_part()
+        elif self._muxed is None or self._process is None:
+            said = self._missed_for or f"{self.name} was not opened"
+            self.error = EncodeError(f"{said}; it was still missing in the end")
+        else:
+            self._end(self._process, self._muxed)
+        self._process = self._muxed = None
+
+    def _end(self, process: FFmpegProcess, muxed: PacketStream) -> None:
         try:
-            self._muxed.close()
-            self._process.finish()
+            muxed.close()
+            process.finish()
             self._file.keep(partial=False)
         except (VSRError, OSError) as error:
-            self._process.kill()
-            said = without_secrets(str(error), self._target)
-            log.warning("%s did not end in order: %s", self.name, said)
-        self._process = self._muxed = None
+            process.kill()
+            said = without_secrets(reason(error), self._target)
+            self.error = EncodeError(f"{self.name} did not end in order ({said})")
+            self._keep_part()
+
+    def _keep_part(self) -> None:
+        """Give what was written until the sink failed a name that shows it."""
+        with suppress(OSError):
+            kept = self._file.keep(partial=True)
+            if not is_address(self._target):
+                log.warning("what was written until then is %s", kept)
 
     def _waiting_s(self) -> float:
         pictures = [self._packets[0], self._packets[-1]]

@@ -9,7 +9,7 @@ from av import Packet
 from av.audio.stream import AudioStream
 from av.stream import Stream
 
-from vsr.errors import VSRError
+from vsr.errors import EncodeError, VSRError
 from vsr.live.coded import Coded, Templates
 from vsr.live.encoder import LiveEncoder, Picture
 from vsr.live.junction import Junction
@@ -88,7 +88,7 @@ class Output:
         """Let all leave and close the sinks; where no frame came, nothing is left.
 
         Raises:
-            VSRError: The encoder failed, or the sink that matters.
+            VSRError: The encoder failed, or a sink.
         """
         try:
             if self._written:
@@ -98,7 +98,8 @@ class Output:
         finally:
             self._junction.finish()
             self._close()
-        self.raise_error()
+        if failed := [str(outlet.error) for outlet in self._outlets if outlet.error]:
+            raise EncodeError("; ".join(failed))
 
     def abort(self) -> None:
         """End the encoder at once; what left already is kept."""

@@ -19,6 +19,7 @@ from vsr.live.sharing import Share, SharedNetwork
 from vsr.live.status import serve_status
 from vsr.live.status_line import status_line
 from vsr.live.stream import LiveStream
+from vsr.live.targets import check_targets
 from vsr.models.catalogue import load_network
 from vsr.restorer import Restorer
 
@@ -64,6 +65,7 @@ def run_live(
     """
     given = StreamOptions(source=source or "", target=target or "", **options)
     wanted = [given] if streams is None else read_streams(streams, given)
+    check_targets(wanted)
     network = load_network(model, weights)
     restorers: list[Restoring]
     if len(wanted) == 1:

@@ -5,33 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vsr.errors import OpenError
-from vsr.live.address import shown
 from vsr.live.sending import ADDRESSES
+from vsr.live.targets import PLAYLISTS
 from vsr.streams.container import is_address, local_name
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.streams.suffixes import ADDRESS_FORMATS, MOV_FAMILY, suffix_of
 
 TIMEOUT_S = 5.0
 """A sink that takes nothing for longer is given up and opened anew."""
-
-PLAYLISTS = frozenset({".m3u8"})
-
-
-def check_target(target: str) -> None:
-    """Refuse what cannot be a sink.
-
-    Raises:
-        OpenError: An address of a kind that nothing can be sent to, or a missing folder.
-    """
-    if is_address(target):
-        if suffix_of(target) not in ADDRESS_FORMATS and suffix_of(target) not in PLAYLISTS:
-            accepted = ", ".join(sorted(ADDRESS_FORMATS))
-            raise OpenError(
-                f"{shown(target)} is no sink; give {accepted}, a .m3u8 playlist or a video file"
-            )
-    elif not Path(target).parent.is_dir():
-        raise OpenError(f"the folder of {target!r} does not exist; create it first")
 
 
 def sink_command(target: str, path: str) -> list[str]:
@@ -47,6 +28,9 @@ def sink_command(target: str, path: str) -> list[str]:
     command += ["-progress", "pipe:2", "-stats_period", "0.5", "-copyts", "-y"]
     command += ["-f", "nut", "-probesize", "32", "-analyzeduration", "0"]
     command += ["-i", "pipe:0", "-map", "0", "-c", "copy", "-max_interleave_delta", "500000"]
+    if suffix_of(target) in PLAYLISTS and not is_address(path):
+        # A playlist's lines are what follows the last slash of its own name, `file:` included.
+        path = str(Path(path).absolute())
     return [*command, "-flush_packets", "1", *_format(target), local_name(path)]
 
 

@@ -1,0 +1,63 @@
+"""Which sinks streams may have together: known before anything is opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from vsr.errors import OpenError
+from vsr.live.address import shown
+from vsr.live.options import StreamOptions
+from vsr.live.source_kind import ends
+from vsr.streams.container import is_address
+from vsr.streams.suffixes import ADDRESS_FORMATS, suffix_of
+
+PLAYLISTS = frozenset({".m3u8"})
+
+
+def check_targets(streams: Sequence[StreamOptions]) -> None:
+    """Refuse what cannot be a sink, what is named twice, and what would replace a source.
+
+    Raises:
+        OpenError: A target or record of that kind, or one whose folder is missing.
+    """
+    named: list[str] = []
+    for stream in streams:
+        for target in stream.targets:
+            _check_kind(target)
+            if any(_writes(target, other) or _writes(other, target) for other in named):
+                raise OpenError(
+                    f"{shown(target)!r} is written twice; give each target and record its own name"
+                )
+            if any(_replaces(target, stream, other) for other in streams):
+                raise OpenError(f"{target!r} is a source itself; give the output another name")
+            named.append(target)
+
+
+def _check_kind(target: str) -> None:
+    if is_address(target):
+        if suffix_of(target) not in ADDRESS_FORMATS and suffix_of(target) not in PLAYLISTS:
+            accepted = ", ".join(sorted(ADDRESS_FORMATS))
+            raise OpenError(
+                f"{shown(target)} is no sink; give {accepted}, a .m3u8 playlist or a video file"
+            )
+    elif not Path(target).parent.is_dir():
+        raise OpenError(f"the folder of {target!r} does not exist; create it first")
+
+
+def _replaces(target: str, stream: StreamOptions, other: StreamOptions) -> bool:
+    """Whether a stream's sink would replace a source; another's playlist may be one."""
+    is_chain = other is not stream and suffix_of(target) in PLAYLISTS
+    return ends(other.source) and not is_chain and _writes(target, other.source)
+
+
+def _writes(target: str, name: str) -> bool:
+    """Whether a sink would write what a name stands for."""
+    if is_address(target) or is_address(name):
+        return target == name
+    written, path = Path(target).resolve(), Path(name).resolve()
+    if suffix_of(target) in PLAYLISTS and written.parent == path.parent:
+        segment = re.escape(written.stem) + r"\d+\.ts"
+        return written == path or re.fullmatch(segment, path.name) is not None
+    return written == path
