@@ -19,6 +19,7 @@ from vsr.errors import DecodeError, OpenError, StreamTimeout
 from vsr.live.address import check_host, shown, without_secrets
 from vsr.live.decoder import Decoder
 from vsr.live.pacing import Pacer
+from vsr.live.pending import goes_back
 from vsr.live.relay import Relay
 from vsr.live.source_kind import (
     file_format,
@@ -132,7 +133,7 @@ class Connection:
             elif self._is_sound(packet):
                 heard = Arrival(at=time.monotonic(), packet=packet)
                 if self._picture is None:
-                    early.append(heard)
+                    _append(early, heard)
                 else:
                     yield heard
         left = chain(self._progressive(self._decoder.last()), self._deinterlacer.drain())
@@ -227,3 +228,10 @@ class Connection:
                 f"{shown(self._source)} cannot be opened ({self._relay.reason()})", self._source
             )
         return type(error)(said)
+
+
+def _append(early: list[Arrival], heard: Arrival) -> None:
+    """Keep sound until the first frame; where times go back, what came before is not its."""
+    if early and heard.packet and early[-1].packet and goes_back(heard.packet, early[-1].packet):
+        early.clear()
+    early.append(heard)

@@ -22,7 +22,13 @@ class PendingSound:
         self._packets: deque[Packet[Stream]] = deque(maxlen=MOST)
 
     def add(self, packet: Packet[Stream]) -> None:
-        """Append a packet; it has a dts."""
+        """Append a packet; it has a dts.
+
+        Where times go back, what still waits is from before: its frames do not come any more, and
+        in the middle of those that come it would take the place of their own sound.
+        """
+        if self._packets and goes_back(packet, self._packets[-1]):
+            self.forget()
         self._packets.append(packet)
 
     def forget(self) -> None:
@@ -33,9 +39,19 @@ class PendingSound:
         """Take the packets whose time in the output is known, each with it, in seconds."""
         for _ in range(len(self._packets)):
             packet = self._packets.popleft()
-            stamp = packet.pts if packet.pts is not None else packet.dts or 0
-            moment = clock.sound(stamp * packet.time_base)
+            moment = clock.sound(_time(packet))
             if moment is None:
                 self._packets.append(packet)
             else:
                 yield packet, moment
+
+
+def goes_back(packet: Packet[Stream], last: Packet[Stream]) -> bool:
+    """Whether a packet's time lies before that of the one that came last."""
+    return _time(packet) < _time(last)
+
+
+def _time(packet: Packet[Stream]) -> Fraction:
+    """Seconds at the source."""
+    stamp = packet.pts if packet.pts is not None else packet.dts or 0
+    return stamp * packet.time_base

@@ -1,0 +1,122 @@
+"""Sound that is made here: coded anew, or silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+from av import AudioFrame, AudioResampler, Packet
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
+from av.stream import Stream
+
+HOLE = Fraction(1, 10)
+"""Seconds between two packets that are a hole, and not only how times were rounded."""
+
+DRIFT = Fraction(3, 2)
+"""Seconds by which sound that is coded anew may leave its times, bit by bit."""
+
+_WARM_UP = 4
+"""Frames of silence until an encoder has nothing left of its beginning."""
+
+_ANY_FRAME = 1024
+"""Samples in a packet of a codec that does not ask for a number."""
+
+
+class Recoder:
+    """Sound of one form into another."""
+
+    def __init__(self, stream: AudioStream, encoder: AudioCodecContext) -> None:
+        self._stream, self._encoder = stream, encoder
+        self._resampler = AudioResampler(
+            format=encoder.format.name,
+            layout=encoder.layout.name,
+            rate=encoder.sample_rate,
+            frame_size=frame_size(encoder),
+        )
+        self._frame_s = Fraction(frame_size(encoder), encoder.sample_rate)
+        self._expected: Fraction | None = None
+        self._next = Fraction(0)
+
+    def take(
+        self, packet: Packet[Stream], time: Fraction
+    ) -> Iterator[tuple[Packet[Stream], Fraction, Fraction]]:
+        """Coded packets, and from when to when they sound."""
+        try:
+            decoded = self._stream.codec_context.decode(packet)
+        except FFmpegError:
+            return
+        self._follow(time)
+        self._expected = time
+        for frame in decoded:
+            self._expected += Fraction(frame.samples, frame.sample_rate)
+            frame.pts = None
+            for piece in self._resampler.resample(frame):
+                piece.pts = None
+                for coded in self._encoder.encode(piece):
+                    yield coded, self._next, self._next + self._frame_s
+                    self._next += self._frame_s
+
+    def _follow(self, time: Fraction) -> None:
+        """Leave a hole where the packets have one, and do not drift from their times for ever."""
+        if self._expected is None or abs(time - self._next) > DRIFT:
+            self._next = time
+        elif abs(time - self._expected) > HOLE:
+            self._next += time - self._expected
+
+
+def make_encoder(
+    codec: str, rate: int, layout: str, wanted: str, block: int = 0
+) -> AudioCodecContext:
+    """An open encoder.
+
+    Args:
+        codec: ffmpeg's name.
+        rate: Samples a second.
+        layout: Of the channels.
+        wanted: Format of the samples, where the encoder takes it.
+        block: Samples in a packet; 0 for as many as is usual.
+
+    Raises:
+        FFmpegError: ffmpeg cannot encode that.
+        ValueError: Likewise.
+    """
+    encoder = av.CodecContext.create(codec, "w")
+    assert isinstance(encoder, AudioCodecContext)
+    assert encoder.codec.audio_formats is not None
+    encoder.sample_rate, encoder.layout = rate, layout
+    formats = encoder.codec.audio_formats
+    encoder.format = next((one for one in formats if one.name == wanted), formats[0])
+    encoder.time_base = Fraction(1, rate)
+    if block:
+        encoder.options = {"frame_size": str(block)}
+    encoder.open()
+    return encoder
+
+
+def silent_packet(encoder: AudioCodecContext) -> bytes:
+    """A packet of silence, as it comes when the encoder has warmed up."""
+    packets = [
+        packet
+        for number in range(2 * _WARM_UP)
+        for packet in encoder.encode(_silent_frame(encoder, number))
+    ]
+    return bytes(packets[_WARM_UP - 1])
+
+
+def frame_size(encoder: AudioCodecContext) -> int:
+    """Samples in a packet."""
+    return encoder.frame_size or _ANY_FRAME
+
+
+def _silent_frame(encoder: AudioCodecContext, number: int) -> AudioFrame:
+    size, name = frame_size(encoder), encoder.format.name
+    frame = AudioFrame(format=name, layout=encoder.layout.name, samples=size)
+    silent = np.uint8(128 if name.startswith("u8") else 0)
+    for plane in frame.planes:
+        plane.update(np.full(plane.buffer_size, silent).tobytes())
+    frame.sample_rate, frame.pts = encoder.sample_rate, number * size
+    return frame
