@@ -53,6 +53,7 @@ def make_restorer(
         budget_bytes=budget_bytes(memory, where),
         asked=asked,
         scenes=parallel_scenes,
+        num_frames=info.num_frames,
         exact=exact,
     )
     if memory is not None:

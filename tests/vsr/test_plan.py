@@ -92,6 +92,33 @@ def test_sizes_that_were_asked_for_are_kept(asked: Asked) -> None:
         assert asked.look_ahead != "full" or settings.look_ahead is None
 
 
+def test_a_look_ahead_to_the_end_is_no_longer_than_the_source() -> None:
+    short, long = (
+        make_plan(
+            compact(),
+            CPU,
+            256,
+            256,
+            budget_bytes=10**12,
+            asked=Asked(chunk=4, look_ahead="full"),
+            num_frames=num_frames,
+        )
+        for num_frames in (8, None)
+    )
+    assert short.settings == long.settings
+    assert short.memory_bytes < long.memory_bytes / 2
+
+
+@pytest.mark.parametrize("make", [compact, basicvsr])
+def test_what_a_far_look_ahead_costs_is_foretold_from_a_nearer_one(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(chunk=2, look_ahead=90)
+    foretold = step_bytes(make(), settings, 64, 64)
+    monkeypatch.setattr("vsr.engine.cost.FAR", 90)
+    assert foretold == pytest.approx(step_bytes(make(), settings, 64, 64), rel=0.03)
+
+
 @pytest.mark.parametrize("make", [compact, basicvsr])
 def test_a_look_suffices_where_there_is_plenty_and_never_promises_too_much(make: Maker) -> None:
     exact = make_plan(make(), CPU, 96, 96, budget_bytes=10**12)

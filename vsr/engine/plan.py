@@ -70,6 +70,7 @@ def make_plan(
     budget_bytes: int,
     asked: Asked | None = None,
     scenes: int = 1,
+    num_frames: int | None = None,
     exact: bool = True,
 ) -> Plan:
     """The largest sizes that fit; the smallest where none does.
@@ -82,20 +83,27 @@ def make_plan(
         budget_bytes: Memory the process may have on a CPU, or the run on a CUDA device.
         asked: Sizes that are fixed.
         scenes: Scenes stepped together.
+        num_frames: Of the source, where that is known: no scene is longer.
         exact: Reckon exactly even where a look shows that what suits the network fits.
     """
     tried = list(candidates(network, asked or Asked(), height, width))
+    reach = min(LONGEST_SCENE, num_frames or LONGEST_SCENE)
     if not exact:
         best = tried[0]
-        most = _at_most(network, device, best, height, width, scenes)
+        most = _at_most(network, device, _within(best, reach), height, width, scenes)
         if most <= budget_bytes:
             return Plan(settings=best, memory_bytes=most, budget_bytes=budget_bytes)
     for settings in tried:
-        memory = run_bytes(network, device, settings, height, width, scenes=scenes)
+        memory = run_bytes(network, device, _within(settings, reach), height, width, scenes=scenes)
         plan = Plan(settings=settings, memory_bytes=memory, budget_bytes=budget_bytes)
         if plan.fits:
             break
     return plan
+
+
+def _within(settings: Settings, num_frames: int) -> Settings:
+    """What a look-ahead to the end of the scene comes to."""
+    return settings if settings.look_ahead is not None else replace(settings, look_ahead=num_frames)
 
 
 def require(plan: Plan, name: str, height: int, width: int) -> None:
