@@ -38,8 +38,8 @@ class Places:
 
     def _sample(self, image: Tensor, grid: Tensor, **options: Any) -> Tensor:
         assert grid.dtype == torch.float32
-        height, width = image.shape[-2:]
-        self._sampled.append(grid * torch.tensor([(width - 1) / 2, (height - 1) / 2]))
+        height, width = (side - int(options["align_corners"]) for side in image.shape[-2:])
+        self._sampled.append(grid * torch.tensor([width / 2, height / 2]))
         return self._grid_sample(image, grid, **options)
 
     def of(self, network: Network[Any], clip: Tensor) -> tuple[list[Tensor], Tensor]:

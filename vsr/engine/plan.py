@@ -143,8 +143,7 @@ def _at_most(
     scenes: int,
 ) -> int:
     """More than ``run_bytes``, quickly: as if every frame cost what a step of two does."""
-    ahead = LONGEST_SCENE if settings.look_ahead is None else settings.look_ahead
-    step = max(settings.chunk, ahead) * look_bytes(network, height, width, scenes)
+    step = max(settings.chunk, settings.look_ahead or 0) * look_bytes(network, height, width, scenes)
     return _with_queues(step, network, device, settings, (height, width), scenes)
 
 
