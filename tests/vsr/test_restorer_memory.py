@@ -14,6 +14,7 @@ from torch import Tensor
 from tests.conftest import REPOSITORY
 from tests.networks import RECURRENT, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
+from vsr.models.catalogue import load_network
 from vsr.models.interpolation import Identity
 from vsr.models.network import Network
 from vsr.restorer import Restorer
@@ -83,6 +84,44 @@ def test_frames_too_large_by_themselves_are_restored_in_tiles() -> None:
     torch.testing.assert_close(left, clip, atol=1e-6, rtol=0)
     assert restorer.settings.tiles == (2, 2)
     assert restorer.passed_through == 0
+
+
+def starve(restorer: Restorer) -> None:
+    """Leave room for less than 130 x 140 pixels from now on."""
+    assert isinstance(restorer.network, Limited)
+    restorer.network.area = 100 * 140
+
+
+def test_a_stream_goes_on_in_tiles_from_the_state_of_whole_frames(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network, clip = load_network(), moving_clip(8, 130, 140)
+    restorer = restorer_of(Limited(network), 1, 0)
+    restorer.push(pieces(clip, 6)[0])
+    starve(restorer)
+    (left,) = restorer.push(pieces(clip, 1)[6])
+    assert restorer.settings.tiles == (1, 2)
+    assert "starting anew" not in caplog.text
+    expected, anew = (
+        frames_of(stream(restorer_of(network, 1, 0), pieces(clip[start:7], 1)))[-1]
+        for start in (0, 6)
+    )
+    assert (left.frames - expected).abs().mean() < 0.1 * (anew - expected).abs().mean()
+
+
+def test_a_state_that_tiles_cannot_share_is_left_behind_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Thirds(Identity):
+        def step(self, window_BTCHW: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Any]:
+            return window_BTCHW[:, :1], window_BTCHW[:, 0, :, ::3, ::3].contiguous()
+
+    clip, restorer = moving_clip(3, 130, 140), restorer_of(Limited(Thirds()), 1, 0)
+    restorer.push(pieces(clip, 1)[0])
+    starve(restorer)
+    left = frames_of(restorer.push(pieces(clip, 1)[1]) + restorer.drain())
+    torch.testing.assert_close(left, clip[1:2], atol=1e-6, rtol=0)
+    assert "cannot be cut into tiles (a map of 47 values along 140 pixels)" in caplog.text
 
 
 PROGRAM = """

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.networks import ALL, RECURRENT, moving_clip
+from tests.networks import ALL, moving_clip
 from tests.streaming import Maker, frames_of, pieces, stream, whole_clip
 from vsr.engine.settings import Settings
-from vsr.engine.tiles import OVERLAP, Tiled, finer, spans
+from vsr.engine.tiles import OVERLAP, finer, spans
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import load_network
 from vsr.models.imresize import imresize
@@ -58,37 +58,6 @@ def test_tiles_cost_less_than_a_twentieth_of_a_decibel() -> None:
     )
     assert not torch.equal(whole, tiled)
     assert abs(psnr(whole, truth) - psnr(tiled, truth)) < 0.05
-
-
-def places(height: int, width: int, step: int) -> Tensor:
-    """(1, 2, height, width): the row and column that every value of a map stands for."""
-    rows, columns = step * torch.arange(height), step * torch.arange(width)
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).float()[None]
-
-
-def test_the_state_of_whole_frames_is_cut_where_its_tiles_are() -> None:
-    frame = torch.zeros(1, 1, 3, 135, 150)  # padded to 136 by a network that works in halves
-    state = {"full": places(135, 150, 1), "padded": places(136, 150, 1), "half": places(68, 75, 2)}
-    tiled = Tiled(ALL["identity"](), (2, 2))
-    cut = tiled.cut(state, frame).tiles
-    boxes = [(row, column) for row in spans(135, 2) for column in spans(150, 2)]
-    for tile, (row, column) in zip(cut, boxes, strict=True):
-        for name, step in (("full", 1), ("padded", 1), ("half", 2)):
-            first, last = tile[name][0, :, 0, 0], tile[name][0, :, -1, -1]
-            assert first.tolist() == [row.start, column.start]
-            assert row.end - step <= last[0] <= row.end
-            assert last[1] == column.end - step
-
-
-def test_tiles_go_on_from_the_state_of_whole_frames() -> None:
-    network, clip = RECURRENT["edvr"](), moving_clip(6, 136, 150)[None]
-    tiled = Tiled(network, (2, 2))
-    with torch.inference_mode():
-        _, whole = network.step(clip[:, :3], None, 3, ends_scene=False)
-        expected, _ = network.step(clip[:, 3:4], whole, 1)
-        cut, _ = tiled.step(clip[:, 3:4], tiled.cut(whole, clip), 1)
-        fresh, _ = tiled.step(clip[:, 3:4], None, 1)
-    assert (cut - expected).abs().mean() < 0.25 * (fresh - expected).abs().mean()
 
 
 def test_finer_tiles_halve_the_longer_side_until_tiles_are_small() -> None:

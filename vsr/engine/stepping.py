@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsr.engine.state import named_tensors
 from vsr.engine.stream import Stream
-from vsr.engine.tiles import Tiled, tiled
+from vsr.engine.tiles import tiled
 from vsr.engine.timeline import Step
 from vsr.memory import is_out_of_memory, may_be_out_of_memory
 from vsr.models.network import Network
@@ -33,19 +32,16 @@ def restore_next(network: Network[Any], stream: Stream, step: Step) -> Chunk:
         except (MemoryError, RuntimeError) as error:
             if not may_be_out_of_memory(error):
                 raise
-            tiles = stream.settings.tiles
-            shrunk = stream.shrink()
-            if not (shrunk or is_out_of_memory(error)):
+            if stream.smaller() is None and not is_out_of_memory(error):
                 raise
         else:
             chunk = stream.settle(past, restored, state)
             if chunk is not None:
                 return chunk
             continue
-        if not shrunk:
+        # Out here the error no longer holds on to what the step had made.
+        if not stream.shrink():
             return stream.give_up(1, "out of memory for a single frame")
-        if stream.settings.tiles != tiles:
-            _cut_state(network, stream, tiles)
         smaller = stream.next_step()
         assert smaller is not None, "a smaller step waits for less than the one that was ready"
         step = smaller
@@ -57,13 +53,3 @@ def _run(network: Network[Any], stream: Stream, step: Step, past: Any) -> tuple[
         window_1TCHW, past, step.num_keep, ends_scene=step.ends_scene
     )
     return restored[0], state
-
-
-def _cut_state(network: Network[Any], stream: Stream, old_tiles: tuple[int, int]) -> None:
-    """Give new tiles the state of the whole frame; from coarser tiles they start without one."""
-    cuttable = old_tiles == (1, 1) and all(t.ndim >= 4 for _, t in named_tensors(stream.state))
-    if not cuttable or stream.state is None:
-        stream.state = None
-        return
-    window = stream.timeline.window(1)
-    stream.state = Tiled(network, stream.settings.tiles).cut(stream.state, window)

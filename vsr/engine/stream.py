@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from vsr.engine.cutting import Uncuttable, cut_state
 from vsr.engine.guard import Fault, Guard
 from vsr.engine.settings import Settings
 from vsr.engine.state import after_gap
@@ -123,19 +124,29 @@ class Stream:
             return self._leave(restored)
         return self.give_up(len(restored), "the network gives no numbers")
 
-    def shrink(self) -> bool:
-        """Take less per step from now on, having run out of memory; False where that is impossible.
+    def smaller(self) -> Settings | None:
+        """Sizes with which a step takes less memory, tiles coming last; None where there are none.
 
-        Tiles come last; they start without a state unless the caller cuts the old one.
+        Frames have to be here.
         """
-        self.counts.retries += 1
         height, width = self.timeline.frames[0].pixels.shape[-2:]
-        smaller = self.settings.smaller() or finer(self.settings, height, width)
+        return self.settings.smaller() or finer(self.settings, height, width)
+
+    def shrink(self) -> bool:
+        """Go on with smaller steps, having run out of memory; False where that is impossible."""
+        self.counts.retries += 1
+        smaller = self.smaller()
         if smaller is None:
             return False
-        self.settings = smaller
         log.warning("out of memory: going on with %s", smaller)
+        self.resize(smaller)
         return True
+
+    def resize(self, settings: Settings) -> None:
+        """Take steps of other sizes from now on; the state goes on, in finer tiles too."""
+        old, self.settings = self.settings, settings
+        if old.tiles != settings.tiles and self.state is not None:
+            self.state = self._cut(old)
 
     def give_up(self, num_frames: int, reason: str) -> Chunk:
         """Enlarge frames that cannot be restored: none is ever dropped."""
@@ -154,6 +165,17 @@ class Stream:
         if waiting:
             self.state = None if starts else after_gap(self.state)
         return left
+
+    def _cut(self, old: Settings) -> Any:
+        """The state in other tiles; None where it cannot be had, or no frame goes on from it."""
+        waiting = self.timeline.frames
+        if self.timeline.size is None or (waiting and self.timeline.starts_scene):
+            return None
+        try:
+            return cut_state(self.state, self.timeline.size, old.tiles, self.settings.tiles)
+        except Uncuttable as error:
+            log.warning("the state cannot be cut into tiles (%s): starting anew", error)
+            return None
 
     def _enlarge(self, num_frames: int) -> Chunk:
         self.counts.passed_through += num_frames

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vsr.engine.settings import Settings
-from vsr.engine.state import after_gap, rebuild
+from vsr.engine.state import after_gap
 from vsr.models.network import Network
 
 OVERLAP = 32
@@ -78,6 +78,21 @@ def spans(side: int, count: int) -> list[Span]:
     ]
 
 
+Box = tuple[Span, Span]
+"""A tile: its rows and its columns."""
+
+
+def boxes_of(size: tuple[int, int], tiles: tuple[int, int]) -> list[Box]:
+    """The tiles of frames, row by row.
+
+    Args:
+        size: Rows and columns of a frame.
+        tiles: Rows and columns of tiles.
+    """
+    rows, columns = (spans(side, count) for side, count in zip(size, tiles, strict=True))
+    return [(row, column) for row in rows for column in columns]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TilesState:
     """The states of all tiles, row by row."""
@@ -109,7 +124,7 @@ class Tiled(Network[TilesState]):
         *,
         ends_scene: bool = True,
     ) -> tuple[Tensor, TilesState]:
-        boxes = self._boxes(window_BTCHW)
+        boxes = boxes_of((window_BTCHW.shape[-2], window_BTCHW.shape[-1]), self.tiles)
         states = [None] * len(boxes) if state is None else state.tiles
         batch, _, colours, height, width = window_BTCHW.shape
         scale = self.facts.scale
@@ -124,24 +139,6 @@ class Tiled(Network[TilesState]):
             _blend(blended, restored, rows, columns, scale)
             del restored, new_state, seen  # not to keep a tile's frames while the next is restored
         return blended, TilesState(tiles=tuple(left))
-
-    def cut(self, state: Any, window_BTCHW: Tensor) -> TilesState:
-        """The state of whole frames as the states of their tiles.
-
-        Args:
-            state: What the network returned for frames that were not tiled.
-            window_BTCHW: Frames of that size.
-        """
-        size = (window_BTCHW.shape[-2], window_BTCHW.shape[-1])
-        boxes = self._boxes(window_BTCHW)
-        return TilesState(tiles=tuple(_cut(state, size, box) for box in boxes))
-
-    def _boxes(self, window_BTCHW: Tensor) -> list[tuple[Span, Span]]:
-        rows, columns = (
-            spans(side, count)
-            for side, count in zip(window_BTCHW.shape[-2:], self.tiles, strict=True)
-        )
-        return [(row, column) for row in rows for column in columns]
 
 
 def tiled(network: Network[Any], tiles: tuple[int, int]) -> Network[Any]:
@@ -169,16 +166,3 @@ def _blend(into: Tensor, restored: Tensor, rows: Span, columns: Span, scale: int
     weights = vertical[:, None] * horizontal
     for frame in range(restored.shape[1]):
         region[:, frame].addcmul_(restored[:, frame], weights)
-
-
-def _cut(state: Any, size: tuple[int, int], box: tuple[Span, Span]) -> Any:
-    """A tile of every map of a state; maps may be smaller than frames, and padded."""
-
-    def crop(tensor: Tensor) -> Tensor:
-        for axis, side, span in zip((-2, -1), size, box, strict=True):
-            ratio = max(1, round(side / tensor.shape[axis]))
-            end = tensor.shape[axis] if span.end == side else span.end // ratio
-            tensor = tensor.narrow(axis, span.start // ratio, end - span.start // ratio)
-        return tensor.clone(memory_format=torch.preserve_format)
-
-    return rebuild(state, crop)
