@@ -60,7 +60,7 @@ class Demuxer:
         video: VideoStream,
         copied: Sequence[Stream],
         trim: Trim,
-        timestamps: Timestamps,
+        timestamps: Timestamps[VideoFrame],
     ) -> None:
         self.packets: list[Packet[Stream]] = []
         self.corrupt_frames = 0
@@ -135,6 +135,7 @@ class Demuxer:
             yield from self._stamp(frames)
         if not packet.size:
             yield from self._stamp(self._tail.lost())
+            yield from (StampedFrame(*settled) for settled in self._timestamps.drain())
             self.corrupt_frames = max(self.corrupt_frames, self._tail.failures)
 
     def _stamp(self, frames: Iterable[VideoFrame]) -> Iterator[StampedFrame]:
@@ -142,7 +143,8 @@ class Demuxer:
             self._tail.shown(frame)
             self._corrupt_in_a_row = 0
             self.corrupt_frames += frame.is_corrupt
-            yield StampedFrame(frame, self._timestamps.stamp(frame.pts, frame.dts))
+            settled = self._timestamps.stamp(frame, frame.pts, frame.dts)
+            yield from (StampedFrame(*stamped) for stamped in settled)
 
     def _count_corrupt(self, error: Exception) -> None:
         self.corrupt_frames += 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
+from av import VideoFrame
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.format import Flags
@@ -46,7 +47,7 @@ def begin(container: InputContainer, stream: VideoStream, trim: Trim) -> Beginni
 
 
 def _read_first(container: InputContainer, stream: VideoStream, trim: Trim) -> Beginning:
-    timestamps = Timestamps(time_base(stream), frame_rate(stream))
+    timestamps = Timestamps[VideoFrame](time_base(stream), frame_rate(stream))
     demuxer = Demuxer(container, stream, copied_streams(container), trim, timestamps)
     frames = demuxer.frames()
     return Beginning(demuxer, next(frames, None), frames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import ceil
+from typing import Generic, TypeVar
 
 from av import Packet
 from av.stream import Stream
@@ -14,12 +15,30 @@ FALLBACK_RATE = Fraction(25)
 LEAST_STEP_S = Fraction(1, 1000)
 """Between frames whose times repeat or go back: what Matroska can still tell apart."""
 
+FOLLOWING = 6
+"""Usual steps within which frames follow each other."""
+
+LEAP = Fraction(5, 4)
+"""In usual steps: a time that is no further from the one in front is believed."""
+
 JUMP_BACK_S, JUMP_AHEAD_S = Fraction(1, 2), Fraction(10)
 """From one packet of a stream to its next: beyond, recordings were joined or a clock was reset."""
 
+MAX_DELAY_S = Fraction(12)
+"""Between a packet's decoding and its presentation: 16 frames that are reordered, 0.7 s apart, the
+most that transport streams allow (ITU-T H.222.0)."""
 
-class Timestamps:
+MAX_OFFSETS = 8
+"""Known at a time: a long recording may be joined of any number."""
+
+Frame = TypeVar("Frame")
+
+
+class Timestamps(Generic[Frame]):
     """Gives frames in presentation order increasing pts.
+
+    A damaged file may say any time of a frame. One that goes back or leaps ahead is not believed
+    where the frame behind follows the one in front.
 
     Attributes:
         time_base: Seconds per unit of pts.
@@ -30,15 +49,38 @@ class Timestamps:
         self._step = max(1, round(1 / ((frame_rate or FALLBACK_RATE) * time_base)))
         self._least = max(1, ceil(LEAST_STEP_S / time_base))
         self._last: int | None = None
+        self._last_step = 0
+        self._waiting: tuple[Frame, int | None] | None = None
 
-    def stamp(self, pts: int | None, dts: int | None) -> int:
-        """Return the pts to use for the next frame."""
+    def stamp(self, frame: Frame, pts: int | None, dts: int | None) -> list[tuple[Frame, int]]:
+        """Take the next frame, and return the one in front of it with its pts, if there is one."""
         known = pts if pts is not None else dts
+        ready = self._settle_waiting(known)
+        self._waiting = frame, known
+        return ready
+
+    def drain(self) -> list[tuple[Frame, int]]:
+        """Return the last frame."""
+        return self._settle_waiting(None)
+
+    def _settle_waiting(self, following: int | None) -> list[tuple[Frame, int]]:
+        if self._waiting is None:
+            return []
+        (frame, known), self._waiting = self._waiting, None
+        if self._last is not None and following is not None:
+            usual = max(self._step, self._last_step)
+            step, both = (known or self._last) - self._last, following - self._last
+            if 0 < both <= FOLLOWING * usual and not (0 < step < both or 0 < step <= LEAP * usual):
+                known = self._last + max(self._least, both // 2)
+        return [(frame, self._settle(known))]
+
+    def _settle(self, known: int | None) -> int:
         if known is None:
             known = 0 if self._last is None else self._last + self._step
         elif self._last is not None and known <= self._last:
             # A longer step would push every later frame away from its own pts.
             known = self._last + self._least
+        self._last_step = known - (known if self._last is None else self._last)
         self._last = known
         return known
 
@@ -51,27 +93,83 @@ class Continuity:
     """
 
     def __init__(self) -> None:
-        self._offset = Fraction(0)
-        self._offsets: dict[int, Fraction] = {}
-        self._ends: dict[int, tuple[Fraction, Fraction]] = {}
+        self._known = [Fraction(0)]
+        self._clocks: dict[int, _Clock] = {}
 
     def mend(self, packet: Packet[Stream]) -> None:
         """Move a packet's times; packets come in the order of the file."""
         if packet.dts is None:
             return
         index, base = packet.stream_index, packet.time_base
-        time, duration = packet.dts * base, (packet.duration or 0) * base
-        last, length = self._ends.get(index, (time + self._offset, Fraction(0)))
-        offset = self._offsets.setdefault(index, self._offset)
-        if _is_jump(time + offset - last):
-            if _is_jump(time + self._offset - last):
-                self._offset = last + length - time
-            offset = self._offsets[index] = self._offset
-        self._ends[index] = time + offset, duration
-        shift = round(offset / base)
+        clock = self._clocks.setdefault(index, _Clock(self._known[-1]))
+        clock.reconcile(packet)
+        time, length = packet.dts * base, (packet.duration or 0) * base
+        if clock.jumps(time + clock.offset):
+            clock.offset = self._find_offset(time, clock)
+        clock.note(time + clock.offset, length)
+        shift = round(clock.offset / base)
         packet.dts += shift
         packet.pts = packet.dts if packet.pts is None else packet.pts + shift
 
+    def _find_offset(self, time: Fraction, clock: _Clock) -> Fraction:
+        """What another stream, or this one before a broken time, is moved by; else a new one."""
+        fitting = [known for known in self._known if not clock.jumps(time + known)]
+        offset = min(
+            fitting,
+            key=lambda known: abs(time + known - clock.following),
+            default=clock.following - time,
+        )
+        others = [known for known in self._known if known != offset]
+        self._known = [*others[1 - MAX_OFFSETS :], offset]
+        return offset
 
-def _is_jump(step: Fraction) -> bool:
-    return not -JUMP_BACK_S <= step <= JUMP_AHEAD_S
+
+class _Clock:
+    """The times of one stream's packets.
+
+    Attributes:
+        offset: What is added to them.
+    """
+
+    def __init__(self, offset: Fraction) -> None:
+        self.offset = offset
+        self._last: Fraction | None = None
+        self._before: Fraction | None = None
+        self._length = Fraction(0)
+
+    @property
+    def following(self) -> Fraction:
+        """When the next packet is due."""
+        return (self._last or 0) + self._length
+
+    def jumps(self, time: Fraction) -> bool:
+        """Whether a packet is too far from the last, and from the one before: one may be astray."""
+        return _is_jump(time, self._last) and (
+            self._before is None or not self._before < time <= self._before + JUMP_AHEAD_S
+        )
+
+    def note(self, time: Fraction, length: Fraction) -> None:
+        """Take a packet's time, and how long it says it lasts."""
+        if not _is_jump(time, self._last):
+            self._before = self._last
+        step = Fraction(0) if self._before is None else time - self._before
+        self._length = length or min(self._length or step, step) or self._length
+        self._last = time
+
+    def reconcile(self, packet: Packet[Stream]) -> None:
+        """Where a packet's pts and dts exclude each other, make the broken one follow the other."""
+        if packet.pts is None or packet.dts is None:
+            return
+        base = packet.time_base
+        if abs(packet.pts - packet.dts) * base <= MAX_DELAY_S:
+            return
+        if self.jumps(packet.dts * base + self.offset) and not self.jumps(
+            packet.pts * base + self.offset
+        ):
+            packet.dts = round((self.following - self.offset) / base)
+        else:
+            packet.pts = packet.dts
+
+
+def _is_jump(time: Fraction, last: Fraction | None) -> bool:
+    return last is not None and not -JUMP_BACK_S <= time - last <= JUMP_AHEAD_S

@@ -122,7 +122,7 @@ def numbered_frames(numbers: Sequence[int], height: int = HEIGHT, width: int = W
 def write_clip(path: Path, clip: Clip | None = None) -> Path:
     """Write a video, with as much sound as picture where there is sound."""
     clip = clip or Clip()
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         container.metadata.update(clip.metadata)
         video = add_video(container, clip)
         sine = Sine(container, clip)

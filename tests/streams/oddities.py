@@ -59,3 +59,23 @@ def write_song(path: Path, cover: Path) -> Path:
         sine.encode(until=Fraction(1))
         sine.finish()
     return path
+
+
+def break_time(path: Path, target: Path, number: int, *, which: str, pid: int = 0x100) -> Path:
+    """Copy a transport stream with the top bits of a packet's ``pts``, ``dts`` or ``both`` set."""
+    data = bytearray(path.read_bytes())
+    starts = [
+        place
+        for place in range(0, len(data), 188)
+        if data[place + 1] & 0x40 and int.from_bytes(data[place + 1 : place + 3]) & 0x1FFF == pid
+    ]
+    place = starts[number] + 4
+    if data[starts[number] + 3] & 0x20:
+        place += 1 + data[place]
+    if which in {"pts", "both"}:
+        data[place + 9] |= 0x0E
+    if which in {"dts", "both"}:
+        assert data[place + 7] & 0x40
+        data[place + 14] |= 0x0E
+    target.write_bytes(data)
+    return target

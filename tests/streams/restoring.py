@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ class Report:
         error: In words; empty where it was restored.
         frames: Frames that were written.
         corrupt: Frames that were said to be damaged.
+        notes: What was said beside.
         crashed: How the process ended, if it did.
     """
 
@@ -34,7 +36,20 @@ class Report:
     error: str = ""
     frames: int = 0
     corrupt: int = 0
+    notes: str = ""
     crashed: str = ""
+
+
+class Notes(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.notes.append(record.getMessage())
 
 
 def restore_apart(files: Sequence[Path], folder: Path) -> list[Report]:
@@ -62,11 +77,20 @@ def restore_one(file: Path, folder: Path) -> Report:
 
     target = folder / f"{file.name}.mkv"
     words = ("-preset", "ultrafast")
+    said = Notes()
     try:
+        logging.getLogger("vsr").addHandler(said)
         summary = restore(str(file), str(target), model="identity", device="cpu", encode_args=words)
     except VSRError as error:
         return Report(name=file.name, error=str(error))
-    return Report(name=file.name, frames=summary.frames_out, corrupt=summary.corrupt)
+    finally:
+        logging.getLogger("vsr").removeHandler(said)
+    return Report(
+        name=file.name,
+        frames=summary.frames_out,
+        corrupt=summary.corrupt,
+        notes="; ".join(said.notes),
+    )
 
 
 def main() -> None:

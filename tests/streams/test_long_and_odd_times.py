@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.media import Clip, audio_packets, read_numbers, write_clip
 from tests.streams.encoding import frame_seconds, transcode
+from tests.streams.oddities import break_time
 from tests.streams.rich_media import run_ffmpeg
 from vsr.streams import open_reader
 from vsr.streams.timestamps import Timestamps
@@ -108,10 +110,54 @@ def test_joined_recordings_go_on(tmp_path: Path) -> None:
     assert abs(sound[-1][0] - times[-1]) < Fraction(1, 10)
 
 
+@pytest.mark.parametrize(
+    ("which", "pid"), [("pts", 0x100), ("dts", 0x100), ("both", 0x100), ("pts", 0x101)]
+)
+def test_one_broken_time_moves_nothing(tmp_path: Path, which: str, pid: int) -> None:
+    """A bit error in a transport stream: one frame, or one packet of sound, is 16 hours off."""
+    clip = Clip(num_frames=50, options={"bf": "2", "g": "25"}, audio="mp2")
+    whole = write_clip(tmp_path / "whole.ts", clip)
+    broken = break_time(whole, tmp_path / "broken.ts", 20, which=which, pid=pid)
+    transcode(whole, tmp_path / "whole.mkv")
+    transcode(broken, tmp_path / "broken.mkv")
+    assert frame_seconds(tmp_path / "broken.mkv") == frame_seconds(tmp_path / "whole.mkv")
+    sound = audio_packets(tmp_path / "whole.mkv")
+    for (got, _), (wanted, _) in zip(audio_packets(tmp_path / "broken.mkv"), sound, strict=True):
+        assert abs(got - wanted) <= Fraction(1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("times", "stamped"),
+    [
+        ((0, 40, 9000, 120, 160), [0, 40, 80, 120, 160]),
+        ((0, 40, 5, 120, 160), [0, 40, 80, 120, 160]),
+        ((0, 40, 40, 120, 160), [0, 40, 80, 120, 160]),
+        ((0, 40, 9000, 9040, 9080), [0, 40, 9000, 9040, 9080]),
+        ((0, 40, 9000), [0, 40, 9000]),
+        ((0, 100, 230, 500, 520, 530), [0, 100, 230, 500, 520, 530]),
+        ((None, None, None), [0, 40, 80]),
+    ],
+)
+def test_a_time_is_doubted_where_the_next_frame_belies_it(
+    times: tuple[int | None, ...], stamped: list[int]
+) -> None:
+    assert stamp_all(times, Fraction(1, 1000)) == stamped
+
+
+def stamp_all(times: Iterable[int | None], base: Fraction) -> list[int]:
+    """The pts that frames of 25 a second with these times are given."""
+    timestamps = Timestamps[int](base, Fraction(25))
+    settled: list[tuple[int, int]] = []
+    for number, pts in enumerate(times):
+        settled += timestamps.stamp(number, pts, None)
+    settled += timestamps.drain()
+    assert [number for number, _ in settled] == list(range(len(settled)))
+    return [pts for _, pts in settled]
+
+
 @pytest.mark.parametrize("base", [Fraction(1, 90_000), Fraction(1, 1000), Fraction(1, 25)])
 def test_frames_that_share_a_time_stay_apart(base: Fraction) -> None:
-    timestamps = Timestamps(base, Fraction(25))
-    stamped = [timestamps.stamp(pts, None) for pts in (0, 0, 0, 900, 850)]
+    stamped = stamp_all((0, 0, 0, 900, 850), base)
     steps = [(later - earlier) * base for earlier, later in pairwise(stamped)]
     assert all(step >= Fraction(1, 1000) for step in steps)
     assert stamped[3] == 900

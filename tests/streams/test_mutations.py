@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import subprocess
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
-from av.error import FFmpegError
 
 from tests.streams.encoding import frame_seconds
 from tests.streams.mutation import write_mutants, write_sources
 from tests.streams.restoring import Report, restore_apart
-from vsr.streams.ffmpeg import find_ffmpeg
+from tests.streams.said_times import (
+    MILLISECOND,
+    Said,
+    decoded_by_ffmpeg,
+    decoded_plainly,
+    possible,
+    without_stray,
+)
 
 COUNT, SEED = 300, 20261121
+HALF_A_MILLISECOND = Fraction(1, 1999)
 KEPT = "; what came before is in '"
 
 
@@ -64,34 +69,30 @@ def restored_faults(report: Report, source: Path, target: Path) -> list[str]:
     if len(times) != report.frames:
         found.append(f"{len(times)} frames in the target")
     # PyAV carries another version of ffmpeg, which finds its way through other damage.
-    decodable = {len(decoded_by_ffmpeg(source)), decoded_plainly(source)}
+    said = decoded_plainly(source)
+    decodable = {len(decoded_by_ffmpeg(source)), said.num_frames}
     if report.frames not in decodable:
         found.append(f"ffmpeg decodes {sorted(decodable)} frames")
+    elif len(times) == said.num_frames:
+        found += time_faults(times, said)
+    if (held := kinds(target)) != (streams := kinds(source)) and "out" not in report.notes:
+        found.append(f"the source has {streams}, the target {held}")
     return found
 
 
-def decoded_plainly(path: Path) -> int:
-    """How many frames PyAV decodes of a file, without threads over frames."""
-    count = 0
+def time_faults(times: list[Fraction], said: Said) -> list[str]:
+    """Frames that are not where the file says, as far as what it says can be true."""
+    sound = without_stray(said.times)
+    # In a coarse time base a frame of no time of its own moves the next ones by a tick.
+    near = HALF_A_MILLISECOND if sound == said.times else max(MILLISECOND, said.tick)
+    return [
+        f"frame {place} is at {times[place]}, the file says {wanted}"
+        for place, wanted in possible(sound)
+        if abs(times[place] - wanted) > near
+    ]
+
+
+def kinds(path: Path) -> list[str]:
+    """Kinds of the streams."""
     with av.open(str(path), metadata_errors="replace") as container:
-        video = container.streams.video[0]
-        video.thread_type = "SLICE"
-        with suppress(FFmpegError):
-            for packet in container.demux(video):
-                with suppress(FFmpegError):
-                    count += len(video.decode(packet))
-    return count
-
-
-def decoded_by_ffmpeg(path: Path, stream: str = "V:0") -> list[Fraction]:
-    """The times of the frames that ffmpeg decodes of a file."""
-    command = [find_ffmpeg(), "-v", "quiet", "-copyts", "-i", str(path), "-map", f"0:{stream}"]
-    command += ["-fps_mode", "passthrough", "-enc_time_base", "demux", "-f", "framemd5", "-"]
-    said = subprocess.run(command, check=False, capture_output=True, text=True).stdout
-    base, times = Fraction(1), []
-    for line in said.splitlines():
-        if line.startswith("#tb 0:"):
-            base = Fraction(line.partition(":")[2].strip())
-        elif not line.startswith("#"):
-            times.append(int(line.split(",")[2]) * base)
-    return times
+        return sorted(stream.type for stream in container.streams if stream.codec_context)

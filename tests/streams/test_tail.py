@@ -8,7 +8,7 @@ import av
 import pytest
 
 from tests.media import Clip, write_clip
-from tests.streams.test_mutations import decoded_by_ffmpeg
+from tests.streams.said_times import decoded_by_ffmpeg
 from vsr.streams import open_reader
 
 NUM_FRAMES = 30

@@ -10,7 +10,7 @@ import pytest
 
 from tests.media import audio_packets
 from tests.streams.encoding import frame_seconds
-from tests.streams.test_mutations import decoded_by_ffmpeg
+from tests.streams.said_times import decoded_by_ffmpeg
 from vsr.errors import OpenError
 from vsr.restore import restore
 from vsr.streams import open_reader
