@@ -86,7 +86,7 @@ def sample(image_BKHW: Tensor, places_BhwP2: Tensor) -> Tensor:
     batch, height, width, pixels, _ = places_BhwP2.shape
     found = F.grid_sample(
         image_BKHW.float(),
-        places_BhwP2.view(batch, height, -1, 2),
+        places_BhwP2.reshape(batch, height, -1, 2),  # meta tensors lie in another order
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
