@@ -24,7 +24,7 @@ from vsr.streams.raw_stream import CARRIED_CODECS, Layout
 from vsr.streams.side_streams import choose_side_streams, extract_covers
 from vsr.streams.suffixes import pipe_options, suffix_of
 from vsr.streams.timestamps import FALLBACK_RATE
-from vsr.streams.trial import settle
+from vsr.streams.trial import carried_of, settle
 from vsr.types import Colour, OtherStream, StreamInfo
 
 UNKNOWN = "unknown"
@@ -164,7 +164,7 @@ def plan_encoding(
     )
     output, trial_notes = settle(wanted, layout)
     notes = (picture.size_note, audio_note, side_note, *trial_notes)
-    layout = layout if output.carried else replace(layout, copied=())
+    layout = replace(layout, copied=carried_of(copied, output))
     return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
 
 

@@ -60,6 +60,7 @@ class AudioTrack:
         language: ISO 639 code, where the source says.
         dispositions: ffmpeg's names.
         carried: In the raw stream; otherwise ffmpeg reads it from the source itself.
+        copied: As it is; otherwise encoded anew by the container's usual codec.
     """
 
     index: int
@@ -67,6 +68,7 @@ class AudioTrack:
     language: str | None = None
     dispositions: tuple[str, ...] = ()
     carried: bool
+    copied: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,6 @@ class Output:
         frame_rate: Of the source, on average.
         sample_aspect_ratio: Width of a pixel over its height.
         audio: The audio streams; carried ones come first in the output.
-        copy_audio: Copied as it is, or encoded anew by the container's usual codec.
         sides: What else comes from the source.
         covers: A folder that holds the cover pictures to attach.
         index: Of the video stream in the source.
@@ -103,7 +104,6 @@ class Output:
     frame_rate: Fraction = FALLBACK_RATE
     sample_aspect_ratio: Fraction = Fraction(1)
     audio: tuple[AudioTrack, ...] = ()
-    copy_audio: bool = True
     sides: tuple[SideStream, ...] = ()
     covers: Path = Path()
     index: int = 0
@@ -204,11 +204,16 @@ def _video_options(output: Output) -> Options:
 
 
 def _audio_options(output: Output) -> Options:
-    if not output.audio:
-        return {}
-    if not output.copy_audio:
-        return {"b:a": AUDIO_BIT_RATE}
-    return {"c:a": "copy", "bsf:a": _PACKET_DURATIONS}
+    tracks = output.carried + output.direct
+    if tracks and all(track.copied for track in tracks):
+        return {"c:a": COPY, "bsf:a": _PACKET_DURATIONS}
+    options: Options = {}
+    for place, track in enumerate(tracks):
+        if track.copied:
+            options |= {f"c:a:{place}": COPY, f"bsf:a:{place}": _PACKET_DURATIONS}
+        else:
+            options[f"b:a:{place}"] = AUDIO_BIT_RATE
+    return options
 
 
 def _source_options(output: Output) -> Options:

@@ -50,8 +50,7 @@ def segment_output(output: Output, path: str) -> Output:
         options={
             k: v for k, v in output.options.items() if not _is_of_the_file(k) or k in _OF_BOTH
         },
-        audio=tuple(output.carried),
-        copy_audio=True,
+        audio=tuple(replace(track, copied=True) for track in output.carried),
         sides=(),
         source=None,
         probing=Probing.NONE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from fractions import Fraction
 from math import prod
@@ -11,12 +12,14 @@ import torch
 
 from vsr.errors import ConfigurationError
 from vsr.streams.ffmpeg import QUERY_TIMEOUT_S
-from vsr.streams.ffmpeg_command import Output, build_command
+from vsr.streams.ffmpeg_command import AudioTrack, Output, build_command
 from vsr.streams.ffmpeg_log import causes, in_one_line
 from vsr.streams.raw_stream import Layout, RawStream
 from vsr.streams.side_streams import loss_note
-from vsr.types import Mastering
+from vsr.streams.sound_codecs import holds_sound
+from vsr.types import Mastering, OtherStream
 
+_AUDIO_CODEC = frozenset({"c:a", "codec:a", "acodec", "an"})
 GLANCE_S = Fraction(1, 2)
 
 
@@ -34,10 +37,12 @@ def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
     Raises:
         ConfigurationError: The encoder, its arguments or the container do not work.
     """
+    output, sound_note = _encode_unheard(output)
     if attempt(output, layout) is None:
-        return output, []
+        return output, [sound_note] if sound_note else []
     bare = replace(output, sides=(), mastering=Mastering())
     settled, audio_note = _settle_audio(bare, layout)
+    audio_note = audio_note or sound_note
     notes = [audio_note] if audio_note else []
     if attempt(graded := replace(settled, mastering=output.mastering), layout) is None:
         settled = graded
@@ -63,27 +68,42 @@ def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
             f"ffmpeg cannot encode {layout.width}x{layout.height} with {output.encoder} into "
             f"'{output.suffix}' ({cause}); change the encoder, its arguments or the output's name"
         )
-    codecs = ", ".join(sorted({track.codec for track in output.audio}))
-    cannot = f"'{output.suffix}' cannot hold the source's audio ({codecs})"
-    anew = _encoded_anew(output)
+    cannot = _cannot_hold(output.suffix, output.audio)
+    anew = _anew(output, output.audio)
     if attempt(anew, layout) is None:
         return anew, f"{cannot}: it is encoded anew"
     return silent, f"{cannot}: it is left out"
 
 
-def _encoded_anew(output: Output) -> Output:
+def _encode_unheard(output: Output) -> tuple[Output, str | None]:
+    """Do not copy what ffmpeg would copy, but nobody could play."""
+    lost = [track for track in output.audio if not holds_sound(output.suffix, track.codec)]
+    if not lost or _AUDIO_CODEC & output.options.keys():
+        return output, None
+    return _anew(output, lost), f"{_cannot_hold(output.suffix, lost)}: it is encoded anew"
+
+
+def _cannot_hold(suffix: str, tracks: Iterable[AudioTrack]) -> str:
+    codecs = ", ".join(sorted({track.codec for track in tracks}))
+    return f"'{suffix}' cannot hold the source's audio ({codecs})"
+
+
+def _anew(output: Output, lost: Collection[AudioTrack]) -> Output:
     """With a file ffmpeg decodes from the source: NUT does not hold all that decoders need."""
     from_source = output.source is not None
-    tracks = tuple(
-        replace(track, carried=track.carried and not from_source) for track in output.audio
-    )
-    return replace(output, audio=tracks, copy_audio=False)
+    anew = [
+        replace(track, carried=track.carried and not from_source, copied=False) for track in lost
+    ]
+    kept = [track for track in output.audio if track not in lost]
+    tracks = sorted([*kept, *anew], key=lambda track: track.index)
+    return replace(output, audio=tuple(tracks))
 
 
 def attempt(output: Output, layout: Layout) -> str | None:
     """Say why it does not work, in ffmpeg's words; None where it does."""
     parts: list[bytes] = []
-    raw = RawStream(replace(layout, copied=layout.copied if output.carried else ()), parts.append)
+    copied = carried_of(layout.copied, output)
+    raw = RawStream(replace(layout, copied=copied), parts.append)
     raw.write_frames(_blank(layout), [0])
     raw.close()
     command = build_command(_at_a_glance(output), lead_s=layout.lead_s)
@@ -100,6 +120,12 @@ def attempt(output: Output, layout: Layout) -> str | None:
     if said.returncode == 0:
         return None
     return in_one_line(causes(said.stderr.decode("utf-8", "replace").splitlines()))
+
+
+def carried_of(copied: Iterable[OtherStream], output: Output) -> tuple[OtherStream, ...]:
+    """The streams whose packets an output takes from the raw stream."""
+    indices = {track.index for track in output.carried}
+    return tuple(other for other in copied if other.index in indices)
 
 
 def _at_a_glance(output: Output) -> Output:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.media import Clip, audio_packets, fingerprint, write_clip
 from tests.streams.encoding import transcode
+from tests.streams.rich_media import run_ffmpeg
 from vsr.streams import open_reader, open_writer
 
 
@@ -38,7 +39,15 @@ def test_sound_of_many_kinds_is_copied(tmp_path: Path, codec: str, kind: str, su
 
 @pytest.mark.parametrize(
     ("codec", "kind", "suffix"),
-    [("libopus", "mkv", "mov"), ("aac", "mp4", "webm"), ("wmav2", "wmv", "mp4")],
+    [
+        ("libopus", "mkv", "mov"),
+        ("aac", "mp4", "webm"),
+        ("wmav2", "wmv", "mp4"),
+        ("flac", "mkv", "ts"),
+        ("pcm_s16le", "mkv", "m2ts"),
+        ("wmav2", "wmv", "mov"),
+        ("eac3", "mkv", "avi"),
+    ],
 )
 def test_sound_a_container_cannot_hold_is_encoded_anew(
     tmp_path: Path, codec: str, kind: str, suffix: str
@@ -48,7 +57,21 @@ def test_sound_a_container_cannot_hold_is_encoded_anew(
     assert "encoded anew" in writer.notes[0]
     times = [time for time, _ in audio_packets(tmp_path / f"out.{suffix}")]
     assert len(times) > 50
-    assert abs(times[-1] - 2) < Fraction(1, 10)
+    assert abs(times[-1] - times[0] - 2) < Fraction(1, 10)
+
+
+def test_only_the_sound_that_does_not_fit_is_encoded_anew(tmp_path: Path) -> None:
+    write_clip(tmp_path / "one.mkv", Clip(num_frames=50, audio="flac"))
+    write_clip(tmp_path / "two.mkv", Clip(num_frames=50, audio="ac3"))
+    run_ffmpeg(tmp_path, "-i one.mkv -i two.mkv -map 0 -map 1:a -c copy in.mkv")
+    writer = transcode(tmp_path / "in.mkv", tmp_path / "out.ts")
+    assert writer.notes == ("'.ts' cannot hold the source's audio (flac): it is encoded anew",)
+    with av.open(str(tmp_path / "out.ts")) as container:
+        codecs = [stream.codec_context.name for stream in container.streams.audio]
+    assert codecs == ["ac3", "mp2"]
+    with av.open(str(tmp_path / "out.ts")) as container:
+        got = [p for p in container.demux(audio=0) if p.size]
+    assert len(got) == len(audio_packets(tmp_path / "two.mkv"))
 
 
 def test_sound_is_left_out_where_there_can_be_none(tmp_path: Path) -> None:
