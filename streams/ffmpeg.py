@@ -130,7 +130,7 @@ class FFmpegProcess:
                 except BlockingIOError:
                     continue
                 except (OSError, ValueError) as error:
-                    raise self._failure() from error
+                    raise self.failure() from error
 
     def finish(self, *, stop: bool = False) -> None:
         """Close the pipe and wait until everything is encoded.
@@ -185,7 +185,8 @@ class FFmpegProcess:
             if time.monotonic() > deadline and self._log.idle_s() > self._timeout_s:
                 raise StreamTimeout(self._stalled())
 
-    def _failure(self) -> EncodeError:
+    def failure(self) -> EncodeError:
+        """Why ffmpeg ends by itself, in its words; one that does not end is killed."""
         try:
             self._process.wait(timeout=KILL_TIMEOUT_S)
         except subprocess.TimeoutExpired:

@@ -64,5 +64,5 @@ def test_what_deinterlacing_holds_back_counts_as_latency(tmp_path: Path) -> None
     with running(asked(source, copy)) as stream:
         stream.wait()
     assert len(look(copy).times) == 20
-    assert ", deinterlaced; chunk 8, look-ahead 0" in stream.said[0]
-    assert "(waiting 320," in stream.said[0]
+    assert ", deinterlaced; chunk 2, look-ahead 0" in stream.said[0]
+    assert "(waiting 80," in stream.said[0]

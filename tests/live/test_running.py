@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.live.harness import (
@@ -26,6 +27,7 @@ from tests.live.harness import (
     until,
 )
 from tests.media import Clip, audio_packets, write_clip
+from tests.streams.rich_media import write_film
 from vsr.streams.ffmpeg import find_ffmpeg
 
 
@@ -180,6 +182,20 @@ def test_http_is_read_in_its_own_time(
     seen = look(copy)
     assert seen.numbers[:25] == list(range(25))
     seen.assert_ordered()
+
+
+def test_what_is_not_carried_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    film, copy = write_film(tmp_path), tmp_path / "copy.mkv"
+    with running(asked(film, copy)) as stream:
+        stream.wait()
+    with av.open(str(copy)) as container:
+        assert [one.type for one in container.streams] == ["video", "audio"]
+    said = [record.getMessage() for record in caplog.records]
+    lost = "attachment (application/x-truetype-font), audio (aac), cover (mjpeg), "
+    assert said == [
+        "the picture and its first sound are carried; "
+        f"left out: {lost}subtitle (ass), subtitle (subrip)"
+    ]
 
 
 def test_sigterm_before_there_is_a_source_ends_at_once(tmp_path: Path) -> None:

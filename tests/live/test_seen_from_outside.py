@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 import torch
@@ -67,6 +67,24 @@ def samples(address: str) -> dict[tuple[str, str], float]:
             labels = [v for k, v in sample.labels.items() if k != "stream"]
             found[sample.name, "".join(labels)] = sample.value
     return found
+
+
+@pytest.mark.parametrize(
+    "path", ["", "healthz", "metrics", "figures.json", "output.jpg?stream=yard"]
+)
+def test_head_answers_as_get_does_without_the_body(path: str, address: str) -> None:
+    answers = []
+    for method in ("GET", "HEAD"):
+        with open_url(Request(f"{address}{path}", method=method)) as answer:
+            answers.append((answer.status, answer.headers["Content-Type"], answer.read()))
+    (status, kind, body), head = answers
+    assert body
+    assert head == (status, kind, b"")
+
+
+def test_head_of_what_does_not_exist_is_404(address: str) -> None:
+    with pytest.raises(HTTPError, match="404"):
+        open_url(Request(f"{address}nope", method="HEAD"))
 
 
 def test_prometheus_reads_every_figure(address: str) -> None:

@@ -194,6 +194,8 @@ def test_the_command_restores_several_and_fails_if_one_does(
         (["a", "ftp://h/x", "-m", "identity"], "is no sink"),
         (["a", "nowhere/b.mkv", "-m", "identity"], "does not exist"),
         (["a.mkv", "b.mkv", "-m", "identity"], "a.mkv' does not exist"),
+        (["a.mkv", "b.mkv", "-m", "identity", "--listen"], "publish to 'a.mkv'; --listen takes"),
+        (["/dev/video0", "b.mkv", "-m", "identity", "--listen"], "publish to '/dev/video0'"),
     ],
 )
 def test_errors_are_one_line(
@@ -203,4 +205,19 @@ def test_errors_are_one_line(
     done = vsr("live", *words)
     assert done.code in {1, 2}
     assert said in done.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [("-bogus 1", "Unrecognized option 'bogus'"), ("-vf nosuch", "No such filter: 'nosuch'")],
+)
+def test_arguments_that_the_encoder_refuses_are_said_in_its_words(
+    arguments: str, said: str, vsr: Run, clip: Path, tmp_path: Path
+) -> None:
+    done = vsr("live", clip, tmp_path / "out.mkv", "-m", "identity", "--encode-args", arguments)
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        f"vsr: ffmpeg stopped: {said}; change the encoder or its arguments"
+    )
     assert not list(tmp_path.iterdir())

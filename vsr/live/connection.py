@@ -37,7 +37,7 @@ from vsr.streams.mastering import read_mastering
 from vsr.streams.planes import Picture, read_frame
 from vsr.streams.probe import copied_streams, describe, time_base
 from vsr.streams.trim import Trim
-from vsr.types import Chunk, Mastering, StreamInfo
+from vsr.types import Chunk, Mastering, OtherStream, StreamInfo
 
 TIMEOUT_S = 5.0
 """A source that sends nothing for longer is given up and connected to anew."""
@@ -75,6 +75,12 @@ class Beginning:
     sound: AudioStream | None
     renewed: bool
     held_back: int
+
+    @property
+    def left_out(self) -> tuple[OtherStream, ...]:
+        """Streams that are neither decoded nor copied."""
+        copied = None if self.sound is None else self.sound.index
+        return tuple(other for other in self.info.others if other.index != copied)
 
 
 class Connection:

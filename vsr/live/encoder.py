@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 import torch
-import torch.nn.functional as F
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
-from torch import Tensor
 
 from vsr.errors import EncodeError
 from vsr.live.coded import Coded, Templates
+from vsr.live.picture import Picture, fitted
 from vsr.streams.colour import from_rgb
-from vsr.streams.colour_tags import for_output
 from vsr.streams.encoder import (
     DEFAULT_OPTIONS,
     choose_encoder,
@@ -28,9 +25,8 @@ from vsr.streams.encoder import (
 )
 from vsr.streams.ffmpeg import FFmpegProcess, find_ffmpeg
 from vsr.streams.ffmpeg_input import raw_options
-from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.raw_stream import Layout, RawStream
-from vsr.types import Chunk, Colour, Mastering, StreamInfo
+from vsr.types import Chunk, Mastering
 
 KEY_FRAMES_S = 2
 """Seconds between key frames: a sink that comes back waits for the next one."""
@@ -44,46 +40,6 @@ LIVE_OPTIONS = {
 """Encoders that hold no frame back."""
 
 _READ = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """What the output shows; it stays the same however the source changes.
-
-    Attributes:
-        height: Rows, even.
-        width: Columns, even.
-        time_base: Of the pts.
-        frame_rate: What key frames are counted by.
-        colour: Complete tags of the frames.
-        aspect: Width of a pixel over its height.
-        bit_depth: Of the source.
-    """
-
-    height: int
-    width: int
-    time_base: Fraction
-    frame_rate: Fraction
-    colour: Colour
-    aspect: Fraction = Fraction(1)
-    bit_depth: int = 8
-
-
-def picture_of(info: StreamInfo, scale: int, frame_rate: Fraction) -> Picture:
-    """The output for a source's first connection: restored, its size made even."""
-    pixel_format = parse_pixel_format(info.pixel_format) or PixelFormat(
-        name="yuv420p", family="yuv", bits=8, shifts=(1, 1)
-    )
-    height, width = info.height * scale, info.width * scale
-    return Picture(
-        height=height + height % 2,
-        width=width + width % 2,
-        time_base=info.time_base,
-        frame_rate=frame_rate,
-        colour=for_output(info.colour, pixel_format, height=info.height, width=info.width),
-        aspect=info.sample_aspect_ratio,
-        bit_depth=info.bit_depth,
-    )
 
 
 class LiveEncoder:
@@ -140,12 +96,22 @@ class LiveEncoder:
             raise self._error
         frames = fitted(chunk.frames, self._picture.height, self._picture.width)
         samples = from_rgb(frames, self._pixel_format, self._picture.colour)
-        self._raw.write_frames(samples.view(torch.uint8).cpu(), chunk.pts)
+        try:
+            self._raw.write_frames(samples.view(torch.uint8).cpu(), chunk.pts)
+        except EncodeError as error:
+            raise self._explained(error) from error
 
     def finish(self) -> None:
-        """Encode what is left and hand it on."""
-        self._raw.close()
-        self._process.finish()
+        """Encode what is left and hand it on.
+
+        Raises:
+            EncodeError: As for ``write``.
+        """
+        try:
+            self._raw.close()
+            self._process.finish()
+        except EncodeError as error:
+            raise self._explained(error) from error
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -155,34 +121,33 @@ class LiveEncoder:
         self._process.kill()
         self._thread.join()
 
+    def _explained(self, error: EncodeError) -> EncodeError:
+        """What the reading thread knows better: whether anything came out before ffmpeg ended."""
+        self._thread.join()
+        return self._error or error
+
     def _read(self, reading: int) -> None:
-        try:
-            with (
-                os.fdopen(reading, "rb", buffering=0) as pipe,
-                av.open(pipe, mode="r", format="nut", options=_READ) as coded,
-            ):
-                stream = coded.streams.video[0]
-                self._templates.add(stream)
-                for packet in coded.demux(stream):
-                    if packet.size and packet.pts is not None:
-                        self._on_packet(_coded(packet, stream))
-        except (FFmpegError, OSError, EncodeError) as error:
-            # An encoder that failed says so itself, when it is next written to.
-            self._error = EncodeError(f"the encoder's output cannot be read ({error})")
+        with os.fdopen(reading, "rb", buffering=0) as pipe:
+            try:
+                coded = av.open(pipe, mode="r", format="nut", options=_READ)
+            except (FFmpegError, OSError):
+                # Nothing came out, or no stream: ffmpeg has said why.
+                said = self._process.failure()
+                self._error = EncodeError(f"{said}; change the encoder or its arguments")
+                return
+            try:
+                with coded:
+                    self._hand_on(coded)
+            except (FFmpegError, OSError, EncodeError) as error:
+                # An encoder that failed says so itself, when it is next written to.
+                self._error = EncodeError(f"the encoder's output cannot be read ({error})")
 
-
-def fitted(frames: Tensor, height: int, width: int) -> Tensor:
-    """Frames (T, 3, H, W) in a picture of a size: their shape is kept, what is left is black."""
-    rows, columns = frames.shape[-2:]
-    if (rows, columns) == (height, width):
-        return frames
-    if (rows + rows % 2, columns + columns % 2) == (height, width):
-        return F.pad(frames, (0, columns % 2, 0, rows % 2), mode="replicate")
-    ratio = min(height / rows, width / columns)
-    inner = (max(1, round(rows * ratio)), max(1, round(columns * ratio)))
-    scaled = F.interpolate(frames.float(), inner, mode="bilinear", antialias=True)
-    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-    return F.pad(scaled, (left, width - inner[1] - left, top, height - inner[0] - top))
+    def _hand_on(self, coded: InputContainer) -> None:
+        stream = coded.streams.video[0]
+        self._templates.add(stream)
+        for packet in coded.demux(stream):
+            if packet.size and packet.pts is not None:
+                self._on_packet(_coded(packet, stream))
 
 
 def _coded(packet: av.Packet[VideoStream], stream: VideoStream) -> Coded:

@@ -11,9 +11,10 @@ from av.stream import Stream
 
 from vsr.errors import EncodeError, VSRError
 from vsr.live.coded import Coded, Templates
-from vsr.live.encoder import LiveEncoder, Picture
+from vsr.live.encoder import LiveEncoder
 from vsr.live.junction import Junction
 from vsr.live.outlet import Outlet
+from vsr.live.picture import Picture
 from vsr.live.sound import Sound
 from vsr.streams.raw_stream import CARRIED_CODECS
 from vsr.types import Chunk

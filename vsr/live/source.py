@@ -12,7 +12,7 @@ from vsr.errors import VSRError
 from vsr.live.address import shown
 from vsr.live.connection import Arrival, Beginning, Connection
 from vsr.live.retry import Retry
-from vsr.live.source_kind import ends
+from vsr.live.source_kind import check_listening, ends
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,9 @@ class Source:
     Attributes:
         corrupt: Packets and frames so far that did not decode, or only with damage.
         reconnects: Connections after the first.
+
+    Raises:
+        ConfigurationError: To listen at a source that nobody can publish to.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Source:
         options: Mapping[str, str] | None = None,
         retry: Retry,
     ) -> None:
+        if listen:
+            check_listening(address)
         self.reconnects = 0
         self._address, self._listen, self._options = address, listen, options
         self._retry = retry

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from vsr.errors import ConfigurationError
+from vsr.live.address import shown
 from vsr.live.relay import FORMAT, RELAYED
 from vsr.streams.container import is_address
 from vsr.streams.timestamps import FALLBACK_RATE
@@ -12,6 +14,9 @@ CAMERA = "/dev/video"
 
 PROBED_S = 1.5
 """How long ffmpeg may look at a stream before it is shown: frames are held back meanwhile."""
+
+_LISTENING = ("rtmp://", "srt://", "tcp://", "udp://", "http://")
+"""Addresses at which a publisher can be waited for."""
 
 _EVEN_RATES = range(1, 241)
 
@@ -49,6 +54,19 @@ def file_format(source: str) -> str | None:
     if is_relayed(source):
         return FORMAT
     return "v4l2" if source.startswith(CAMERA) else None
+
+
+def check_listening(source: str) -> None:
+    """Refuse to wait for a publisher where none can connect.
+
+    Raises:
+        ConfigurationError: A file, a camera, or an address that only sends.
+    """
+    if not source.startswith(_LISTENING):
+        accepted = ", ".join(sorted(_LISTENING))
+        raise ConfigurationError(
+            f"nobody can publish to {shown(source)!r}; --listen takes {accepted}"
+        )
 
 
 def listening(source: str) -> str:

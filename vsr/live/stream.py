@@ -20,12 +20,12 @@ import torch
 
 from vsr.live.clock import Clock
 from vsr.live.connection import Arrival, Beginning
-from vsr.live.encoder import picture_of
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.outlet import open_outlets
 from vsr.live.output import Output
 from vsr.live.pending import PendingSound
+from vsr.live.picture import picture_of
 from vsr.live.restoration import Restoration, Restoring
 from vsr.live.retry import Retry
 from vsr.live.slate import load_slate
@@ -50,6 +50,7 @@ class LiveStream:
         say: Told what was chosen, a sentence each.
 
     Raises:
+        ConfigurationError: To listen at a source that nobody can publish to.
         OpenError: A target that cannot be written.
     """
 
@@ -141,7 +142,7 @@ class LiveStream:
             encoder=self.options.encoder,
             arguments=self.options.encode_args,
         )
-        for note in self._output.notes:
+        for note in [*self._output.notes, *_left_out(event)]:
             log.warning("%s", note)
         self._size = (picture.height, picture.width)
         self._last = torch.zeros(1, 3, *self._size)
@@ -241,3 +242,10 @@ class LiveStream:
         self._writing.abort()
         if self._output is not None:
             self._output.abort()
+
+
+def _left_out(event: Beginning) -> list[str]:
+    """One sentence about what of the source is not carried, or none."""
+    what = sorted({f"{other.kind} ({other.codec})" for other in event.left_out})
+    said = f"the picture and its first sound are carried; left out: {', '.join(what)}"
+    return [said] if what else []
