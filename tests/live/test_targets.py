@@ -110,7 +110,7 @@ def test_a_server_that_has_gone_by_the_end_is_a_failure(
     with running(asked(long_clip, server.address("out"))) as stream:
         stream.until("the output runs", frames_out=50)
         server.stop()
-        with pytest.raises(EncodeError, match="takes nothing|did not end in order"):
+        with pytest.raises(EncodeError, match=r"takes nothing|did not end in order"):
             stream.wait()
 
 
