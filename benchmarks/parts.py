@@ -20,6 +20,7 @@ import av
 import torch
 from torch import Tensor
 
+from vsr.models.interpolation import CHUNK
 from vsr.streams import open_reader
 from vsr.streams.colour import from_rgb
 from vsr.streams.ffmpeg import find_ffmpeg
@@ -130,7 +131,7 @@ def _decode(source: Path) -> int:
 
 def _read(source: Path) -> int:
     with open_reader(str(source), headroom=True) as reader:
-        return sum(len(chunk) for chunk in reader.chunks(8))
+        return sum(len(chunk) for chunk in reader.chunks(CHUNK))
 
 
 def _convert(frames: Tensor, layout: Layout) -> int:
