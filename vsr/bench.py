@@ -7,8 +7,9 @@ uses.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -128,7 +129,7 @@ def _stream_rate(restorer: Restorer, height: int, width: int, seconds: float) ->
     _synchronise(restorer.device)
     started, frames = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - started) < seconds or not frames:
-        frames += sum(len(chunk) for chunk in restorer.push(noise))
+        frames += sum(len(chunk) for chunk in restorer.push(next(noise)))
         _synchronise(restorer.device)
     return frames / elapsed
 
@@ -142,17 +143,19 @@ def _gflop_per_frame(restorer: Restorer, height: int, width: int) -> float:
     return float(counter.get_total_flops()) / frames / 1e9
 
 
-def _next_step(restorer: Restorer, noise: Chunk) -> int:
+def _next_step(restorer: Restorer, noise: Iterator[Chunk]) -> int:
     """Push until frames leave, which takes more than one push with a long look-ahead; how many."""
-    while not (left := restorer.push(noise)):
+    while not (left := restorer.push(next(noise))):
         pass
     return sum(len(chunk) for chunk in left)
 
 
-def _noise(num_frames: int, height: int, width: int) -> Chunk:
-    """Noise: zeros would run faster than pictures do."""
+def _noise(num_frames: int, height: int, width: int) -> Iterator[Chunk]:
+    """The same noise in chunk after chunk: zeros would run faster than pictures do."""
     frames: Tensor = torch.rand(num_frames, 3, height, width)
-    return Chunk(frames=frames, pts=tuple(range(num_frames)), time_base=Fraction(1, 25))
+    for start in itertools.count(0, num_frames):
+        pts = tuple(range(start, start + num_frames))
+        yield Chunk(frames=frames, pts=pts, time_base=Fraction(1, 25))
 
 
 def _calls_per_second(call: Callable[[], object], device: torch.device, seconds: float) -> float:

@@ -101,15 +101,19 @@ class Restorer:
         """Take frames, and return those that could be restored, at most ``chunk`` in a piece.
 
         Args:
-            chunk: Frames of any number, float, on any device; all of one size until ``drain``.
+            chunk: Frames of any number, float, on any device; all of one size and time base until
+                ``drain``. They may be held as they are, not copied: leave them unchanged until
+                they have been restored.
 
         Returns:
             Frames on the restorer's device; on CUDA they may still be in the making, as usual
-            there: only work given to the device before sees them unfinished.
+            there: only work given to the device before sees them unfinished. ``identity`` may
+            return the frames themselves: copy what you want to write to.
 
         Raises:
-            ConfigurationError: Frames that are not (T, 3, H, W) with T pts, or of another size than
-                those before; the stream is as it was.
+            ConfigurationError: Frames that are not float, not (T, 3, H, W) with T pts, or of
+                another size than those before; pts that do not increase, or are in another time
+                base; the stream is as it was.
         """
         return list(self.iter_push(chunk))
 

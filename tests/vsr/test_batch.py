@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from tests.streaming import (
     stream,
 )
 from vsr.engine.batch import BatchRestorer
+from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.types import Chunk
 
@@ -96,20 +99,108 @@ def test_no_more_streams_are_stepped_together_than_allowed() -> None:
     assert max(sizes.seen) == 2
 
 
-def test_streams_that_do_not_fit_together_are_stepped_one_by_one() -> None:
-    network = compact()
-    original = network.step
+class Roomy(Network[Any]):
+    """Another network, that fails where a window holds more streams, frames or pixels than fit."""
 
-    def step(window: Tensor, *others: Any, **named: Any) -> Any:
-        if len(window) > 1:
+    def __init__(
+        self, network: Network[Any], *, streams: int = 99, frames: int = 99, area: int = 10**9
+    ) -> None:
+        super().__init__()
+        self.network, self.facts = network, network.facts
+        self.streams, self.frames, self.area = streams, frames, area
+        self.refused: list[int] = []
+
+    def step(
+        self, window_BTCHW: Tensor, state: Any, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, Any]:
+        streams, frames, _, height, width = window_BTCHW.shape
+        if streams > self.streams or frames > self.frames or height * width > self.area:
+            self.refused.append(streams if streams > self.streams else frames)
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(window, *others, **named)
+        return self.network.step(window_BTCHW, state, num_keep, ends_scene=ends_scene)
 
-    network.step = step  # type: ignore[method-assign,assignment]
+
+def roomy(chunk: int, look_ahead: int, **room: int) -> tuple[BatchRestorer, Roomy]:
+    """A batch, and its network, whose room can be changed."""
+    batch = batch_of(Roomy(compact(), **room), chunk, look_ahead)
+    assert isinstance(batch.network, Roomy)
+    return batch, batch.network
+
+
+def test_streams_that_do_not_fit_together_are_stepped_one_by_one() -> None:
+    batch, _ = roomy(2, 1, streams=1)
     clips = {str(seed): pieces(moving_clip(6, 18, 22, seed=seed), 3) for seed in range(2)}
-    batch = batch_of(network, 2, 1)
     left = together(batch, clips)
     assert all(pts_of(left[key]) == list(range(0, 60, 10)) for key in clips)
+
+
+def test_as_many_streams_as_fit_are_stepped_together_from_then_on() -> None:
+    batch, network = roomy(2, 0, streams=3)
+    clips = {str(seed): pieces(moving_clip(8, 18, 22, seed=seed), 2) for seed in range(6)}
+    left = together(batch, clips)
+    assert all(pts_of(left[key]) == list(range(0, 80, 10)) for key in clips)
+    assert network.refused == [6]
+    assert batch.settings_at((18, 22)) == batch.settings
+
+
+def test_streams_learn_from_each_other_what_fits_and_from_their_size_alone() -> None:
+    batch, network = roomy(8, 4, frames=3)
+    clip, larger = moving_clip(24, 18, 22), moving_clip(24, 20, 24)
+    left = together(batch, {"a": pieces(clip, 12), "b": pieces(clip, 12)})
+    assert all(pts_of(left[key]) == list(range(0, 240, 10)) for key in "ab")
+    # Both with chunk 8 and look-ahead 4, one with them, one with 4 and 2; 2 and 1 fit.
+    assert network.refused == [12, 12, 6]
+    batch.push({"later": pieces(clip, 12)[0]})
+    assert len(network.refused) == 3
+    assert (batch.settings_of("later").chunk, batch.settings_of("later").look_ahead) == (2, 1)
+    network.frames = 12
+    batch.push({"larger": pieces(larger, 12)[0]})
+    assert batch.settings_of("larger") == batch.settings
+
+
+def test_one_stream_can_be_given_more_again_when_memory_has_run_out() -> None:
+    batch, network = roomy(4, 0, frames=3)
+    batch.push({"a": pieces(moving_clip(4, 18, 22), 4)[0]})
+    assert batch.settings_of("a").chunk == 2
+    network.frames = 12
+    batch.change("a", chunk=8)
+    left = batch.push({"a": pieces(moving_clip(12, 18, 22), 4)[1]})
+    assert not left
+    assert batch.settings_of("a").chunk == 8
+
+
+def test_streams_with_a_past_go_on_in_the_tiles_that_another_one_needed() -> None:
+    (batch, network), clip = roomy(1, 0), moving_clip(3, 130, 40)
+    batch.push({"a": pieces(clip, 1)[0], "b": pieces(clip, 1)[0]})
+    network.area = 100 * 40
+    left = batch.push({"a": pieces(clip, 1)[1], "b": pieces(clip, 1)[1]})
+    assert batch.settings_of("a").tiles == batch.settings_of("b").tiles == (2, 1)
+    assert network.refused == [1, 1]  # both together, and one of them
+    torch.testing.assert_close(left["b"][0].frames, left["a"][0].frames, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", ["size", "pts", "time base", "type"])
+def test_a_push_that_is_refused_takes_nothing_of_any_stream(wrong: str) -> None:
+    batch, (good, good_too) = batch_of(compact(), 4, 2), pieces(moving_clip(2, 18, 22), 1)
+    batch.push({"a": good, "b": good})
+    bad = {
+        "size": replace(good_too, frames=torch.zeros(1, 3, 20, 22)),
+        "pts": replace(good_too, pts=good.pts),
+        "time base": replace(good_too, time_base=Fraction(1, 1000)),
+        "type": replace(good_too, frames=torch.zeros(1, 3, 18, 22, dtype=torch.uint8)),
+    }[wrong]
+    with pytest.raises(ConfigurationError):
+        batch.push({"a": good_too, "new": good, "b": bad})
+    assert batch.keys == ("a", "b")
+    assert (batch.num_waiting("a"), batch.num_waiting("b")) == (1, 1)
+
+
+def test_a_first_chunk_that_is_refused_begins_no_stream() -> None:
+    batch, (chunk,) = batch_of(compact(), 4, 2), pieces(moving_clip(2, 18, 22), 2)
+    for take in (lambda bad: batch.push({"a": bad}), lambda bad: batch.pass_through("a", bad)):
+        with pytest.raises(ConfigurationError, match="pts 0 comes behind 10"):
+            take(replace(chunk, pts=(10, 0)))
+    assert batch.keys == ()
 
 
 def test_one_stream_that_diverges_leaves_the_others_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from tests.streaming import (
     restorer_of,
     stream,
 )
+from tests.vsr.test_restorer_memory import Starving
 from vsr.engine.lanes import ParallelScenes
+from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.restorer import Restorer
 
@@ -74,6 +77,29 @@ def test_it_can_be_used_again_after_the_end() -> None:
     for _ in range(2):
         left = [out for chunk in chunks for out in lanes.push(chunk)] + lanes.drain()
         assert_equal_but_for_rounding(left, expected)
+
+
+@pytest.mark.parametrize("held", [None, 1])
+def test_scenes_learn_from_each_other_what_fits(held: int | None) -> None:
+    chunks = pieces(moving_clip(60, 16, 16), 60, cuts=range(0, 60, 10))
+    alone = Restorer(Starving(3), chunk=8, look_ahead=4, device="cpu")
+    lanes = ParallelScenes(Starving(3), scenes=2, held=held, chunk=8, look_ahead=4, device="cpu")
+    assert pts_of(stream(alone, chunks)) == list(range(0, 600, 10))
+    assert pts_of(lanes.push(chunks[0]) + lanes.drain()) == list(range(0, 600, 10))
+    assert lanes.counts.retries <= alone.counts.retries + 1  # the first time both together
+    assert lanes.settings == alone.settings
+
+
+@pytest.mark.parametrize("size", [(20, 22), (18, 22)])
+def test_what_is_refused_leaves_the_scenes_as_they_were(size: tuple[int, int]) -> None:
+    lanes, (first, second) = lanes_of(compact(), 2), pieces(moving_clip(4, 18, 22), 2)
+    lanes.push(first)
+    marked = replace(second, scene_starts=frozenset({0, 1}), frames=torch.zeros(2, 3, *size))
+    wrong = replace(marked, pts=(20, 20)) if size == (18, 22) else marked
+    with pytest.raises(ConfigurationError):
+        lanes.push(wrong)
+    assert pts_of(lanes.push(second) + lanes.drain()) == [0, 10, 20, 30]
+    assert lanes.counts.scenes == 1
 
 
 def test_both_can_stand_in_for_each_other() -> None:

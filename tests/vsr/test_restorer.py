@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -195,6 +196,37 @@ def test_frames_of_another_shape_are_refused_and_nothing_is_taken(
     with pytest.raises(ConfigurationError, match=r"give \(T, 3, H, W\)"):
         restorer.push(odd)
     assert restorer.num_waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pts": (30, 30)}, "pts 30 comes behind 30; give pts that increase"),
+        ({"pts": (50, 40)}, "pts 40 comes behind 50"),
+        ({"pts": (10, 20)}, "pts 10 comes behind 10"),
+        ({"time_base": Fraction(1, 1000)}, "units of 1/1000 s in a stream of 1/250 s; rescale"),
+        ({"frames": torch.zeros(2, 3, 16, 16, dtype=torch.uint8)}, "frames are uint8; give floats"),
+        ({"scene_starts": frozenset({2})}, r"scenes start at \[2\] of 2 frames"),
+        ({"scene_starts": frozenset({-1})}, r"scenes start at \[-1\] of 2 frames"),
+    ],
+)
+def test_what_cannot_follow_is_refused_and_nothing_is_taken(
+    change: dict[str, Any], words: str
+) -> None:
+    restorer, (first, second) = restorer_of(compact(), 4, 2), pieces(moving_clip(4, 16, 16), 2)
+    restorer.push(first)
+    for take in (restorer.push, restorer.pass_through):
+        with pytest.raises(ConfigurationError, match=words):
+            take(replace(second, **change))
+    assert restorer.num_waiting == 2
+    assert pts_of(restorer.push(second) + restorer.drain()) == [0, 10, 20, 30]
+
+
+def test_behind_its_end_a_stream_can_begin_anew_at_any_time_in_any_time_base() -> None:
+    restorer, (first,) = restorer_of(compact(), 4, 2), pieces(moving_clip(2, 16, 16), 2)
+    stream(restorer, [first])
+    (left,) = stream(restorer, [replace(first, time_base=Fraction(1, 7))])
+    assert (left.pts, left.time_base) == ((0, 10), Fraction(1, 7))
 
 
 def test_another_size_is_refused_until_the_stream_is_drained() -> None:

@@ -78,18 +78,19 @@ def no_waiting() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def on_cuda(num_frames: int) -> Chunk:
+def on_cuda(num_frames: int, start: int) -> Chunk:
     frames = moving_clip(num_frames, 40, 56).cuda()
-    return Chunk(frames=frames, pts=tuple(range(num_frames)), time_base=Fraction(1, 25))
+    pts = tuple(range(start, start + num_frames))
+    return Chunk(frames=frames, pts=pts, time_base=Fraction(1, 25))
 
 
 @pytest.mark.gpu
 @recurrent
 def test_the_steady_path_never_waits_for_the_device(make: Maker) -> None:
     restorer = Restorer(make(), chunk=2, look_ahead=1, device="cuda")
-    for _ in range(3):
-        restorer.push(on_cuda(2))
-    chunk = on_cuda(6)
+    for start in (0, 2, 4):
+        restorer.push(on_cuda(2, start))
+    chunk = on_cuda(6, 6)
     torch.cuda.synchronize()
     with no_waiting():
         left = restorer.push(chunk)

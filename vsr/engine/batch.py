@@ -7,7 +7,9 @@ by themselves, so that nothing ever waits for another stream.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,18 +26,42 @@ from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.types import Chunk
 
+log = logging.getLogger(__name__)
+
 Key = Any
 """What the caller calls a stream; hashable."""
 
+Size = tuple[int, int]
+"""Rows and columns of a frame."""
+
 Ready = tuple[Key, Stream, Step, Any]
 """A stream whose next step can be taken, and the state it goes on from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What steps take at most, as far as memory has shown.
+
+    Attributes:
+        settings: Of one stream.
+        largest: Streams stepped together.
+    """
+
+    settings: Settings
+    largest: int
 
 
 class BatchRestorer:
     """Restores many streams with one network. Not thread-safe.
 
     A stream begins with the first chunk pushed under its key and ends with its ``drain``; a key
-    under which there is none is a ``KeyError``.
+    under which there is none is a ``KeyError``. Results are those of a ``Restorer`` but for the
+    rounding of convolutions, which sum in another order over several streams: to 1e-5 in float32,
+    in bfloat16 at places by a step of 8 bits.
+
+    Where memory runs out, fewer streams are stepped together, then steps become smaller; streams
+    of frames of that size, those that begin later too, go on with what was left. ``change`` can
+    raise the settings of one of them again.
 
     Args:
         network: As for ``Restorer``.
@@ -67,6 +93,7 @@ class BatchRestorer:
         self.network, self.device = place(network, device=device, precision=precision)
         self.largest = largest
         self._streams: dict[Key, Stream] = {}
+        self._limits: dict[Size, Limits] = {}
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -76,6 +103,10 @@ class BatchRestorer:
     def settings_of(self, key: Key) -> Settings:
         """Sizes of a stream's next step."""
         return self._streams[key].settings
+
+    def settings_at(self, size: Size) -> Settings:
+        """Sizes of the first step of a stream of such frames that begins now."""
+        return self.settings.within(self._limits_at(size).settings)
 
     def counts_of(self, key: Key) -> Counts:
         """What happened to a stream so far."""
@@ -102,24 +133,25 @@ class BatchRestorer:
             Restored chunks by stream; streams without any are left out.
 
         Raises:
-            ConfigurationError: As of ``Restorer.push``.
+            ConfigurationError: As of ``Restorer.push``; nothing of any stream was taken.
         """
         self.add(chunks)
         return self._restore_ready(self.keys)
 
     def add(self, chunks: Mapping[Key, Chunk]) -> None:
-        """Take frames and restore none yet."""
-        for key, chunk in chunks.items():
-            if key not in self._streams:
-                self._streams[key] = Stream(self.network.facts, self.settings, self.device)
-            self._streams[key].push(chunk)
+        """Take frames and restore none yet; errors as of ``push``."""
+        streams = {key: self._streams.get(key) or self._new_stream() for key in chunks}
+        received = {key: streams[key].receive(chunk) for key, chunk in chunks.items()}
+        for key, chunk in received.items():
+            streams[key].push(chunk)
+        self._streams |= streams
 
     def end(self, key: Key) -> None:
         """Say that a stream gets no more frames; its last ones can be restored then."""
         self._streams[key].end()
 
     def pass_through(self, key: Key, chunk: Chunk) -> list[Chunk]:
-        """Take frames of one stream and enlarge all that wait, as in ``Restorer``."""
+        """Take frames of one stream and enlarge all that wait; errors as of ``push``."""
         self.add({key: chunk})
         return self._streams[key].pass_through()
 
@@ -140,8 +172,9 @@ class BatchRestorer:
         ready = self._ready(self.keys if keys is None else keys)
         return {
             key: [chunk]
-            for group in _alike(ready, self.largest)
-            for key, chunk in self._step_together(group)
+            for group in _alike(ready)
+            for part in self._parts(group)
+            for key, chunk in self._step_together(part)
         }
 
     def drain(self, key: Key) -> list[Chunk]:
@@ -162,15 +195,34 @@ class BatchRestorer:
                 restored.setdefault(key, []).extend(chunks)
         return restored
 
+    def _new_stream(self) -> Stream:
+        return Stream(self.network.facts, self.settings, self.device)
+
+    def _limits_at(self, size: Size) -> Limits:
+        return self._limits.get(size, Limits(settings=self.settings, largest=self.largest))
+
     def _ready(self, keys: Iterable[Key]) -> list[Ready]:
-        streams = ((key, self._streams[key]) for key in keys)
+        streams = [(key, self._streams[key]) for key in keys]
+        for _, stream in streams:
+            self._heed(stream)
         steps = ((key, stream, stream.next_step()) for key, stream in streams)
         return [(key, stream, step, stream.past(step)) for key, stream, step in steps if step]
 
+    def _heed(self, stream: Stream) -> None:
+        """Let a stream take no more than memory was found to hold."""
+        limits = self._limits.get(size) if (size := stream.timeline.size) else None
+        if limits is not None:
+            stream.keep_within(limits.settings)
+
+    def _parts(self, group: list[Ready]) -> list[list[Ready]]:
+        """A group in pieces that may be stepped together."""
+        largest = self._limits_at(_size(group[0][1])).largest
+        return [group[i : i + largest] for i in range(0, len(group), largest)]
+
     def _step_together(self, group: list[Ready]) -> list[tuple[Key, Chunk]]:
-        """One step of every stream of a group, by themselves where memory does not suffice."""
+        """One step of every stream of a group, in smaller ones where memory does not suffice."""
         if len(group) == 1:
-            return [self._step_alone(*group[0][:3])]
+            return [self._step_alone(*group[0][:2])]
         try:
             together = self._run(group)
         except (MemoryError, RuntimeError) as error:
@@ -178,19 +230,40 @@ class BatchRestorer:
                 raise
         else:
             return self._settle(group, together)
-        return [self._step_alone(key, stream, step) for key, stream, step, _ in group]
+        self._halve(group)
+        return [left for part in self._parts(group) for left in self._step_together(part)]
+
+    def _halve(self, group: list[Ready]) -> None:
+        """Remember that memory does not suffice for so many; it counts for the first of them."""
+        first, fewer = group[0][1], len(group) // 2
+        first.counts.retries += 1
+        self._limits[_size(first)] = replace(self._limits_at(_size(first)), largest=fewer)
+        log.warning("out of memory: going on with %d at a time", fewer)
 
     def _settle(
         self, group: list[Ready], together: list[tuple[torch.Tensor, Any]]
     ) -> list[tuple[Key, Chunk]]:
         left = []
-        for (key, stream, step, past), (restored, state) in zip(group, together, strict=True):
+        for (key, stream, _, past), (restored, state) in zip(group, together, strict=True):
             chunk = stream.settle(past, restored, state)
-            left.append((key, chunk) if chunk else self._step_alone(key, stream, step))
+            left.append((key, chunk) if chunk else self._step_alone(key, stream))
         return left
 
-    def _step_alone(self, key: Key, stream: Stream, step: Step) -> tuple[Key, Chunk]:
-        return key, restore_next(self.network, stream, step)
+    def _step_alone(self, key: Key, stream: Stream) -> tuple[Key, Chunk]:
+        """A step of a stream that is ready, smaller than it was where memory has run out since."""
+        self._heed(stream)
+        step, before = stream.next_step(), stream.settings
+        assert step is not None, "a smaller step waits for less than the one that was ready"
+        chunk = restore_next(self.network, stream, step)
+        if stream.settings != before:
+            self._learn(stream)
+        return key, chunk
+
+    def _learn(self, stream: Stream) -> None:
+        """Remember what was left when memory ran out."""
+        limits = self._limits_at(_size(stream))
+        stream.limit = stream.settings.within(limits.settings)
+        self._limits[_size(stream)] = replace(limits, settings=stream.limit)
 
     def _run(self, group: list[Ready]) -> list[tuple[torch.Tensor, Any]]:
         _, first, step, past = group[0]
@@ -202,7 +275,12 @@ class BatchRestorer:
         return list(zip(restored, split(new_state, len(group)), strict=True))
 
 
-def _alike(ready: list[Ready], largest: int) -> list[list[Ready]]:
+def _size(stream: Stream) -> Size:
+    assert stream.timeline.size is not None, "a stream that is stepped has frames"
+    return stream.timeline.size
+
+
+def _alike(ready: list[Ready]) -> list[list[Ready]]:
     """Groups that can be stepped together."""
     groups: dict[Hashable, list[Ready]] = {}
     for one in ready:
@@ -210,4 +288,4 @@ def _alike(ready: list[Ready], largest: int) -> list[list[Ready]]:
         size = tuple(stream.timeline.frames[0].pixels.shape)
         alike = (size, step.num_keep, step.num_seen, step.ends_scene, stream.settings.tiles)
         groups.setdefault((*alike, signature(past)), []).append(one)
-    return [g[i : i + largest] for g in groups.values() for i in range(0, len(g), largest)]
+    return list(groups.values())

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vsr.engine.batch import BatchRestorer
+from vsr.engine.entrance import Entered, enter
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
+from vsr.engine.transfer import send
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.types import Chunk
@@ -76,6 +78,7 @@ class ParallelScenes:
             largest=scenes,
         )
         self._scenes = scenes
+        self._size: tuple[int, int] | None = None
         self._held = num_held(self._batch.settings, scenes) if held is None else held
         if self._held < 1:
             raise ConfigurationError(f"{held} frames may wait; give 1 or more")
@@ -93,9 +96,8 @@ class ParallelScenes:
 
     @property
     def settings(self) -> Settings:
-        """Sizes of the next step."""
-        keys = self._batch.keys
-        return self._batch.settings_of(keys[0]) if keys else self._batch.settings
+        """Sizes of the next step; smaller than asked for once memory has run out."""
+        return self._batch.settings_at(self._size) if self._size else self._batch.settings
 
     @property
     def chunk(self) -> int:
@@ -112,6 +114,7 @@ class ParallelScenes:
         for key in self._batch.keys:
             self._batch.forget(key)
         self._lanes: deque[_Lane] = deque()
+        self._entered: Entered | None = None
         self._next_key, self._past = 0, Counts()
 
     def push(self, chunk: Chunk) -> list[Chunk]:
@@ -120,6 +123,9 @@ class ParallelScenes:
 
     def iter_push(self, chunk: Chunk) -> Iterator[Chunk]:
         """As ``Restorer.iter_push``."""
+        self._entered = enter(chunk, self._entered)
+        self._size = self._entered.size
+        chunk = replace(chunk, frames=send(chunk.frames, self.device))
         for scene_begins, piece in _at_cuts(chunk):
             if scene_begins or not self._lanes or self._lanes[-1].ended:
                 self._begin_lane()
@@ -135,6 +141,7 @@ class ParallelScenes:
         self._end_lane()
         while self._lanes:
             yield from self._step()
+        self._entered = None
 
     def _begin_lane(self) -> None:
         self._end_lane()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -60,6 +61,15 @@ class Settings:
             return None
         look_ahead = self.chunk if self.look_ahead is None else self.look_ahead
         return replace(self, chunk=max(1, self.chunk // 2), look_ahead=look_ahead // 2)
+
+    def within(self, limit: Settings) -> Settings:
+        """The same, but for what is larger than in the limit, or in fewer tiles."""
+        ahead = [n for n in (self.look_ahead, limit.look_ahead) if n is not None]
+        return Settings(
+            chunk=min(self.chunk, limit.chunk),
+            look_ahead=min(ahead, default=None),
+            tiles=max(self.tiles, limit.tiles, key=math.prod),
+        )
 
     def __str__(self) -> str:
         ahead = FULL if self.look_ahead is None else str(self.look_ahead)

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from vsr.engine.entrance import Entered
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts, Stream
 from vsr.engine.timeline import Frame, Timeline
@@ -53,7 +54,7 @@ def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: b
         "network": identity(network),
         "settings": asdict(stream.settings),
         "counts": asdict(stream.counts),
-        "time_base": str(timeline.time_base),
+        "time_base": str(timeline.entered.time_base if timeline.entered else 1),
         "size": timeline.size,
         "at_scene_start": timeline.at_scene_start,
         "pts": [frame.pts for frame in frames],
@@ -114,11 +115,15 @@ def _check(path: Path, facts: dict[str, Any], network: Network[Any]) -> None:
 
 def _timeline(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Timeline:
     timeline = Timeline()
-    timeline.time_base = Fraction(facts["time_base"])
     timeline.at_scene_start = facts["at_scene_start"]
     if facts["size"] is not None:
         height, width = facts["size"]
-        timeline.size = height, width
+        timeline.entered = Entered(
+            size=(height, width),
+            time_base=Fraction(facts["time_base"]),
+            # Frames that are not in the file have to be pushed again.
+            last_pts=max(facts["pts"], default=None),
+        )
     if facts["pts"]:
         waiting = zip(tensors[WAITING], facts["pts"], facts["starts_scene"], strict=True)
         for pixels, pts, starts in waiting:

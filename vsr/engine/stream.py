@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vsr.engine.cutting import Uncuttable, cut_state
+from vsr.engine.entrance import enter
 from vsr.engine.guard import Fault, Guard
 from vsr.engine.settings import Settings
 from vsr.engine.state import after_gap
@@ -60,10 +61,12 @@ class Stream:
         timeline: Frames that wait.
         guard: Watches the state.
         counts: What happened so far.
+        limit: What it was last kept within.
     """
 
     def __init__(self, facts: NetworkFacts, settings: Settings, device: torch.device) -> None:
         self.facts, self.settings, self.device = facts, settings, device
+        self.limit: Settings | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -73,7 +76,12 @@ class Stream:
 
     def push(self, chunk: Chunk) -> None:
         """Append frames, which go to the device; errors as of ``Timeline.push``."""
-        self.timeline.push(replace(chunk, frames=send(chunk.frames, self.device)))
+        self.timeline.push(self.receive(chunk))
+
+    def receive(self, chunk: Chunk) -> Chunk:
+        """Frames that can be pushed, on the device; none is taken yet. Errors as of ``push``."""
+        enter(chunk, self.timeline.entered)
+        return replace(chunk, frames=send(chunk.frames, self.device))
 
     def end(self) -> None:
         """No more frames come; once all have left, the next one starts another scene."""
@@ -82,7 +90,7 @@ class Stream:
     def begin_anew(self) -> None:
         """Undo ``end``, all frames having left."""
         self.timeline.ended, self.timeline.at_scene_start = False, True
-        self.timeline.size = None
+        self.timeline.entered = None
 
     def next_step(self) -> Step | None:
         """What can be restored now; None where frames are missing."""
@@ -165,6 +173,16 @@ class Stream:
         if waiting:
             self.state = None if starts else after_gap(self.state)
         return left
+
+    def keep_within(self, limit: Settings) -> None:
+        """Take no more per step than a limit; once for each, so that sizes can be changed again.
+
+        Args:
+            limit: What another stream of such frames was left with when memory ran out.
+        """
+        if limit is not self.limit:
+            self.limit = limit
+            self.resize(self.settings.within(limit))
 
     def _cut(self, old: Settings) -> Any:
         """The state in other tiles; None where it cannot be had, or no frame goes on from it."""

@@ -14,16 +14,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from torch import Tensor
 
+from vsr.engine.entrance import Entered, enter
 from vsr.engine.settings import Settings
-from vsr.errors import ConfigurationError
 from vsr.stacking import stack
 from vsr.types import Chunk
-
-COLOURS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,27 +54,28 @@ class Timeline:
 
     Attributes:
         frames: What waits.
-        time_base: Of their pts.
+        entered: What is known of all that entered; None before the first.
         ended: Whether no more frames come.
         at_scene_start: Whether the next frame starts a scene even where it is not marked.
-        size: Rows and columns of all its frames; None before the first.
     """
 
     def __init__(self) -> None:
-        self.size: tuple[int, int] | None = None
         self.frames: deque[Frame] = deque()
-        self.time_base = Fraction(1)
+        self.entered: Entered | None = None
         self.ended, self.at_scene_start = False, True
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Rows and columns of its frames; None before the first."""
+        return None if self.entered is None else self.entered.size
 
     def push(self, chunk: Chunk) -> None:
         """Append frames.
 
         Raises:
-            ConfigurationError: They are not (T, 3, H, W) with T pts, or not of the size of those
-                before; nothing was taken.
+            ConfigurationError: As of ``enter``; nothing was taken.
         """
-        self._check(chunk)
-        self.time_base = chunk.time_base
+        self.entered = enter(chunk, self.entered)
         for i, (pixels, pts) in enumerate(zip(chunk.frames, chunk.pts, strict=True)):
             starts = i in chunk.scene_starts
             self.frames.append(Frame(pixels=pixels, pts=pts, starts_scene=starts))
@@ -114,28 +112,15 @@ class Timeline:
 
     def leave(self, restored: Tensor) -> Chunk:
         """The next frames, as they were restored."""
+        assert self.entered is not None, "frames that leave have entered"
         left = [self.frames.popleft() for _ in range(len(restored))]
         self.at_scene_start = False
         return Chunk(
             frames=restored,
             pts=tuple(frame.pts for frame in left),
-            time_base=self.time_base,
+            time_base=self.entered.time_base,
             scene_starts=frozenset(i for i, frame in enumerate(left) if frame.starts_scene),
         )
-
-    def _check(self, chunk: Chunk) -> None:
-        shape = tuple(chunk.frames.shape)
-        if len(shape) != 4 or shape[1] != COLOURS or shape[0] != len(chunk.pts) or 0 in shape[2:]:
-            raise ConfigurationError(
-                f"frames are {shape} with {len(chunk.pts)} pts; give (T, {COLOURS}, H, W) and T pts"
-            )
-        height, width = shape[2:]
-        if self.size is not None and self.size != (height, width):
-            raise ConfigurationError(
-                f"frames are {width}x{height} in a stream of {self.size[1]}x{self.size[0]}; drain "
-                "it before frames of another size"
-            )
-        self.size = height, width
 
     def _num_in_scene(self) -> int:
         """Waiting frames that belong to the scene of the first of them."""
