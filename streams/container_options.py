@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from vsr.streams.encoder import Options
+from vsr.streams.frame_clock import AVI
 from vsr.streams.suffixes import ADDRESS_FORMATS, MATROSKA, MOV_FAMILY, NUT, WEBM
 
 _MIN_TIMESCALE = 10_000
@@ -21,7 +22,7 @@ def container_options(suffix: str, time_base: Fraction) -> Options:
         return {"movflags": "+faststart", "video_track_timescale": _timescale(time_base)}
     if suffix in ADDRESS_FORMATS:
         return {"f": ADDRESS_FORMATS[suffix]}
-    if suffix in MATROSKA | WEBM:
+    if suffix in {*MATROSKA, *WEBM, AVI}:
         # Audio that begins before the first frame keeps its place; otherwise all would be late.
         return {"avoid_negative_ts": "disabled"}
     if suffix == NUT:

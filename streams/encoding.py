@@ -12,6 +12,7 @@ import torch
 from vsr.errors import EncodeError
 from vsr.streams.colour import from_rgb
 from vsr.streams.ffmpeg import FFmpegProcess
+from vsr.streams.frame_clock import FrameClock
 from vsr.streams.padding import pad_to
 from vsr.streams.raw_stream import Layout, RawStream
 from vsr.types import Chunk, Colour
@@ -47,6 +48,7 @@ class Encoding:
         self._layout, self._colour, self._size = layout, colour, size
         self._process = FFmpegProcess(command, output=output)
         self._raw = RawStream(layout, self._process.write)
+        self._clock = FrameClock(layout.time_base)
 
     @property
     def pid(self) -> int:
@@ -68,7 +70,8 @@ class Encoding:
         # One by one: the encoder begins with the first while the others are still converted.
         for frame, pts in zip(torch.split(frames, 1), chunk.pts, strict=True):
             samples = from_rgb(frame, self._layout.pixel_format, self._colour)
-            self._raw.write_frames(samples.view(torch.uint8).cpu(), [pts])
+            time = self._clock.pts(pts, chunk.time_base)
+            self._raw.write_frames(samples.view(torch.uint8).cpu(), [time])
         self.frames += len(chunk)
         self.end_s = (chunk.pts[-1] + 1) * chunk.time_base
 

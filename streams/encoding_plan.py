@@ -19,6 +19,7 @@ from vsr.streams.encoder import (
 )
 from vsr.streams.ffmpeg_command import AudioTrack, Output
 from vsr.streams.ffmpeg_input import SourceFile
+from vsr.streams.frame_clock import clock_note, container_clock
 from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.raw_stream import CARRIED_CODECS, Layout
 from vsr.streams.side_streams import choose_side_streams, extract_covers
@@ -136,11 +137,12 @@ def plan_encoding(
     sides, side_note = choose_side_streams(info, suffix, from_file=source is not None)
     if source:
         extract_covers(source.path, sides, covers)
+    clock = container_clock(suffix, info.time_base, info.frame_rate)
     layout = Layout(
         pixel_format=picture.pixel_format,
         height=picture.size[0],
         width=picture.size[1],
-        time_base=info.time_base,
+        time_base=clock,
         frame_rate=info.frame_rate,
         copied=copied,
         shift_s=source.shift_s if source else Fraction(0),
@@ -152,7 +154,8 @@ def plan_encoding(
         options=options,
         colour=picture.colour,
         mastering=info.mastering,
-        time_base=info.time_base,
+        time_base=clock,
+        is_rounded=clock != info.time_base,
         frame_rate=info.frame_rate or FALLBACK_RATE,
         sample_aspect_ratio=info.sample_aspect_ratio,
         audio=tracks,
@@ -163,8 +166,9 @@ def plan_encoding(
         source=source,
     )
     output, trial_notes = settle(wanted, layout)
-    notes = (picture.size_note, audio_note, side_note, *trial_notes)
-    layout = replace(layout, copied=carried_of(copied, output))
+    rate_note = clock_note(f"'{suffix}'", clock) if clock != info.time_base else None
+    notes = (picture.size_note, rate_note, audio_note, side_note, *trial_notes)
+    layout = replace(layout, copied=carried_of(copied, output), time_base=output.time_base)
     return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
 
 

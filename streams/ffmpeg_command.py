@@ -21,6 +21,7 @@ from vsr.streams.ffmpeg_input import (
     seek_options,
     tag_options,
 )
+from vsr.streams.frame_clock import AVI
 from vsr.streams.side_streams import (
     COPY,
     SideStream,
@@ -82,7 +83,8 @@ class Output:
         options: The user's options for the output; they override all others.
         colour: Tags of the raw frames.
         mastering: HDR10 metadata of the raw frames.
-        time_base: Of the source: containers that can keep it do.
+        time_base: Of the frames: containers that can keep it do.
+        is_rounded: Whether it is coarser than the source's, because more cannot be encoded.
         frame_rate: Of the source, on average.
         sample_aspect_ratio: Width of a pixel over its height.
         audio: The audio streams; carried ones come first in the output.
@@ -101,6 +103,7 @@ class Output:
     colour: Colour
     mastering: Mastering = field(default_factory=Mastering)
     time_base: Fraction
+    is_rounded: bool = False
     frame_rate: Fraction = FALLBACK_RATE
     sample_aspect_ratio: Fraction = Fraction(1)
     audio: tuple[AudioTrack, ...] = ()
@@ -194,11 +197,15 @@ def _video_options(output: Output) -> Options:
     if output.encoder == COPY:
         # What a decoder finds out while ffmpeg probes would otherwise stand for the tags.
         tags = {f"{name}:v:0": tag for name, tag in tag_options(output.colour).items()}
-        return {"c:v:0": COPY, "bsf:v:0": _FRAME_DURATION.format(rate=output.frame_rate), **tags}
+        times = _FRAME_DURATION.format(rate=output.frame_rate)
+        times += f":time_base={output.time_base}" if output.is_rounded else ""
+        return {"c:v:0": COPY, "bsf:v:0": times, **tags}
     return {
         "c:v:0": output.encoder,
         "fps_mode": "passthrough",
-        "enc_time_base": "demux",
+        # The muxer of the raw stream may take a finer time base than it is given.
+        "enc_time_base": str(output.time_base) if output.is_rounded else "demux",
+        **({"bf": "0"} if output.suffix == AVI else {}),
         **default_options(output.encoder, output.options),
     }
 

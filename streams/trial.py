@@ -14,6 +14,7 @@ from vsr.errors import ConfigurationError
 from vsr.streams.ffmpeg import QUERY_TIMEOUT_S
 from vsr.streams.ffmpeg_command import AudioTrack, Output, build_command
 from vsr.streams.ffmpeg_log import causes, in_one_line
+from vsr.streams.frame_clock import clock_note, coarser_clocks
 from vsr.streams.raw_stream import Layout, RawStream
 from vsr.streams.side_streams import loss_note
 from vsr.streams.sound_codecs import holds_sound
@@ -41,9 +42,10 @@ def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
     if attempt(output, layout) is None:
         return output, [sound_note] if sound_note else []
     bare = replace(output, sides=(), mastering=Mastering())
-    settled, audio_note = _settle_audio(bare, layout)
-    audio_note = audio_note or sound_note
-    notes = [audio_note] if audio_note else []
+    settled, rate_note = _settle_clock(bare, layout)
+    layout = replace(layout, time_base=settled.time_base)
+    settled, audio_note = _settle_audio(settled, layout)
+    notes = [note for note in (rate_note, audio_note or sound_note) if note]
     if attempt(graded := replace(settled, mastering=output.mastering), layout) is None:
         settled = graded
     else:
@@ -54,6 +56,18 @@ def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
     if lost := [side for side in output.sides if side not in settled.sides]:
         notes.append(loss_note(output.suffix, lost))
     return settled, notes
+
+
+def _settle_clock(output: Output, layout: Layout) -> tuple[Output, str | None]:
+    """Another time base, where the encoder takes no other; as it was where that does not help."""
+    silent = replace(output, audio=())
+    if attempt(silent, layout) is None:
+        return output, None
+    for clock in coarser_clocks(output.frame_rate):
+        changed = replace(silent, time_base=clock, is_rounded=True)
+        if attempt(changed, replace(layout, time_base=clock)) is None:
+            return replace(changed, audio=output.audio), clock_note(output.encoder, clock)
+    return output, None
 
 
 def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
