@@ -8,7 +8,8 @@ them into the same server, and a viewer that connects again and again reads what
 or server are killed, stay away for one to seven seconds, and come back. From the moment that the
 publisher is started again, or that the server takes connections again, until the viewer has decoded
 the first frame that is not the held one: that is the recovery, publisher's start and viewer's
-connection included.
+connection included. In the end the recorded copy says whether its times went back, and how long the
+longest holes of picture and sound are.
 """
 
 from __future__ import annotations
@@ -132,14 +133,23 @@ def measure(kind: str, times: int, lose: Callable[[float], float], scene: Scene)
     return recoveries
 
 
-def times_that_went_back(copy: Path) -> int:
-    """Of the copy's packets, by their stream."""
-    times: dict[int, list[float]] = {}
+def times_of(copy: Path) -> dict[str, list[float]]:
+    """Seconds of the copy's packets, by the kind of their stream."""
+    times: dict[str, list[float]] = {}
     with av.open(str(copy)) as container:
         for packet in container.demux():
             if packet.size and packet.pts is not None:
-                times.setdefault(packet.stream_index, []).append(float(packet.pts))
-    return sum(b <= a for one in times.values() for a, b in pairwise(one))
+                moment = float(packet.pts * packet.time_base)
+                times.setdefault(packet.stream.type, []).append(moment)
+    return times
+
+
+def report_times(copy: Path) -> None:
+    """Whether the copy's times went back, and its longest hole."""
+    for kind, moments in times_of(copy).items():
+        steps = [later - earlier for earlier, later in pairwise(moments)]
+        back = sum(step <= 0 for step in steps)
+        print(f"{kind}: times that went back: {back}, longest hole {max(steps):.2f} s")
 
 
 def run(asked: argparse.Namespace, folder: Path) -> None:
@@ -164,7 +174,7 @@ def run(asked: argparse.Namespace, folder: Path) -> None:
     finally:
         scene.stop_publishing()
         server.stop()
-    print(f"times that went back: {times_that_went_back(copy)}")
+    report_times(copy)
 
 
 def report(found: dict[str, list[float]], running: Restoring) -> None:
