@@ -119,7 +119,7 @@ def choose_pixel_format(
         return found
     taken = encoder_formats(encoder) if taken is None else taken
     order = _PREFERRED[8] if bit_depth == 8 else _PREFERRED[10] + _PREFERRED[8]
-    if source is not None and _is_lossless(encoder, options):
+    if source is not None and is_lossless(encoder, options):
         order = (*_own_formats(source, taken), *order)
     for name in order:
         if not taken or name in taken or name == _SHUFFLED:
@@ -127,7 +127,8 @@ def choose_pixel_format(
     return _known("rgb24")
 
 
-def _is_lossless(encoder: str, options: Options) -> bool:
+def is_lossless(encoder: str, options: Options) -> bool:
+    """Whether every sample comes back as it was."""
     asked = f"{options.get('x265-params')}:{options.get('x264-params')}".split(":")
     zero = any(options.get(key) == "0" for key in ("qp", "crf"))
     return encoder in _LOSSLESS or options.get("lossless") == "1" or zero or "lossless=1" in asked

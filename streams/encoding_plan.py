@@ -8,12 +8,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsr.streams import colour_tags
+from vsr.streams.arriving_colour import encoded_colour, shown_colour
 from vsr.streams.container import PIPE
 from vsr.streams.encoder import (
     Options,
     choose_encoder,
     choose_pixel_format,
     encoder_formats,
+    is_lossless,
     keeps_odd_sizes,
     parse_options,
 )
@@ -95,7 +97,7 @@ def plan_picture(
         options=options,
         pixel_format=pixel_format,
         size=size,
-        colour=_output_colour(info),
+        colour=encoded_colour(_output_colour(info), name),
         size_note=_size_note((height, width), size, pixel_format),
     )
 
@@ -166,6 +168,9 @@ def plan_encoding(
         source=source,
     )
     output, trial_notes = settle(wanted, layout)
+    if not is_lossless(picture.encoder, options):
+        colour = shown_colour(trial_path, output.colour, picture.pixel_format, picture.size)
+        output = replace(output, colour=colour)
     rate_note = clock_note(f"'{suffix}'", clock) if clock != info.time_base else None
     notes = (picture.size_note, rate_note, audio_note, side_note, *trial_notes)
     layout = replace(layout, copied=carried_of(copied, output), time_base=output.time_base)

@@ -1,14 +1,18 @@
 """The picture of an encoded file: colour tags, depth, shape, size, encoder."""
 
+import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.media import numbered_frames, read_numbers
-from tests.streams.encoding import FAST, encode, first_frame, numbered_chunk, start
+from tests.streams.encoding import FAST, INFO, encode, first_frame, numbered_chunk, start
 from vsr.streams import open_reader, open_writer
 from vsr.streams.encoder import default_options
+from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.types import Chunk, Colour, StreamInfo
 
 TAGGED = Colour(matrix="bt709", primaries="bt709", transfer="bt709", range="tv")
@@ -33,6 +37,32 @@ def test_colour_tags_are_the_sources_or_made_explicit(
     found = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range)
     assert found == numbers
     assert context.colorspace == numbers[0]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "suffix", "in_process"),
+    [
+        ("mjpeg", "mov", False),
+        ("mjpeg", "mkv", False),
+        ("libvpx", "webm", False),
+        ("libvpx", "webm", True),
+        ("mpeg4", "avi", False),
+        ("libx264", "mp4", False),
+    ],
+)
+def test_colours_are_shown_as_they_were_whatever_the_codec_can_say(
+    tmp_path: Path, encoder: str, suffix: str, *, in_process: bool
+) -> None:
+    """JPEG and VP8 have one matrix, which decoders take whatever the container says."""
+    info = replace(INFO, colour=TAGGED, pixel_format="yuv420p")
+    writer = start(tmp_path / f"out.{suffix}", info, encoder=encoder, in_process=in_process)
+    red = torch.tensor([192, 32, 32]).div(255)
+    frames = red[None, :, None, None].expand(5, 3, INFO.height, INFO.width)
+    writer.write(Chunk(frames=frames, pts=tuple(range(5)), time_base=INFO.time_base))
+    command = [find_ffmpeg(), "-v", "error", "-i", writer.finish(), "-frames:v", "1"]
+    command += ["-vf", "crop=2:2:40:30", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
+    shown = subprocess.run(command, check=True, capture_output=True).stdout
+    assert all(abs(got - wanted) <= 3 for got, wanted in zip(shown, (192, 32, 32), strict=False))
 
 
 def test_an_enlarged_untagged_film_keeps_the_matrix_of_its_own_size(tmp_path: Path) -> None:
