@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from tests.conftest import REPOSITORY
 from tests.networks import RECURRENT, basicvsr, compact, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
+from vsr.engine.snapshot import KEY
 from vsr.errors import CheckpointError, ConfigurationError, OpenError
 from vsr.restorer import FULL, Restorer
 
@@ -123,6 +128,73 @@ def test_a_file_that_is_no_state_is_refused(content: bytes | None, tmp_path: Pat
         (tmp_path / "state").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"give a file that Restorer\.save wrote"):
         restorer_of(compact(), 2, 1).load(tmp_path / "state")
+
+
+NO_FACT: tuple[Any, ...] = (
+    None,
+    "x",
+    -1,
+    1.5,
+    True,
+    [],
+    {},
+    "1/0",
+    [[1]],
+    [None],
+    {"tensor": "nope"},
+)
+"""What a damaged description may hold where something else belongs."""
+
+POSSIBLE = {("at_scene_start", "True"), ("sizes", "[]")}
+"""What of it is none there."""
+
+FACTS = "format network settings counts time_base size at_scene_start pts starts_scene sizes state"
+
+
+def rewritten(source: Path, target: Path, **changed: Any) -> None:
+    """A state with other facts in its description."""
+    with safe_open(source, "pt") as file:
+        facts = json.loads(file.metadata()[KEY])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, target, metadata={KEY: json.dumps({**facts, **changed})})
+
+
+@pytest.mark.parametrize("name", FACTS.split())
+def test_a_damaged_description_is_refused_and_changes_nothing(name: str, tmp_path: Path) -> None:
+    first, second = pieces(moving_clip(8, 18, 22), 5)
+    saved, ours = restorer_of(compact(), 2, 1), restorer_of(compact(), 3, 1)
+    saved.push(first)
+    saved.save(tmp_path / "state")
+    left = ours.push(first)
+    for value in (value for value in NO_FACT if (name, str(value)) not in POSSIBLE):
+        rewritten(tmp_path / "state", tmp_path / "damaged", **{name: value})
+        with pytest.raises(CheckpointError, match=r"'.*damaged' "):
+            ours.load(tmp_path / "damaged")
+    left += ours.push(second) + ours.drain()
+    expected = stream(restorer_of(compact(), 3, 1), [first, second])
+    assert torch.equal(frames_of(left), frames_of(expected))
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"tensor": "state.1", "order": [0, 1]},
+        {"tensor": "state.1", "order": [0, 1, 2, 2]},
+        {"tensor": "nowhere", "order": [0, 1, 2, 3]},
+        {"class": ["vsr.models.compact", "CompactState"], "fields": {}},
+        {"class": ["vsr.models.compact"], "fields": {}},
+        {"map": [1, 2]},
+        {"set": []},
+    ],
+)
+def test_a_damaged_state_is_refused(tree: Any, tmp_path: Path) -> None:
+    restorer = restorer_of(compact(), 2, 1)
+    restorer.push(pieces(moving_clip(5, 18, 22), 5)[0])
+    restorer.save(tmp_path / "state")
+    rewritten(tmp_path / "state", tmp_path / "damaged", state=tree)
+    with pytest.raises(CheckpointError, match=r"give a file that Restorer\.save wrote"):
+        restorer.load(tmp_path / "damaged")
+    assert restorer.num_waiting == 1
 
 
 def test_a_file_cannot_bring_in_code(tmp_path: Path) -> None:

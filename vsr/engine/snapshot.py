@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,10 +22,24 @@ from torch import Tensor
 from vsr.engine.entrance import Entered
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts, Stream
-from vsr.engine.timeline import Frame, Timeline
-from vsr.errors import CheckpointError
+from vsr.engine.timeline import Timeline
+from vsr.errors import CheckpointError, ConfigurationError
 from vsr.models.checkpoint import write_tensors
 from vsr.models.network import Network
+from vsr.types import Chunk
+
+Kind = TypeVar("Kind")
+
+MALFORMED = (
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    ConfigurationError,
+)
+"""What making something of a damaged description raises; not a lack of memory."""
 
 FORMAT = 1
 KEY = "vsr"
@@ -66,24 +80,28 @@ def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: b
 
 
 def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
-    """Make a stream what ``save_stream`` wrote."""
+    """Make a stream what ``save_stream`` wrote.
+
+    Raises:
+        CheckpointError: As of ``Restorer.load``; the stream is as it was.
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})[KEY])
+            facts = _a(dict, json.loads((file.metadata() or {})[KEY]))
             tensors = {name: file.get_tensor(name).to(stream.device) for name in file.keys()}  # noqa: SIM118
         _check(path, facts, network)
         state = _build(facts["state"], tensors)
         timeline = _timeline(facts, tensors)
-        settings = Settings(**{**facts["settings"], "tiles": tuple(facts["settings"]["tiles"])})
-        counts = Counts(**facts["counts"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        settings, counts = _settings(facts["settings"]), _counts(facts["counts"])
+        sizes = [_all(float, of_step) for of_step in _all(list, facts["sizes"])]
+    except (OSError, SafetensorError, *MALFORMED) as error:
         raise CheckpointError(
             f"'{path}' is no state of a stream ({error}); give a file that Restorer.save wrote"
         ) from error
     stream.reset()
     stream.settings, stream.counts = settings, counts
     stream.timeline, stream.state = timeline, state
-    stream.guard.history = facts["sizes"]
+    stream.guard.history = sizes
 
 
 def identity(network: Network[Any]) -> dict[str, str]:
@@ -101,34 +119,60 @@ def identity(network: Network[Any]) -> dict[str, str]:
 
 
 def _check(path: Path, facts: dict[str, Any], network: Network[Any]) -> None:
-    if facts["format"] != FORMAT:
+    if _a(int, facts["format"]) != FORMAT:
         raise CheckpointError(
             f"'{path}' has format {facts['format']}; {FORMAT} is accepted: save it again"
         )
-    saved, here = facts["network"], identity(network)
+    saved, here = _a(dict, facts["network"]), identity(network)
     if saved != here:
+        theirs = " ".join(_all(str, [*saved.values()]))
         raise CheckpointError(
-            f"'{path}' is a state of {' '.join(saved.values())}; this is {' '.join(here.values())}:"
+            f"'{path}' is a state of {theirs}; this is {' '.join(here.values())}:"
             " go on with the network it was saved with"
         )
 
 
 def _timeline(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Timeline:
     timeline = Timeline()
-    timeline.at_scene_start = facts["at_scene_start"]
-    if facts["size"] is not None:
-        height, width = facts["size"]
-        timeline.entered = Entered(
-            size=(height, width),
-            time_base=Fraction(facts["time_base"]),
-            # Frames that are not in the file have to be pushed again.
-            last_pts=max(facts["pts"], default=None),
-        )
-    if facts["pts"]:
-        waiting = zip(tensors[WAITING], facts["pts"], facts["starts_scene"], strict=True)
-        for pixels, pts, starts in waiting:
-            timeline.frames.append(Frame(pixels=pixels, pts=pts, starts_scene=starts))
+    timeline.at_scene_start = _a(bool, facts["at_scene_start"])
+    pts, starts = _all(int, facts["pts"]), _all(bool, facts["starts_scene"])
+    if not len(pts) == len(starts) == len(tensors.get(WAITING, ())):
+        raise ValueError("frames, pts and marks are not as many as each other")
+    if facts["size"] is None and not pts:
+        return timeline
+    height, width = _all(int, facts["size"])
+    time_base = Fraction(_a(str, facts["time_base"]))
+    # Frames that wait and are not in the file have to be pushed again: any pts may follow.
+    timeline.entered = Entered(size=(height, width), time_base=time_base, last_pts=None)
+    if pts:
+        marks = frozenset(i for i, marked in enumerate(starts) if marked)
+        frames = tensors[WAITING]
+        timeline.push(Chunk(frames=frames, pts=tuple(pts), time_base=time_base, scene_starts=marks))
     return timeline
+
+
+def _settings(facts: Any) -> Settings:
+    ahead, (rows, columns) = facts["look_ahead"], _all(int, facts["tiles"])
+    return Settings(
+        chunk=_a(int, facts["chunk"]),
+        look_ahead=None if ahead is None else _a(int, ahead),
+        tiles=(rows, columns),
+    )
+
+
+def _counts(facts: Any) -> Counts:
+    return Counts(**{field.name: _a(int, facts[field.name]) for field in fields(Counts)})
+
+
+def _a(kind: type[Kind], value: Any) -> Kind:
+    """The value, if it is of a type; the types are those of JSON."""
+    if type(value) is not kind:
+        raise TypeError(f"{value!r:.40} where it has a {kind.__name__}")
+    return value
+
+
+def _all(kind: type[Kind], values: Any) -> list[Kind]:
+    return [_a(kind, value) for value in _a(list, values)]
 
 
 def _describe(state: Any, tensors: dict[str, Tensor]) -> Any:
@@ -155,8 +199,10 @@ def _build(tree: Any, tensors: dict[str, Tensor]) -> Any:
     """The state that ``_describe`` described."""
     (kind, content), *_ = tree.items()
     if kind == "tensor":
-        order = tree["order"]
-        return tensors[content].permute([order.index(axis) for axis in range(len(order))])
+        tensor, order = tensors[content], tree["order"]
+        if sorted(order) != list(range(tensor.ndim)):
+            raise ValueError(f"axes {order} of a tensor that has {tensor.ndim}")
+        return tensor.permute([order.index(axis) for axis in range(tensor.ndim)])
     if kind == "class":
         held = {name: _build(value, tensors) for name, value in tree["fields"].items()}
         return _state_class(*content)(**held)
@@ -165,6 +211,8 @@ def _build(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if kind in ("list", "tuple"):
         built = [_build(value, tensors) for value in content]
         return built if kind == "list" else tuple(built)
+    if kind != "value":
+        raise ValueError(f"its state holds a {kind!r}")
     return content
 
 
