@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 
 from tests.live.harness import look
+from vsr.errors import EncodeError
 from vsr.live.coded import Coded, Templates
 from vsr.live.outlet import Outlet
 from vsr.live.retry import Retry
@@ -49,3 +50,13 @@ def test_a_sink_that_begins_in_the_middle_begins_with_a_key_frame_and_nothing_ea
     assert outlet.error is None
     assert outlet.lost == 1 + len(lagging) > 1
     assert look(target).numbers == list(range(10, 50))
+
+
+def test_whatever_ends_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) -> None:
+    packets = list(coded(clip, Templates()))
+    outlet = Outlet(str(tmp_path / "out.mkv"), retry=Retry(0))
+    outlet.start([])  # packets of streams that it was not told of
+    outlet.put(next(packet for packet in packets if packet.place == 0))
+    outlet.finish()
+    assert isinstance(outlet.error, EncodeError)
+    assert "out.mkv broke off" in str(outlet.error)

@@ -127,12 +127,18 @@ class Outlet:
             self._thread.join()
 
     def _run(self) -> None:
-        while (coded := self._next()) is not None:
-            try:
-                self._write(coded)
-            except VSRError as error:
-                self._lose(error)
-        self._close()
+        try:
+            while (coded := self._next()) is not None:
+                try:
+                    self._write(coded)
+                except VSRError as error:
+                    self._lose(error)
+            self._close()
+        except Exception as error:
+            # Nobody else sees what this thread ends with.
+            self.error = EncodeError(f"{self.name} broke off ({reason(error)})")
+            self.error.__cause__ = error
+            self._kill()
 
     def _next(self) -> Coded | None:
         with self._changed:
@@ -170,9 +176,7 @@ class Outlet:
 
     def _lose(self, error: VSRError) -> None:
         """Note that the sink is gone, and when to try again."""
-        if self._process is not None:
-            self._process.kill()
-        self._process = self._muxed = None
+        self._kill()
         said = without_secrets(reason(error), self._target)
         self._missed_for = said = f"{self.name} takes nothing ({said})"
         delay_s = self._retry.next_delay_s() if is_address(self._target) else None
@@ -183,6 +187,11 @@ class Outlet:
         self._again_at = time.monotonic() + delay_s
         if self._retry.is_news(said):
             log.warning("%s; opening it again", said)
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+        self._process = self._muxed = None
 
     def _close(self) -> None:
         """End the sink; it has to be there then, or what came last is lost."""
