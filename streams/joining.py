@@ -33,6 +33,10 @@ _PIECE_BYTES = 1 << 20
 _ANEW = "start anew, with --overwrite"
 
 
+class SegmentError(EncodeError):
+    """A segment that is damaged or of another encoding: nothing can go on with it."""
+
+
 def join(
     segments: Sequence[Path], output: Output, layout: Layout, *, partial: bool = False
 ) -> None:
@@ -45,7 +49,8 @@ def join(
         partial: Take of the source only what is as long as the segments.
 
     Raises:
-        EncodeError: ffmpeg failed, or a segment is damaged or of another encoding.
+        SegmentError: A segment is damaged or of another encoding.
+        EncodeError: ffmpeg failed.
         StreamTimeout: ffmpeg makes no progress any more.
     """
     if partial:
@@ -64,10 +69,10 @@ def check_alike(first: Path, segment: Path) -> None:
     """See that two segments have the same streams, extradata and all, coded in the same way.
 
     Raises:
-        EncodeError: They have not: the encoder is another, or behaves otherwise.
+        SegmentError: They have not: the encoder is another, or behaves otherwise.
     """
     if _headers(segment) != _headers(first):
-        raise EncodeError(f"'{segment}' is encoded otherwise than '{first}'; {_ANEW}")
+        raise SegmentError(f"'{segment}' is encoded otherwise than '{first}'; {_ANEW}")
 
 
 def _pieces(segments: Sequence[Path]) -> Iterator[bytes]:
@@ -95,7 +100,7 @@ def _headers(segment: Path) -> list[bytes]:
     while not data.startswith(_SYNCPOINT, place):
         end = _packet_end(data, place)
         if not data.startswith(b"N", place) or not place < end < len(data):
-            raise EncodeError(f"the segment '{segment}' is damaged; {_ANEW}")
+            raise SegmentError(f"the segment '{segment}' is damaged; {_ANEW}")
         if data.startswith((_MAIN, _STREAM), place):
             headers.append(data[place:end])
         place = end
@@ -130,5 +135,5 @@ def _ended(output: Output, end_s: Fraction) -> Output:
     return replace(output, source=replace(output.source, end_s=end_s))
 
 
-def _unreadable(segment: Path, error: Exception) -> EncodeError:
-    return EncodeError(f"the segment '{segment}' cannot be read ({reason(error)}); {_ANEW}")
+def _unreadable(segment: Path, error: Exception) -> SegmentError:
+    return SegmentError(f"the segment '{segment}' cannot be read ({reason(error)}); {_ANEW}")

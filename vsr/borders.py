@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from vsr.engine.lanes import ParallelScenes
-from vsr.journal import Border, Journal
+from vsr.journal import Journal
+from vsr.journal_lines import Border
 from vsr.marks import Known, MarkerState, save_marks
 from vsr.restorer import Restorer
 from vsr.streams.durable import Commit

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import click
 
 from vsr.errors import ConfigurationError, VSRError
-from vsr.folders import Job, Outcome, is_done, list_jobs, run_jobs
+from vsr.folders import Job, Outcome, list_jobs, run_jobs
 from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.preview import picture_name
 from vsr.progress import progress_bar
+from vsr.resume import is_done
 from vsr.streams.image_files import names_images
 from vsr.summary import Summary
 from vsr.tables import print_table
@@ -69,7 +70,7 @@ def foresee_folder(source: str, target: str, options: dict[str, Any], *, as_json
 
     jobs = _jobs(source, target, options)
     allowed = {name: bool(options.get(name)) for name in ("overwrite", "resume")}
-    skipped = {job.name for job in jobs if is_done(job, **allowed)}
+    skipped = {job.name for job in jobs if is_done(job.target, **allowed)}
 
     def foresee_one(job: Job) -> Forecast | None:
         if job.name in skipped:

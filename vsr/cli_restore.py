@@ -209,6 +209,8 @@ def restore(
 def _sentence(summary: Summary) -> str:
     if not summary.output:
         return "interrupted before the first frame; nothing was written"
+    if summary.skipped:
+        return f"{summary.output} is there, and nothing is left to resume: skipped"
     words = [
         f"{summary.output}: {summary.frames_out} frames in {summary.seconds:.1f} s"
         f" ({summary.fps:.1f} frames/s, {summary.peak_memory_bytes / 2**20:.0f} MiB)"

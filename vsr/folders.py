@@ -10,7 +10,7 @@ from typing import Literal
 
 from vsr.errors import OpenError, VSRError
 from vsr.journal import SUFFIX as JOURNAL_SUFFIX
-from vsr.journal import has_journal
+from vsr.resume import is_done
 from vsr.streams.container import PIPE, is_address
 from vsr.streams.image_files import IMAGE_SUFFIXES
 from vsr.streams.open import NULL
@@ -116,15 +116,10 @@ def run_jobs(
     return outcomes
 
 
-def is_done(job: Job, *, overwrite: bool, resume: bool) -> bool:
-    """Whether a job's target is there, and is neither to be replaced nor gone on with."""
-    return Path(job.target).exists() and not (overwrite or (resume and has_journal(job.target)))
-
-
 def _run(
     job: Job, restore_one: Callable[[Job], Summary], *, overwrite: bool, resume: bool
 ) -> Outcome:
-    if is_done(job, overwrite=overwrite, resume=resume):
+    if is_done(job.target, overwrite=overwrite, resume=resume):
         return Outcome(name=job.name, state="skipped")
     try:
         Path(job.target).parent.mkdir(parents=True, exist_ok=True)

@@ -12,46 +12,24 @@ what whole lines name is there. Anything else in the folder is of no use.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from vsr.errors import EncodeError, OpenError
+from vsr.journal_lines import Border, border_line, header_line, parse, sealed_line
 from vsr.streams.container import PIPE, is_address
 from vsr.streams.durable import sync, write_durably
 from vsr.streams.image_files import image_folder, names_images
 from vsr.types import Passed
 
-FORMAT = 1
 SUFFIX, NAME, IMAGES = ".resume", "journal.jsonl", "images"
 OURS = ("segment-*.nut", "state-*.safetensors", "marks-*.safetensors", f"{NAME}.part")
-_SEALED = "sealed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Border:
-    """A moment between two steps from which another run can go on.
-
-    Attributes:
-        number: 1 for the first.
-        frames: Restored before it.
-        packets: Copied packets that the segments before it hold.
-        segment: Name of the segment that ends here; empty where frames are files.
-        state: Name of the network's state; empty where the next frame starts a scene.
-        marks: Name of the scenes' marks.
-    """
-
-    number: int
-    frames: int
-    packets: int = 0
-    segment: str = ""
-    state: str = ""
-    marks: str = ""
+START_ANEW = "start anew with --overwrite"
 
 
 class Journal:
@@ -67,7 +45,10 @@ class Journal:
     def __init__(self, folder: Path, header: dict[str, Any], *, borders: list[Border]) -> None:
         self.folder, self.header, self.borders = folder, header, borders
         self.sealed: int | None = None
-        self._file = (folder / NAME).open("r+b", buffering=0)
+        try:
+            self._file = (folder / NAME).open("r+b", buffering=0)
+        except OSError as error:
+            raise OpenError(f"'{folder / NAME}' cannot be opened ({error})") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -86,7 +67,7 @@ class Journal:
         try:
             folder.mkdir(exist_ok=True)
             sync(folder.parent)
-            write_durably(folder / NAME, _line({"format": FORMAT, **header}))
+            write_durably(folder / NAME, header_line(header))
         except OSError as error:
             raise OpenError(f"'{folder}' cannot be written ({error})") from error
         journal = cls(folder, header, borders=[])
@@ -102,21 +83,42 @@ class Journal:
             OpenError: It is damaged, of another format, or still written.
         """
         try:
-            content = (folder / NAME).read_bytes()
-            header, *lines = _parse(content)
-            if header.pop("format") != FORMAT:
-                raise ValueError("its format is another")
-            borders = [Border(**line) for line in lines if _SEALED not in line]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            content = parse((folder / NAME).read_bytes())
+        except (OSError, ValueError) as error:
             raise OpenError(
-                f"'{folder / NAME}' is no journal to go on with ({error}); remove '{folder}'"
+                f"'{folder / NAME}' is no journal to go on with: {error}; {START_ANEW}"
             ) from error
-        journal = cls(folder, header, borders=borders)
-        journal.sealed = next((line[_SEALED] for line in lines if _SEALED in line), None)
-        journal._file.truncate(_end(content))
+        journal = cls(folder, content.header, borders=content.borders)
+        journal.sealed = content.sealed
+        journal._file.truncate(content.size)
         journal._file.seek(0, os.SEEK_END)
         journal._tidy()
         return journal
+
+    @classmethod
+    def discard(cls, folder: Path) -> None:
+        """Remove a journal and what it names, whatever state they are in.
+
+        Raises:
+            OpenError: It is still written.
+        """
+        cls(folder, {}, borders=[]).remove()
+
+    def check(self) -> None:
+        """See that all is there that the journal names.
+
+        Raises:
+            OpenError: Something is missing, or not whole.
+        """
+        for border in self.borders:
+            if border.segment and self._size(border.segment) != border.size:
+                raise self._lost(border.segment)
+        for border in self.borders[-1:]:
+            for name in filter(None, (border.state, border.marks)):
+                if self._size(name) <= 0:
+                    raise self._lost(name)
+            if not border.segment and self._count_images() < border.frames:
+                raise self._lost(IMAGES)
 
     @property
     def passed(self) -> Passed:
@@ -149,7 +151,8 @@ class Journal:
             for name in filter(None, (border.segment, border.state, border.marks)):
                 sync(self.path(name))
             sync(self.folder)
-            self._write(asdict(border))
+            border = replace(border, size=self._size(border.segment) if border.segment else 0)
+            self._write(border_line(border))
         except OSError as error:
             raise EncodeError(f"'{self.folder}' cannot be written ({error})") from error
         if self.borders:
@@ -163,7 +166,7 @@ class Journal:
             EncodeError: As for ``append``.
         """
         try:
-            self._write({_SEALED: frames})
+            self._write(sealed_line(frames))
         except OSError as error:
             raise EncodeError(f"'{self.folder}' cannot be written ({error})") from error
         self.sealed = frames
@@ -200,10 +203,21 @@ class Journal:
         for name in filter(None, names):
             self.path(name).unlink(missing_ok=True)
 
-    def _write(self, line: dict[str, Any]) -> None:
-        rest = _line(line)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+    def _size(self, name: str) -> int:
+        """Bytes of a file; -1 where it is not there."""
+        path = self.path(name)
+        return path.stat().st_size if path.is_file() else -1
+
+    def _count_images(self) -> int:
+        folder = self.path(IMAGES)
+        return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+
+    def _lost(self, name: str) -> OpenError:
+        return OpenError(f"'{self.path(name)}' is missing or not whole; {START_ANEW}")
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[self._file.write(line) :]
         os.fsync(self._file.fileno())
 
 
@@ -228,17 +242,3 @@ def has_journal(target: str) -> bool:
     """Whether an earlier run's journal is beside a target."""
     folder = journal_folder(target)
     return folder is not None and (folder / NAME).exists()
-
-
-def _line(content: dict[str, Any]) -> bytes:
-    return json.dumps(content).encode() + b"\n"
-
-
-def _parse(content: bytes) -> list[dict[str, Any]]:
-    """The lines up to the first that was not written to its end."""
-    return [json.loads(line) for line in content[: _end(content)].splitlines()]
-
-
-def _end(content: bytes) -> int:
-    """Behind the last whole line."""
-    return content.rfind(b"\n") + 1

@@ -10,7 +10,7 @@ from typing import Any, Self
 from vsr.borders import Borders
 from vsr.engine.lanes import ParallelScenes
 from vsr.engine.plan import Asked
-from vsr.errors import DecodeError
+from vsr.errors import CheckpointError, DecodeError, OpenError
 from vsr.journal import IMAGES, Journal
 from vsr.marks import load_marks
 from vsr.restorer import Restorer
@@ -20,14 +20,18 @@ from vsr.streams import open_writer
 from vsr.streams.durable import Kept, sync
 from vsr.streams.image_files import names_images
 from vsr.streams.image_writer import ImageWriter, move_images
+from vsr.streams.joining import SegmentError
 from vsr.streams.open import open_kept_writer
 from vsr.streams.pieces import NotInPieces
 from vsr.streams.segments import SegmentWriter
 from vsr.streams.target import temporary_name
-from vsr.summary import Summary
+from vsr.summary import Summary, nothing_done
 from vsr.types import NOTHING, Passed, StreamInfo, Writer
 
 log = logging.getLogger(__name__)
+
+_LOST = (SegmentError, CheckpointError)
+"""Errors of what is kept: another run would meet them, too."""
 
 
 class Keeping:
@@ -114,7 +118,7 @@ class Keeping:
         if whole or (kind is not None and issubclass(kind, DecodeError)):
             journal.remove()
             return
-        if journal.borders:
+        if journal.borders and not (kind is not None and issubclass(kind, _LOST)):
             done = journal.passed.frames
             log.warning("%d frames are kept in '%s': --resume goes on there", done, journal.folder)
         journal.close()
@@ -140,6 +144,9 @@ def finish_sealed(journal: Journal) -> Summary | None:
 
     Returns:
         None where the output is not whole, or no longer there.
+
+    Raises:
+        OpenError: It is no longer there, nor all that it was made of.
     """
     target, images = journal.target, journal.path(IMAGES)
     if journal.sealed is None:
@@ -149,22 +156,11 @@ def finish_sealed(journal: Journal) -> Summary | None:
     elif temporary_name(target).is_file():
         temporary_name(target).replace(target)
     if not target.exists():
+        try:
+            journal.check()
+        except OpenError:
+            journal.close()
+            raise
         return None
     journal.remove()
-    return Summary(
-        output=str(target),
-        frames_in=journal.sealed,
-        frames_out=journal.sealed,
-        passed_through=0,
-        corrupt=0,
-        scenes=0,
-        resets=0,
-        retries=0,
-        settings="",
-        seconds=0.0,
-        fps=0.0,
-        peak_memory_bytes=0,
-        peak_device_bytes=None,
-        interrupted=False,
-        resumed=journal.sealed,
-    )
+    return nothing_done(str(target), journal.sealed)

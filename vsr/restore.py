@@ -17,12 +17,12 @@ from vsr.models.catalogue import DEFAULT_MODEL, load_network
 from vsr.output_size import SizeWish, choose_size, fit_writer
 from vsr.pipeline import run
 from vsr.planning import make_restorer
-from vsr.resume import SEGMENT_FRAMES, find_journal, header_of, journal_planned
+from vsr.resume import SEGMENT_FRAMES, find_journal, header_of, is_done, journal_planned
 from vsr.scenes import AUTO, OFF, scene_marker
 from vsr.streams import open_reader
 from vsr.streams.image_files import names_images
 from vsr.streams.image_reader import DEFAULT_RATE
-from vsr.summary import Progress, Summary
+from vsr.summary import Progress, Summary, nothing_done
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,8 @@ def restore(
         hwaccel: As for ``open_reader``.
         in_process: As for ``open_writer``.
         compare: Write a comparison with the input instead: ``side`` by side, or ``split``.
-        resume: Go on where an earlier run that was asked for the same was ended, if there is one.
+        resume: Go on where an earlier run that was asked for the same was ended, if there is one;
+            a target that is there without a journal is whole, and skipped.
         segment: Frames after which, at the latest, what is done survives whatever ends the run;
             a longer run keeps a journal beside the target. 0 for never.
         on_progress: Called after every step.
@@ -99,6 +100,8 @@ def restore(
     """
     if resume and in_process:
         raise ConfigurationError("--resume and --in-process exclude each other; give one of them")
+    if resume and is_done(target, overwrite=overwrite, resume=resume):
+        return nothing_done(target, skipped=True)
     network = load_network(model, weights)
     if scenes == AUTO and network.facts.stateless:
         scenes = OFF

@@ -13,10 +13,10 @@ from vsr.engine.plan import Asked
 from vsr.engine.settings import FULL, Settings
 from vsr.engine.snapshot import identity
 from vsr.errors import OpenError
-from vsr.journal import Journal, has_journal, journal_folder, sweep
+from vsr.journal import START_ANEW, Journal, has_journal, journal_folder, sweep
 from vsr.models.network import Network
 from vsr.streams.container import PIPE, is_address
-from vsr.streams.image_files import list_images, names_images
+from vsr.streams.image_files import image_folder, is_named_by, is_pattern, list_images, names_images
 from vsr.types import StreamInfo
 
 SEGMENT_FRAMES = 250
@@ -26,7 +26,6 @@ with a key frame after as many, so that segments of no more have hardly more of 
 VERSION = version("vsr-stream")
 _SAMPLE_BYTES = 1 << 20
 _HEADER = frozenset({"version", "source", "options", "settings", "network"})
-_ANEW = "start anew with --overwrite"
 
 
 def find_journal(
@@ -50,22 +49,40 @@ def find_journal(
     if not has_journal(target):
         sweep(folder)
         return None
+    if overwrite and not resume:
+        Journal.discard(folder)
+        return None
     journal = Journal.open(folder)
     if resume:
         try:
             _compare(journal, source, target, options)
+            if journal.sealed is None:
+                journal.check()
         except BaseException:
             journal.close()
             raise
         return journal
-    if not overwrite:
-        journal.close()
-        raise OpenError(
-            f"{target!r} was begun before and {journal.passed.frames} frames of it are done; go on "
-            f"with --resume, or {_ANEW}"
-        )
-    journal.remove()
-    return None
+    journal.close()
+    raise OpenError(
+        f"{target!r} was begun before and {journal.passed.frames} frames of it are done; go on "
+        f"with --resume, or {START_ANEW}"
+    )
+
+
+def is_done(target: str, *, overwrite: bool, resume: bool) -> bool:
+    """Whether a target is there, and is neither to be replaced nor gone on with."""
+    return is_there(target) and not (overwrite or (resume and has_journal(target)))
+
+
+def is_there(target: str) -> bool:
+    """Whether a target is a file that exists, or images that do."""
+    if journal_folder(target) is None:
+        return False
+    if not names_images(target):
+        return Path(target).exists()
+    folder = image_folder(target)
+    found = list(folder.iterdir()) if folder.is_dir() else []
+    return any(is_named_by(target, path) for path in found) if is_pattern(target) else bool(found)
 
 
 def journal_planned(
@@ -113,7 +130,8 @@ def check_network(journal: Journal, network: Network[Any]) -> None:
     if here != before:
         raise OpenError(
             f"'{journal.folder}' was begun with {' '.join(before.values())}, this is "
-            f"{' '.join(here.values())}; give the same --model, --weights and --device, or {_ANEW}"
+            f"{' '.join(here.values())}; give the same --model, --weights and --device, or "
+            f"{START_ANEW}"
         )
 
 
@@ -134,21 +152,21 @@ def fingerprint(source: str) -> dict[str, Any]:
 def _compare(journal: Journal, source: str, target: str, options: dict[str, Any]) -> None:
     header = journal.header
     if lacking := _HEADER - header.keys():
-        raise OpenError(f"'{journal.folder}' does not say its {', '.join(lacking)}; {_ANEW}")
+        raise OpenError(f"'{journal.folder}' does not say its {', '.join(lacking)}; {START_ANEW}")
     written_by, before, asked = header["version"], header["source"], header["options"]
     if written_by != VERSION:
         raise OpenError(
             f"{target!r} was begun by vsr {written_by}, this is {VERSION}; go on with that "
-            f"version, or {_ANEW}"
+            f"version, or {START_ANEW}"
         )
     if before != fingerprint(source):
-        raise OpenError(f"{source!r} is not what it was when {target!r} was begun; {_ANEW}")
+        raise OpenError(f"{source!r} is not what it was when {target!r} was begun; {START_ANEW}")
     now = _plain(options)
     for name in sorted(asked.keys() | now.keys()):
         if asked.get(name) != now.get(name):
             raise OpenError(
                 f"{target!r} was begun with {_said(name, asked)}, not with {_said(name, now)}; "
-                f"give the same, or {_ANEW}"
+                f"give the same, or {START_ANEW}"
             )
 
 

@@ -25,7 +25,7 @@ from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
 from vsr.engine.transfer import Moving, Transfer, leaving
 from vsr.errors import DecodeError
-from vsr.journal import Border
+from vsr.journal_lines import Border
 from vsr.marks import MarkerState
 from vsr.memory import peak_device_bytes, peak_host_bytes
 from vsr.scenes import SceneMarker

@@ -45,6 +45,7 @@ class Summary:
         resumed: Frames of an earlier run among those encoded.
         size_changes: Times that the picture of the source changed its size; all frames were scaled
             to the first one's.
+        skipped: Whether the output was there before, whole, so that nothing was left to resume.
     """
 
     output: str
@@ -63,3 +64,26 @@ class Summary:
     interrupted: bool
     resumed: int = 0
     size_changes: int = 0
+    skipped: bool = False
+
+
+def nothing_done(output: str, frames: int = 0, *, skipped: bool = False) -> Summary:
+    """Of a run that found its output there; of an earlier one's frames, if they are known."""
+    return Summary(
+        output=output,
+        frames_in=frames,
+        frames_out=frames,
+        passed_through=0,
+        corrupt=0,
+        scenes=0,
+        resets=0,
+        retries=0,
+        settings="",
+        seconds=0.0,
+        fps=0.0,
+        peak_memory_bytes=0,
+        peak_device_bytes=None,
+        interrupted=False,
+        resumed=frames,
+        skipped=skipped,
+    )

@@ -17,7 +17,8 @@ from tests.vsr.cutting import SIZES, in_parts, until_cut
 from tests.vsr.killing import encoders, kill
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.forecast import foresee
-from vsr.journal import Border, Journal, journal_folder
+from vsr.journal import Journal, journal_folder
+from vsr.journal_lines import Border
 from vsr.restore import restore
 from vsr.streams import open_reader
 from vsr.summary import Progress
@@ -66,9 +67,61 @@ def test_a_run_that_is_done_is_told_from_one_that_is_not(clip: Path, tmp_path: P
     with pytest.raises(OpenError, match=r"was begun before and \d+ frames of it are done; go on"):
         restore(str(clip), str(target), **options)
     assert restore(str(clip), str(target), overwrite=True, **options).resumed == 0
+    whole = target.read_bytes()
+    again = restore(str(clip), str(target), resume=True, **options)
+    assert (again.skipped, again.output, again.frames_out) == (True, str(target), 0)
     with pytest.raises(OpenError, match="already exists"):
-        restore(str(clip), str(target), resume=True, **options)
+        restore(str(clip), str(target), **options)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    assert target.read_bytes() == whole
+    assert restore(str(clip), str(target), resume=True, overwrite=True, **options).frames_out == 40
+
+
+def test_images_that_are_there_are_told_from_a_folder_that_is(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (tmp_path / "out" / "notes.txt").touch()
+    pattern = str(folder / "f%02d.png")
+    for skipped in (False, True):
+        summary = restore(str(clip), pattern, resume=True, model="identity", **SIZES)
+        assert summary.skipped == skipped
+    assert len(list(folder.glob("f*.png"))) == 40
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kept"),
+    [(".mp4", "segment-*.nut"), (".mp4", "marks-*"), (".mp4", "state-*"), ("", "images/*0*.png")],
+)
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_is_kept_and_lost_is_missed_at_once(
+    suffix: str, kept: str, sealed: bool, clip: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / f"out{suffix}"
+    until_cut(clip, target, 20, model="identity")
+    folder = tmp_path / f"{target.name}.resume"
+    if sealed and suffix:
+        journal = Journal.open(folder)
+        journal.seal(40)
+        journal.close()
+    for path in folder.glob(kept):
+        path.unlink()
+    for _ in range(2):
+        with pytest.raises(OpenError, match="is missing or not whole; start anew with --overwrite"):
+            in_parts(clip, target, [], model="identity")
+    assert restore(str(clip), str(target), model="identity", overwrite=True, **SIZES).resumed == 0
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_nobody_is_sent_to_go_on_with_what_is_damaged(
+    clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    until_cut(clip, tmp_path / "out.mp4", 20, model="identity")
+    segment = next(tmp_path.glob("out.mp4.resume/segment-*"))
+    segment.write_bytes(bytes(segment.stat().st_size))
+    caplog.clear()
+    with caplog.at_level(logging.WARNING), pytest.raises(EncodeError, match="start anew"):
+        in_parts(clip, tmp_path / "out.mp4", [], model="identity")
+    assert "--resume goes on there" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -191,10 +244,27 @@ def test_removing_what_is_kept_may_be_ended_as_well(clip: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
-def test_what_is_no_journal_is_said(tmp_path: Path) -> None:
-    (tmp_path / "journal.jsonl").write_text("[]\n")
-    with pytest.raises(OpenError, match="is no journal to go on with"):
-        Journal.open(tmp_path)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "it is empty"),
+        ("[]\n", "line 1 is damaged"),
+        ("{}\n", "its format is another"),
+        ('{"format": 2}\n{"number": 1}\n', "line 2 is damaged"),
+        ('{"format": 2}\n{"number": "1", "frames": 3}\n', "line 2 is damaged"),
+        ('{"format": 2}\n{"number": 1, "frames": 3}\n\0\0\n', "line 3 is damaged"),
+    ],
+)
+def test_what_is_no_journal_is_said(content: str, said: str, clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    journal = tmp_path / "out.mp4.resume" / "journal.jsonl"
+    journal.parent.mkdir()
+    journal.write_text(content)
+    for resume in (True, False):
+        with pytest.raises(OpenError, match=f"is no journal to go on with: {said}; start anew"):
+            restore(str(clip), str(target), model="identity", resume=resume)
+    assert restore(str(clip), str(target), model="identity", overwrite=True).frames_out == 40
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
 def test_where_the_journal_goes() -> None:
