@@ -14,7 +14,12 @@ Options = dict[str, str | list[str] | None]
 """ffmpeg's options without the dash; None for a flag, a list for an option given more than once."""
 
 DEFAULT_ENCODER = "libx264"
-_DEFAULT_BY_SUFFIX = {".webm": "libvpx-vp9", ".ogv": "libtheora", ".gif": "gif"}
+_DEFAULT_BY_SUFFIX = {
+    ".webm": "libvpx-vp9",
+    ".ogv": "libtheora",
+    ".gif": "gif",
+    ".webp": "libwebp_anim",
+}
 
 DEFAULT_OPTIONS: dict[str, Options] = {
     "libx264": {"preset": "veryfast", "crf": "17"},
@@ -24,6 +29,9 @@ DEFAULT_OPTIONS: dict[str, Options] = {
     "libtheora": {"q:v": "9"},
 }
 """Near transparent: a restored video is kept, the size of the file comes second."""
+
+_ENDS = frozenset({"t", "to", "fs", "frames", "vframes"})
+_OTHER_STREAMS = frozenset({"a", "s", "d", "t"})
 
 _QUALITIES = frozenset({"crf", "qp", "b", "q", "qscale", "cq", "global_quality", "lossless"})
 _DEFAULT_QUALITIES = frozenset({"crf", "b", "q"})
@@ -47,6 +55,21 @@ def choose_encoder(suffix: str, encoder: str | None, options: Options) -> str:
     if encoder is None and given:
         encoder = str(given[-1])
     return encoder or _DEFAULT_BY_SUFFIX.get(suffix, DEFAULT_ENCODER)
+
+
+def refuse_ends(options: Options) -> None:
+    """See that no option ends the output before the frames do.
+
+    Raises:
+        ConfigurationError: One does: the rest would be restored for nothing.
+    """
+    for option in options:
+        name, _, stream = option.partition(":")
+        if name in _ENDS and stream[:1] not in _OTHER_STREAMS:
+            raise ConfigurationError(
+                f"-{option} in the encoder's arguments would end the output before the restoring; "
+                "give --end instead"
+            )
 
 
 def default_options(encoder: str, options: Options) -> Options:

@@ -18,6 +18,7 @@ from vsr.streams.encoder import (
     is_lossless,
     keeps_odd_sizes,
     parse_options,
+    refuse_ends,
 )
 from vsr.streams.ffmpeg_command import AudioTrack, Output
 from vsr.streams.ffmpeg_input import SourceFile
@@ -25,6 +26,7 @@ from vsr.streams.frame_clock import clock_note, container_clock
 from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.raw_stream import CARRIED_CODECS, Layout
 from vsr.streams.side_streams import choose_side_streams, extract_covers
+from vsr.streams.single_files import refuse_many_files
 from vsr.streams.suffixes import pipe_options, suffix_of
 from vsr.streams.timestamps import FALLBACK_RATE
 from vsr.streams.trial import carried_of, settle
@@ -82,9 +84,11 @@ def plan_picture(
     """Decide how frames of a size are encoded into a container; ``formats`` names an encoder's.
 
     Raises:
-        ConfigurationError: There is no such encoder, or a word among its arguments is no option.
+        ConfigurationError: There is no such encoder, or a word among its arguments is no option
+            that can be used.
     """
     options = parse_options(encode_args)
+    refuse_ends(options)
     name = choose_encoder(suffix, encoder, options)
     source = parse_pixel_format(info.pixel_format)
     pixel_format = choose_pixel_format(
@@ -131,6 +135,7 @@ def plan_encoding(
         ConfigurationError: The encoder, its arguments or the container do not work.
     """
     suffix = suffix_of(target, _file_format(parse_options(encode_args)))
+    refuse_many_files(target, suffix, parse_options(encode_args), info.num_frames)
     picture = plan_picture(suffix, info, height, width, encoder, encode_args)
     options = picture.options
     if target == PIPE:

@@ -20,8 +20,8 @@ from vsr.streams.trial import attempt
 from vsr.types import Colour
 
 _WHOLE = frozenset(
-    {"t", "to", "ss", "fs", "frames", "vframes", "r", "fps_mode", "vsync", "shortest", "pass"}
-    | {"passlogfile", "vf", "af", "filter", "filter_complex", "lavfi", "filter_script"}
+    {"ss", "r", "fps_mode", "vsync", "shortest", "pass", "passlogfile", "vf", "af"}
+    | {"filter", "filter_complex", "lavfi", "filter_script"}
 )
 """Options that look at more than one frame after another, or count: not the same in pieces."""
 

@@ -3,13 +3,14 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.media import numbered_frames, write_clip
-from tests.streams.encoding import INFO, numbered_chunk, start
+from tests.media import numbered_frames, write_clip, write_images
+from tests.streams.encoding import INFO, numbered_chunk, start, transcode
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.streams.ffmpeg_writer import FFmpegWriter
 from vsr.types import Chunk
@@ -25,6 +26,9 @@ from vsr.types import Chunk
         ({"encode_args": ("-nonsense", "1")}, "nonsense"),
         ({"encode_args": ("crf", "18")}, "follows no option"),
         ({"encoder": "prores_ks"}, "prores"),
+        ({"encode_args": ("-t", "5")}, "-t in the .* give --end instead"),
+        ({"encode_args": ("-frames:v", "10")}, "-frames:v in the .* give --end instead"),
+        ({"encode_args": ("-fs", "20000")}, "-fs in the .* give --end instead"),
     ],
 )
 def test_what_the_encoder_refuses_is_refused_before_any_work(
@@ -34,6 +38,30 @@ def test_what_the_encoder_refuses_is_refused_before_any_work(
         start(tmp_path / "out.mp4", **options)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("out.m3u8", (), "playlist .* give a file such as 'out.mp4'"),
+        ("out.mpd", (), "playlist"),
+        ("out.ts", ("-f", "segment"), "playlist"),
+        ("one.png", (), r"one picture; give a folder such as 'one/', or .* 'one_%06d.png'"),
+        ("one.jpg", (), "one picture"),
+    ],
+)
+def test_what_one_file_cannot_hold_is_refused(
+    tmp_path: Path, name: str, arguments: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        start(tmp_path / name, replace(INFO, num_frames=20), encode_args=arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_frame_is_one_picture(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", num_frames=1)
+    transcode(tmp_path / "in" / "1.png", tmp_path / "out.png")
+    assert (tmp_path / "out.png").is_file()
 
 
 def test_an_unknown_container_is_refused(tmp_path: Path) -> None:
