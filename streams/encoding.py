@@ -55,6 +55,12 @@ class Encoding:
         """Process number of ffmpeg."""
         return self._process.pid
 
+    @property
+    def added_frames(self) -> int:
+        """How many more frames ffmpeg has written than it was given, once it has ended."""
+        written = self._process.frames
+        return 0 if written is None else written - self.frames
+
     def write(self, chunk: Chunk) -> None:
         """Append frames, in order.
 

@@ -114,6 +114,11 @@ class FFmpegProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def frames(self) -> int | None:
+        """Frames that it has written; None before it said so."""
+        return self._log.frames
+
     def write(self, data: bytes | memoryview) -> None:
         """Hand over all of ``data``.
 

@@ -41,6 +41,12 @@ class FFmpegLog:
         """Seconds since the number of encoded frames or the size of the output last changed."""
         return time.monotonic() - self._moved
 
+    @property
+    def frames(self) -> int | None:
+        """Frames of the output so far, in ffmpeg's count."""
+        said = self._progress.get("frame", "")
+        return int(said) if said.isdecimal() else None
+
     def reason(self) -> str:
         """What ffmpeg gave as the cause, in one line."""
         return in_one_line(self._errors)

@@ -80,6 +80,11 @@ class FFmpegWriter:
         return self._encoding.frames
 
     @property
+    def added_frames(self) -> int:
+        """Frames that arguments such as ``-vf fps=10`` added or left out, once finished."""
+        return self._encoding.added_frames
+
+    @property
     def pid(self) -> int:
         """Process number of the encoding ffmpeg."""
         return self._encoding.pid

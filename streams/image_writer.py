@@ -33,6 +33,7 @@ class ImageWriter:
     """
 
     notes: tuple[str, ...] = ()
+    added_frames = 0
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ class NullWriter:
     """
 
     notes: tuple[str, ...] = ()
+    added_frames = 0
 
     def __init__(self) -> None:
         self.frames = 0

@@ -41,6 +41,8 @@ class PyAVWriter:
         frames: Frames written so far.
     """
 
+    added_frames = 0
+
     def __init__(
         self,
         target: str,

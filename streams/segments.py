@@ -36,7 +36,10 @@ class SegmentWriter:
 
     Attributes:
         notes: What differs from what one might expect, a sentence each.
+        added_frames: 0: what adds frames, or leaves some out, is not written in pieces.
     """
+
+    added_frames = 0
 
     def __init__(
         self,

@@ -211,28 +211,25 @@ def _sentence(summary: Summary) -> str:
         return "interrupted before the first frame; nothing was written"
     if summary.skipped:
         return f"{summary.output} is there, and nothing is left to resume: skipped"
-    words = [
+    done = (
         f"{summary.output}: {summary.frames_out} frames in {summary.seconds:.1f} s"
         f" ({summary.fps:.1f} frames/s, {summary.peak_memory_bytes / 2**20:.0f} MiB)"
-    ]
-    if summary.passed_through:
-        words.append(f"{summary.passed_through} frames only enlarged")
-    if summary.retries:
-        words.append(
-            f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}"
-        )
-    if summary.resets:
-        words.append(f"diverged and started anew {_times(summary.resets)}")
-    if summary.corrupt:
-        words.append(f"{summary.corrupt} frames damaged in the source")
-    if summary.size_changes:
-        times = _times(summary.size_changes)
-        words.append(f"the source's size changes {times}: all are scaled to the first frame's")
-    if summary.resumed:
-        words.append(f"{summary.resumed} frames of them from an earlier run")
-    if summary.interrupted:
-        words.append("interrupted")
-    return "; ".join(words)
+    )
+    remarks = {
+        f"{summary.passed_through} frames only enlarged": summary.passed_through,
+        f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}": (
+            summary.retries
+        ),
+        f"diverged and started anew {_times(summary.resets)}": summary.resets,
+        f"{summary.corrupt} frames damaged in the source": summary.corrupt,
+        f"the source's size changes {_times(summary.size_changes)}: all are scaled to the first "
+        "frame's": summary.size_changes,
+        f"{summary.added} frames added by the encoder's arguments": summary.added > 0,
+        f"{-summary.added} frames left out by the encoder's arguments": summary.added < 0,
+        f"{summary.resumed} frames of them from an earlier run": summary.resumed,
+        "interrupted": summary.interrupted,
+    }
+    return "; ".join([done, *(remark for remark, applies in remarks.items() if applies)])
 
 
 def _times(number: int) -> str:

@@ -76,6 +76,10 @@ class ComparisonWriter:
         self._mode = mode
         self.notes: Sequence[str] = writer.notes
 
+    @property
+    def added_frames(self) -> int:
+        return self._writer.added_frames
+
     def write(self, chunk: Chunk) -> None:
         for frame, pts in zip(chunk.frames, chunk.pts, strict=True):
             joined = compare_frames(self._inputs.take(pts), frame, self._mode)[None]

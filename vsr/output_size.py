@@ -90,6 +90,10 @@ class ResamplingWriter:
         self._size = size.height, size.width
         self.notes: Sequence[str] = writer.notes
 
+    @property
+    def added_frames(self) -> int:
+        return self._writer.added_frames
+
     def write(self, chunk: Chunk) -> None:
         for index, pts in enumerate(chunk.pts):
             frames = chunk.frames[index : index + 1].float()

@@ -213,10 +213,12 @@ class Stages:
         """What was done, once the output is closed."""
         seconds = time.perf_counter() - self.started
         counts = self.restorer.counts
+        added = self.writer.added_frames if output else 0
         return Summary(
             output=output,
             frames_in=self.frames_in,
-            frames_out=self.frames_out,
+            frames_out=self.frames_out + added,
+            added=added,
             passed_through=counts.passed_through,
             corrupt=self.reader.corrupt_frames,
             size_changes=self.reader.size_changes,

@@ -30,7 +30,7 @@ class Summary:
         output: Name of the result; a partial one's differs from the name asked for, and it is empty
             where the run was stopped before the first frame.
         frames_in: Frames decoded.
-        frames_out: Frames encoded.
+        frames_out: Frames of the output.
         passed_through: Frames of those that no network restored, only enlarged.
         corrupt: Frames that the source held damaged; what the decoder made of them was restored.
         scenes: Scenes that began, the first included.
@@ -43,6 +43,8 @@ class Summary:
         peak_device_bytes: Most memory held on a CUDA device.
         interrupted: Whether the run was stopped before the end.
         resumed: Frames of an earlier run among those encoded.
+        added: Frames of the output that the encoder's arguments (``-vf fps=50``) added to those
+            restored; negative where they left some out.
         size_changes: Times that the picture of the source changed its size; all frames were scaled
             to the first one's.
         skipped: Whether the output was there before, whole, so that nothing was left to resume.
@@ -63,6 +65,7 @@ class Summary:
     peak_device_bytes: int | None
     interrupted: bool
     resumed: int = 0
+    added: int = 0
     size_changes: int = 0
     skipped: bool = False
 

@@ -183,6 +183,11 @@ class Writer(Protocol):
         """What will differ from what one might expect, a sentence each."""
         ...
 
+    @property
+    def added_frames(self) -> int:
+        """Frames that the sink's own arguments added, or left out where negative, once finished."""
+        ...
+
     def write(self, chunk: Chunk) -> None:
         """Append frames, in order. Beyond [0, 1] goes what the sink has codes for."""
         ...

@@ -16,6 +16,7 @@ import torch
 from tests.media import Clip, write_clip, write_images
 from tests.networks import ALL, basicvsr
 from tests.streaming import Maker
+from tests.streams.encoding import frame_seconds
 from tests.vsr.conftest import Run
 from vsr.bench import measure
 from vsr.streams import open_reader
@@ -92,6 +93,28 @@ def test_only_images_are_given_a_rate(
         rated = ["-m", "identity", "--frame-rate", "10", *words]
         done = vsr("restore", video, tmp_path / "out.mp4", *rated)
         assert (done.code, "has times of its own" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "frames", "said"),
+    [
+        ("-vf fps=5", 4, "16 frames left out by the encoder's arguments"),
+        ("-vf fps=50", 40, "20 frames added by the encoder's arguments"),
+        ("-ss 0.4", 10, "10 frames left out by the encoder's arguments"),
+        ("-vf hflip", 20, ""),
+    ],
+)
+def test_frames_are_counted_in_the_output(
+    arguments: str, frames: int, said: str, vsr: Run, tmp_path: Path
+) -> None:
+    source, target = write_clip(tmp_path / "in.mp4", Clip(num_frames=20)), tmp_path / "out.mkv"
+    words = ["-m", "identity", "--encoder", "ffv1", "--encode-args", arguments, "-y"]
+    summary = json.loads(vsr("restore", source, target, *words, "--json").out)
+    assert len(frame_seconds(target)) == frames
+    assert (summary["frames_out"], summary["added"]) == (frames, frames - 20)
+    out = vsr("restore", source, target, *words).out
+    assert f"{frames} frames in" in out
+    assert (said in out) if said else ("arguments" not in out)
 
 
 def test_a_change_of_size_is_said(vsr: Run, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ class Sink:
 
     def __init__(self, fails_at: int | None = None, gate: threading.Event | None = None) -> None:
         self.frames, self.fails_at, self.gate = 0, fails_at, gate
-        self.notes = ()
+        self.notes, self.added_frames = (), 0
         self.ended = ""
 
     def write(self, chunk: Chunk) -> None:

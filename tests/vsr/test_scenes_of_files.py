@@ -44,7 +44,7 @@ class Kept:
     """A sink that keeps the frames."""
 
     def __init__(self) -> None:
-        self.notes, self.chunks = (), list[Chunk]()
+        self.notes, self.added_frames, self.chunks = (), 0, list[Chunk]()
 
     def write(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
