@@ -2,8 +2,10 @@
 
 Recurrent networks can amplify their own features on long, still footage until the picture is gone
 (Chiche et al., "Stable Long-Term Recurrent Video Super-Resolution", CVPR 2022). A state has
-diverged when it, or the picture that came with it, holds a value that is no number, or when the
-size of its features is many times what it was over the last steps.
+diverged when it, or the picture that came with it, holds a value that is no number, or when its
+features are many times as large as over the last steps, and still grow, and the past is the reason.
+Behind a cut that nobody marked they leap and then become smaller by themselves; where pictures are
+others from then on, features are as large in a step that is taken without the past.
 
 On CUDA the figures travel to the host while the network goes on and are judged when they have
 arrived; the device is never waited for.
@@ -29,7 +31,12 @@ FEWEST = 4
 """Steps before a size is judged; a scene's first features are small."""
 
 RATIO = 8.0
-"""Times the median that is divergence: a choice, not yet held against long real footage."""
+"""Times the median that is divergence if the next step is not smaller: a choice, not yet held
+against long real footage. Black, then a picture, without a mark: 23 times with `compact-x4`, then
+8, 4 and 2."""
+
+LEAP = RATIO**2
+"""Times the median that is divergence without waiting for the next step."""
 
 EVERY = 16
 """Of restored pixels one in so many rows and columns is looked at: convolutions spread what is no
@@ -42,11 +49,17 @@ class Fault:
 
     Attributes:
         reason: Completes "the state …".
-        finite: Whether it still holds numbers only.
+        finite: Whether it still holds numbers only; what follows is for these.
+        feature: Which of its features have grown.
+        usual: Their usual size.
+        times: What they have grown to, as a multiple of that.
     """
 
     reason: str
     finite: bool
+    feature: int = 0
+    usual: float = 0.0
+    times: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,6 +107,18 @@ class Guard:
                 return fault
         return None
 
+    def is_in_the_pictures(self, fault: Fault) -> bool:
+        """Whether features grow without the past too; the last step watched had none.
+
+        They need not grow as much, since a scene's first features are small: it is enough that they
+        are nearer to what was found than to what is usual. Waits for the figures.
+        """
+        reading = self._readings[-1]
+        if reading.arrived is not None:
+            reading.arrived.synchronize()
+        size = float(reading.sizes[fault.feature])
+        return math.isfinite(size) and (size / fault.usual) ** 2 > fault.times
+
     def overlook(self) -> None:
         """Leave what is still under way unjudged: nothing goes on from those states."""
         self._readings.clear()
@@ -110,12 +135,24 @@ class Guard:
         features = sizes[: reading.num_features]
         alike = [past for past in self._sizes if len(past) == len(features)]
         if len(alike) >= FEWEST:
-            for size, *past in zip(features, *alike, strict=True):
-                if size > RATIO * median(past) > 0:
-                    times = size / median(past)
-                    return Fault(reason=f"is {times:.0f} times its usual size", finite=True)
+            for i, (size, *past) in enumerate(zip(features, *alike, strict=True)):
+                usual = median(past)
+                persists = RATIO * usual < past[-1] <= size
+                if (persists or size > LEAP * usual) and usual > 0:
+                    return _growth(i, size, usual)
         self._sizes.append(features)
         return None
+
+
+def _growth(feature: int, size: float, usual: float) -> Fault:
+    times = size / usual
+    return Fault(
+        reason=f"is {times:.0f} times its usual size",
+        finite=True,
+        feature=feature,
+        usual=usual,
+        times=times,
+    )
 
 
 def _holds_features(name: str) -> bool:

@@ -73,6 +73,7 @@ class Stream:
         """Forget everything but the settings."""
         self.timeline, self.guard, self.counts = Timeline(), Guard(), Counts()
         self.state: Any = None
+        self._doubt: Fault | None = None
 
     def push(self, chunk: Chunk) -> None:
         """Append frames, which go to the device; errors as of ``Timeline.push``."""
@@ -97,14 +98,14 @@ class Stream:
         return self.timeline.next_step(self.settings, sees_end=self.facts.sees_end)
 
     def past(self, step: Step) -> Any:
-        """The state a step goes on from, unless it has been found to have diverged."""
+        """The state a step goes on from, unless it has diverged, or the step is to show that."""
         fault = self.guard.judge()
         if fault is not None:
-            self._restart(fault)
+            self._suspect(fault)
         if step.starts_scene:
             self.guard.overlook()
-            return None
-        return self.state
+            self._doubt = None
+        return None if step.starts_scene or self._doubt else self.state
 
     def settle(self, past: Any, restored: torch.Tensor, state: Any) -> Chunk | None:
         """Take the result of a step.
@@ -115,16 +116,18 @@ class Stream:
             state: The one it returned.
 
         Returns:
-            The restored frames; None where the state has diverged and the step has to be repeated,
-            ``past`` then being None.
+            The restored frames; None where the step has to be repeated: without the past if that
+            may be what has made the state diverge, with it if that turned out not to be so.
         """
         self.guard.watch(state, restored)
+        if self._is_in_the_pictures():
+            return None
         fault = self.guard.judge()
         if fault is None:
             self.state = state
             return self._leave(restored)
         if past is not None:
-            self._restart(fault)
+            self._suspect(fault)
             return None
         self.guard.forgive()
         if fault.finite:
@@ -160,7 +163,7 @@ class Stream:
         """Enlarge frames that cannot be restored: none is ever dropped."""
         first = self.timeline.frames[0].pts
         log.warning("%s: %d frames from pts %d are only enlarged", reason, num_frames, first)
-        self.state = None
+        self.state = self._doubt = None
         return self._enlarge(num_frames)
 
     def pass_through(self) -> list[Chunk]:
@@ -204,6 +207,24 @@ class Stream:
         chunk = self.timeline.leave(restored)
         self.counts.scenes += len(chunk.scene_starts) + unmarked
         return chunk
+
+    def _suspect(self, fault: Fault) -> None:
+        """Take the next step without the past: it is at fault, or that will show whether it is."""
+        if fault.finite:
+            self._doubt = fault
+        else:
+            self._restart(fault)
+
+    def _is_in_the_pictures(self) -> bool:
+        """Whether a step without the past has shown that the past is not at fault."""
+        doubt, self._doubt = self._doubt, None
+        if doubt is None:
+            return False
+        if self.guard.is_in_the_pictures(doubt):
+            self.guard.forgive()
+            return True
+        self._restart(doubt)
+        return False
 
     def _restart(self, fault: Fault) -> None:
         self.counts.resets += 1
