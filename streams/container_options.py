@@ -10,6 +10,26 @@ from vsr.streams.suffixes import ADDRESS_FORMATS, MATROSKA, MOV_FAMILY, NUT, WEB
 
 _MIN_TIMESCALE = 10_000
 
+_QUICKTIME_LANGUAGES = {
+    "cze": "ces",
+    "deu": "ger",
+    "ell": "gre",
+    "fas": "per",
+    "fre": "fra",
+    "isl": "ice",
+    "nld": "dut",
+    "rum": "ron",
+    "slo": "slk",
+    "swe": "sve",
+    "zho": "chi",
+}
+"""Of two codes of a language (ISO 639-2), the one that ffmpeg's MOV muxer has a number for."""
+
+
+def language_code(suffix: str, language: str | None) -> str | None:
+    """A language as a container takes it."""
+    return _QUICKTIME_LANGUAGES.get(language or "", language) if suffix == ".mov" else language
+
 
 def container_options(suffix: str, time_base: Fraction) -> Options:
     """Options of ffmpeg's output.

@@ -23,6 +23,7 @@ from vsr.streams.encoder import (
 from vsr.streams.ffmpeg_command import AudioTrack, Output
 from vsr.streams.ffmpeg_input import SourceFile
 from vsr.streams.frame_clock import clock_note, container_clock
+from vsr.streams.labels import lost_labels
 from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.raw_stream import CARRIED_CODECS, Layout
 from vsr.streams.side_streams import choose_side_streams, extract_covers
@@ -178,8 +179,15 @@ def plan_encoding(
         output = replace(output, colour=colour)
     rate_note = clock_note(f"'{suffix}'", clock) if clock != info.time_base else None
     notes = (picture.size_note, rate_note, audio_note, side_note, *trial_notes)
+    if source and (labels := lost_labels(source.path, suffix, _kept(output))):
+        notes += (f"'{suffix}' cannot say the source's {', '.join(labels)}",)
     layout = replace(layout, copied=carried_of(copied, output), time_base=output.time_base)
     return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
+
+
+def _kept(output: Output) -> list[int]:
+    tracks = [track.index for track in output.audio]
+    return [output.index, *tracks, *(side.index for side in output.sides)]
 
 
 def _file_format(options: Options) -> str | None:

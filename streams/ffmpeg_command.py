@@ -10,7 +10,7 @@ from typing import Any
 import ffmpeg
 
 from vsr.streams.container import local_name
-from vsr.streams.container_options import container_options
+from vsr.streams.container_options import container_options, language_code
 from vsr.streams.encoder import Options, default_options
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.streams.ffmpeg_input import (
@@ -227,8 +227,8 @@ def _source_options(output: Output) -> Options:
     options: Options = {"disposition:v:0": disposition(output.dispositions)}
     for place, track in enumerate(output.carried + output.direct):
         options[f"disposition:a:{place}"] = disposition(track.dispositions)
-        if track.language:
-            options[f"metadata:s:a:{place}"] = f"language={track.language}"
+        if language := language_code(output.suffix, track.language):
+            options[f"metadata:s:a:{place}"] = f"language={language}"
     if output.source is None:
         return options
     options |= {

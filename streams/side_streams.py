@@ -15,6 +15,7 @@ from av.error import FFmpegError
 
 from vsr.errors import OpenError
 from vsr.streams.container import local_name, reason
+from vsr.streams.container_options import language_code
 from vsr.streams.suffixes import MATROSKA, MOV_FAMILY, TRANSPORT, WEBM
 from vsr.types import OtherStream, StreamInfo
 
@@ -29,6 +30,9 @@ _IN_MATROSKA = frozenset(
     {"subrip", "ass", "ssa", "webvtt", "dvd_subtitle", "dvb_subtitle", "hdmv_pgs_subtitle"}
     | {"hdmv_text_subtitle"}
 )
+_MP4 = frozenset({".m4v", ".mp4"})
+"""Of the MOV family, those whose covers players and ffmpeg find again."""
+
 _COVERS = {"mjpeg": (".jpg", "image/jpeg"), "png": (".png", "image/png")}
 
 _TRIM_SUBTITLES = (
@@ -51,6 +55,7 @@ class SideStream:
         codec: ffmpeg's name of the source's codec.
         encoder: ``copy``, or the subtitle encoder.
         dispositions: ffmpeg's names.
+        language: As the container takes it, where the source says.
         attached: Whether a cover picture becomes an attachment instead of a stream.
     """
 
@@ -59,6 +64,7 @@ class SideStream:
     codec: str
     encoder: str = COPY
     dispositions: tuple[str, ...] = ()
+    language: str | None = None
     attached: bool = False
 
 
@@ -133,6 +139,8 @@ def side_options(
         places[side.kind] += 1
         options[f"c:{place}"] = side.encoder
         options[f"map_metadata:s:{place}"] = f"1:s:{side.index}"
+        if side.language:
+            options[f"metadata:s:{place}"] = f"language={side.language}"
         if side.kind != "attachment":
             options[f"disposition:{place}"] = disposition(side.dispositions)
     return options
@@ -171,6 +179,7 @@ def _fit(other: OtherStream, suffix: str) -> SideStream | None:
         codec=other.codec,
         encoder=encoder,
         dispositions=other.dispositions,
+        language=language_code(suffix, other.language),
         attached=other.kind == "cover" and suffix in MATROSKA,
     )
 
@@ -181,7 +190,7 @@ def _choose_encoder(other: OtherStream, suffix: str) -> str | None:
         return _choose_subtitle_encoder(other.codec, suffix)
     if other.kind == "attachment":
         return COPY if suffix in MATROSKA else None
-    fits = other.kind == "cover" and other.codec in _COVERS and suffix in MATROSKA | MOV_FAMILY
+    fits = other.kind == "cover" and other.codec in _COVERS and suffix in MATROSKA | _MP4
     return COPY if fits else None
 
 

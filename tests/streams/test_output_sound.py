@@ -54,7 +54,7 @@ def test_sound_a_container_cannot_hold_is_encoded_anew(
 ) -> None:
     source = write_clip(tmp_path / f"in.{kind}", Clip(num_frames=50, audio=codec))
     writer = transcode(source, tmp_path / f"out.{suffix}")
-    assert "encoded anew" in writer.notes[0]
+    assert any("encoded anew" in note for note in writer.notes)
     times = [time for time, _ in audio_packets(tmp_path / f"out.{suffix}")]
     assert len(times) > 50
     assert abs(times[-1] - times[0] - 2) < Fraction(1, 10)
