@@ -143,7 +143,9 @@ def _at_most(
     scenes: int,
 ) -> int:
     """More than ``run_bytes``, quickly: as if every frame cost what a step of two does."""
-    step = max(settings.chunk, settings.look_ahead or 0) * look_bytes(network, height, width, scenes)
+    step = max(settings.chunk, settings.look_ahead or 0) * look_bytes(
+        network, height, width, scenes
+    )
     return _with_queues(step, network, device, settings, (height, width), scenes)
 
 
