@@ -102,7 +102,7 @@ class Retries(click.ParamType["int | None"]):
     help="Shown while the source is gone.  [default: its last frame]",
 )
 @click.option("--status", metavar="ADDRESS:PORT", help="Serve figures and a page there.")
-@click.option("--encoder", metavar="NAME", help="Any video encoder of ffmpeg.")
+@click.option("--encoder", metavar="NAME", help="A video encoder of ffmpeg.")
 @click.option("--encode-args", type=Arguments(), default=(), metavar='"ARGS"')
 @click.option("-y", "--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print the last figures as JSON.")

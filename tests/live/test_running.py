@@ -184,6 +184,15 @@ def test_http_is_read_in_its_own_time(
     seen.assert_ordered()
 
 
+@pytest.mark.parametrize("encoder", ["libx265", "libsvtav1", "libvpx-vp9", "mpeg4"])
+def test_other_encoders_serve_as_well(encoder: str, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", Clip(num_frames=10, audio="aac"))
+    target = tmp_path / "out.mkv"
+    with running(asked(clip, target, encoder=encoder)) as stream:
+        stream.wait()
+    assert look(target).numbers == list(range(10))
+
+
 def test_what_is_not_carried_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     film, copy = write_film(tmp_path), tmp_path / "copy.mkv"
     with running(asked(film, copy)) as stream:

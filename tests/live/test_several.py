@@ -221,3 +221,13 @@ def test_arguments_that_the_encoder_refuses_are_said_in_its_words(
         f"vsr: ffmpeg stopped: {said}; change the encoder or its arguments"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_an_encoder_whose_packets_cannot_be_shared_is_refused(
+    vsr: Run, clip: Path, tmp_path: Path
+) -> None:
+    done = vsr("live", clip, tmp_path / "out.mov", "-m", "identity", "--encoder", "prores")
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith("vsr: prores cannot be handed to several sinks")
+    # What still reads frames when the program ends would end it with a crash.
+    assert "vsr-live-source" not in {thread.name for thread in threading.enumerate()}

@@ -69,8 +69,19 @@ class Templates:
         self.streams: list[Any] = []
 
     def add(self, stream: Any) -> Any:
-        """Copy a stream's parameters; the copy's place is the number of those before."""
-        kept = self._container.add_stream_from_template(stream)
+        """Copy a stream's parameters; the copy's place is the number of those before.
+
+        Raises:
+            EncodeError: A codec that does not travel in NUT.
+        """
+        try:
+            # Opaque: as packets are copied, nothing here has to be able to encode them.
+            kept = self._container.add_stream_from_template(stream, opaque=True)
+        except ValueError as error:
+            name = stream.codec_context.codec.canonical_name
+            raise EncodeError(
+                f"{name} cannot be handed to several sinks; give another encoder"
+            ) from error
         kept.time_base = stream.time_base
         self.streams.append(kept)
         return kept
@@ -96,7 +107,7 @@ class PacketStream:
         )
         self._streams: list[Any] = []
         for template in templates:
-            stream = self._container.add_stream_from_template(template)
+            stream = self._container.add_stream_from_template(template, opaque=True)
             stream.time_base = template.time_base
             self._streams.append(stream)
 

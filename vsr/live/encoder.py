@@ -138,7 +138,9 @@ class LiveEncoder:
             try:
                 with coded:
                     self._hand_on(coded)
-            except (FFmpegError, OSError, EncodeError) as error:
+            except EncodeError as error:
+                self._error = error
+            except (FFmpegError, OSError) as error:
                 # An encoder that failed says so itself, when it is next written to.
                 self._error = EncodeError(f"the encoder's output cannot be read ({error})")
 

@@ -55,7 +55,9 @@ def _send(address: str) -> None:
             },
         ) as target,
     ):
-        streams: list[Any] = [target.add_stream_from_template(one) for one in coded.streams]
+        streams: list[Any] = [
+            target.add_stream_from_template(one, opaque=True) for one in coded.streams
+        ]
         sent, said_at = 0, time.monotonic()
         for packet in coded.demux():
             if packet.size:

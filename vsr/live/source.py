@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
 
+CLOSE_TIMEOUT_S = 1.0
+
 MOST_EVENTS = 500
 """Frames and packets of sound that may wait: beyond, the source is held back."""
 
@@ -116,6 +118,15 @@ class Source:
             self._changed.notify_all()
         if (connection := self._connection) is not None:
             connection.interrupt()
+
+    def close(self) -> None:
+        """Stop, and wait a moment for the reading thread.
+
+        The program's end in the middle of one of its frames would be a crash.
+        """
+        self.stop()
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_TIMEOUT_S)
 
     def _read(self) -> None:
         while not self._stop.is_set():

@@ -87,6 +87,8 @@ class LiveStream:
             self.figures.state = "failed"
             self._abort()
             raise
+        finally:
+            self._source.close()
         self.figures.state = "ended"
 
     def _until_the_end(self, stop: threading.Event) -> None:
