@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.codec.hwaccel import HWAccel, HWDeviceType, hwdevices_available
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -13,6 +13,9 @@ from vsr.streams.container import open_container, reason
 AUTO = "auto"
 DEVICES = ("cuda", "videotoolbox", "d3d11va", "vaapi", "qsv")
 """In the order in which ``auto`` tries them."""
+
+KINDS = tuple(kind.name for kind in HWDeviceType if kind.name != "none")
+"""All that ffmpeg has names for; what it was built with is less."""
 
 
 def open_accelerated(
@@ -35,13 +38,14 @@ def open_accelerated(
     if hwaccel is None:
         return *open_container(source), None
     here = hwdevices_available()
-    if hwaccel not in {AUTO, *here}:
+    if hwaccel not in {AUTO, *here, *KINDS}:
         raise ConfigurationError(
             f"{hwaccel!r} is no kind of decoding device; give {AUTO}, {', '.join(here)}"
         )
-    wanted = [kind for kind in DEVICES if kind in here] if hwaccel == AUTO else [hwaccel]
-    causes = []
-    for kind in wanted:
+    known = [kind for kind in (DEVICES if hwaccel == AUTO else [hwaccel]) if kind in here]
+    missing = hwaccel not in {AUTO, *here}
+    causes = [f"{hwaccel}: not in this build, which has {', '.join(here)}"] if missing else []
+    for kind in known:
         try:
             device = HWAccel(device_type=kind, allow_software_fallback=False)
             return *open_container(source, hwaccel=device), None

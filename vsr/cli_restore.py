@@ -103,7 +103,8 @@ PIPE = "-"
 @click.option(
     "--hwaccel",
     metavar="NAME",
-    help="Decode on a device: auto, cuda, qsv, vaapi …; in software where that fails.",
+    help="Decode on a device: auto, or ffmpeg's name of a kind, cuda, qsv, vaapi …; in software, "
+    "which is said, where the machine or this build has none.",
 )
 @click.option(
     "--in-process",

@@ -37,9 +37,12 @@ def test_identity_without_loss_returns_every_sample(tmp_path: Path) -> None:
 
 def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=5))
-    done = vsr(str(source), str(tmp_path / "out.mp4"), "--hwaccel", "auto")
-    assert done.returncode == 0
-    assert len(frame_seconds(tmp_path / "out.mp4")) == 5
+    for kind in ("auto", "vaapi", "cuda", "mediacodec"):
+        done = vsr(str(source), str(tmp_path / "out.mp4"), "--hwaccel", kind, "-y")
+        assert done.returncode == 0
+        assert len(frame_seconds(tmp_path / "out.mp4")) == 5
+    assert b"mediacodec: not in this build" in done.stderr
+    assert b"software does" in done.stderr
     done = vsr(str(source), str(tmp_path / "other.mp4"), "--hwaccel", "abacus")
     assert done.returncode == 2
     assert b"'abacus' is no kind of decoding device" in done.stderr
