@@ -143,10 +143,9 @@ def evaluate(
     from vsr.models.catalogue import load_network
     from vsr.progress import progress_bar
 
-    facts = load_network(model, weights).facts
-    found = _find(
-        dataset, root, gt, lq, scale=facts.scale, degradation=degradation, partial=partial
-    )
+    network = load_network(model, weights)
+    scale = network.facts.scale
+    found = _find(dataset, root, gt, lq, scale=scale, degradation=degradation, partial=partial)
     streamed = streamed or chunk is not None or look_ahead is not None
     setup = Setup(
         model=model,
@@ -162,7 +161,7 @@ def evaluate(
             found,
             setup,
             _ways(whole_clip, streamed, chunk, look_ahead, ensemble),
-            facts=facts,
+            network=network,
             out=out or (report and report / "clips"),
             workers=workers,
             ray=ray,

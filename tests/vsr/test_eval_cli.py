@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -94,9 +95,23 @@ def test_scores_over_time_have_columns_of_their_own(vsr: Run, pair: list[str | P
     done = vsr("eval", *pair, "-m", "bicubic-x4", "--metrics", "psnr,tof,warp")
     assert "tOF" in done.out
     assert "warp 10⁻³" in done.out
+    exact = vsr("eval", *pair, "-m", "bicubic-x4", "--metrics", "psnr,tof,warp", "--json")
+    assert f"{json.loads(exact.out)['means']['streamed']['warp']:.3f}" in done.out
     found = measured(vsr("eval", *pair, "-m", "bicubic-x4", "--metrics", "tof", "--json").out)
     assert set(found["by_clip"]["a", "streamed"]) == SCORES | {"tof"}
     assert found["by_clip"]["a", "streamed"]["tof"][0] is None
+
+
+@pytest.mark.parametrize(("model", "precision"), [("bicubic-x4", "float32"), (None, "bfloat16")])
+def test_what_is_said_of_the_origin_is_so(
+    model: str | None, precision: str, vsr: Run, pair: list[str | Path], weights: Path
+) -> None:
+    words = ["eval", *pair, "-m", model or weights, "--precision", "bfloat16", "--json"]
+    given = json.loads(vsr(*words).out)
+    assert given["origin"]["precision"] == precision
+    assert all(clip["input_checksum"] for clip in given["results"])
+    made = json.loads(vsr("eval", *pair[:2], *words[5:]).out)
+    assert [clip["input_checksum"] for clip in made["results"]] == [None] * 3
 
 
 def test_a_set_of_many_clips_is_folded(vsr: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from vsr.errors import ConfigurationError
 from vsr.evaluation.clips import Found
@@ -19,11 +20,11 @@ from vsr.evaluation.passes import ENSEMBLES, Way
 from vsr.evaluation.published import mismatch
 from vsr.evaluation.results import ClipResult, Evaluation, Store
 from vsr.evaluation.workers import run_in_processes, run_on_ray
-from vsr.models.network import NetworkFacts
+from vsr.models.network import Network, NetworkFacts
 from vsr.models.placement import resolve_device, resolve_precision
 from vsr.summary import Progress
 
-RESULT_FORMAT = 1
+RESULT_FORMAT = 2
 """Of kept results; older ones are measured anew."""
 
 PICTURED = 12
@@ -36,7 +37,7 @@ def evaluate(
     setup: Setup,
     ways: Sequence[Way],
     *,
-    facts: NetworkFacts,
+    network: Network[Any],
     out: Path | None = None,
     workers: int = 1,
     ray: str | None = None,
@@ -47,9 +48,9 @@ def evaluate(
 
     Args:
         found: The clips.
-        setup: The network, and what is measured.
+        setup: What is measured, and how.
         ways: One or two: streamed, whole, or both.
-        facts: Of the network.
+        network: What ``setup`` names.
         out: Folder that keeps each clip's result; what is there already, with the same settings and
             files, is not measured again.
         workers: Processes.
@@ -73,7 +74,8 @@ def evaluate(
     started = time.perf_counter()
     weights = weights_file(setup.model, setup.weights)
     store = None if out is None else Store(out)
-    prints = _fingerprints(jobs, setup, facts, weights)
+    facts, precision = network.facts, _precision(setup, network)
+    prints = _fingerprints(jobs, setup, facts, precision, weights)
     kept = _kept(jobs, store, prints)
     results = dict(kept)
     missing = [job for job in jobs if _key(job) not in kept]
@@ -97,7 +99,7 @@ def evaluate(
         results=tuple(results[_key(job)] for job in jobs),
         notes=(*found.notes, *([noted] if noted else []), *_enlarged(results.values())),
         settings=_settings(setup, ways, facts),
-        origin=describe_origin(setup.device, setup.precision, weights, sys.argv[1:]),
+        origin=describe_origin(setup.device, precision, weights, sys.argv[1:]),
         seconds=time.perf_counter() - started,
         reused=len(kept),
     )
@@ -139,15 +141,21 @@ def _kept(
     return kept
 
 
+def _precision(setup: Setup, network: Network[Any]) -> str:
+    """Of the convolutions; a network without weights computes as it always does."""
+    asked = resolve_precision(setup.precision, resolve_device(setup.device))
+    has_weights = next(network.parameters(), None) is not None
+    return str(asked if has_weights else network.dtype).removeprefix("torch.")
+
+
 def _fingerprints(
-    jobs: Sequence[Job], setup: Setup, facts: NetworkFacts, weights: Path | None
+    jobs: Sequence[Job], setup: Setup, facts: NetworkFacts, precision: str, weights: Path | None
 ) -> dict[tuple[str, str], str]:
     """What a kept result has to agree with: settings, weights, program, and the clip's files."""
-    precision = resolve_precision(setup.precision, resolve_device(setup.device))
     common = [
         RESULT_FORMAT,
         version("vsr-stream"),
-        asdict(setup) | {"precision": str(precision)},
+        asdict(setup) | {"precision": precision},
         asdict(facts),
         None if weights is None else sha256_of(weights),
     ]

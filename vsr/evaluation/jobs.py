@@ -124,7 +124,7 @@ class Workplace:
             peak_host_bytes=peak_host_bytes(),
             peak_device_bytes=peak_device_bytes(self.device),
             truth_checksum=checksum(clip.truth.files),
-            input_checksum=checksum(clip.low.files),
+            input_checksum=checksum(clip.low.files) if clip.make is None else None,
             pictures=pictures,
         )
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from vsr.models.catalogue import MODELS, weights_path
-from vsr.models.placement import resolve_device, resolve_precision
+from vsr.models.placement import resolve_device
 
 PACKAGES = ("vsr-stream", "torch", "numpy", "pillow", "av", "decord", "pyiqa", "ray")
 
@@ -27,7 +27,7 @@ def describe_origin(
 
     Args:
         device: As for ``Restorer``.
-        precision: As for ``Restorer``.
+        precision: Of the network's convolutions.
         weights: The file of weights.
         arguments: Of the command.
     """
@@ -38,7 +38,7 @@ def describe_origin(
         "versions": {"python": platform.python_version(), **dict(_versions())},
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else _processor(),
-        "precision": str(resolve_precision(precision, where)).removeprefix("torch."),
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "weights": None if weights is None else weights.name,
         "weights_sha256": None if weights is None else sha256_of(weights),

@@ -204,7 +204,7 @@ def _repeat(evaluation: Evaluation) -> str:
             result.clip,
             f"{result.frames[0]} to {result.frames[-1]}",
             result.truth_checksum,
-            "made from it" if evaluation.made else result.input_checksum,
+            result.input_checksum or "made from it",
         ]
         for result in evaluation.of_way(evaluation.ways[0])
     ]

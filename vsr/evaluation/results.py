@@ -38,7 +38,7 @@ class ClipResult:
         peak_host_bytes: Largest resident size of the process so far.
         peak_device_bytes: Most memory held on a CUDA device so far.
         truth_checksum: Over the ground truth's files.
-        input_checksum: Over the input's files; those of the ground truth where it was made.
+        input_checksum: Over the input's files; None where it was made from the ground truth.
         pictures: PNG files in base64, see ``PictureTaker.finish``.
     """
 
@@ -55,7 +55,7 @@ class ClipResult:
     peak_host_bytes: int
     peak_device_bytes: int | None
     truth_checksum: str
-    input_checksum: str
+    input_checksum: str | None
     pictures: dict[str, str] = field(default_factory=dict)
 
     @property

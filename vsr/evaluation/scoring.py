@@ -23,6 +23,8 @@ from vsr.metrics import SSIM_WINDOW, crop_border, fidelity
 from vsr.models.imresize import quantise
 
 TEMPORAL = ("tof", "warp")
+WARP_UNIT = 1e-3
+"""Of squared [0, 1] values: what ``warp`` and ``warp_truth`` are given in."""
 """Names people type for the scores of pairs of frames."""
 
 
@@ -118,8 +120,9 @@ class ClipScorer:
             scores["tof"] = flow_difference(restored[1:], restored[:1], flow)[0]
         if "warp" in self._scoring.temporal:
             visible = visible_pixels(flow, estimate_flow(truth[:1], truth[1:]))
-            scores["warp"] = warping_error(restored[1:], restored[:1], flow, visible)[0]
-            scores["warp_truth"] = warping_error(truth[1:], truth[:1], flow, visible)[0]
+            for key, frames in {"warp": restored, "warp_truth": truth}.items():
+                error = warping_error(frames[1:], frames[:1], flow, visible)[0]
+                scores[key] = error / WARP_UNIT
         return scores
 
 

@@ -20,7 +20,6 @@ HEADINGS = {
 """Of each score; pyiqa's scores are headed by their own names."""
 
 _DIGITS = {"psnr_y": 3, "psnr_rgb": 3, "warp": 3, "warp_truth": 3}
-_FACTORS = {"warp": 1000.0, "warp_truth": 1000.0}
 
 FOLDED_FROM = 60
 """Clips from which on tables are folded, and frames are drawn of the first clips only."""
@@ -111,7 +110,7 @@ def cell(key: str, value: float | None) -> str:
         return "-"
     if math.isinf(value):
         return "inf"
-    return f"{value * _FACTORS.get(key, 1.0):.{_DIGITS.get(key, 4)}f}"
+    return f"{value:.{_DIGITS.get(key, 4)}f}"
 
 
 def _keys(evaluation: Evaluation, results: Sequence[ClipResult]) -> list[str]:
