@@ -212,9 +212,15 @@ def _choose_audio(
         )
         for other in kept
     )
-    lost = ", ".join(other.codec for other in audio if other not in kept)
-    note = f"audio that can be copied from no address, or is not known, is left out: {lost}"
-    return tracks, carried, note if lost else None
+    return tracks, carried, _lost_sound_note([other for other in audio if other not in kept])
+
+
+def _lost_sound_note(lost: Sequence[OtherStream]) -> str | None:
+    unknown = [other for other in lost if other.codec == UNKNOWN or not other.template]
+    said = ["audio whose codec is not known is left out"] if unknown else []
+    if codecs := ", ".join(sorted({other.codec for other in lost if other not in unknown})):
+        said.append(f"audio of this kind can be copied from a file only, and is left out: {codecs}")
+    return "; ".join(said) or None
 
 
 def _output_colour(info: StreamInfo) -> Colour:

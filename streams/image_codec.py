@@ -22,6 +22,7 @@ from vsr.errors import DecodeError, EncodeError
 DEEP = 16
 _PNG_SIGNATURE, _PNG_DEPTH, _PNG_COLOUR = b"\x89PNG\r\n\x1a\n", 24, 25
 _TIFF_BITS = 258
+_TRANSPARENT_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 SAVE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     ".png": {"compress_level": 1},
@@ -52,6 +53,15 @@ def decode_image(path: Path) -> tuple[Tensor, int]:
     peak = int(np.iinfo(samples.dtype).max)
     pixels = torch.from_numpy(samples).permute(2, 0, 1).float().div_(peak).contiguous()
     return pixels, 8 * samples.dtype.itemsize
+
+
+def is_transparent(path: Path) -> bool:
+    """Whether an image says of its pixels how much they cover."""
+    try:
+        with Image.open(path) as image:
+            return image.mode in _TRANSPARENT_MODES or "transparency" in image.info
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
+        return False
 
 
 def encode_image(frame: Tensor, path: Path, *, deep: bool, options: Mapping[str, Any]) -> None:

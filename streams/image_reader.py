@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from vsr.errors import DecodeError, OpenError
-from vsr.streams.image_codec import decode_image
+from vsr.streams.image_codec import decode_image, is_transparent
 from vsr.streams.image_files import list_images
+from vsr.streams.left_out import TRANSPARENCY
 from vsr.streams.trim import Seconds, make_trim
 from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
@@ -61,6 +62,7 @@ class ImageReader:
             raise OpenError(f"{source!r} has no image in the wanted part, only {len(paths)} in all")
         self._closed = False
         self._info = _describe(self._paths, rate)
+        self.notes += (TRANSPARENCY,) if is_transparent(self._paths[0][1]) else ()
         self._paths = self._paths[passed.frames :]
 
     @property

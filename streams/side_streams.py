@@ -87,7 +87,16 @@ def choose_side_streams(
     lost = [other for other in wanted if other.index not in fitting]
     order = ("subtitle", "attachment", "cover")
     kept = sorted(fitting.values(), key=lambda side: (order.index(side.kind), side.index))
-    return tuple(kept), loss_note(suffix, lost, from_file=from_file) if lost else None
+    tracks = [other for other in lost if other.kind == "video"]
+    others = [other for other in lost if other.kind != "video"]
+    notes = [_one_picture_note(tracks)] if tracks else []
+    notes += [loss_note(suffix, others, from_file=from_file)] if others else []
+    return tuple(kept), "; ".join(notes) or None
+
+
+def _one_picture_note(tracks: Sequence[OtherStream]) -> str:
+    codecs = ", ".join(track.codec for track in tracks)
+    return f"one video track is restored, the others are left out: {codecs}"
 
 
 def loss_note(

@@ -17,6 +17,7 @@ from vsr.streams.colour_tags import complete, guesses
 from vsr.streams.deinterlace import deinterlace
 from vsr.streams.demuxer import StampedFrame
 from vsr.streams.hardware import open_accelerated
+from vsr.streams.left_out import left_out
 from vsr.streams.mastering import read_mastering
 from vsr.streams.pixel_format import parse_pixel_format
 from vsr.streams.planes import DecodedFrame, Picture, read_frame
@@ -147,7 +148,7 @@ class VideoReader:
             part = "" if trim.everything else " in the wanted part"
             raise OpenError(f"{self._source!r} has no frame{part} that can be decoded")
         frames: Iterator[StampedFrame] = chain([stamped], rest)
-        mastering = read_mastering(stamped.frame)
+        mastering, lost = read_mastering(stamped.frame), left_out(stamped.frame)
         interlaced = deinterlaced and stamped.frame.interlaced_frame
         if deinterlaced:
             frames = deinterlace(frames, time_base(self._stream))
@@ -160,7 +161,7 @@ class VideoReader:
         self._assembly = Assembly(
             time_base(self._stream), first.picture.shown_size, device, headroom=self._headroom
         )
-        self._notes = _notes(first.picture, interlaced=interlaced)
+        self._notes = _notes(first.picture, interlaced=interlaced) + lost
 
     def _skip(self, frames: Iterator[StampedFrame], number: int) -> Iterator[StampedFrame]:
         """Decode frames that are not wanted; of them only the changes of size matter."""

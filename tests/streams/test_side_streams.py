@@ -169,7 +169,16 @@ def test_a_second_picture_track_is_said(tmp_path: Path) -> None:
     write_clip(tmp_path / "one.mkv", Clip(num_frames=5))
     run_ffmpeg(tmp_path, "-i one.mkv -map 0 -map 0 -c copy two.mkv")
     writer = transcode(tmp_path / "two.mkv", tmp_path / "out.mkv")
-    assert writer.notes == ("'.mkv' output leaves these out: video (h264)",)
+    assert writer.notes == ("one video track is restored, the others are left out: h264",)
+
+
+def test_sound_that_a_pipe_cannot_bring_is_said(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mov", Clip(num_frames=5, audio="alac"))
+    with open_reader(str(source)) as reader:
+        writer = open_writer(str(tmp_path / "out.mkv"), reader.info, height=72, width=96)
+    writer.abort()
+    said = "audio of this kind can be copied from a file only, and is left out: alac"
+    assert writer.notes == (said,)
 
 
 def test_rotation_is_applied_once(tmp_path: Path) -> None:
