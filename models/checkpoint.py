@@ -9,6 +9,7 @@ ours         safetensors, BasicSR's names; float16 where we trained them
 from __future__ import annotations
 
 import pickle
+import re
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
@@ -162,7 +163,12 @@ def _unpickle(path: Path) -> Mapping[str, Any]:
     with warnings.catch_warnings():
         # torch warns of pickle protocols it may not read; whether it could, we see at once.
         warnings.simplefilter("ignore", UserWarning)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            named = re.search(r"GLOBAL (\S+)", str(error))
+            what = f"it holds {named[1]}, not only tensors" if named else "torch did not write it"
+            raise ValueError(what) from error
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]

@@ -24,7 +24,7 @@ class TargetFile:
 
         Raises:
             OpenError: It exists and may not be replaced, it is the source, or its folder is
-                missing.
+                missing or takes no file.
         """
         self.path = Path(target)
         self.temporary = str(temporary_name(self.path))
@@ -32,14 +32,22 @@ class TargetFile:
         folder = self.path.parent
         if not folder.is_dir():
             raise OpenError(f"the folder '{folder}' of {target!r} does not exist; create it first")
-        if not os.access(folder, os.W_OK):
-            raise OpenError(f"the folder '{folder}' of {target!r} cannot be written to")
         if source is not None and _same(self.path, Path(source)):
             raise OpenError(f"{target!r} is the source itself; give the output another name")
         if self.path.exists() and not overwrite:
             raise OpenError(
                 f"{target!r} already exists; give another name or allow overwriting (-y)"
             )
+        self._try()
+
+    def _try(self) -> None:
+        try:
+            Path(self.trial).touch()
+            Path(self.trial).unlink()
+        except OSError as error:
+            raise OpenError(
+                f"'{self.path}' cannot be written ({error.strerror}); give a name in another folder"
+            ) from error
 
     def keep(self, *, partial: bool) -> str:
         """Rename what was written; return its name."""

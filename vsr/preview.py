@@ -7,11 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from vsr.comparing import InputMemory, compare_frames
 from vsr.comparison import save_png
 from vsr.engine.lanes import ParallelScenes
 from vsr.engine.plan import Asked
-from vsr.errors import ConfigurationError, OpenError
+from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
 from vsr.planning import make_restorer
 from vsr.restorer import Restorer
@@ -65,6 +67,7 @@ def preview(
 
     Raises:
         OpenError: The source cannot be opened, or the picture not be written.
+        EncodeError: The disk is full.
         ConfigurationError: The source ends before that moment.
     """
     picture = TargetFile(str(picture_name(target)), source=source, overwrite=overwrite)
@@ -82,9 +85,17 @@ def preview(
             for frame, pts in zip(restored.frames, restored.pts, strict=True):
                 if pts >= wanted:
                     both = compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side")
-                    save_png(both, Path(picture.temporary))
-                    return picture.keep(partial=False)
+                    return _keep(both, picture)
     raise ConfigurationError(f"{source!r} ends before {moment_s:g} s; give an earlier moment")
+
+
+def _keep(pixels: Tensor, picture: TargetFile) -> str:
+    try:
+        save_png(pixels, Path(picture.temporary))
+    except OSError as error:
+        picture.remove()
+        raise EncodeError(f"'{picture.path}' cannot be written ({error.strerror})") from error
+    return picture.keep(partial=False)
 
 
 def picture_name(target: str) -> Path:

@@ -189,6 +189,7 @@ def test_a_source_that_cannot_be_read_gives_one_line_and_no_output(
         (["-m", "compact-x5"], 2, "did you mean compact-x4"),
         (["-m", "basicvsr"], 2, "--weights"),
         (["-m", "nowhere.pth"], 1, "'nowhere.pth' is not there"),
+        (["-m", __file__], 1, "is not a checkpoint (torch did not write it); give a .pth"),
         (["--chunk", "0"], 2, "x>=1"),
         (["--look-ahead", "many"], 2, "0 or more frames, or full"),
         (["--start", "soon"], 2, "give seconds"),
@@ -233,10 +234,19 @@ def test_a_missing_folder_and_an_existing_target_are_said_before_any_work(
     assert "nowhere" in no_folder.err
     (tmp_path / "out.mp4").write_text("precious")
     existing = vsr("restore", source, tmp_path / "out.mp4", "-m", "identity")
-    assert existing.code == 1
+    assert (existing.code, "allow overwriting (-y)" in existing.err) == (1, True)
     assert (tmp_path / "out.mp4").read_text() == "precious"
     assert vsr("restore", source, tmp_path / "out.mp4", "-m", "identity", "-y").code == 0
     assert vsr("restore", source, source, "-m", "identity", "-y").code == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no file, not even from root")
+@pytest.mark.parametrize("words", [[], ["--preview", "0"]])
+def test_a_folder_that_takes_no_file_is_said(words: list[str], vsr: Run, tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
+    closed = vsr("restore", source, "/proc/out.mkv", "-m", "identity", *words)
+    assert (closed.code, closed.err.count("\n")) == (1, 1)
+    assert "cannot be written (No such file or directory); give a name in" in closed.err
 
 
 def test_ctrl_c_leaves_a_playable_file_and_exit_code_130(tmp_path: Path) -> None:
