@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vsr.streams import colour_tags
 from vsr.streams.arriving_colour import encoded_colour, shown_colour
+from vsr.streams.audio_tracks import AudioTrack
 from vsr.streams.container import PIPE
 from vsr.streams.encoder import (
     Options,
@@ -20,7 +21,7 @@ from vsr.streams.encoder import (
     parse_options,
     refuse_ends,
 )
-from vsr.streams.ffmpeg_command import AudioTrack, Output
+from vsr.streams.ffmpeg_command import Output
 from vsr.streams.ffmpeg_input import SourceFile
 from vsr.streams.frame_clock import clock_note, container_clock
 from vsr.streams.labels import lost_labels

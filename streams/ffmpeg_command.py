@@ -9,6 +9,7 @@ from typing import Any
 
 import ffmpeg
 
+from vsr.streams.audio_tracks import AudioTrack, audio_options
 from vsr.streams.container import local_name
 from vsr.streams.container_options import container_options, language_code
 from vsr.streams.encoder import Options, default_options
@@ -34,42 +35,14 @@ from vsr.types import Colour, Mastering
 
 _FILTER_KEYS = ("vf", "filter:v", "filter:v:0")
 
-AUDIO_BIT_RATE = "192k"
-
-_PACKET_DURATIONS = r"setts=duration=if(DURATION\,DURATION\,{last})".format(
-    last=r"if(eq(NEXT_PTS\,NOPTS)\,PREV_OUTDURATION\,NEXT_PTS-PTS)"
-)
-"""NUT holds no durations, and MP4 hides a last packet of none behind the end of its edit list."""
-
 _FRAME_DURATION = "setts=pts=PTS:dts=DTS:duration=1/({rate})/TB"
-"""The same of encoded frames; it counts for the last one only."""
+"""MP4 hides a last frame of no duration behind its edit list; it counts for the last one only."""
 
 _STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS")
 """What Matroska files say of a track's packets: no longer true of frames encoded anew."""
 
 _MESSAGES = ("-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats")
 _REPORTS = ("-progress", "pipe:2", "-stats_period", "1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AudioTrack:
-    """An audio stream of the output.
-
-    Attributes:
-        index: In the source's container.
-        codec: ffmpeg's name of the source's codec.
-        language: ISO 639 code, where the source says.
-        dispositions: ffmpeg's names.
-        carried: In the raw stream; otherwise ffmpeg reads it from the source itself.
-        copied: As it is; otherwise encoded anew by the container's usual codec.
-    """
-
-    index: int
-    codec: str
-    language: str | None = None
-    dispositions: tuple[str, ...] = ()
-    carried: bool
-    copied: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +120,7 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
     options = (
         _video_options(output)
         | container_options(output.suffix, output.time_base)
-        | _audio_options(output)
+        | audio_options(output.carried + output.direct)
     )
     trimmed = output.source is not None and output.source.start_s is not None
     options |= _source_options(output) | side_options(output.sides, trimmed=trimmed)
@@ -208,19 +181,6 @@ def _video_options(output: Output) -> Options:
         **({"bf": "0"} if output.suffix == AVI else {}),
         **default_options(output.encoder, output.options),
     }
-
-
-def _audio_options(output: Output) -> Options:
-    tracks = output.carried + output.direct
-    if tracks and all(track.copied for track in tracks):
-        return {"c:a": COPY, "bsf:a": _PACKET_DURATIONS}
-    options: Options = {}
-    for place, track in enumerate(tracks):
-        if track.copied:
-            options |= {f"c:a:{place}": COPY, f"bsf:a:{place}": _PACKET_DURATIONS}
-        else:
-            options[f"b:a:{place}"] = AUDIO_BIT_RATE
-    return options
 
 
 def _source_options(output: Output) -> Options:

@@ -11,8 +11,9 @@ from math import prod
 import torch
 
 from vsr.errors import ConfigurationError
+from vsr.streams.audio_tracks import AudioTrack
 from vsr.streams.ffmpeg import QUERY_TIMEOUT_S
-from vsr.streams.ffmpeg_command import AudioTrack, Output, build_command
+from vsr.streams.ffmpeg_command import Output, build_command
 from vsr.streams.ffmpeg_log import causes, in_one_line
 from vsr.streams.frame_clock import clock_note, coarser_clocks
 from vsr.streams.raw_stream import Layout, RawStream

@@ -40,7 +40,7 @@ def test_frames_that_crowd_are_all_kept(tmp_path: Path) -> None:
 def test_avi_counts_frames_from_the_first(tmp_path: Path, encoder: str) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=20, audio="libmp3lame"))
     writer = transcode(source, tmp_path / "out.avi", encoder=encoder)
-    assert writer.notes == (f"'.avi' {ONE_RATE}",)
+    assert f"'.avi' {ONE_RATE}" in writer.notes
     times = decoded_by_ffmpeg(tmp_path / "out.avi")
     assert times == [Fraction(place, 25) for place in range(20)]
     assert decoded_by_ffmpeg(tmp_path / "out.avi", "a:0")[0] == 0
