@@ -7,11 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsr.errors import EncodeError
 from vsr.types import NOTHING, Passed
 
 Commit = Callable[[Path | None, int], None]
 """Takes a segment that is whole, None where frames are files of their own, and how many copied
 packets it and those before it hold."""
+
+
+class LostError(EncodeError):
+    """What was kept is missing, damaged or made otherwise: nothing can go on with it."""
 
 
 @dataclass(frozen=True, kw_only=True)

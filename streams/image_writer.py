@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import ConfigurationError, EncodeError, OpenError
-from vsr.streams.durable import Commit, Kept, sync
+from vsr.streams.durable import Commit, Kept, LostError, sync
 from vsr.streams.encoder import parse_options
 from vsr.streams.image_codec import encode_image
 from vsr.streams.image_files import (
@@ -59,6 +59,7 @@ class ImageWriter:
 
         Raises:
             OpenError: The target cannot be written.
+            LostError: Images that are kept of an earlier run are missing.
             ConfigurationError: Arguments that images do not know.
         """
         self._folder = image_folder(target)
@@ -70,6 +71,7 @@ class ImageWriter:
         self._count = 0
         if kept is not None:
             self._temporary, self._count = kept.folder, kept.passed.frames
+            self._check_kept()
         self._unsure: list[Path] = []
         suffix = Path(self._name).suffix.lower()
         self._deep, self._options = _read_arguments(encode_args, suffix, bit_depth)
@@ -156,6 +158,13 @@ class ImageWriter:
             raise OpenError(
                 f"{target!r} names images that exist; give another name or allow overwriting (-y)"
             )
+
+    def _check_kept(self) -> None:
+        """See that numbered images of an earlier run are all there."""
+        for number in range(FIRST_NUMBER, FIRST_NUMBER + (0 if self._stems else self._count)):
+            path = self._temporary / (self._name % number)
+            if not path.is_file():
+                raise LostError(f"'{path}' is missing; start anew with --overwrite")
 
     def _file_name(self, pts: int) -> str:
         if pts < len(self._stems):

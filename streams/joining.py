@@ -14,8 +14,8 @@ from pathlib import Path
 import av
 from av.error import FFmpegError
 
-from vsr.errors import EncodeError
 from vsr.streams.container import local_name, reason
+from vsr.streams.durable import LostError
 from vsr.streams.ffmpeg import FFmpegProcess
 from vsr.streams.ffmpeg_command import Output, build_command
 from vsr.streams.raw_stream import Layout
@@ -33,10 +33,6 @@ _PIECE_BYTES = 1 << 20
 _ANEW = "start anew, with --overwrite"
 
 
-class SegmentError(EncodeError):
-    """A segment that is damaged or of another encoding: nothing can go on with it."""
-
-
 def join(
     segments: Sequence[Path], output: Output, layout: Layout, *, partial: bool = False
 ) -> None:
@@ -49,7 +45,7 @@ def join(
         partial: Take of the source only what is as long as the segments.
 
     Raises:
-        SegmentError: A segment is damaged or of another encoding.
+        LostError: A segment is damaged or of another encoding.
         EncodeError: ffmpeg failed.
         StreamTimeout: ffmpeg makes no progress any more.
     """
@@ -69,10 +65,10 @@ def check_alike(first: Path, segment: Path) -> None:
     """See that two segments have the same streams, extradata and all, coded in the same way.
 
     Raises:
-        SegmentError: They have not: the encoder is another, or behaves otherwise.
+        LostError: They have not: the encoder is another, or behaves otherwise.
     """
     if _headers(segment) != _headers(first):
-        raise SegmentError(f"'{segment}' is encoded otherwise than '{first}'; {_ANEW}")
+        raise LostError(f"'{segment}' is encoded otherwise than '{first}'; {_ANEW}")
 
 
 def _pieces(segments: Sequence[Path]) -> Iterator[bytes]:
@@ -100,7 +96,7 @@ def _headers(segment: Path) -> list[bytes]:
     while not data.startswith(_SYNCPOINT, place):
         end = _packet_end(data, place)
         if not data.startswith(b"N", place) or not place < end < len(data):
-            raise SegmentError(f"the segment '{segment}' is damaged; {_ANEW}")
+            raise LostError(f"the segment '{segment}' is damaged; {_ANEW}")
         if data.startswith((_MAIN, _STREAM), place):
             headers.append(data[place:end])
         place = end
@@ -135,5 +131,5 @@ def _ended(output: Output, end_s: Fraction) -> Output:
     return replace(output, source=replace(output.source, end_s=end_s))
 
 
-def _unreadable(segment: Path, error: Exception) -> SegmentError:
-    return SegmentError(f"the segment '{segment}' cannot be read ({reason(error)}); {_ANEW}")
+def _unreadable(segment: Path, error: Exception) -> LostError:
+    return LostError(f"the segment '{segment}' cannot be read ({reason(error)}); {_ANEW}")

@@ -17,10 +17,9 @@ from vsr.restorer import Restorer
 from vsr.resume import check_network, settings_of
 from vsr.scenes import Resumed, SceneMarker
 from vsr.streams import open_writer
-from vsr.streams.durable import Kept, sync
+from vsr.streams.durable import Kept, LostError, sync
 from vsr.streams.image_files import names_images
 from vsr.streams.image_writer import ImageWriter, move_images
-from vsr.streams.joining import SegmentError
 from vsr.streams.open import open_kept_writer
 from vsr.streams.pieces import NotInPieces
 from vsr.streams.segments import SegmentWriter
@@ -30,7 +29,7 @@ from vsr.types import NOTHING, Passed, StreamInfo, Writer
 
 log = logging.getLogger(__name__)
 
-_LOST = (SegmentError, CheckpointError)
+_LOST = (LostError, CheckpointError)
 """Errors of what is kept: another run would meet them, too."""
 
 

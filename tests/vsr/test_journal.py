@@ -112,6 +112,17 @@ def test_what_is_kept_and_lost_is_missed_at_once(
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
 
+def test_one_image_that_is_lost_is_missed(
+    clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    until_cut(clip, tmp_path / "out", 20, model="identity")
+    (tmp_path / "out.resume" / "images" / "00000003.png").unlink()
+    caplog.clear()
+    with pytest.raises(EncodeError, match=r"00000003\.png' is missing; start anew"):
+        in_parts(clip, tmp_path / "out", [], model="identity")
+    assert "--resume goes on there" not in caplog.text
+
+
 def test_nobody_is_sent_to_go_on_with_what_is_damaged(
     clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
