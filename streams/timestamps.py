@@ -16,7 +16,8 @@ LEAST_STEP_S = Fraction(1, 1000)
 """Between frames whose times repeat or go back: what Matroska can still tell apart."""
 
 FOLLOWING = 6
-"""Usual steps within which frames follow each other."""
+"""Usual steps within which frames follow each other; a time this many times further away than the
+frame behind it is false as well."""
 
 LEAP = Fraction(5, 4)
 """In usual steps: a time that is no further from the one in front is believed."""
@@ -68,11 +69,17 @@ class Timestamps(Generic[Frame]):
             return []
         (frame, known), self._waiting = self._waiting, None
         if self._last is not None and following is not None:
-            usual = max(self._step, self._last_step)
             step, both = (known or self._last) - self._last, following - self._last
-            if 0 < both <= FOLLOWING * usual and not (0 < step < both or 0 < step <= LEAP * usual):
+            if self._is_false(step, both):
                 known = self._last + max(self._least, both // 2)
         return [(frame, self._settle(known))]
+
+    def _is_false(self, step: int, both: int) -> bool:
+        """Whether a time is, which lies so far behind the last one, and the next one's so far."""
+        usual = max(self._step, self._last_step)
+        if both <= 0 or 0 < step < both or 0 < step <= LEAP * usual:
+            return False
+        return both <= FOLLOWING * usual or FOLLOWING * both <= step
 
     def _settle(self, known: int | None) -> int:
         if known is None:
