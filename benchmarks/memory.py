@@ -47,8 +47,9 @@ from vsr.memory import peak_host_bytes
 from vsr.models.catalogue import build_network
 from vsr.pipeline import run
 from vsr.planning import make_restorer
+from vsr.scenes import scene_marker
 from vsr.streams import open_reader, open_writer
-name, source, target, precision, chunk, look_ahead, tiles = sys.argv[1:]
+name, source, target, precision, chunk, look_ahead, tiles, scenes, every = sys.argv[1:]
 network = build_network(name, {})
 asked = Asked(
     chunk=int(chunk) or None,
@@ -58,11 +59,12 @@ asked = Asked(
 with open_reader(source) as reader:
     info = reader.info
     restorer, plan = make_restorer(
-        network, info, asked=asked, device="cpu", precision=precision, exact=True
+        network, info, asked=asked, device="cpu", precision=precision, exact=True,
+        parallel_scenes=int(scenes),
     )
     scale = network.facts.scale
     writer = open_writer(target, info, height=info.height * scale, width=info.width * scale)
-    run(reader, restorer, writer)
+    run(reader, restorer, writer, scenes=scene_marker(every, info))
 print(json.dumps([str(plan.settings), plan.memory_bytes, peak_host_bytes()]))
 """
 
@@ -86,26 +88,39 @@ print(json.dumps(samples))
 @click.option("--chunk", default=4, show_default=True, help="0 for the network's own.")
 @click.option("--look-ahead", default="2", show_default=True, help="- for the network's own.")
 @click.option("--tiles", default="1x1", show_default=True, metavar="ROWSxCOLUMNS")
+@click.option("--parallel-scenes", "scenes", default=1, show_default=True)
+@click.option("--scene-length", default=0, metavar="FRAMES", help="0 for one scene.")
+@click.option("--size", help="WIDTHxHEIGHT of all cases instead of theirs.")
 @click.option("--long", "watch", is_flag=True, help="Watch one long run instead.")
 @click.option("--model", default="compact-x4", show_default=True, help="For the long run.")
 def main(
-    only: str | None, chunk: int, look_ahead: str, tiles: str, watch: bool, model: str
+    only: str | None,
+    chunk: int,
+    look_ahead: str,
+    tiles: str,
+    scenes: int,
+    scene_length: int,
+    size: str | None,
+    watch: bool,
+    model: str,
 ) -> None:
     """Print the plan's memory next to the peak of the process."""
+    every = f"every {scene_length}" if scene_length else "off"
+    frames = max(CHUNKS * (chunk or 16) + 8, (scenes + 1) * scene_length)
+    asked = (str(chunk), look_ahead, tiles, str(scenes), every)
     with tempfile.TemporaryDirectory() as folder:
         if watch:
             watch_long_run(model, Path(folder))
             return
-        for name, size, precision in CASES:
+        for name, usual, precision in CASES:
             if only in (None, name):
-                compare(Path(folder), name, size, precision, (str(chunk), look_ahead, tiles))
+                compare(Path(folder), name, size or usual, precision, asked, frames)
 
 
 def compare(
-    folder: Path, name: str, size: str, precision: str, asked: tuple[str, str, str]
+    folder: Path, name: str, size: str, precision: str, asked: tuple[str, ...], frames: int
 ) -> None:
     """One run: a line with what was foretold and what was taken."""
-    frames = CHUNKS * (int(asked[0]) or 16) + 8
     source = render(folder / f"{size}-{frames}.mp4", frames, size)
     words = (name, str(source), str(folder / "out.mp4"), precision, *asked)
     settings, planned, taken = json.loads(call(PROGRAM, *words))

@@ -18,7 +18,7 @@ from tests.streaming import (
     stream,
 )
 from tests.vsr.test_restorer_memory import Starving
-from vsr.engine.lanes import ParallelScenes
+from vsr.engine.lanes import ParallelScenes, num_kept
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.restorer import Restorer
@@ -68,6 +68,38 @@ def test_no_more_frames_are_held_than_allowed(held: int) -> None:
         most = max(most, entered - left)
     assert most <= max(held, 3) + 2
     assert left + sum(map(len, lanes.drain())) == 60
+
+
+@pytest.mark.parametrize(("scenes", "chunk", "ahead"), [(4, 16, 4), (2, 3, 0), (3, 2, 5)])
+def test_no_more_restored_frames_wait_while_all_scenes_are_stepped_than_is_reckoned(
+    scenes: int, chunk: int, ahead: int
+) -> None:
+    network, kept = compact(), []
+    lanes = ParallelScenes(
+        network, scenes=scenes, chunk=chunk, look_ahead=ahead, device="cpu", precision="float32"
+    )
+    original, left = lanes.network.step, 0
+
+    def step(window: torch.Tensor, *others: Any, **named: Any) -> Any:
+        if len(window) == scenes:
+            kept.append(entered - left - waiting())
+        return original(window, *others, **named)
+
+    def waiting() -> int:
+        batch = lanes._batch
+        return sum(map(batch.num_waiting, batch.keys))
+
+    lanes.network.step = step  # type: ignore[method-assign,assignment]
+    clip = moving_clip(scenes * 4 * chunk, 8, 8)
+    chunks = pieces(clip, chunk, cuts=range(0, len(clip), 2 * chunk))
+    entered = 0
+    for chunk_of_it in chunks:
+        entered += len(chunk_of_it)
+        for out in lanes.iter_push(chunk_of_it):
+            left += len(out)
+    left += sum(map(len, lanes.drain()))
+    assert left == len(clip)
+    assert max(kept) <= num_kept(lanes.settings, scenes)
 
 
 def test_it_can_be_used_again_after_the_end() -> None:

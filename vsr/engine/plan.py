@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from vsr.engine.cost import FLOAT, LONGEST_SCENE, look_bytes, step_bytes, weight_bytes
-from vsr.engine.lanes import num_held
+from vsr.engine.cost import FLOAT, LONGEST_SCENE, OVERHEAD, look_bytes, step_bytes, weight_bytes
+from vsr.engine.lanes import num_held, num_kept
 from vsr.engine.settings import Settings, settings_for
 from vsr.engine.tiles import finer
 from vsr.errors import MemoryLimitError
@@ -30,6 +30,10 @@ DECODED_CHUNKS = 3
 STARTED = 70 * 2**20
 """Bytes that come with the first step on a CPU, whatever its size: compiled kernels, threads,
 codecs; what was missing in `python -m benchmarks.memory`, 43 to 79 MiB in eight of nine runs."""
+
+
+CODECS = 8 * 2**20
+"""The same where nothing is computed, so that no kernels are loaded: 11 MiB with `identity`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,10 +166,13 @@ def _with_queues(
     restored = frame * network.facts.scale**2
     bytes_ = step + settings.chunk * DECODED_CHUNKS * frame
     if scenes > 1:
-        held = num_held(settings, scenes)
-        bytes_ += held * frame + held // 2 * restored
+        bytes_ += num_held(settings, scenes) * frame + num_kept(settings, scenes) * restored
     if device.type == "cuda":
         return weight_bytes(network) + bytes_ + settings.chunk * RESTORED_CHUNKS * restored
+    window = scenes * (settings.chunk + (settings.look_ahead or 0)) * frame
+    if step <= round(OVERHEAD * window):
+        # Nothing is computed: the peak is not within a step, and holds what was restored.
+        return resident_bytes() + CODECS + bytes_ + settings.chunk * RESTORED_CHUNKS * restored
     if settings.num_tiles > 1:
         # The result is begun with the first tile, while the chunk before is with the encoder.
         bytes_ += settings.chunk * restored
