@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,10 +71,11 @@ def restore_alone(model: str, source: Path, frames: int) -> Alone:
     """Restore frames that are in memory already, as a stream."""
     restorer = Restorer(load_network(model))
     pictures = first_frames(source, restorer.chunk)
-    for chunk in _again(pictures, WARM_UP):
+    chunks = _again(pictures, WARM_UP + frames)
+    for chunk in islice(chunks, -(-WARM_UP // len(pictures))):
         restorer.push(chunk)
     clock, processor, count = time.perf_counter(), time.process_time(), 0
-    for chunk in _again(pictures, frames):
+    for chunk in chunks:
         for restored in restorer.push(chunk):
             count += len(restored)
             last = restored.frames.float().cpu()
