@@ -79,7 +79,9 @@ def test_a_server_that_goes_and_comes_back_is_met_again_on_both_sides(
         assert_goes_on(stream, copy)
 
 
-@pytest.mark.parametrize("kind", ["size", "rate", "sound", "codec"])
+@pytest.mark.parametrize(
+    "kind", ["size", *(pytest.param(k, marks=pytest.mark.slow) for k in ("rate", "sound", "codec"))]
+)
 def test_a_publisher_that_comes_back_as_another(
     kind: str, server: Server, clip: Path, tmp_path: Path
 ) -> None:
@@ -123,7 +125,7 @@ def test_times_that_jump_do_not_show(moved: str, clip: Path, tmp_path: Path) -> 
     assert float(seen.times[-1] - seen.times[0]) < 30
 
 
-@pytest.mark.parametrize("container", ["mkv", "ts"])
+@pytest.mark.parametrize("container", [pytest.param("mkv", marks=pytest.mark.slow), "ts"])
 def test_silence_takes_the_place_of_sound_that_stops(container: str, tmp_path: Path) -> None:
     picture = write_clip(tmp_path / "picture.mp4", Clip(num_frames=100))
     sound = write_clip(tmp_path / "sound.mp4", Clip(num_frames=25, audio="aac"))
@@ -166,7 +168,7 @@ def test_damaged_packets_are_counted_and_survived(long_clip: Path, tmp_path: Pat
     assert len(seen.numbers) > 80
 
 
-@pytest.mark.parametrize("shown", ["last frame", "slate"])
+@pytest.mark.parametrize("shown", [pytest.param("last frame", marks=pytest.mark.slow), "slate"])
 def test_the_last_frame_or_a_slate_is_shown_meanwhile(
     shown: str, clip: Path, tmp_path: Path
 ) -> None:

@@ -128,7 +128,7 @@ def test_a_publisher_can_come_to_us_and_we_to_a_listener(clip: Path, tmp_path: P
     assert look(received).numbers[:50] == list(range(50))
 
 
-@pytest.mark.parametrize("kind", ["udp", "srt"])
+@pytest.mark.parametrize("kind", [pytest.param("udp", marks=pytest.mark.slow), "srt"])
 def test_transport_streams_come_in_and_go_out(kind: str, long_clip: Path, tmp_path: Path) -> None:
     port, received = free_port(), tmp_path / "received.ts"
     source, sent = f"{kind}://127.0.0.1:{port}", f"{kind}://127.0.0.1:{port}"
