@@ -20,6 +20,7 @@ from vsr.cli_models import info, models
 from vsr.cli_restore import restore
 from vsr.cli_train import train
 from vsr.errors import VSRError
+from vsr.live.leaving import leave
 
 INTERRUPTED = 130
 
@@ -53,4 +54,4 @@ def main() -> None:
         # Whoever read stdout has gone (`vsr models | head`); nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    sys.exit(code or 0)
+    leave(code or 0)

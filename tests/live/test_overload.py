@@ -6,12 +6,13 @@ import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.live.harness import asked, look, running
+from tests.live.harness import Running, asked, look, running
 from tests.media import audio_packets
 from vsr.live.overload import (
     CALM_S,
@@ -76,7 +77,7 @@ def test_a_choice_says_what_it_costs_and_when_nothing_fits() -> None:
 
 
 def test_speed_is_measured_on_the_network_itself() -> None:
-    speed = measure(Sluggish(0.02), torch.device("cpu"), 16, 16)
+    speed = measure(Sluggish(0.02), torch.device("cpu"), 16, 16, Event())
     assert speed.frame_s > 0.01
 
 
@@ -156,6 +157,34 @@ class Sluggish(Network[None]):
     ) -> tuple[Tensor, None]:
         time.sleep(self.frame_s * window_BTCHW.shape[1])
         return imresize(window_BTCHW[:, :num_keep], 2), None
+
+
+class Interrupted(Sluggish):
+    """Asked to stop while its speed is measured."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self.stop, self.num_steps = Event(), 0
+
+    def step(
+        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, None]:
+        self.num_steps += 1
+        self.stop.set()
+        return super().step(window_BTCHW, state, num_keep, ends_scene=ends_scene)
+
+
+def test_what_is_stopped_before_its_speed_is_known_ends_with_the_step_at_hand(
+    clip: Path, tmp_path: Path
+) -> None:
+    network = Interrupted()
+    restorer = Restorer(network, device="cpu", precision="float32")
+    stream = Running(asked(clip, tmp_path / "out.mkv"), restorer)
+    stream.stop = network.stop
+    stream.thread.start()
+    stream.wait()
+    assert (network.num_steps, stream.figures.state) == (1, "ended")
+    assert not list(tmp_path.iterdir())
 
 
 def slow_restorer(frame_s: float = 0.2) -> Restorer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from fractions import Fraction
+from threading import Event
 from typing import Any
 
 import torch
@@ -91,8 +92,14 @@ class Choice:
         return f"{words}; that is the least this network can do" if over else words
 
 
+class Stopped(Exception):
+    """Nobody waits any more for what was begun."""
+
+
 @torch.inference_mode()
-def measure(network: Network[Any], device: torch.device, height: int, width: int) -> Speed:
+def measure(
+    network: Network[Any], device: torch.device, height: int, width: int, stop: Event
+) -> Speed:
     """Time a few steps on grey frames, after one that warms up.
 
     Args:
@@ -100,9 +107,15 @@ def measure(network: Network[Any], device: torch.device, height: int, width: int
         device: Where it is.
         height: Of the frames that will come.
         width: Of the frames that will come.
+        stop: No step begins once it is set.
+
+    Raises:
+        Stopped: It was set meanwhile.
     """
 
     def seconds(chunk: int, look_ahead: int) -> float:
+        if stop.is_set():
+            raise Stopped
         window = torch.full((1, chunk + look_ahead, 3, height, width), 0.5, device=device)
         began = time.perf_counter()
         network.step(window, None, chunk, ends_scene=False)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from fractions import Fraction
+from threading import Event
 from typing import Any, Protocol
 
 import torch
@@ -68,14 +69,18 @@ class Restoration:
         return self._restorer.network.facts.scale
 
     def plan(
-        self, height: int, width: int, frame_rate: Fraction, held_back: int = 0
+        self, height: int, width: int, frame_rate: Fraction, held_back: int, stop: Event
     ) -> Choice | None:
-        """Choose chunk and look-ahead for what follows; None where nothing has changed."""
+        """Choose chunk and look-ahead for what follows; None where nothing has changed.
+
+        Raises:
+            Stopped: ``stop`` was set before anything was chosen.
+        """
         planned = (height, width, frame_rate, held_back)
         if planned == self._planned:
             return None
+        network, speed = self._restorer.network, self._speed(height, width, stop)
         self._planned = planned
-        network, speed = self._restorer.network, self._speed(height, width)
         budget_s = self._options.latency_s
         choice = choose(network.facts, speed, frame_rate, budget_s, held_back=held_back)
         self._governor = Governor(
@@ -89,11 +94,12 @@ class Restoration:
         self._restorer.change(chunk=choice.chunk, look_ahead=choice.look_ahead)
         return choice
 
-    def _speed(self, height: int, width: int) -> Speed:
+    def _speed(self, height: int, width: int, stop: Event) -> Speed:
         if self._timed == (height, width):
             return self._governor.speed
+        speed = measure(self._restorer.network, self._restorer.device, height, width, stop)
         self._timed = (height, width)
-        return measure(self._restorer.network, self._restorer.device, height, width)
+        return speed
 
     def skips(self, at: float) -> bool:
         """Whether a frame that arrived then is left out."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from vsr.errors import VSRError
 from vsr.live.address import shown
 from vsr.live.connection import Arrival, Beginning, Connection
+from vsr.live.leaving import READING_THREAD
 from vsr.live.retry import Retry
 from vsr.live.source_kind import check_listening, ends
 
@@ -83,7 +84,7 @@ class Source:
         self._connection: Connection | None = None
         self._connected = 0
         self._corrupt_before = 0
-        self._thread = threading.Thread(target=self._read, name="vsr-live-source", daemon=True)
+        self._thread = threading.Thread(target=self._read, name=READING_THREAD, daemon=True)
 
     @property
     def corrupt(self) -> int:
@@ -120,10 +121,7 @@ class Source:
             connection.interrupt()
 
     def close(self) -> None:
-        """Stop, and wait a moment for the reading thread.
-
-        The program's end in the middle of one of its frames would be a crash.
-        """
+        """Stop, and wait a moment for the reading thread: it ends with the next packet."""
         self.stop()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_TIMEOUT_S)

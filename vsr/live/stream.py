@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
@@ -26,6 +27,7 @@ from vsr.live.outlet import open_outlets
 from vsr.live.output import Output
 from vsr.live.pending import PendingSound
 from vsr.live.picture import picture_of
+from vsr.live.plan import Stopped
 from vsr.live.restoration import Restoration, Restoring
 from vsr.live.retry import Retry
 from vsr.live.slate import load_slate
@@ -81,7 +83,8 @@ class LiveStream:
         """
         self._source.start()
         try:
-            self._until_the_end(stop)
+            with suppress(Stopped):
+                self._until_the_end(stop)
             self._finish()
         except BaseException:
             self.figures.state = "failed"
@@ -101,7 +104,7 @@ class LiveStream:
             if event is None and stopped:
                 return
             if isinstance(event, Beginning):
-                self._begin(event)
+                self._begin(event, stop)
             elif isinstance(event, Arrival):
                 self._take(event)
             elif isinstance(event, Lost):
@@ -115,7 +118,7 @@ class LiveStream:
     def _patience_s(self) -> float:
         return float(self._clock.step) / 2 if self._away and self._output else LOOK_EVERY_S
 
-    def _begin(self, event: Beginning) -> None:
+    def _begin(self, event: Beginning, stop: threading.Event) -> None:
         info, frame_rate = event.info, rate_of(event.info.frame_rate)
         if self._output is None:
             self._open(event, frame_rate)
@@ -125,7 +128,7 @@ class LiveStream:
                 self._clock.restart()
                 self._output.begin_sound(event.sound)
         self._clock.step = 1 / frame_rate
-        choice = self._restoration.plan(info.height, info.width, frame_rate, event.held_back)
+        choice = self._restoration.plan(info.height, info.width, frame_rate, event.held_back, stop)
         if choice is not None:
             height, width = self._size
             self.figures.sizes = f"{info.width}x{info.height} to {width}x{height}"

@@ -1,0 +1,80 @@
+"""How a stream ends that was asked to."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.live.harness import PATIENCE_S, Server, free_port, look, publish, until
+
+
+def test_sigterm_before_there_is_a_source_ends_at_once(tmp_path: Path) -> None:
+    source = f"rtmp://127.0.0.1:{free_port()}/app/s3cret"
+    words = ["live", source, "out.mkv", "-m", "identity", "--status", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vsr", *words], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert process.stderr is not None
+    said = [process.stderr.readline()]
+    while "connecting again" not in said[-1]:
+        said.append(process.stderr.readline())
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, rest
+    assert "s3cret" not in "".join(said) + rest
+    assert not list(tmp_path.iterdir())
+
+
+def test_sigterm_closes_the_output_in_order(clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    source = f"udp://127.0.0.1:{free_port()}"
+    words = ["live", source, target, "-m", "bicubic-x2", "--json", "--latency", "30s"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vsr", *map(str, words), "--status", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    with publish(clip, source, "-stream_loop", "-1"):
+        for line in process.stderr:
+            if "frames/s" in line:
+                break
+        part = target.with_name(".out.part.mp4")
+        until(lambda: part.exists() and part.stat().st_size > 0, "something is written")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, err
+    (figures,) = json.loads(out)
+    seen = look(target)
+    assert len(seen.numbers) == figures["frames_out"] > 0
+    assert figures["state"] == "ended"
+    seen.assert_ordered()
+
+
+def test_sigterm_while_a_connected_source_is_silent_ends_in_order(
+    server: Server, clip: Path
+) -> None:
+    """The reading thread waits in the library: what it works on must not be taken from it."""
+    words = ["live", server.address("in"), server.address("out"), "-m", "identity", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vsr", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    with publish(clip, server.address("in"), "-stream_loop", "1") as publisher:
+        for line in process.stderr:
+            if "frames/s" in line:
+                break
+        publisher.wait(PATIENCE_S)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, err
+    (figures,) = json.loads(out)
+    assert figures["state"] == "ended"
+    assert figures["frames_out"] > 0
