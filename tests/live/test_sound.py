@@ -179,3 +179,54 @@ def test_a_publisher_who_returns_while_the_stream_is_probed_is_heard_whole(
     assert len(seen.numbers) == 125
     assert len(seen.sound) > 5 * 48000 / 1024 - 5
     assert max(b - a for a, b in pairwise(seen.sound)) < HOLE
+
+
+def audible(coded: list[Coded], template: Any, quiet: float = 1e-2) -> float:
+    """The share of decoded frames in which something sounds."""
+    said = loudness(coded, template)
+    return sum(one > quiet for one in said) / len(said)
+
+
+@pytest.mark.parametrize("words", [["-ar", "44100", "-ac", "2"], ["-ar", "48000", "-ac", "6"]])
+def test_sound_of_other_parameters_in_the_same_connection_is_heard_and_then_the_first_again(
+    words: list[str], clip: Path, tmp_path: Path
+) -> None:
+    """As over UDP, where another publisher can take the place of the first."""
+    mine = convert(clip, tmp_path / "mine.ts", "-vn", "-c:a", "aac")
+    others = convert(clip, tmp_path / "others.ts", "-vn", "-c:a", "aac", *words)
+    with heard(mine) as (sound, kept, packets), av.open(str(others)) as container:
+        stream: Any = container.streams.audio[0]
+        other = [packet for packet in container.demux(stream) if packet.size]
+        parts, begins = [], Fraction(0)
+        for some in (packets, other, packets):
+            first = time_of(some[0])
+            parts.append([c for p in some for c in sound.take(p, begins + time_of(p) - first)])
+            begins += 2
+            assert sound.is_copied == (some is packets)
+    assert [one.data for one in parts[2][-80:]] == [bytes(packet) for packet in packets[-80:]]
+    assert largest_gap([one for part in parts for one in part]) < HOLE
+    assert all(audible(part, kept.streams[0]) > 0.8 for part in parts)
+
+
+def test_one_damaged_header_is_no_other_publisher(clip: Path, tmp_path: Path) -> None:
+    with heard(convert(clip, tmp_path / "mine.ts", "-vn", "-c:a", "aac")) as (sound, _, packets):
+        damaged = Packet(bytes(packets[10])[:2] + b"\x40" + bytes(packets[10])[3:])
+        damaged.time_base = packets[10].time_base
+        coded = [one for p in packets[:10] for one in sound.take(p, time_of(p))]
+        assert not sound.take(damaged, time_of(packets[10]))
+        coded += [one for p in packets[11:20] for one in sound.take(p, time_of(p))]
+    assert sound.is_copied
+    assert len(coded) == 19
+
+
+def test_sound_of_another_codec_follows_transport_streams_too(clip: Path, tmp_path: Path) -> None:
+    mine = convert(clip, tmp_path / "mine.ts", "-vn", "-c:a", "aac")
+    others = convert(clip, tmp_path / "others.ts", "-vn", "-c:a", "mp2")
+    with heard(mine) as (sound, kept, packets), av.open(str(others)) as container:
+        stream: Any = container.streams.audio[0]
+        coded = [one for p in packets for one in sound.take(p, time_of(p) - time_of(packets[0]))]
+        sound.begin(stream)
+        other = [packet for packet in container.demux(stream) if packet.size]
+        later = [one for p in other for one in sound.take(p, 2 + time_of(p) - time_of(other[0]))]
+    assert audible(later, kept.streams[0]) > 0.8
+    assert largest_gap(coded + later) < HOLE

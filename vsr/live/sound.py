@@ -1,7 +1,8 @@
 """Sound that is copied past the network, whatever the source does.
 
 Packets are copied as they are while their parameters are those the output began with. A publisher
-that comes back with others has its sound coded anew, and where there is none, there is silence:
+that comes back with others, or takes the place of another in the same connection as UDP allows, has
+its sound coded anew, and where there is none, there is silence:
 a sink would wait for it, and hold the picture back, and a player might put what follows a hole too
 early.
 """
@@ -46,6 +47,7 @@ class Sound:
 
     def __init__(self, stream: AudioStream, template: Any) -> None:
         self.end: Fraction | None = None
+        self._stream = stream
         self._base = stream.time_base or Fraction(1, 1000)
         self._codec = stream.codec_context.codec.canonical_name
         self._rate = stream.codec_context.sample_rate
@@ -55,9 +57,10 @@ class Sound:
         self._num_channels = stream.codec_context.channels
         self._format = stream.codec_context.format.name
         self._extradata = stream.codec_context.extradata or b""
-        self._is_adts = self._codec == "aac" and not stream.codec_context.extradata
-        self._heard: Fixed | None = None
+        self._is_adts = _is_adts(stream)
         self._header: Fixed | None = None
+        self._heard: Fixed | None = None
+        self._other: Fixed | None = None
         self._anew: Recoder | None = None
         self._is_lost = False
         self._frame_s = Fraction(_USUAL_FRAME, self._rate)
@@ -70,15 +73,13 @@ class Sound:
 
     def begin(self, stream: AudioStream | None) -> None:
         """Sound of another connection follows; None where that has none."""
-        self._heard = self._anew = None
+        self._heard = self._other = self._anew = None
         self._is_lost = False
-        if stream is None or _signature(stream) == self._signature:
+        if stream is None:
             return
-        try:
-            self._anew = Recoder(stream, self._make_encoder())
-        except (FFmpegError, ValueError) as error:
-            self._is_lost = True
-            log.warning("sound cannot be coded as %s (%s); it is left out", self._codec, error)
+        self._stream = stream
+        if _signature(stream) != self._signature:
+            self._code_anew()
 
     def take(self, packet: Packet[Stream], time: Fraction) -> list[Coded]:
         """Packets of the output for one of the source's, behind silence where there was a hole.
@@ -122,15 +123,33 @@ class Sound:
             filled.append(self._code(self._silence, self.end, self.end + self._frame_s))
         return filled
 
+    def _code_anew(self) -> None:
+        """Sound of another form follows."""
+        try:
+            self._anew = Recoder(self._stream, self._make_encoder())
+        except (FFmpegError, ValueError) as error:
+            self._is_lost = True
+            log.warning("sound cannot be coded as %s (%s); it is left out", self._codec, error)
+
     def _is_whole(self, data: bytes) -> bool:
         """Whether an ADTS frame is what its header says; a damaged one would end every sink."""
-        if not self._is_adts:
+        if not _is_adts(self._stream):
             return True
         found = fixed_part(data)
-        if found is not None and self._heard is None:
+        if found is not None and found != self._heard:
+            self._hear(found)
+        self._other = found
+        return found is not None and found == self._heard
+
+    def _hear(self, found: Fixed) -> None:
+        """A header unlike those before: damage, or, where two in a row agree, another publisher."""
+        if self._heard is None:
             self._heard = found
             self._header = self._header or found
-        return found is not None and found == self._heard
+        elif found == self._other:
+            self._heard, self._anew = found, None
+            if found != self._header:
+                self._code_anew()
 
     def _framed(self, data: bytes) -> bytes:
         """What an encoder made, in the output's form."""
@@ -164,6 +183,12 @@ class Sound:
             return self._framed(silent_packet(encoder))
         except (FFmpegError, ValueError, IndexError):
             return None
+
+
+def _is_adts(stream: AudioStream) -> bool:
+    """Whether every frame has a header of its own."""
+    context = stream.codec_context
+    return context.codec.canonical_name == "aac" and not context.extradata
 
 
 def _signature(stream: AudioStream) -> tuple[Any, ...]:
