@@ -190,6 +190,21 @@ def test_other_encoders_serve_as_well(encoder: str, tmp_path: Path) -> None:
     assert look(target).numbers == list(range(10))
 
 
+@pytest.mark.parametrize(
+    ("encoder", "fps"), [("mpeg1video", 25), ("mpeg2video", 10), ("mpeg4", 25)]
+)
+def test_encoders_that_do_not_take_any_time_base(encoder: str, fps: int, tmp_path: Path) -> None:
+    rate = Fraction(fps)
+    clip = write_clip(tmp_path / "clip.ts", Clip(num_frames=10, rate=rate, audio="aac"))
+    target = tmp_path / "out.mkv"
+    with running(asked(clip, target, encoder=encoder)) as stream:
+        stream.wait()
+    seen = look(target)
+    assert seen.numbers == list(range(10))
+    assert {b - a for a, b in pairwise(seen.times)} == {1 / rate}
+    assert stream.figures.tally.late == stream.figures.tally.skipped == 0
+
+
 def test_what_is_not_carried_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     film, copy = write_film(tmp_path), tmp_path / "copy.mkv"
     with running(asked(film, copy)) as stream:

@@ -37,7 +37,7 @@ from vsr.streams.mastering import read_mastering
 from vsr.streams.planes import Picture, read_frame
 from vsr.streams.probe import copied_streams, describe, time_base
 from vsr.streams.trim import Trim
-from vsr.types import Chunk, Mastering, OtherStream, StreamInfo
+from vsr.types import Chunk, Mastering, StreamInfo
 
 TIMEOUT_S = 5.0
 """A source that sends nothing for longer is given up and connected to anew."""
@@ -77,10 +77,12 @@ class Beginning:
     held_back: int
 
     @property
-    def left_out(self) -> tuple[OtherStream, ...]:
-        """Streams that are neither decoded nor copied."""
+    def left_out(self) -> str | None:
+        """A sentence about streams that are neither decoded nor copied; None without any."""
         copied = None if self.sound is None else self.sound.index
-        return tuple(other for other in self.info.others if other.index != copied)
+        lost = {f"{o.kind} ({o.codec})" for o in self.info.others if o.index != copied}
+        said = f"the picture and its first sound are carried; left out: {', '.join(sorted(lost))}"
+        return said if lost else None
 
 
 class Connection:

@@ -173,7 +173,7 @@ def _command(
     made: dict[str, str | list[str] | None] = {
         "c:v": encoder,
         "fps_mode": "passthrough",
-        "enc_time_base": "demux",
+        "enc_time_base": str(picture.time_base),
         "g": str(round(KEY_FRAMES_S * picture.frame_rate)),
         **DEFAULT_OPTIONS.get(encoder, {}),
         **LIVE_OPTIONS.get(encoder, {}),

@@ -21,6 +21,7 @@ import torch
 
 from vsr.live.clock import Clock
 from vsr.live.connection import Arrival, Beginning
+from vsr.live.encoder_clock import in_encoders_time
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.outlet import open_outlets
@@ -132,22 +133,23 @@ class LiveStream:
         if choice is not None:
             height, width = self._size
             self.figures.sizes = f"{info.width}x{info.height} to {width}x{height}"
-            rate = f"{float(frame_rate):g} frames/s"
-            rate += ", deinterlaced" if event.held_back else ""
+            rate = f"{float(frame_rate):g} frames/s{', deinterlaced' if event.held_back else ''}"
             self._say(f"{self.options.name}: {self.figures.sizes} at {rate}; {choice}")
 
     def _open(self, event: Beginning, frame_rate: Fraction) -> None:
+        options = self.options
         picture = picture_of(event.info, self._restoration.scale, frame_rate)
+        picture = in_encoders_time(picture, options.encoder, options.encode_args)
         self._clock = Clock(picture.time_base, 1 / frame_rate)
         self._output = Output(
             picture,
             event.sound,
             self._outlets,
             self._writing.left,
-            encoder=self.options.encoder,
-            arguments=self.options.encode_args,
+            encoder=options.encoder,
+            arguments=options.encode_args,
         )
-        for note in [*self._output.notes, *_left_out(event)]:
+        for note in filter(None, [*self._output.notes, event.left_out]):
             log.warning("%s", note)
         self._size = (picture.height, picture.width)
         self._last = torch.zeros(1, 3, *self._size)
@@ -247,10 +249,3 @@ class LiveStream:
         self._writing.abort()
         if self._output is not None:
             self._output.abort()
-
-
-def _left_out(event: Beginning) -> list[str]:
-    """One sentence about what of the source is not carried, or none."""
-    what = sorted({f"{other.kind} ({other.codec})" for other in event.left_out})
-    said = f"the picture and its first sound are carried; left out: {', '.join(what)}"
-    return [said] if what else []
