@@ -67,10 +67,10 @@ def pull(name: str, mirror: str | None, force: bool) -> None:
     if model is None or model.file is None:
         named = ", ".join(known for known, other in MODELS.items() if other.file)
         raise ConfigurationError(f"{name!r} cannot be pulled; give one of {named}")
-    if model.notice:
-        click.echo(f"{name}: {model.notice}", err=True)
     with download_bar(name) as on_progress:
         path = bring(model.file, mirror=mirror, force=force, on_progress=on_progress)
+    if model.notice:
+        click.echo(f"{name}: {model.notice}", err=True)
     click.echo(path)
 
 

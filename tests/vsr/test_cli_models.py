@@ -124,6 +124,7 @@ def test_what_cannot_be_done_gives_one_line(
     assert (done.code, done.out) == (code, "")
     assert said in done.err.splitlines()[-1]
     assert "Traceback" not in done.err
+    assert "SPyNet" not in done.err  # the licence of what did not come
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mmagic.pth"]
 
 
