@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import pytest
-from av import Packet
 
 from tests.live.harness import asked, look, running
+from tests.live.listening import convert, heard, largest_gap, loudness, time_of
 from vsr.live.clock import Clock
-from vsr.live.coded import Coded, Templates
 from vsr.live.connection import Arrival, Connection
 from vsr.live.pending import PendingSound
 from vsr.live.recoder import HOLE
-from vsr.live.sound import Sound
-from vsr.streams.ffmpeg import find_ffmpeg
 
 FLV_HEADER = 13
 """Bytes before the first tag."""
-
-
-def convert(clip: Path, target: Path, *words: str) -> Path:
-    command = [find_ffmpeg(), "-loglevel", "error", "-i", clip, *words, target]
-    subprocess.run([str(word) for word in command], check=True)
-    return target
-
-
-@contextmanager
-def heard(clip: Path) -> Iterator[tuple[Sound, Templates, list[Packet[Any]]]]:
-    """Sound that begins with a clip's, and the clip's packets."""
-    templates = Templates()
-    with av.open(str(clip)) as container:
-        stream = container.streams.audio[0]
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        yield Sound(stream, templates.add(stream)), templates, packets
-
-
-def time_of(packet: Packet[Any]) -> Fraction:
-    assert packet.pts is not None
-    return packet.pts * packet.time_base
-
-
-def largest_gap(coded: list[Coded]) -> Fraction:
-    return max(b.time - a.time for a, b in pairwise(coded))
-
-
-def loudness(coded: list[Coded], template: Any) -> list[float]:
-    """Of every decoded frame; a packet that cannot be decoded is an error."""
-    decoder: Any = av.CodecContext.create(template.codec_context.name, "r")
-    decoder.extradata = template.codec_context.extradata
-    decoder.sample_rate = template.codec_context.sample_rate
-    decoder.layout = template.codec_context.layout
-    frames = [frame for one in coded for frame in decoder.decode(Packet(one.data))]
-    return [float(np.abs(frame.to_ndarray().astype(np.float64)).max()) for frame in frames]
 
 
 @pytest.mark.parametrize("missing_s", [Fraction(1, 5), Fraction(7, 5)])
@@ -179,54 +137,3 @@ def test_a_publisher_who_returns_while_the_stream_is_probed_is_heard_whole(
     assert len(seen.numbers) == 125
     assert len(seen.sound) > 5 * 48000 / 1024 - 5
     assert max(b - a for a, b in pairwise(seen.sound)) < HOLE
-
-
-def audible(coded: list[Coded], template: Any, quiet: float = 1e-2) -> float:
-    """The share of decoded frames in which something sounds."""
-    said = loudness(coded, template)
-    return sum(one > quiet for one in said) / len(said)
-
-
-@pytest.mark.parametrize("words", [["-ar", "44100", "-ac", "2"], ["-ar", "48000", "-ac", "6"]])
-def test_sound_of_other_parameters_in_the_same_connection_is_heard_and_then_the_first_again(
-    words: list[str], clip: Path, tmp_path: Path
-) -> None:
-    """As over UDP, where another publisher can take the place of the first."""
-    mine = convert(clip, tmp_path / "mine.ts", "-vn", "-c:a", "aac")
-    others = convert(clip, tmp_path / "others.ts", "-vn", "-c:a", "aac", *words)
-    with heard(mine) as (sound, kept, packets), av.open(str(others)) as container:
-        stream: Any = container.streams.audio[0]
-        other = [packet for packet in container.demux(stream) if packet.size]
-        parts, begins = [], Fraction(0)
-        for some in (packets, other, packets):
-            first = time_of(some[0])
-            parts.append([c for p in some for c in sound.take(p, begins + time_of(p) - first)])
-            begins += 2
-            assert sound.is_copied == (some is packets)
-    assert [one.data for one in parts[2][-80:]] == [bytes(packet) for packet in packets[-80:]]
-    assert largest_gap([one for part in parts for one in part]) < HOLE
-    assert all(audible(part, kept.streams[0]) > 0.8 for part in parts)
-
-
-def test_one_damaged_header_is_no_other_publisher(clip: Path, tmp_path: Path) -> None:
-    with heard(convert(clip, tmp_path / "mine.ts", "-vn", "-c:a", "aac")) as (sound, _, packets):
-        damaged = Packet(bytes(packets[10])[:2] + b"\x40" + bytes(packets[10])[3:])
-        damaged.time_base = packets[10].time_base
-        coded = [one for p in packets[:10] for one in sound.take(p, time_of(p))]
-        assert not sound.take(damaged, time_of(packets[10]))
-        coded += [one for p in packets[11:20] for one in sound.take(p, time_of(p))]
-    assert sound.is_copied
-    assert len(coded) == 19
-
-
-def test_sound_of_another_codec_follows_transport_streams_too(clip: Path, tmp_path: Path) -> None:
-    mine = convert(clip, tmp_path / "mine.ts", "-vn", "-c:a", "aac")
-    others = convert(clip, tmp_path / "others.ts", "-vn", "-c:a", "mp2")
-    with heard(mine) as (sound, kept, packets), av.open(str(others)) as container:
-        stream: Any = container.streams.audio[0]
-        coded = [one for p in packets for one in sound.take(p, time_of(p) - time_of(packets[0]))]
-        sound.begin(stream)
-        other = [packet for packet in container.demux(stream) if packet.size]
-        later = [one for p in other for one in sound.take(p, 2 + time_of(p) - time_of(other[0]))]
-    assert audible(later, kept.streams[0]) > 0.8
-    assert largest_gap(coded + later) < HOLE

@@ -97,6 +97,8 @@ class Output:
             else:
                 self._encoder.abort()
         finally:
+            if self._sound is not None:
+                self._junction.sound(self._sound.last())
             self._junction.finish()
             self._close()
         if failed := [str(outlet.error) for outlet in self._outlets if outlet.error]:

@@ -31,12 +31,7 @@ class Recoder:
 
     def __init__(self, stream: AudioStream, encoder: AudioCodecContext) -> None:
         self._stream, self._encoder = stream, encoder
-        self._resampler = AudioResampler(
-            format=encoder.format.name,
-            layout=encoder.layout.name,
-            rate=encoder.sample_rate,
-            frame_size=frame_size(encoder),
-        )
+        self._resampler = _resampler(encoder)
         self._frame_s = Fraction(frame_size(encoder), encoder.sample_rate)
         self._expected: Fraction | None = None
         self._next = Fraction(0)
@@ -54,11 +49,18 @@ class Recoder:
         for frame in decoded:
             self._expected += Fraction(frame.samples, frame.sample_rate)
             frame.pts = None
-            for piece in self._resampler.resample(frame):
+            for piece in self._resampled(frame):
                 piece.pts = None
                 for coded in self._encoder.encode(piece):
                     yield coded, self._next, self._next + self._frame_s
                     self._next += self._frame_s
+
+    def _resampled(self, frame: AudioFrame) -> list[AudioFrame]:
+        try:
+            return self._resampler.resample(frame)
+        except ValueError:  # the source's form has changed
+            self._resampler = _resampler(self._encoder)
+            return self._resampler.resample(frame)
 
     def _follow(self, time: Fraction) -> None:
         """Leave a hole where the packets have one, and do not drift from their times for ever."""
@@ -66,6 +68,15 @@ class Recoder:
             self._next = time
         elif abs(time - self._expected) > HOLE:
             self._next += time - self._expected
+
+
+def _resampler(encoder: AudioCodecContext) -> AudioResampler:
+    return AudioResampler(
+        format=encoder.format.name,
+        layout=encoder.layout.name,
+        rate=encoder.sample_rate,
+        frame_size=frame_size(encoder),
+    )
 
 
 def make_encoder(

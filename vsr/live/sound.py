@@ -22,6 +22,7 @@ from av.stream import Stream
 from vsr.live.adts import Fixed, fixed_part, fixed_part_of, with_header
 from vsr.live.coded import Coded
 from vsr.live.recoder import HOLE, Recoder, frame_size, make_encoder, silent_packet
+from vsr.live.sound_times import Placed, SoundTimes
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Sound:
         self._other: Fixed | None = None
         self._anew: Recoder | None = None
         self._is_lost = False
+        self._times = SoundTimes()
         self._frame_s = Fraction(_USUAL_FRAME, self._rate)
         self._silence = self._make_silence()
 
@@ -74,7 +76,7 @@ class Sound:
     def begin(self, stream: AudioStream | None) -> None:
         """Sound of another connection follows; None where that has none."""
         self._heard = self._other = self._anew = None
-        self._is_lost = False
+        self._times, self._is_lost = SoundTimes(), False
         if stream is None:
             return
         self._stream = stream
@@ -88,20 +90,13 @@ class Sound:
             packet: Of the stream that was last begun.
             time: Its place in the output, in seconds; before the beginning it is left out.
         """
-        if self._is_lost or packet.is_corrupt or not self._is_whole(bytes(packet)):
+        if packet.is_corrupt or not self._is_whole(bytes(packet)):
             return []
-        if self._anew is not None:
-            made = [
-                (self._framed(bytes(p)), at, end) for p, at, end in self._anew.take(packet, time)
-            ]
-        else:
-            seconds = (packet.duration or 0) * packet.time_base or self._frame_s
-            made = [(bytes(packet), time, time + seconds)]
-        coded = []
-        for one in made:
-            if self._fits(one[1]):
-                coded += [*self._fill(one[1]), self._code(*one)]
-        return coded
+        return self._take_all(self._times.place(packet, time, self._seconds(packet)))
+
+    def last(self) -> list[Coded]:
+        """What was held back until the next packet."""
+        return self._take_all(self._times.last())
 
     def silence(self, until: Fraction) -> list[Coded]:
         """Silence from the end of the sound up to a time; nothing while sound is only a bit late.
@@ -111,8 +106,30 @@ class Sound:
         """
         if until - (self.end or 0) < SILENT_AFTER:
             return []
+        coded = self.last()
         self.end = self.end or Fraction(0)
-        return self._fill(until - SILENT_AFTER / 2)
+        return coded + self._fill(until - SILENT_AFTER / 2)
+
+    def _take_all(self, placed: list[Placed]) -> list[Coded]:
+        coded: list[Coded] = []
+        for packet, time in placed:
+            for one in self._made_of(packet, time):
+                if self._fits(one[1]):
+                    coded += [*self._fill(one[1]), self._code(*one)]
+        return coded
+
+    def _made_of(
+        self, packet: Packet[Stream], time: Fraction
+    ) -> list[tuple[bytes, Fraction, Fraction]]:
+        """Payloads in the output's form, and from when to when they sound."""
+        if self._is_lost:
+            return []
+        if self._anew is None:
+            return [(bytes(packet), time, time + self._seconds(packet))]
+        return [(self._framed(bytes(p)), at, end) for p, at, end in self._anew.take(packet, time)]
+
+    def _seconds(self, packet: Packet[Stream]) -> Fraction:
+        return (packet.duration or 0) * packet.time_base or self._frame_s
 
     def _fill(self, until: Fraction) -> list[Coded]:
         """Silence in the hole before a time; nothing where there is none, or it is a beginning."""
