@@ -19,24 +19,28 @@ B batch, T time, C colour, K features; H, W input size; h, w half of it. Weights
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from vsr.models.cells import apart, into_image
+from vsr.errors import ConfigurationError
 from vsr.models.coarse_flow import CoarseFlow
 from vsr.models.compact_branch import SHUFFLE, Branch, Frame, Neighbour, doubled, grey, nobody
+from vsr.models.compact_int8 import Int8Branch, Int8Tail, int8_encode
+from vsr.models.compact_ranges import Ranges, measure_ranges
+from vsr.models.compact_tail import Tail
 from vsr.models.fused import conv_leaky_relu
-from vsr.models.layers import channels_last, conv3x3, hidden_conv3x3, num_blocks_of
+from vsr.models.int8 import to_levels
+from vsr.models.layers import channels_last, hidden_conv3x3, num_blocks_of
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.padding import pad_to_multiple
 from vsr.models.propagation import PairFlows, PropagationState, pair_flows
-from vsr.models.upsampling import bicubic_filter
 
 UNSHUFFLED = 3 * SHUFFLE**2
 """Channels of an unshuffled frame."""
@@ -63,6 +67,8 @@ class Compact(Network[CompactState]):
         num_tail: Features at the input's size, in front of the last convolution.
         num_flow: Features of the flow network.
         flow_levels: Levels of the flow network; each doubles the largest motion it can follow.
+        has_ranges: Whether it is known how large its features get, so that it has a form on 8-bit
+            integers.
     """
 
     def __init__(
@@ -74,14 +80,16 @@ class Compact(Network[CompactState]):
         num_tail: int = 32,
         num_flow: int = 32,
         flow_levels: int = 4,
+        has_ranges: bool = False,
     ) -> None:
         super().__init__()
         self.facts = NetworkFacts(name="compact", scale=scale, look_ahead=4, chunk=16)
         self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels)
         self.encode = hidden_conv3x3(UNSHUFFLED, num_feat)
-        self.backward_branch = Branch(num_feat, num_feat, num_blocks)
-        self.forward_branch = Branch(2 * num_feat, num_feat, num_blocks)
-        self.tail = _Tail(num_feat, num_tail, scale)
+        self.backward_branch: Branch | Int8Branch = Branch(num_feat, num_feat, num_blocks)
+        self.forward_branch: Branch | Int8Branch = Branch(2 * num_feat, num_feat, num_blocks)
+        self.tail: Tail | Int8Tail = Tail(num_feat, num_tail, scale)
+        self.ranges = Ranges(num_feat, num_blocks, num_tail) if has_ranges else None
 
     def step(
         self,
@@ -125,13 +133,51 @@ class Compact(Network[CompactState]):
 
     def _prepare(self, frame_BCHW: Tensor) -> Frame:
         brightness = grey(frame_BCHW)
-        unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.dtype), SHUFFLE)
+        unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.encode.weight.dtype), SHUFFLE)
+        encoded = conv_leaky_relu(self.encode, channels_last(unshuffled))
         return Frame(
             grey_B1HW=brightness,
             cells_B4hw=channels_last(F.pixel_unshuffle(brightness, SHUFFLE)),
             doubled_B16hw=doubled(brightness),
-            encoded_BKhw=conv_leaky_relu(self.encode, channels_last(unshuffled)),
+            encoded_BKhw=to_levels(encoded.float()) if self.dtype == torch.int8 else encoded,
         )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.int8 if isinstance(self.tail, Int8Tail) else super().dtype
+
+    @property
+    def has_int8(self) -> bool:
+        return self.ranges is not None
+
+    def in_int8(self) -> Compact:
+        if self.ranges is None:
+            raise ConfigurationError(
+                "these weights of compact do not say how large features get, as int8 has to know; "
+                "give another precision, or measure them with vsr models measure"
+            )
+        network = copy.deepcopy(self)
+        assert isinstance(self.backward_branch, Branch)
+        assert isinstance(self.forward_branch, Branch)
+        assert isinstance(self.tail, Tail)
+        backward, forward = self.ranges.backward_branch, self.ranges.forward_branch
+        encoded = self.ranges.encoded_K
+        network.encode = int8_encode(self.encode, encoded)
+        network.backward_branch = Int8Branch(self.backward_branch, [encoded], backward)
+        network.forward_branch = Int8Branch(
+            self.forward_branch, [encoded, backward.features_K], forward
+        )
+        network.tail = Int8Tail(self.tail, self.ranges)
+        return network
+
+    def measured(self, clips_BTCHW: Iterable[Tensor]) -> Compact:
+        network = copy.deepcopy(self)
+        options = options_from_weights(self.state_dict())
+        assert options is not None
+        shape = (options[name] for name in ("num_feat", "num_blocks", "num_tail"))
+        network.ranges = Ranges(*shape)
+        measure_ranges(self, network.ranges, clips_BTCHW)
+        return network
 
     def _before(self, frame: Frame, state: CompactState | None) -> Neighbour:
         """What the forward branch begins with."""
@@ -162,32 +208,6 @@ class Compact(Network[CompactState]):
         return found[::-1]
 
 
-class _Tail(nn.Module):
-    """Features at half the size to the output, on top of the bicubic frame."""
-
-    def __init__(self, num_feat: int, num_tail: int, scale: int) -> None:
-        super().__init__()
-        self.scale = scale
-        self.up = hidden_conv3x3(num_feat, num_tail * SHUFFLE**2)
-        self.hidden = hidden_conv3x3(num_tail, num_tail)
-        self.last = conv3x3(num_tail, 3 * scale**2)
-        nn.init.zeros_(self.last.weight)
-        self.register_buffer("base", bicubic_filter(scale), persistent=False)
-
-    def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
-        """Write one restored frame."""
-        feat = conv_leaky_relu(self.hidden, apart(conv_leaky_relu(self.up, feat_BKhw)))
-        cells = self._bicubic(frame_BCHW).add_(self.last(feat))
-        into_image(cells, into_BCHW)
-
-    def _bicubic(self, frame_BCHW: Tensor) -> Tensor:
-        """The frame enlarged, (B, 3 scale², H, W), in cells; a convolution is fastest."""
-        kernel: Tensor = self.get_buffer("base").float()
-        around = kernel.shape[-1] // 2
-        framed = F.pad(frame_BCHW.float(), (around,) * 4, mode="replicate")
-        return F.conv2d(channels_last(framed), kernel, groups=3)
-
-
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
     """What the network of these weights is built with; None if they are of another architecture."""
     if not {"encode.weight", "tail.last.weight", "flow.finest.0.weight"} <= weights.keys():
@@ -199,4 +219,5 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
         "num_tail": weights["tail.hidden.weight"].shape[0],
         "num_flow": weights["flow.finest.0.weight"].shape[0],
         "flow_levels": num_blocks_of(weights, "flow.matching."),
+        "has_ranges": "ranges.encoded_K" in weights,
     }

@@ -21,6 +21,9 @@ SHUFFLE = 2
 CELL = 2 * SHUFFLE
 """Side of a cell in images of twice the input's size."""
 
+NUM_DIFFERENCES = 2 * CELL**2 + SHUFFLE**2
+"""Channels that say how a frame differs from what was moved to it."""
+
 GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in brightness (ITU-R BT.601)."""
 
@@ -65,7 +68,7 @@ class Branch(nn.Module):
 
     def __init__(self, num_shared: int, num_feat: int, num_blocks: int) -> None:
         super().__init__()
-        num_in = num_shared + num_feat + 2 * CELL**2 + SHUFFLE**2
+        num_in = num_shared + num_feat + NUM_DIFFERENCES
         self.trunk = Trunk(num_in, num_feat, num_blocks)
         self.draft = conv3x3(num_feat, CELL**2)
         nn.init.zeros_(self.draft.weight)
@@ -74,18 +77,29 @@ class Branch(nn.Module):
         self, frame: Frame, shared: list[Tensor], neighbour: Neighbour, flow_B2HW: Tensor
     ) -> Neighbour:
         """Features and draft of this frame, given those of the one before it in this direction."""
-        places = doubled_places(flow_B2HW, CELL)
-        draft = sample(neighbour.draft_B1HW, places)
-        differences = [
-            sample(neighbour.grey_B1HW, places) - frame.doubled_B16hw,
-            draft - frame.doubled_B16hw,
-            frame.cells_B4hw - _halved(draft),
-        ]
+        draft, differences = moved_differences(frame, neighbour, flow_B2HW)
         moved = [warp_cells(neighbour.feat_BKhw, flow_B2HW), *(CONTRAST * d for d in differences)]
         seen = [image.to(shared[0].dtype) for image in moved]
         feat: Tensor = self.trunk(torch.cat([*shared, *seen], 1))
         draft = draft + self.draft(feat).float()
         return Neighbour(feat_BKhw=feat, grey_B1HW=frame.grey_B1HW, draft_B1HW=to_image(draft))
+
+
+def moved_differences(
+    frame: Frame, neighbour: Neighbour, flow_B2HW: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """The neighbour's draft where the flow points, (B, 16, h, w), and how the frame differs.
+
+    The differences: the neighbour itself from the frame, the draft from the frame, (B, 16, h, w)
+    each, and the frame from the draft at the frame's own size, (B, 4, h, w).
+    """
+    places = doubled_places(flow_B2HW, CELL)
+    draft = sample(neighbour.draft_B1HW, places)
+    return draft, [
+        sample(neighbour.grey_B1HW, places) - frame.doubled_B16hw,
+        draft - frame.doubled_B16hw,
+        frame.cells_B4hw - _halved(draft),
+    ]
 
 
 def nobody(frame: Frame) -> Neighbour:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -77,5 +78,26 @@ class Network(nn.Module, ABC, Generic[State]):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type the weights have and the convolutions run in."""
+        """The type the weights have and the convolutions run in; int8 where the most of them do."""
         return next((p.dtype for p in self.parameters()), torch.float32)
+
+    @property
+    def has_int8(self) -> bool:
+        """Whether ``in_int8`` gives something."""
+        return False
+
+    def in_int8(self) -> Network[State]:
+        """The network with convolutions on 8-bit integers; this one stays as it is.
+
+        Raises:
+            ConfigurationError: It has no such form, or not what that has to know.
+        """
+        raise ConfigurationError(f"{self.facts.name} has no int8 form; give bfloat16 or float32")
+
+    def measured(self, clips_BTCHW: Iterable[Tensor]) -> Network[State]:
+        """The network, knowing what its int8 form has to know, where it can have one.
+
+        Args:
+            clips_BTCHW: Footage as it will see it, (B, T, 3, H, W), RGB in [0, 1].
+        """
+        return self

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 
 from vsr.errors import ConfigurationError
+from vsr.models.int8 import runs_int8
 from vsr.models.network import Network
 
 PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
+    "int8": torch.int8,
 }
 
 
@@ -25,7 +27,8 @@ def place(
     On CUDA, convolutions in float32 are told to be that, for the whole process: cuDNN would take
     TF32, whose ten bits are a pixel off where places in a frame are reckoned.
 
-    Buffers stay float32: they are constants of the arithmetic (normalisation, fixed filters).
+    Buffers stay as they are: constants of the arithmetic (normalisation, fixed filters), and the
+    weights of convolutions on integers.
 
     Args:
         network: Left as it is; returned itself only if nothing has to change.
@@ -36,7 +39,12 @@ def place(
         ConfigurationError: A device that is not there, or an unknown precision.
     """
     where = resolve_device(device)
-    dtype = resolve_precision(precision, where)
+    dtype = resolve_precision(precision, where, has_int8=network.has_int8)
+    if network.dtype != dtype and torch.int8 in (network.dtype, dtype):
+        network = _in_int8(network, dtype, where)
+    if dtype == torch.int8:
+        # What is left to other types: the flow, and what sees pixels.
+        dtype = _floating(where)
     if where.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
     parameters = list(network.parameters())
@@ -68,15 +76,45 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """The type of weights and convolutions; ``"auto"`` is bfloat16 where that is fast."""
+def resolve_precision(name: str, device: torch.device, *, has_int8: bool = False) -> torch.dtype:
+    """The type of weights and convolutions.
+
+    Args:
+        name: A key of ``PRECISIONS``; ``"auto"`` is int8 where the network has it and the device is
+            fast at it, else bfloat16 where that is fast.
+        device: Where they run.
+        has_int8: Whether the network has an int8 form.
+
+    Raises:
+        ConfigurationError: An unknown name.
+    """
     if name == "auto":
-        return torch.bfloat16 if _is_fast_at_bfloat16(device) else torch.float32
+        return torch.int8 if has_int8 and runs_int8(device) else _floating(device)
     if name not in PRECISIONS:
         raise ConfigurationError(
             f"precision {name!r} is unknown; give auto, {', '.join(PRECISIONS)}"
         )
     return PRECISIONS[name]
+
+
+def _in_int8(network: Network[Any], dtype: torch.dtype, device: torch.device) -> Network[Any]:
+    """The form on 8-bit integers of a network that has another, or is to have another.
+
+    Raises:
+        ConfigurationError: There is no such form or way back, or the device is not fast at it.
+    """
+    if network.dtype == torch.int8:
+        wanted = str(dtype).removeprefix("torch.")
+        raise ConfigurationError(f"a network in int8 cannot be had in {wanted}; load it anew")
+    if not runs_int8(device):
+        raise ConfigurationError(
+            f"precision 'int8' needs a CPU with VNNI, not {device}; give auto or bfloat16"
+        )
+    return network.in_int8()
+
+
+def _floating(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if _is_fast_at_bfloat16(device) else torch.float32
 
 
 def _is_fast_at_bfloat16(device: torch.device) -> bool:
