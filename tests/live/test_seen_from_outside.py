@@ -127,12 +127,42 @@ def test_a_port_alone_is_of_the_loopback(address: str) -> None:
     assert address.startswith("http://127.0.0.1:")
 
 
+def ask_as(address: str, host: str) -> int:
+    try:
+        with open_url(
+            Request(f"{address}output.jpg?stream=yard", headers={"Host": host})
+        ) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+
+
+def test_a_page_from_elsewhere_gets_no_pictures_by_a_name_of_its_own(
+    figures: Figures, address: str
+) -> None:
+    """DNS rebinding: a browser then asks the loopback in the name of a stranger."""
+    for host in ("127.0.0.1:9100", "localhost", "[::1]:9100"):
+        assert ask_as(address, host) == 200
+    assert ask_as(address, "stranger.example:9100") == 403
+    with serve_status("0.0.0.0:0", [figures]) as open_to_all:
+        assert ask_as(open_to_all, "camera.example") == 200
+
+
+def test_figures_are_served_over_ipv6_too(figures: Figures) -> None:
+    try:
+        with serve_status("[::1]:0", [figures]) as where:
+            assert where.startswith("http://[::1]:")
+            assert "vsr_restored_total" in text_of(f"{where}metrics")
+    except OpenError:
+        pytest.skip("no IPv6 on this machine")
+
+
 def test_a_port_that_is_taken_or_none_is_an_error(figures: Figures) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         where = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(OpenError, match="give another port"), serve_status(where, [figures]):
+        with pytest.raises(OpenError, match="give another"), serve_status(where, [figures]):
             pass
     with pytest.raises(ConfigurationError, match="no port"), serve_status("here", [figures]):
         pass

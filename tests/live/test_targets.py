@@ -73,6 +73,15 @@ def test_what_would_be_written_over_is_refused(streams: list[tuple[str, ...]], s
         check_targets(given(*streams))
 
 
+@pytest.mark.parametrize("name", ["copy", "copy.full", "copy.wav", "copy.png"])
+def test_a_file_that_can_hold_no_video_is_refused_before_anything_begins(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(OpenError, match="no ending of a video file; give one, such as .mkv"):
+        check_targets(given(("udp://h:1", "rtmp://h/app/k", str(tmp_path / name))))
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_stream_may_take_what_another_sends() -> None:
     check_targets(given(("udp://h:1", "a.m3u8"), ("a.m3u8", "udp://h:2"), ("udp://h:2", "b.mkv")))
 

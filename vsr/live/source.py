@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
 
-CLOSE_TIMEOUT_S = 1.0
+CLOSE_TIMEOUT_S = 0.25
 
 MOST_EVENTS = 500
 """Frames and packets of sound that may wait: beyond, the source is held back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from io import BytesIO
+from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image
@@ -45,16 +47,17 @@ def serve_status(where: str, figures: Sequence[Figures]) -> Iterator[str]:
         OpenError: The port is taken, or the address is not this machine's.
     """
     host, port = _parse(where)
+    shown = f"[{host}]" if ":" in host else host
     try:
         server = _Server((host, port), figures)
     except OSError as error:
         raise OpenError(
-            f"figures cannot be served at {host}:{port} ({error.strerror}); give another port"
+            f"figures cannot be served at {shown}:{port} ({error.strerror}); give another"
         ) from error
     thread = threading.Thread(target=server.serve_forever, name="vsr-live-status", daemon=True)
     thread.start()
     try:
-        yield f"http://{host}:{server.server_port}/"
+        yield f"http://{shown}:{server.server_port}/"
     finally:
         server.shutdown()
         thread.join()
@@ -66,6 +69,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], figures: Sequence[Figures]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
         self.figures = {one.name: one for one in figures}
         self.registry: CollectorRegistry = registry_of(figures)
@@ -77,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self) -> None:
+        if not self._is_meant():
+            self.send_error(HTTPStatus.FORBIDDEN, "this page is for this machine alone")
+            return
         address = urlsplit(self.path)
         name = parse_qs(address.query).get("stream", [""])[0]
         match address.path:
@@ -99,6 +106,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Requests are not logged."""
+
+    def _is_meant(self) -> bool:
+        """Whether what is asked for is this machine's own.
+
+        A page from elsewhere can have its own name resolve to the loopback, and would be given the
+        pictures by the browser.
+        """
+        asked = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        return not _is_loopback(self.server.server_address[0]) or not asked or _is_loopback(asked)
 
     def _answer_health(self) -> None:
         states = {one.name: one.state for one in self.server.figures.values()}
@@ -129,6 +145,13 @@ def _parse(where: str) -> tuple[str, int]:
     if not port.isdecimal() or int(port) > 65535:
         raise ConfigurationError(f"--status {where!r} has no port; give {LOOPBACK}:9100 or 9100")
     return host.strip("[]") or LOOPBACK, int(port)
+
+
+def _is_loopback(host: object) -> bool:
+    try:
+        return ip_address(str(host)).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _jpeg(frame: Tensor) -> bytes:

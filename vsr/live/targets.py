@@ -6,14 +6,19 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
+
 from vsr.errors import OpenError
 from vsr.live.address import shown
 from vsr.live.options import StreamOptions
 from vsr.live.source_kind import ends
-from vsr.streams.container import is_address
+from vsr.streams.container import is_address, local_name
 from vsr.streams.suffixes import ADDRESS_FORMATS, suffix_of
 
 PLAYLISTS = frozenset({".m3u8"})
+
+_PICTURES = frozenset({"image2", "webp"})
+"""Formats of files of one picture."""
 
 
 def check_targets(streams: Sequence[StreamOptions]) -> None:
@@ -44,6 +49,17 @@ def _check_kind(target: str) -> None:
             )
     elif not Path(target).parent.is_dir():
         raise OpenError(f"the folder of {target!r} does not exist; create it first")
+    elif not _holds_video(target):
+        raise OpenError(f"{target!r} has no ending of a video file; give one, such as .mkv or .mp4")
+
+
+def _holds_video(path: str) -> bool:
+    """Whether ffmpeg knows by a file's name how to write video into it; nothing is written."""
+    try:
+        container = av.open(local_name(path), mode="w")
+    except ValueError:
+        return False
+    return container.default_video_codec != "none" and container.format.name not in _PICTURES
 
 
 def _replaces(target: str, stream: StreamOptions, other: StreamOptions) -> bool:
