@@ -77,7 +77,7 @@ def test_what_would_be_written_over_is_refused(streams: list[tuple[str, ...]], s
 def test_a_file_that_can_hold_no_video_is_refused_before_anything_begins(
     name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(OpenError, match="no ending of a video file; give one, such as .mkv"):
+    with pytest.raises(OpenError, match="no ending of a video file; give one"):
         check_targets(given(("udp://h:1", "rtmp://h/app/k", str(tmp_path / name))))
     assert not list(tmp_path.iterdir())
 
