@@ -5,11 +5,13 @@ what was enlarged comes back as it was, and slopes stay slopes. Samples on luma 
 linearly and halved by LeGall's 5/3 filter, in its lifting form; samples half-way between are halved
 by the mean of two and enlarged by the filter (1 8 -1) / 8 that preserves it.
 
-Planes are (C, rows, columns), float32; results lie in the memory of ``scratch``.
+Planes are (C, rows, columns); results lie in the memory of ``scratch``. What is halved is float32.
+What is enlarged are integers, which stay exact by growing: half as many bytes to pass over.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -39,44 +41,87 @@ HALO_ROWS = 2
 """Rows of luma above and below a part of a picture that its chroma depends on."""
 
 
+class Integers(NamedTuple):
+    """What chroma is enlarged in: a type for samples, and one for two neighbours in a row."""
+
+    sample: torch.dtype
+    pair: torch.dtype
+
+
+NARROW, WIDE = Integers(torch.int16, torch.int32), Integers(torch.int32, torch.int64)
+
+
+def find_gain(shifts: tuple[int, int], siting: Siting) -> int:
+    """What enlarging multiplies by; the shifts say how often rows and columns are doubled."""
+    return prod(2 if cosited else 8 for n, cosited in zip(shifts, siting, strict=True) if n)
+
+
+def find_integers(peak: int, gain: int) -> Integers:
+    """The smallest that hold samples up to ``peak`` which are enlarged with such a gain."""
+    return NARROW if 2 * peak * gain <= torch.iinfo(NARROW.sample).max else WIDE
+
+
 def double_rows(bordered: Tensor, size: int, scratch: Scratch, *, cosited: bool) -> Tensor:
-    """Enlarge to ``size`` rows, twice as many or one less.
+    """Enlarge to ``size`` rows, twice as many or one less, with a gain of 2 or, half-way, 8.
 
     Args:
         bordered: The planes with one more row above and below: their neighbours', or at the border
-            of the picture once more their own.
+            of the picture once more their own. Used up.
         size: Rows to make.
         scratch: Where to.
         cosited: Whether rows of chroma lie on rows of luma.
     """
     planes, below = bordered[:, 1:-1], bordered[:, 2:]
     count, rows, columns = planes.shape
-    doubled = scratch.take((count, rows, 2, columns))
+    doubled = scratch.take((count, rows, 2, columns), planes.dtype)
     first, second = doubled.unbind(2)
     if cosited:
-        first.copy_(planes)
-        torch.lerp(planes, below, 0.5, out=second)
+        torch.mul(planes, 2, out=first)
+        torch.add(planes, below, out=second)
     else:
-        slope = torch.sub(bordered[:, :-2], below, out=scratch.take(planes.shape))
-        _spread(planes, slope, first, second, dim=1, odd=size % 2 == 1)
+        out = scratch.take(planes.shape, planes.dtype)
+        slope = torch.sub(bordered[:, :-2], below, out=out)
+        if size % 2:  # the last row is what its chroma says
+            slope[:, -1].zero_()
+        planes.mul_(8)
+        torch.add(planes, slope, out=first)
+        torch.sub(planes, slope, out=second)
     return doubled.flatten(1, 2)[:, :size]
 
 
-def double_columns(planes: Tensor, size: int, scratch: Scratch, *, cosited: bool) -> Tensor:
-    """Enlarge to ``size`` columns, twice as many or one less."""
-    first, second = planes, scratch.take(planes.shape)
+def double_columns(
+    planes: Tensor, size: int, integers: Integers, scratch: Scratch, *, cosited: bool
+) -> Tensor:
+    """Enlarge to ``size`` columns, twice as many or one less, with a gain of 2 or, half-way, 8.
+
+    Args:
+        planes: Of the type for pairs, not negative.
+        size: Columns to make.
+        integers: The types of the planes and of the result.
+        scratch: Where to.
+        cosited: Whether columns of chroma lie on columns of luma.
+    """
+    # Neighbours are made as one number, the left one in its lower half: torch interleaves columns
+    # many times slower. The left one must not be negative, or it would borrow from the right one.
+    right = 1 << 8 * integers.sample.itemsize
+    pairs = scratch.take(planes.shape, integers.pair)
     if cosited:
-        torch.lerp(planes[..., :-1], planes[..., 1:], 0.5, out=second[..., :-1])
-        second[..., -1] = planes[..., -1]
-    else:
-        first, slope = scratch.take(planes.shape), scratch.take(planes.shape)
-        before, behind = planes[..., [0]], planes[..., [-1]]
-        bordered = torch.cat([before, planes, behind], 2)
-        torch.sub(bordered[..., :-2], bordered[..., 2:], out=slope)
-        _spread(planes, slope, first, second, dim=2, odd=size % 2 == 1)
-    # Pairs of neighbours as complex numbers: torch interleaves them 9 times faster than by stack.
-    pairs = torch.complex(first, second, out=scratch.take(planes.shape, torch.complex64))
-    return torch.view_as_real(pairs).flatten(2)[..., :size]
+        torch.mul(planes, 2 + right, out=pairs)
+        pairs[..., :-1].add_(planes[..., 1:], alpha=right)
+        pairs[..., -1].add_(planes[..., -1], alpha=right)
+        return pairs.view(integers.sample)[..., :size]
+    lift = right // 4
+    torch.mul(planes, 8 * (1 + right), out=pairs)
+    pairs.add_(_slope_of_columns(planes, size), alpha=1 - right).add_(lift * (1 + right))
+    return pairs.view(integers.sample).sub_(lift)[..., :size]
+
+
+def _slope_of_columns(planes: Tensor, size: int) -> Tensor:
+    bordered = torch.cat([planes[..., :1], planes, planes[..., -1:]], 2)
+    slope = bordered[..., :-2] - bordered[..., 2:]
+    if size % 2:
+        slope[..., -1].zero_()
+    return slope
 
 
 def halve_rows(planes: Tensor, scratch: Scratch, *, cosited: bool) -> Tensor:
@@ -97,19 +142,6 @@ def halve_columns(planes: Tensor, scratch: Scratch, *, cosited: bool) -> Tensor:
     even.view(torch.int32).copy_(pairs)
     odd.view(torch.int32).copy_(pairs.bitwise_right_shift_(32))
     return _smooth(even, odd, 2) if cosited else torch.lerp(even, odd, 0.5, out=even)
-
-
-def _spread(
-    planes: Tensor, slope: Tensor, first: Tensor, second: Tensor, *, dim: int, odd: bool
-) -> None:
-    """Samples a quarter before and a quarter behind each one; an odd last one has none behind.
-
-    The slope is each sample's previous minus its next.
-    """
-    if odd:  # the last sample is what its chroma says
-        slope.select(dim, -1).zero_()
-    torch.add(planes, slope, alpha=1 / 8, out=first)
-    torch.sub(planes, slope, alpha=1 / 8, out=second)
 
 
 def _smooth(even: Tensor, odd: Tensor, dim: int) -> Tensor:

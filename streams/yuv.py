@@ -6,7 +6,7 @@ precision others may have lowered.
 On a CPU this is most of what the pipeline costs beside decoder, network and encoder. Passes over
 memory are what costs: scale and offset ride along with the addition that has to be made anyway,
 what lies between goes where the last strip's was, and chroma is as small as it can be for as long
-as it can be.
+as it can be, in rows and columns and in bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from vsr.streams.chroma import (
     SITINGS,
     double_columns,
     double_rows,
+    find_gain,
+    find_integers,
     halve_columns,
     halve_rows,
 )
@@ -44,6 +46,8 @@ class YUVStrips:
         self._shifts = pixel_format.shifts
         self._siting = SITINGS[colour.chroma_location or "left"]
         self._levels, self._weights = find_levels(pixel_format, colour), find_weights(colour)
+        self._gain = find_gain(self._shifts, self._siting)
+        self._integers = find_integers(int(self._levels.peak), self._gain)
         self._scratch = Scratch(device)
 
     def read(self, planes: list[Tensor], rows: range, rgb: Tensor) -> None:
@@ -74,11 +78,13 @@ class YUVStrips:
         self._store(codes, planes[0][rows.start : rows.stop])
 
     def _read_chroma(self, planes: list[Tensor], rows: range) -> Tensor:
-        """Both chroma planes at the size of luma, in code values, grey being 0: (2, rows, W)."""
+        """Both chroma planes at the size of luma, grey being 0, times the gain: (2, rows, W)."""
         halved, (count, columns) = self._shifts[0], planes[1].shape
         # Rows of chroma; where they will be doubled, with one more above and below.
         first, end = (rows.start >> halved) - halved, -(-rows.stop >> halved) + halved
-        chroma = self._scratch.take((2, end - first, columns))
+        integers = self._integers
+        dtype = integers.pair if self._shifts[1] else integers.sample
+        chroma = self._scratch.take((2, end - first, columns), dtype)
         inside = range(max(first, 0), min(end, count))
         for target, plane in zip(chroma, planes[1:], strict=True):
             target[inside.start - first : inside.stop - first] = plane[inside.start : inside.stop]
@@ -86,22 +92,24 @@ class YUVStrips:
             chroma[:, 0] = chroma[:, 1]
         if end > count:
             chroma[:, -1] = chroma[:, -2]
-        chroma.sub_(self._levels.grey)
         if self._shifts[1]:
             width, cosited = planes[0].shape[1], self._siting.columns
-            chroma = double_columns(chroma, width, self._scratch, cosited=cosited)
+            chroma = double_columns(chroma, width, integers, self._scratch, cosited=cosited)
+        chroma.sub_(int(self._levels.grey) * find_gain((0, self._shifts[1]), self._siting))
         if halved:
             chroma = double_rows(chroma, len(rows), self._scratch, cosited=self._siting.rows)
         return chroma
 
     def _add_chroma(self, luma: Tensor, chroma: Tensor, rgb: Tensor) -> None:
-        weights, (red, green, blue), (cb, cr) = self._weights, rgb, chroma
-        to_red = weights.red_span / self._levels.chroma
-        to_blue = weights.blue_span / self._levels.chroma
+        weights, (red, green, blue) = self._weights, rgb
+        cb, cr = self._scratch.take(chroma.shape).copy_(chroma)
+        to_red = weights.red_span / (self._levels.chroma * self._gain)
+        to_blue = weights.blue_span / (self._levels.chroma * self._gain)
         torch.add(luma, cr, alpha=to_red, out=red)
-        torch.add(luma, cb, alpha=-to_blue * weights.blue / weights.green, out=green)
-        green.add_(cr, alpha=-to_red * weights.red / weights.green)
         torch.add(luma, cb, alpha=to_blue, out=blue)
+        # What is written over is cheaper than what is new: green comes last, out of luma itself.
+        luma.add_(cb, alpha=-to_blue * weights.blue / weights.green)
+        torch.add(luma, cr, alpha=-to_red * weights.red / weights.green, out=green)
 
     def _make_luma(self, rgb: Tensor) -> Tensor:
         """Numbers whose whole part is luma's code: (rows, W)."""
@@ -117,8 +125,10 @@ class YUVStrips:
         if self._shifts[0]:
             red_blue = halve_rows(red_blue, scratch, cosited=self._siting.rows)
             luma = halve_rows(luma, scratch, cosited=self._siting.rows)
-        out = scratch.take(red_blue.shape)
-        differences = torch.sub(red_blue, luma, alpha=1 / levels.luma, out=out)
+            differences = red_blue.sub_(luma, alpha=1 / levels.luma)
+        else:
+            out = scratch.take(red_blue.shape)
+            differences = torch.sub(red_blue, luma, alpha=1 / levels.luma, out=out)
         if self._shifts[1]:
             differences = halve_columns(differences, scratch, cosited=self._siting.columns)
         red, blue = differences

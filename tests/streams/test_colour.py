@@ -1,15 +1,27 @@
 """The colour conversion against itself: what goes in comes out."""
 
 from dataclasses import replace
+from math import prod
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tests.streams.samples import HEIGHT, WIDTH, known, noise, planes_of, soft_picture, tags
 from vsr.streams import colour_tags
-from vsr.streams.chroma import SITINGS, double_columns, double_rows, halve_columns, halve_rows
+from vsr.streams.chroma import (
+    NARROW,
+    SITINGS,
+    WIDE,
+    Integers,
+    Siting,
+    double_columns,
+    double_rows,
+    find_gain,
+    find_integers,
+    halve_columns,
+    halve_rows,
+)
 from vsr.streams.colour import from_rgb, to_rgb
 from vsr.streams.scratch import Scratch
 from vsr.types import Colour
@@ -78,11 +90,15 @@ def test_a_chunk_is_converted_like_its_frames() -> None:
     assert torch.equal(together, alone)
 
 
-def enlarged(planes: Tensor, size: tuple[int, int], *, cosited: bool) -> Tensor:
-    """Twice the rows and columns."""
-    wider = double_columns(planes, size[1], Scratch(CPU), cosited=cosited)
-    bordered = F.pad(wider, (0, 0, 1, 1), mode="replicate")
-    return double_rows(bordered, size[0], Scratch(CPU), cosited=cosited)
+def enlarged(
+    planes: Tensor, size: tuple[int, int], *, cosited: bool, integers: Integers = WIDE
+) -> Tensor:
+    """Twice the rows and columns of whole numbers."""
+    codes = planes.to(integers.pair)
+    wider = double_columns(codes, size[1], integers, Scratch(CPU), cosited=cosited)
+    bordered = torch.cat([wider[:, :1], wider, wider[:, -1:]], 1)
+    doubled = double_rows(bordered, size[0], Scratch(CPU), cosited=cosited)
+    return doubled.float() / find_gain((1, 1), Siting(cosited, cosited))
 
 
 def halved(planes: Tensor, *, cosited: bool) -> Tensor:
@@ -93,7 +109,7 @@ def halved(planes: Tensor, *, cosited: bool) -> Tensor:
 
 @pytest.mark.parametrize("cosited", [True, False])
 def test_a_slope_stays_a_slope(cosited: bool) -> None:
-    slope = torch.linspace(0, 1, 64).expand(2, 64, 64)
+    slope = 16 * torch.arange(64.0).expand(2, 64, 64)
     for picture in (slope, slope.mT):
         again = enlarged(halved(picture, cosited=cosited), (64, 64), cosited=cosited)
         torch.testing.assert_close(again[..., 4:-4, 4:-4], picture[..., 4:-4, 4:-4])
@@ -103,9 +119,24 @@ def test_a_slope_stays_a_slope(cosited: bool) -> None:
 @pytest.mark.parametrize("size", [(64, 96), (65, 93), (1, 1)])
 def test_what_was_enlarged_comes_back(cosited: bool, size: tuple[int, int]) -> None:
     height, width = size
-    noise = torch.rand(2, -(-height // 2), -(-width // 2))
-    again = halved(enlarged(noise, size, cosited=cosited), cosited=cosited)
-    torch.testing.assert_close(again, noise)
+    codes = torch.randint(256, (2, -(-height // 2), -(-width // 2))).float()
+    wide = enlarged(codes, size, cosited=cosited)
+    assert torch.equal(enlarged(codes, size, cosited=cosited, integers=NARROW), wide)
+    torch.testing.assert_close(halved(wide, cosited=cosited), codes)
+
+
+@pytest.mark.parametrize("location", list(SITINGS))
+@pytest.mark.parametrize("shifts", [(1, 1), (0, 1), (0, 0)])
+def test_integers_hold_the_sharpest_chroma(location: str, shifts: tuple[int, int]) -> None:
+    """Samples that alternate between the ends of their range overshoot the most."""
+    siting = SITINGS[location]
+    gain = find_gain(shifts, siting)
+    for bits in (8, 10, 12, 16):
+        peak = (1 << bits) - 1
+        largest = peak * prod(
+            1.25 for n, cosited in zip(shifts, siting, strict=True) if n and not cosited
+        )
+        assert gain * largest <= torch.iinfo(find_integers(peak, gain).sample).max
 
 
 def test_a_wrong_siting_shifts_by_half_a_sample() -> None:
