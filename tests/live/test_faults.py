@@ -106,6 +106,20 @@ def test_a_publisher_that_comes_back_as_another(
     assert set(range(5, 25)) <= set(seen.numbers[before:])
 
 
+def test_another_rate_in_the_same_connection_is_planned_for(clip: Path, tmp_path: Path) -> None:
+    """A server that keeps its players while one publisher follows another."""
+    parts = []
+    for fps in (25, 50):
+        part = write_clip(tmp_path / f"{fps}.ts", Clip(num_frames=75, rate=Fraction(fps)))
+        parts.append(part.read_bytes())
+    both, copy = tmp_path / "both.ts", tmp_path / "copy.mkv"
+    both.write_bytes(b"".join(parts))
+    with running(asked(both, copy)) as stream:
+        stream.wait()
+    assert [" at 25 frames/s" in stream.said[0], " at 50 frames/s" in stream.said[1]] == [True] * 2
+    assert look(copy).numbers == 2 * list(range(75))
+
+
 @pytest.mark.parametrize("moved", ["3600", "-2"])
 def test_times_that_jump_do_not_show(moved: str, clip: Path, tmp_path: Path) -> None:
     """Over UDP nobody notices that another publisher sends, but by its times."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from threading import Event
 
 import pytest
-import torch
-from torch import Tensor
 
-from tests.live.harness import Running, asked, look, running
+from tests.live.harness import asked, look, running
+from tests.live.sluggish import slow_restorer
 from tests.media import audio_packets
 from vsr.live.overload import (
     CALM_S,
@@ -28,10 +25,9 @@ from vsr.live.overload import (
     Policy,
     ladder,
 )
-from vsr.live.plan import Choice, Speed, choose, measure
-from vsr.models.imresize import imresize
+from vsr.live.plan import Choice, Speed, choose
 from vsr.models.interpolation import Bicubic
-from vsr.models.network import Network, NetworkFacts
+from vsr.models.network import NetworkFacts
 from vsr.restorer import Restorer
 
 FACTS = NetworkFacts(name="any", scale=4, look_ahead=4, chunk=8)
@@ -74,11 +70,6 @@ def test_a_choice_says_what_it_costs_and_when_nothing_fits() -> None:
     slow = choose(FACTS, Speed(frame_s=1, look_ahead_s=1), Fraction(25), 0.4)
     assert not slow.keeps_up
     assert "too slow" in str(slow)
-
-
-def test_speed_is_measured_on_the_network_itself() -> None:
-    speed = measure(Sluggish(0.02), torch.device("cpu"), 16, 16, Event())
-    assert speed.frame_s > 0.01
 
 
 def governor(policy: Policy = "degrade", frame_s: float = 0.01) -> Governor:
@@ -142,53 +133,6 @@ def test_the_other_policies_leave_the_quality_alone() -> None:
     assert skipping.skips(9)
     assert not skipping.skips(0.1)
     assert not blocking.skips(9)
-
-
-class Sluggish(Network[None]):
-    """Enlarges, and takes its time."""
-
-    def __init__(self, frame_s: float) -> None:
-        super().__init__()
-        self.facts = NetworkFacts(name="sluggish", scale=2, look_ahead=2, chunk=4)
-        self.frame_s = frame_s
-
-    def step(
-        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
-    ) -> tuple[Tensor, None]:
-        time.sleep(self.frame_s * window_BTCHW.shape[1])
-        return imresize(window_BTCHW[:, :num_keep], 2), None
-
-
-class Interrupted(Sluggish):
-    """Asked to stop while its speed is measured."""
-
-    def __init__(self) -> None:
-        super().__init__(0.0)
-        self.stop, self.num_steps = Event(), 0
-
-    def step(
-        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
-    ) -> tuple[Tensor, None]:
-        self.num_steps += 1
-        self.stop.set()
-        return super().step(window_BTCHW, state, num_keep, ends_scene=ends_scene)
-
-
-def test_what_is_stopped_before_its_speed_is_known_ends_with_the_step_at_hand(
-    clip: Path, tmp_path: Path
-) -> None:
-    network = Interrupted()
-    restorer = Restorer(network, device="cpu", precision="float32")
-    stream = Running(asked(clip, tmp_path / "out.mkv"), restorer)
-    stream.stop = network.stop
-    stream.thread.start()
-    stream.wait()
-    assert (network.num_steps, stream.figures.state) == (1, "ended")
-    assert not list(tmp_path.iterdir())
-
-
-def slow_restorer(frame_s: float = 0.2) -> Restorer:
-    return Restorer(Sluggish(frame_s), device="cpu", precision="float32")
 
 
 def test_a_machine_that_is_too_slow_passes_frames_through_and_counts_them(

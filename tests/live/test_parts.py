@@ -99,6 +99,31 @@ def test_sound_that_jumps_before_the_picture_waits_for_it() -> None:
     assert clock.sound(Fraction(3600)) == Fraction(40, 1000)
 
 
+def test_frames_that_come_at_another_rate_than_was_said_are_noticed_once() -> None:
+    clock, found = Clock(TICK, Fraction(1, 25)), []
+    times = [Fraction(round(1000 * t), 1000) for t in (n / 30 for n in range(300))]
+    for time in times:
+        clock.frame(time, float(time))
+        if (rate := clock.other_rate()) is not None:
+            found.append(rate)
+            clock.step = 1 / rate
+    assert [round(float(rate), 1) for rate in found] == []
+    for number in range(1, 200):
+        time = times[-1] + Fraction(number, 10)
+        clock.frame(time, float(time))
+        if (rate := clock.other_rate()) is not None:
+            found.append(rate)
+            clock.step = 1 / rate
+    assert found == [10]
+
+
+def test_a_few_frames_that_are_missing_are_no_other_rate() -> None:
+    clock = Clock(TICK, Fraction(1, 25))
+    for number in (n for n in range(400) if n % 4):
+        clock.frame(Fraction(number, 25), number / 25)
+        assert clock.other_rate() is None
+
+
 def test_held_frames_fill_a_gap_and_the_source_goes_on_behind_them() -> None:
     clock = Clock(TICK, Fraction(1, 25))
     clock.frame(Fraction(7), 100.0)

@@ -7,6 +7,7 @@ neither late nor ahead, and never goes back. Sound is shifted as the frames of i
 
 from __future__ import annotations
 
+from collections import deque
 from fractions import Fraction
 
 JUMP_S = 1.0
@@ -16,6 +17,12 @@ NEAR_S = 3
 """Sound this close to the picture belongs to it: interleaving is never so coarse."""
 
 FALLBACK_STEP = Fraction(1, 25)
+
+OTHER_AFTER = 50
+"""Frames that have come at another rate for it to be believed."""
+
+OTHER_BY = Fraction(5, 4)
+"""Times as often or as rarely, at least, is another rate."""
 
 
 class Clock:
@@ -38,10 +45,12 @@ class Clock:
         self._last_source: Fraction | None = None
         self._last_real = Fraction(0)
         self._last_at = 0.0
+        self._steps: deque[Fraction] = deque(maxlen=OTHER_AFTER)
 
     def restart(self) -> None:
         """The source is another one from here on: its times say nothing about the old ones."""
         self._shifts, self._last_source = [], None
+        self._steps.clear()
 
     def frame(self, time: Fraction, at: float) -> int | None:
         """The output's pts of a frame.
@@ -56,6 +65,8 @@ class Clock:
         if self._last_source is None or not self._goes_on(time, at):
             self.jumps += self._last_source is not None
             self._shifts = [self._resume(at) - time, *self._shifts[:1]]
+        else:
+            self._steps.append(time - self._last_source)
         self._last_source = time
         pts = round((time + self._shifts[0]) / self.time_base)
         moment = pts * self.time_base
@@ -64,6 +75,17 @@ class Clock:
             return None
         self.last = moment
         return pts
+
+    def other_rate(self) -> Fraction | None:
+        """Frames a second, where they come clearly more or less often than ``step`` says."""
+        if len(self._steps) < OTHER_AFTER:
+            return None
+        step = sorted(self._steps)[OTHER_AFTER // 2]
+        if step * OTHER_BY > self.step and self.step * OTHER_BY > step:
+            return None
+        alike = [one for one in self._steps if abs(one - step) * 2 < step]
+        self._steps.clear()
+        return (len(alike) / sum(alike, Fraction(0))).limit_denominator(100)
 
     def sound(self, time: Fraction) -> Fraction | None:
         """The output's time of a packet of sound; None where it belongs to frames yet to come."""

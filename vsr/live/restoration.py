@@ -15,12 +15,15 @@ from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.overload import Governor, Level, Load
+from vsr.live.overload import FULL, Governor, Level, Load
 from vsr.live.plan import Choice, Speed, choose, measure
 from vsr.models.network import Network
 from vsr.types import Chunk
 
 log = logging.getLogger(__name__)
+
+LASTING_S = 30.0
+"""Full quality that lasted this long may be too little: another choice is considered."""
 
 
 class Restoring(Protocol):
@@ -79,20 +82,27 @@ class Restoration:
         planned = (height, width, frame_rate, held_back)
         if planned == self._planned:
             return None
-        network, speed = self._restorer.network, self._speed(height, width, stop)
+        speed = self._speed(height, width, stop)
         self._planned = planned
-        budget_s = self._options.latency_s
-        choice = choose(network.facts, speed, frame_rate, budget_s, held_back=held_back)
+        choice = self._choose(speed, frame_rate, held_back)
+        self._take(choice, speed, frame_rate)
+        return choice
+
+    def _choose(self, speed: Speed, frame_rate: Fraction, held_back: int) -> Choice:
+        facts, budget_s = self._restorer.network.facts, self._options.latency_s
+        return choose(facts, speed, frame_rate, budget_s, held_back=held_back)
+
+    def _take(self, choice: Choice, speed: Speed, frame_rate: Fraction) -> None:
+        self._choice, self._full_since = choice, time.monotonic()
         self._governor = Governor(
             choice,
             speed,
             float(1 / frame_rate),
-            sees_end=network.facts.sees_end,
+            sees_end=self._restorer.network.facts.sees_end,
             policy=self._options.on_overload,
         )
         self._figures.level = self._governor.level.name
         self._restorer.change(chunk=choice.chunk, look_ahead=choice.look_ahead)
-        return choice
 
     def _speed(self, height: int, width: int, stop: Event) -> Speed:
         if self._timed == (height, width):
@@ -142,7 +152,21 @@ class Restoration:
             self._figures.level = level.name
             if level.chunk:
                 self._restorer.change(chunk=level.chunk, look_ahead=level.look_ahead)
-        return level
+        if level.name != FULL:
+            self._full_since = now
+        elif now - self._full_since > LASTING_S:
+            self._look_further(now)
+        return self._governor.level
+
+    def _look_further(self, now: float) -> None:
+        """Choose anew: what was measured in a busy moment may be less than the machine can do."""
+        assert self._planned is not None
+        *_, frame_rate, held_back = self._planned
+        self._full_since, speed = now, self._governor.speed
+        choice = self._choose(speed, frame_rate, held_back)
+        if choice.keeps_up and choice.look_ahead > self._choice.look_ahead:
+            log.warning("%s: %s, as there is time for it", self._options.name, choice)
+            self._take(choice, speed, frame_rate)
 
     def _left(self, chunks: list[Chunk]) -> list[Chunk]:
         """Count frames that leave."""

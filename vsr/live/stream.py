@@ -21,6 +21,7 @@ import torch
 
 from vsr.live.clock import Clock
 from vsr.live.connection import Arrival, Beginning
+from vsr.live.counting import count
 from vsr.live.encoder_clock import in_encoders_time
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
@@ -82,10 +83,11 @@ class LiveStream:
         Raises:
             VSRError: Source or sink are given up, or the encoder failed; what was sent is kept.
         """
+        self._stop = stop
         self._source.start()
         try:
             with suppress(Stopped):
-                self._until_the_end(stop)
+                self._until_the_end()
             self._finish()
         except BaseException:
             self.figures.state = "failed"
@@ -95,17 +97,17 @@ class LiveStream:
             self._source.close()
         self.figures.state = "ended"
 
-    def _until_the_end(self, stop: threading.Event) -> None:
+    def _until_the_end(self) -> None:
         stopped = False
         while True:
-            if stop.is_set() and not stopped:
+            if self._stop.is_set() and not stopped:
                 stopped = True
                 self._source.stop()
             event = self._source.next_event(0.0 if stopped else self._patience_s())
             if event is None and stopped:
                 return
             if isinstance(event, Beginning):
-                self._begin(event, stop)
+                self._begin(event)
             elif isinstance(event, Arrival):
                 self._take(event)
             elif isinstance(event, Lost):
@@ -119,8 +121,8 @@ class LiveStream:
     def _patience_s(self) -> float:
         return float(self._clock.step) / 2 if self._away and self._output else LOOK_EVERY_S
 
-    def _begin(self, event: Beginning, stop: threading.Event) -> None:
-        info, frame_rate = event.info, rate_of(event.info.frame_rate)
+    def _begin(self, event: Beginning) -> None:
+        frame_rate = rate_of(event.info.frame_rate)
         if self._output is None:
             self._open(event, frame_rate)
         else:
@@ -128,12 +130,17 @@ class LiveStream:
             if event.renewed:
                 self._clock.restart()
                 self._output.begin_sound(event.sound)
-        self._clock.step = 1 / frame_rate
-        choice = self._restoration.plan(info.height, info.width, frame_rate, event.held_back, stop)
+        self._plan(event, frame_rate)
+
+    def _plan(self, event: Beginning, frame_rate: Fraction) -> None:
+        """Choose chunk and look-ahead for frames that come as often as that."""
+        self._begun, self._clock.step = event, 1 / frame_rate
+        info, late = event.info, event.held_back
+        choice = self._restoration.plan(info.height, info.width, frame_rate, late, self._stop)
         if choice is not None:
             height, width = self._size
             self.figures.sizes = f"{info.width}x{info.height} to {width}x{height}"
-            rate = f"{float(frame_rate):g} frames/s{', deinterlaced' if event.held_back else ''}"
+            rate = f"{float(frame_rate):g} frames/s{', deinterlaced' if late else ''}"
             self._say(f"{self.options.name}: {self.figures.sizes} at {rate}; {choice}")
 
     def _open(self, event: Beginning, frame_rate: Fraction) -> None:
@@ -170,6 +177,8 @@ class LiveStream:
         self.figures.before = chunk.frames[0]
         jumps, last = clock.jumps, clock.last
         pts = clock.frame(chunk.pts[0] * chunk.time_base, at)
+        if (frame_rate := clock.other_rate()) is not None:
+            self._plan(self._begun, frame_rate)
         if pts is None or self._restoration.skips(at):
             tally.skipped += 1
             return
@@ -214,7 +223,7 @@ class LiveStream:
             self._lose()
         if self._away:
             self._hold()
-        self._count()
+        count(self.figures, self._source, self._clock, self._outlets)
 
     def _hold(self) -> None:
         while (pts := self._clock.held(time.monotonic(), self.options.latency_s)) is not None:
@@ -227,22 +236,13 @@ class LiveStream:
             self.figures.tally.held += 1
             self._send(Chunk(frames=picture, pts=(pts,), time_base=self._clock.time_base))
 
-    def _count(self) -> None:
-        figures, tally = self.figures, self.figures.tally
-        tally.corrupt, tally.reconnects = self._source.corrupt, self._source.reconnects
-        tally.jumps = self._clock.jumps
-        tally.reopened = sum(outlet.reopened for outlet in self._outlets)
-        tally.lost_packets = sum(outlet.lost for outlet in self._outlets)
-        figures.source_queue = self._source.depth
-        figures.sink_queue = max(outlet.depth for outlet in self._outlets)
-
     def _finish(self) -> None:
         if self._output is None:
             return
         self._hand_on(self._restoration.drain())
         self._writing.finish()
         self._output.finish()
-        self._count()
+        count(self.figures, self._source, self._clock, self._outlets)
 
     def _abort(self) -> None:
         self._source.stop()

@@ -1,0 +1,74 @@
+"""Chunk and look-ahead are chosen by the speed that is measured, at the beginning and later."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+from threading import Event
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.live.harness import Running, asked
+from tests.live.sluggish import Sluggish
+from vsr.live.figures import Figures
+from vsr.live.options import StreamOptions
+from vsr.live.plan import measure
+from vsr.live.restoration import Restoration
+from vsr.restorer import Restorer
+from vsr.types import Chunk
+
+
+def test_speed_is_measured_on_the_network_itself() -> None:
+    speed = measure(Sluggish(0.02), torch.device("cpu"), 16, 16, Event())
+    assert speed.frame_s > 0.01
+
+
+def test_what_was_chosen_in_a_busy_moment_grows_once_full_quality_lasts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("vsr.live.restoration.LASTING_S", 0.0)
+    network = Sluggish(0.05)
+    restorer = Restorer(network, device="cpu", precision="float32")
+    restoration = Restoration(StreamOptions(source="", target=""), restorer, Figures(name="it"))
+    first = restoration.plan(16, 16, Fraction(25), 0, Event())
+    assert first is not None
+    assert (first.chunk, first.look_ahead, first.keeps_up) == (1, 0, False)
+    network.frame_s = 0.0
+    left = 0
+    for number in range(60):
+        frame = Chunk(frames=torch.zeros(1, 3, 16, 16), pts=(number,), time_base=Fraction(1, 25))
+        left += sum(map(len, restoration.push(frame, time.monotonic(), 0)))
+    assert restorer.settings.look_ahead == network.facts.look_ahead
+    assert left >= 60 - restorer.settings.chunk - network.facts.look_ahead
+    assert "look-ahead 2" in caplog.text
+
+
+class Interrupted(Sluggish):
+    """Asked to stop while its speed is measured."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self.stop, self.num_steps = Event(), 0
+
+    def step(
+        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, None]:
+        self.num_steps += 1
+        self.stop.set()
+        return super().step(window_BTCHW, state, num_keep, ends_scene=ends_scene)
+
+
+def test_what_is_stopped_before_its_speed_is_known_ends_with_the_step_at_hand(
+    clip: Path, tmp_path: Path
+) -> None:
+    network = Interrupted()
+    restorer = Restorer(network, device="cpu", precision="float32")
+    stream = Running(asked(clip, tmp_path / "out.mkv"), restorer)
+    stream.stop = network.stop
+    stream.thread.start()
+    stream.wait()
+    assert (network.num_steps, stream.figures.state) == (1, "ended")
+    assert not list(tmp_path.iterdir())
