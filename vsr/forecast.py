@@ -134,6 +134,7 @@ def foresee(
         info,
         asked=asked,
         memory=memory,
+        scenes=scenes,
         parallel_scenes=parallel_scenes,
         device=device,
         precision=precision,

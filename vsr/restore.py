@@ -146,6 +146,7 @@ def restore(
             info,
             asked=keeping.settings or asked,
             memory=memory,
+            scenes=scenes,
             parallel_scenes=parallel_scenes,
             device=device,
             precision=precision,

@@ -18,7 +18,9 @@ from tests.streaming import (
     stream,
 )
 from tests.vsr.test_restorer_memory import Starving
-from vsr.engine.lanes import ParallelScenes, num_kept
+from vsr.engine.batch import BatchRestorer
+from vsr.engine.lanes import ParallelScenes
+from vsr.engine.state import named_tensors
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.restorer import Restorer
@@ -70,38 +72,6 @@ def test_no_more_frames_are_held_than_allowed(held: int) -> None:
     assert left + sum(map(len, lanes.drain())) == 60
 
 
-@pytest.mark.parametrize(("scenes", "chunk", "ahead"), [(4, 16, 4), (2, 3, 0), (3, 2, 5)])
-def test_no_more_restored_frames_wait_while_all_scenes_are_stepped_than_is_reckoned(
-    scenes: int, chunk: int, ahead: int
-) -> None:
-    network, kept = compact(), []
-    lanes = ParallelScenes(
-        network, scenes=scenes, chunk=chunk, look_ahead=ahead, device="cpu", precision="float32"
-    )
-    original, left = lanes.network.step, 0
-
-    def step(window: torch.Tensor, *others: Any, **named: Any) -> Any:
-        if len(window) == scenes:
-            kept.append(entered - left - waiting())
-        return original(window, *others, **named)
-
-    def waiting() -> int:
-        batch = lanes._batch
-        return sum(map(batch.num_waiting, batch.keys))
-
-    lanes.network.step = step  # type: ignore[method-assign,assignment]
-    clip = moving_clip(scenes * 4 * chunk, 8, 8)
-    chunks = pieces(clip, chunk, cuts=range(0, len(clip), 2 * chunk))
-    entered = 0
-    for chunk_of_it in chunks:
-        entered += len(chunk_of_it)
-        for out in lanes.iter_push(chunk_of_it):
-            left += len(out)
-    left += sum(map(len, lanes.drain()))
-    assert left == len(clip)
-    assert max(kept) <= num_kept(lanes.settings, scenes)
-
-
 def test_it_can_be_used_again_after_the_end() -> None:
     lanes, network = lanes_of(compact(), 2), compact()
     chunks = pieces(moving_clip(6, 18, 22), 3, cuts=[2])
@@ -138,3 +108,13 @@ def test_both_can_stand_in_for_each_other() -> None:
     for name in ("push", "drain", "reset", "counts", "settings", "chunk", "network", "device"):
         assert hasattr(Restorer, name) or hasattr(restorer_of(compact(), 1, 0), name)
         assert hasattr(ParallelScenes, name)
+
+
+def test_what_one_scene_keeps_does_not_keep_the_others_in_memory() -> None:
+    batch = BatchRestorer(compact(), chunk=2, look_ahead=1, device="cpu")
+    chunks = {key: pieces(moving_clip(4, 18, 22), 4)[0] for key in "abc"}
+    for chunk, *_ in batch.push(chunks).values():
+        assert chunk.frames.untyped_storage().nbytes() == chunk.frames.nbytes
+    for stream_of_it in batch._streams.values():
+        for _, tensor in named_tensors(stream_of_it.state):
+            assert tensor.untyped_storage().nbytes() == tensor.nbytes

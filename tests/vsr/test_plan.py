@@ -95,7 +95,7 @@ def test_sizes_that_were_asked_for_are_kept(asked: Asked) -> None:
 def test_a_look_ahead_to_the_end_is_no_longer_than_the_source(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vsr.engine.plan.LONGEST_SCENE", 24)
+    monkeypatch.setattr("vsr.engine.run_cost.LONGEST_SCENE", 24)
     short, long = (
         make_plan(
             compact(),

@@ -62,8 +62,9 @@ def step_bytes(
         settings: Sizes of the step.
         height: Of the frames.
         width: Of the frames.
-        batch: Streams stepped together.
+        batch: Streams stepped together, whose results are then copied apart.
     """
+    scale = network.facts.scale
     ahead = LONGEST_SCENE if settings.look_ahead is None else settings.look_ahead
     rows, columns = (spans(n, m) for n, m in zip((height, width), settings.tiles, strict=True))
     tile = [max(span.end - span.start for span in along) for along in (rows, columns)]
@@ -71,25 +72,27 @@ def step_bytes(
     if ahead > FAR:
         nearer, _ = _peak(network, (batch, settings.chunk, NEARER, *tile))
         peak += (ahead - FAR) * (peak - nearer) / (FAR - NEARER)
-    others = len(rows) * len(columns) - 1
-    if others:
+    frame = 3 * FLOAT * batch * height * width
+    window, result = (settings.chunk + ahead) * frame, settings.chunk * frame * scale**2
+    num_tiles = len(rows) * len(columns)
+    if num_tiles > 1:
         # Besides the tile at work: the others' states, old and new, all frames, and the result.
-        frame = 3 * FLOAT * batch * height * width
-        result = settings.chunk * network.facts.scale**2
-        peak += 2 * others * state + frame * (settings.chunk + ahead + result)
+        peak += 2 * (num_tiles - 1) * state + window + result
+    if batch > 1:
+        # At the end the result and the new states are there twice.
+        peak = max(peak, window + 3 * num_tiles * state + 2 * result)
     return round(OVERHEAD * peak)
 
 
-def look_bytes(network: Network[Any], height: int, width: int, batch: int = 1) -> int:
+def look_bytes(network: Network[Any], height: int, width: int) -> int:
     """About the memory of a step that restores a frame and sees another.
 
     Args:
         network: As for ``step_bytes``; it is run.
         height: Of the frames.
         width: Of the frames.
-        batch: Streams stepped together.
     """
-    peak, _ = _probe(network, (batch, 1, 1, height, width), LOOK)
+    peak, _ = _probe(network, (1, 1, 1, height, width), LOOK)
     return round(OVERHEAD * peak)
 
 

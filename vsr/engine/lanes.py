@@ -195,16 +195,6 @@ def num_held(settings: Settings, scenes: int) -> int:
     return 2 * scenes * (settings.chunk + (settings.look_ahead or 0))
 
 
-def num_kept(settings: Settings, scenes: int) -> int:
-    """Restored frames that wait for the first scene's end while a step takes all scenes.
-
-    Every such step leaves a chunk of each but the first, until half of what may wait is reached.
-    More may wait while steps take fewer scenes, which need less themselves.
-    """
-    from_step = (scenes - 1) * settings.chunk
-    return (num_held(settings, scenes) // 2 - 1) // from_step * from_step
-
-
 def _at_cuts(chunk: Chunk) -> Iterator[tuple[bool, Chunk]]:
     """The pieces of a chunk that belong to one scene each, and whether each begins one."""
     borders = sorted({0, *chunk.scene_starts, len(chunk)})

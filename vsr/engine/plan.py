@@ -6,34 +6,17 @@ sizes that were not asked for are reduced in that order until the run fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from vsr.engine.cost import FLOAT, LONGEST_SCENE, OVERHEAD, look_bytes, step_bytes, weight_bytes
-from vsr.engine.lanes import num_held, num_kept
+from vsr.engine.run_cost import at_most, run_bytes
 from vsr.engine.settings import Settings, settings_for
 from vsr.engine.tiles import finer
 from vsr.errors import MemoryLimitError
-from vsr.memory import resident_bytes
 from vsr.models.network import Network
-
-RESTORED_CHUNKS = 2
-"""Restored chunks on a CUDA device beside the one in the making: in the queue, and on their way to
-the host. On a CPU measured peaks hold none: they fall within steps, when others are gone."""
-
-DECODED_CHUNKS = 3
-"""Decoded chunks alive beside the window: at the decoder, in the queue, and being taken apart."""
-
-STARTED = 70 * 2**20
-"""Bytes that come with the first step on a CPU, whatever its size: compiled kernels, threads,
-codecs; what was missing in `python -m benchmarks.memory`, 43 to 79 MiB in eight of nine runs."""
-
-
-CODECS = 8 * 2**20
-"""The same where nothing is computed, so that no kernels are loaded: 11 MiB with `identity`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +57,7 @@ def make_plan(
     budget_bytes: int,
     asked: Asked | None = None,
     scenes: int = 1,
+    lengths: Sequence[int] | None = None,
     num_frames: int | None = None,
     exact: bool = True,
 ) -> Plan:
@@ -87,27 +71,31 @@ def make_plan(
         budget_bytes: Memory the process may have on a CPU, or the run on a CUDA device.
         asked: Sizes that are fixed.
         scenes: Scenes stepped together.
+        lengths: Frames of one scene after the other, where they are known.
         num_frames: Of the source, where that is known: no scene is longer.
         exact: Reckon exactly even where a look shows that what suits the network fits.
     """
     tried = list(candidates(network, asked or Asked(), height, width))
-    reach = min(LONGEST_SCENE, num_frames or LONGEST_SCENE)
     if not exact:
         best = tried[0]
-        most = _at_most(network, device, _within(best, reach), height, width, scenes)
+        most = at_most(network, device, best, height, width, scenes=scenes, num_frames=num_frames)
         if most <= budget_bytes:
             return Plan(settings=best, memory_bytes=most, budget_bytes=budget_bytes)
     for settings in tried:
-        memory = run_bytes(network, device, _within(settings, reach), height, width, scenes=scenes)
+        memory = run_bytes(
+            network,
+            device,
+            settings,
+            height,
+            width,
+            scenes=scenes,
+            lengths=lengths,
+            num_frames=num_frames,
+        )
         plan = Plan(settings=settings, memory_bytes=memory, budget_bytes=budget_bytes)
         if plan.fits:
             break
     return plan
-
-
-def _within(settings: Settings, num_frames: int) -> Settings:
-    """What a look-ahead to the end of the scene comes to."""
-    return settings if settings.look_ahead is not None else replace(settings, look_ahead=num_frames)
 
 
 def require(plan: Plan, name: str, height: int, width: int) -> None:
@@ -122,61 +110,6 @@ def require(plan: Plan, name: str, height: int, width: int) -> None:
             f"{plan.settings}, {plan.budget_bytes / 2**20:.0f} MiB are given; raise --memory, or "
             "leave chunk, look-ahead and tiles to the planner"
         )
-
-
-def run_bytes(
-    network: Network[Any],
-    device: torch.device,
-    settings: Settings,
-    height: int,
-    width: int,
-    *,
-    scenes: int = 1,
-) -> int:
-    """Memory of a whole run at its peak: what is there already, a step, and frames in queues."""
-    step = step_bytes(network, settings, height, width, scenes)
-    return _with_queues(step, network, device, settings, (height, width), scenes)
-
-
-def _at_most(
-    network: Network[Any],
-    device: torch.device,
-    settings: Settings,
-    height: int,
-    width: int,
-    scenes: int,
-) -> int:
-    """More than ``run_bytes``, quickly: as if every frame cost what a step of two does."""
-    step = max(settings.chunk, settings.look_ahead or 0) * look_bytes(
-        network, height, width, scenes
-    )
-    return _with_queues(step, network, device, settings, (height, width), scenes)
-
-
-def _with_queues(
-    step: int,
-    network: Network[Any],
-    device: torch.device,
-    settings: Settings,
-    size: tuple[int, int],
-    scenes: int,
-) -> int:
-    height, width = size
-    frame = 3 * FLOAT * height * width
-    restored = frame * network.facts.scale**2
-    bytes_ = step + settings.chunk * DECODED_CHUNKS * frame
-    if scenes > 1:
-        bytes_ += num_held(settings, scenes) * frame + num_kept(settings, scenes) * restored
-    if device.type == "cuda":
-        return weight_bytes(network) + bytes_ + settings.chunk * RESTORED_CHUNKS * restored
-    window = scenes * (settings.chunk + (settings.look_ahead or 0)) * frame
-    if step <= round(OVERHEAD * window):
-        # Nothing is computed: the peak is not within a step, and holds what was restored.
-        return resident_bytes() + CODECS + bytes_ + settings.chunk * RESTORED_CHUNKS * restored
-    if settings.num_tiles > 1:
-        # The result is begun with the first tile, while the chunk before is with the encoder.
-        bytes_ += settings.chunk * restored
-    return resident_bytes() + STARTED + bytes_
 
 
 def candidates(network: Network[Any], asked: Asked, height: int, width: int) -> Iterator[Settings]:

@@ -63,8 +63,23 @@ def concatenate(states: Sequence[Any]) -> Any:
 
 
 def split(state: Any, num_streams: int) -> list[Any]:
-    """The states of streams that were stepped together, in their order."""
-    return [rebuild(state, lambda t, i=i: t[i : i + 1]) for i in range(num_streams)]  # type: ignore[misc]
+    """The states of streams that were stepped together, in their order, each by itself.
+
+    They are copies: a part of a tensor would keep the others' parts in memory as long as itself.
+    """
+    return [
+        rebuild(state, lambda t, i=i: t[i : i + 1].clone())  # type: ignore[misc]
+        for i in range(num_streams)
+    ]
+
+
+def apart(restored_BTCHW: Tensor, state: Any) -> list[tuple[Tensor, Any]]:
+    """What a step of several streams gave each of them: frames (T, C, H, W), and ``split`` states.
+
+    Copies of both, for the reason given there.
+    """
+    frames = [one_TCHW.clone() for one_TCHW in restored_BTCHW]
+    return list(zip(frames, split(state, len(frames)), strict=True))
 
 
 def signature(state: Any) -> Hashable:

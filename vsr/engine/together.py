@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from vsr.engine.settings import Settings
-from vsr.engine.state import concatenate, signature, split
+from vsr.engine.state import apart, concatenate, signature
 from vsr.engine.stepping import restore_next
 from vsr.engine.stream import Stream
 from vsr.engine.tiles import tiled
 from vsr.engine.timeline import Step
-from vsr.memory import may_be_out_of_memory
+from vsr.memory import give_back, may_be_out_of_memory
 from vsr.models.network import Network
 from vsr.types import Chunk
 
@@ -144,12 +144,17 @@ class JointSteps:
 
     def _run(self, group: list[Ready]) -> list[tuple[torch.Tensor, Any]]:
         _, first, step, past = group[0]
-        windows = [stream.timeline.window(step.num_seen) for _, stream, _, _ in group]
         state = None if past is None else concatenate([past for *_, past in group])
         restored, new_state = tiled(self._network, first.settings.tiles).step(
-            torch.stack(windows), state, step.num_keep, ends_scene=step.ends_scene
+            torch.stack([stream.timeline.window(step.num_seen) for _, stream, _, _ in group]),
+            state,
+            step.num_keep,
+            ends_scene=step.ends_scene,
         )
-        return list(zip(restored, split(new_state, len(group)), strict=True))
+        if restored.device.type == "cpu":
+            # What leaves now may wait for long, on top of what the step needed and has freed.
+            give_back()
+        return apart(restored, new_state)
 
 
 def _size(stream: Stream) -> Size:
