@@ -39,8 +39,8 @@ LIVE_OPTIONS = {
 }
 """Encoders that hold no frame back.
 
-x264 at 1280x720, two clips: within 0.3 dB of ``veryfast`` with a crf of 20 and at most 8 % more bits,
-for a third less of the processor, which the network needs.
+x264 at 1280x720, two clips: within 0.3 dB of ``veryfast`` with a crf of 20, with at most 8 % more
+bits and a third less of the processor, which the network needs.
 """
 
 _READ = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
