@@ -19,6 +19,7 @@ from av.error import FFmpegError
 from torch import Tensor
 
 from vsr.errors import DecodeError, MissingDependency, OpenError
+from vsr.streams.chunk_size import check_chunk_size
 from vsr.streams.colour_tags import complete, luma_matrix
 from vsr.streams.container import local_name
 from vsr.streams.pixel_format import parse_pixel_format
@@ -120,7 +121,12 @@ class DecordReader:
         return torch.einsum("ij,tjhw->tihw", self._correction, pixels / 255).clamp_(0, 1)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Yield chunks of ``size`` frames; the last may be shorter. Can be called once."""
+        """Yield chunks of ``size`` frames; the last may be shorter. Can be called once.
+
+        Raises:
+            ConfigurationError: Chunks of no frames.
+        """
+        check_chunk_size(size)
         while self._next < len(self):
             now = range(self._next, min(self._next + size, len(self)))
             self._next = now.stop

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import DecodeError, OpenError
+from vsr.streams.chunk_size import check_chunk_size
 from vsr.streams.image_codec import decode_image, is_transparent
 from vsr.streams.image_files import list_images
 from vsr.streams.left_out import TRANSPARENCY
@@ -73,8 +74,10 @@ class ImageReader:
         """Yield chunks of ``size`` frames; the last may be shorter. Can be called once.
 
         Raises:
+            ConfigurationError: Chunks of no frames.
             DecodeError: An image that cannot be read, or of another size; the message names it.
         """
+        check_chunk_size(size)
         while self._paths and not self._closed:
             now, self._paths = self._paths[:size], self._paths[size:]
             frames = torch.stack([self._read(path) for _, path in now])

@@ -13,6 +13,7 @@ from av import VideoFrame
 from vsr.errors import DecodeError, OpenError
 from vsr.streams.assembly import Assembly
 from vsr.streams.chroma_location import find_chroma_location
+from vsr.streams.chunk_size import check_chunk_size
 from vsr.streams.colour_tags import complete, guesses
 from vsr.streams.deinterlace import deinterlace
 from vsr.streams.demuxer import StampedFrame
@@ -103,10 +104,12 @@ class VideoReader:
         """Yield chunks of ``size`` frames; the last may be shorter. Can be called once.
 
         Raises:
+            ConfigurationError: Chunks of no frames.
             DecodeError: After the last frame, if the source ended early; or it is damaged beyond
                 ``demuxer.MAX_CORRUPT_IN_A_ROW``.
             StreamTimeout: An address fell silent.
         """
+        check_chunk_size(size)
         while frames := list(islice(self._frames, size)):
             yield self._assembly.build(frames)
         if self.ended_early and not self._closing:

@@ -161,7 +161,11 @@ class Reader(Protocol):
         ...
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Yield chunks of ``size`` frames; the last may be shorter. Can be called once."""
+        """Yield chunks of ``size`` frames; the last may be shorter. Can be called once.
+
+        Raises:
+            ConfigurationError: Chunks of no frames.
+        """
         ...
 
     def take_packets(self) -> Sequence[Any]:

@@ -72,6 +72,12 @@ def test_the_last_chunk_may_be_shorter(source: Opener) -> None:
         assert [len(chunk) for chunk in reader.chunks(7)] == [7, 7, 6]
 
 
+@pytest.mark.parametrize("size", [0, -3])
+def test_chunks_of_no_frames_are_refused(source: Opener, size: int) -> None:
+    with source() as reader, pytest.raises(ConfigurationError, match="give 1 or more"):
+        next(reader.chunks(size))
+
+
 def test_times_increase_by_a_frame(source: Opener) -> None:
     with source() as reader:
         seconds = [pts * chunk.time_base for chunk in reader.chunks(6) for pts in chunk.pts]
