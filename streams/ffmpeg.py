@@ -129,11 +129,10 @@ class FFmpegProcess:
         rest = memoryview(data)
         with self._pipe_lock:
             while rest:
-                self._wait_for_room()
                 try:
                     rest = rest[os.write(self._pipe.fileno(), rest) :]
                 except BlockingIOError:
-                    continue
+                    self._wait_for_room()
                 except (OSError, ValueError) as error:
                     raise self.failure() from error
 

@@ -37,7 +37,7 @@ CARRIED_CODECS = frozenset(
 
 FALLBACK_RATE = Fraction(25)
 
-_MUX_BUFFER_BYTES = 1 << 20
+_MUX_BUFFER_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,7 @@ class RawStream:
         Raises:
             EncodeError: A stream that cannot be copied.
         """
-        self._send = send
-        self._sink = _Sink()
+        self._sink = _Sink(send)
         self._layout = layout
         self._last_dts: dict[int, int] = {}
         self._container = av.open(
@@ -132,7 +131,7 @@ class RawStream:
     def close(self) -> None:
         """Send what the muxer still holds."""
         self._container.close()
-        self._forward()
+        self._sink.raise_error()
 
     def _add_video(self) -> VideoStream:
         layout = self._layout
@@ -161,23 +160,27 @@ class RawStream:
             raise EncodeError(
                 f"a packet at {packet.pts} cannot be copied ({reason(error)})"
             ) from error
-        self._forward()
-
-    def _forward(self) -> None:
-        for data in self._sink.take():
-            self._send(data)
+        self._sink.raise_error()
 
 
 class _Sink:
-    """Collects what the muxer writes: an exception must not pass through the library's callback."""
+    """Hands on what the muxer writes, while the cache still holds it.
 
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
+    An exception must not pass through the library's callback: it waits until that is over.
+    """
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
+        self._error: BaseException | None = None
 
     def write(self, data: bytes) -> int:
-        self._parts.append(data)
+        if self._error is None:
+            try:
+                self._send(data)
+            except BaseException as error:
+                self._error = error
         return len(data)
 
-    def take(self) -> list[bytes]:
-        parts, self._parts = self._parts, []
-        return parts
+    def raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
