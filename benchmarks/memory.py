@@ -11,26 +11,88 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from benchmarks.files import render
 
-CASES = (
-    ("compact", "320x180", "bfloat16"),
-    ("compact", "640x360", "bfloat16"),
-    ("compact", "1280x720", "bfloat16"),
-    ("compact", "320x180", "float32"),
-    ("basicvsr", "160x90", "bfloat16"),
-    ("basicvsr", "320x180", "bfloat16"),
-    ("basicvsr", "160x90", "float32"),
-    ("iconvsr", "160x90", "bfloat16"),
-    ("edvr", "160x90", "bfloat16"),
-    ("edvr", "320x180", "float32"),
-    ("bicubic", "640x360", "float32"),
-    ("identity", "1280x720", "float32"),
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One run.
+
+    Attributes:
+        network: Its architecture.
+        size: WIDTHxHEIGHT of the input.
+        precision: As for ``Restorer``.
+        chunk: Frames; 0 for the network's own.
+        look_ahead: Frames; - for the network's own.
+        tiles: ROWSxCOLUMNS.
+        scenes: Restored in parallel.
+        scene_length: Frames; 0 for one scene.
+    """
+
+    network: str
+    size: str
+    precision: str
+    chunk: int = 4
+    look_ahead: str = "2"
+    tiles: str = "1x1"
+    scenes: int = 1
+    scene_length: int = 0
+
+    @property
+    def num_frames(self) -> int:
+        """Enough for queues to be full."""
+        return max(CHUNKS * (self.chunk or 16) + 8, (self.scenes + 1) * self.scene_length)
+
+    @property
+    def asked_scenes(self) -> str:
+        """As for ``restore``."""
+        return f"every {self.scene_length}" if self.scene_length else "off"
+
+
+SINGLE = (
+    Case(network="compact", size="320x180", precision="bfloat16"),
+    Case(network="compact", size="640x360", precision="bfloat16"),
+    Case(network="compact", size="1280x720", precision="bfloat16"),
+    Case(network="compact", size="320x180", precision="float32"),
+    Case(network="basicvsr", size="160x90", precision="bfloat16"),
+    Case(network="basicvsr", size="320x180", precision="bfloat16"),
+    Case(network="basicvsr", size="160x90", precision="float32"),
+    Case(network="iconvsr", size="160x90", precision="bfloat16"),
+    Case(network="edvr", size="160x90", precision="bfloat16"),
+    Case(network="edvr", size="320x180", precision="float32"),
+    Case(network="bicubic", size="640x360", precision="float32"),
+    Case(network="identity", size="1280x720", precision="float32"),
 )
+
+OWN: Any = {"chunk": 16, "look_ahead": "4"}
+"""Chunk and look-ahead of ``compact`` where nothing is said."""
+
+PARALLEL = (
+    Case(network="compact", size="192x144", precision="bfloat16", scenes=4, scene_length=25, **OWN),
+    Case(network="compact", size="192x144", precision="float32", scenes=4, scene_length=25, **OWN),
+    Case(network="compact", size="192x144", precision="bfloat16", scenes=4, scene_length=64, **OWN),
+    Case(
+        network="compact",
+        size="192x144",
+        precision="float32",
+        tiles="2x2",
+        scenes=2,
+        scene_length=40,
+        **OWN,
+    ),
+    Case(network="compact", size="96x72", precision="float32", scenes=8, scene_length=40, **OWN),
+    Case(network="basicvsr", size="96x72", precision="bfloat16", scenes=4, scene_length=10),
+    Case(network="basicvsr", size="96x72", precision="float32", scenes=4, scene_length=10),
+    Case(network="edvr", size="96x72", precision="bfloat16", scenes=2, scene_length=10),
+    Case(network="bicubic", size="192x144", precision="float32", scenes=4, scene_length=20),
+)
+
 CHUNKS = 3
 """Chunks restored in a run, besides the look-ahead: queues are full by then."""
 
@@ -85,49 +147,41 @@ print(json.dumps(samples))
 
 @click.command()
 @click.option("--only", help="Cases of this network only.")
-@click.option("--chunk", default=4, show_default=True, help="0 for the network's own.")
-@click.option("--look-ahead", default="2", show_default=True, help="- for the network's own.")
-@click.option("--tiles", default="1x1", show_default=True, metavar="ROWSxCOLUMNS")
-@click.option("--parallel-scenes", "scenes", default=1, show_default=True)
-@click.option("--scene-length", default=0, metavar="FRAMES", help="0 for one scene.")
-@click.option("--size", help="WIDTHxHEIGHT of all cases instead of theirs.")
+@click.option("--single/--parallel", default=None, help="One scene at a time, or several only.")
+@click.option("--chunk", type=int, help="0 for the network's own.  [default: the case's]")
+@click.option("--look-ahead", help="- for the network's own.  [default: the case's]")
+@click.option("--tiles", metavar="ROWSxCOLUMNS", help="[default: the case's]")
+@click.option("--scenes", type=int, help="Restored in parallel.  [default: the case's]")
+@click.option("--scene-length", type=int, help="Frames, 0 for one scene.  [default: the case's]")
+@click.option("--size", help="WIDTHxHEIGHT.  [default: the case's]")
 @click.option("--long", "watch", is_flag=True, help="Watch one long run instead.")
 @click.option("--model", default="compact-x4", show_default=True, help="For the long run.")
 def main(
-    only: str | None,
-    chunk: int,
-    look_ahead: str,
-    tiles: str,
-    scenes: int,
-    scene_length: int,
-    size: str | None,
-    watch: bool,
-    model: str,
+    only: str | None, single: bool | None, watch: bool, model: str, **changes: str | int | None
 ) -> None:
     """Print the plan's memory next to the peak of the process."""
-    every = f"every {scene_length}" if scene_length else "off"
-    frames = max(CHUNKS * (chunk or 16) + 8, (scenes + 1) * scene_length)
-    asked = (str(chunk), look_ahead, tiles, str(scenes), every)
+    cases = {None: (*SINGLE, *PARALLEL), True: SINGLE, False: PARALLEL}[single]
+    changed: Any = {name: value for name, value in changes.items() if value is not None}
     with tempfile.TemporaryDirectory() as folder:
         if watch:
             watch_long_run(model, Path(folder))
             return
-        for name, usual, precision in CASES:
-            if only in (None, name):
-                compare(Path(folder), name, size or usual, precision, asked, frames)
+        for case in cases:
+            if only in (None, case.network):
+                compare(Path(folder), replace(case, **changed))
 
 
-def compare(
-    folder: Path, name: str, size: str, precision: str, asked: tuple[str, ...], frames: int
-) -> None:
+def compare(folder: Path, case: Case) -> None:
     """One run: a line with what was foretold and what was taken."""
-    source = render(folder / f"{size}-{frames}.mp4", frames, size)
-    words = (name, str(source), str(folder / "out.mp4"), precision, *asked)
-    settings, planned, taken = json.loads(call(PROGRAM, *words))
+    source = render(folder / f"{case.size}-{case.num_frames}.mp4", case.num_frames, case.size)
+    options = (case.precision, case.chunk, case.look_ahead, case.tiles, case.scenes)
+    words = (case.network, source, folder / "out.mp4", *options, case.asked_scenes)
+    settings, planned, taken = json.loads(call(PROGRAM, *map(str, words)))
     (folder / "out.mp4").unlink()
+    together = f"{case.scenes} scenes of {case.scene_length}" if case.scenes > 1 else ""
     print(
-        f"{name:9} {size:8} {precision:8} {settings:32} foretold {planned / 2**20:6.0f} MiB, "
-        f"taken {taken / 2**20:6.0f} MiB, ratio {planned / taken:.2f}",
+        f"{case.network:9} {case.size:8} {case.precision:8} {settings:36} {together:15} foretold "
+        f"{planned / 2**20:5.0f} MiB, taken {taken / 2**20:5.0f} MiB, ratio {planned / taken:.2f}",
         flush=True,
     )
 

@@ -141,10 +141,15 @@ def _follow(network: Network[Any], sizes: tuple[int, ...], device: str) -> tuple
             window[:, : before + look_ahead], None, before, ends_scene=False
         )
         del restored
-        held = sum(t.untyped_storage().nbytes() for _, t in named_tensors(state))
+        storages = {
+            t.untyped_storage()._cdata: t.untyped_storage() for _, t in named_tensors(state)
+        }
+        held = sum(storage.nbytes() for storage in storages.values())
+        # What a network keeps of its first step, such as weights laid out anew, is no frame's.
+        kept = max(0, living.now - window.untyped_storage().nbytes() - held)
         living.peak = living.now
         network.step(window, state, chunk, ends_scene=False)
-    return float(living.peak), float(held)
+    return float(living.peak - kept), float(held)
 
 
 class _Living(TorchDispatchMode):
