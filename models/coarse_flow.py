@@ -101,7 +101,7 @@ class _Matching(nn.Module):
     def forward(self, image_NChw: Tensor, other_NChw: Tensor, flow_N2hw: Tensor) -> Tensor:
         warped = warp(other_NChw, flow_N2hw, "border")
         difference = _differences(image_NChw, warped)
-        found = _soft_minimum(difference * self.sharpness.float())
+        found = _soft_minimum(difference, self.sharpness)
         seen = [difference, found, flow_N2hw, image_NChw, CONTRAST * (warped - image_NChw)]
         return flow_N2hw + found + _run(self.correction, seen)
 
@@ -113,9 +113,8 @@ def _differences(image_NChw: Tensor, other_NChw: Tensor) -> Tensor:
     places, two depthwise ones are a box filter.
     """
     grey, other = image_NChw.mean(1, keepdim=True), other_NChw.mean(1, keepdim=True)
-    around = F.pad(other, (RADIUS,) * 4, mode="replicate").clone(memory_format=torch.channels_last)
-    pick = torch.eye(PLACES, device=around.device).view(-1, 1, 2 * RADIUS + 1, 2 * RADIUS + 1)
-    unlike = (F.conv2d(around, pick) - channels_last(grey)).abs_()
+    around = F.pad(torch.cat([other, grey], 1), (RADIUS,) * 4, mode="replicate")
+    unlike = F.conv2d(channels_last(around), _less_the_middle(grey.device)).abs_()
     column = grey.new_full((PLACES, 1, NEIGHBOURHOOD, 1), 1 / NEIGHBOURHOOD)
     radius = NEIGHBOURHOOD // 2
     mean = F.conv2d(unlike, column, padding=(radius, 0), groups=PLACES)
@@ -123,11 +122,19 @@ def _differences(image_NChw: Tensor, other_NChw: Tensor) -> Tensor:
     return mean / (mean.mean(1, keepdim=True) + CONTRAST_FLOOR)
 
 
-def _soft_minimum(difference_NDhw: Tensor) -> Tensor:
+def _less_the_middle(device: torch.device) -> Tensor:
+    """(D, 2, 5, 5): each place of one image less the same pixel of another."""
+    side = 2 * RADIUS + 1
+    pick = torch.eye(PLACES, device=device).view(-1, 1, side, side)
+    middle = pick[PLACES // 2].expand(PLACES, 1, side, side)
+    return torch.cat([pick, -middle], 1)
+
+
+def _soft_minimum(difference_NDhw: Tensor, sharpness: Tensor) -> Tensor:
     """(N, 2, h, w): the place of the least difference, x first; a mean where several are alike."""
     step = torch.arange(-RADIUS, RADIUS + 1.0, device=difference_NDhw.device)
     x, y = step.repeat(2 * RADIUS + 1), step.repeat_interleave(2 * RADIUS + 1)
-    likeness = torch.softmax(-difference_NDhw, 1)
+    likeness = torch.softmax(difference_NDhw * -sharpness.float(), 1)
     return F.conv2d(likeness, torch.stack([x, y])[..., None, None])
 
 

@@ -55,8 +55,10 @@ class Int8Branch(nn.Module):
         """As ``Branch``."""
         draft, differences = moved_differences(frame, neighbour, flow_B2HW)
         moved = to_levels(warp_cells(neighbour.feat_BKhw, flow_B2HW))
-        scaled = torch.cat(differences, 1).mul_(self.get_buffer("per_difference"))
-        feat = self.trunk(unsigned(torch.cat([*shared, moved, to_levels(scaled)], 1)))
+        sizes = [difference.shape[1] for difference in differences]
+        scales = torch.split(self.get_buffer("per_difference"), sizes, 1)
+        seen = [to_levels(d.mul_(scale)) for d, scale in zip(differences, scales, strict=True)]
+        feat = self.trunk(unsigned(torch.cat([*shared, moved, *seen], 1)))
         draft = self.draft.add_to(feat, draft)
         return Neighbour(
             feat_BKhw=signed(feat), grey_B1HW=frame.grey_B1HW, draft_B1HW=to_image(draft)

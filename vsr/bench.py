@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from vsr.memory import peak_device_bytes, peak_host_bytes
+from vsr.models.int8 import HIGHEST, Int8Conv, to_levels, unsigned
+from vsr.models.layers import channels_last, conv3x3
 from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.restorer import Restorer
@@ -114,12 +116,23 @@ def measure(
 
 def convolution_rate(device: torch.device, dtype: torch.dtype, height: int, width: int) -> float:
     """10¹² operations per second of one 3x3 convolution, 64 features, channels-last."""
-    shape = (1, REFERENCE_FEATURES, height, width)
-    image = torch.rand(shape, device=device, dtype=dtype)
-    kernel = torch.rand(REFERENCE_FEATURES, REFERENCE_FEATURES, 3, 3, device=device, dtype=dtype)
-    image, kernel = (x.contiguous(memory_format=torch.channels_last) for x in (image, kernel))
-    calls = _calls_per_second(lambda: F.conv2d(image, kernel, padding=1), device, 0.5)
+    with torch.inference_mode():
+        convolve = _convolution(device, dtype, height, width)
+        calls = _calls_per_second(convolve, device, 0.5)
     return calls * 2 * 9 * REFERENCE_FEATURES**2 * height * width / 1e12
+
+
+def _convolution(
+    device: torch.device, dtype: torch.dtype, height: int, width: int
+) -> Callable[[], Tensor]:
+    conv = conv3x3(REFERENCE_FEATURES, REFERENCE_FEATURES).to(device)
+    image = channels_last(torch.rand(1, REFERENCE_FEATURES, height, width, device=device))
+    if dtype == torch.int8:
+        whole = Int8Conv(conv, torch.ones(REFERENCE_FEATURES))
+        levels = unsigned(to_levels(image.mul_(HIGHEST)))
+        return lambda: whole.relu_levels(levels)
+    image, kernel = image.to(dtype), channels_last(conv.weight.detach().to(dtype))
+    return lambda: F.conv2d(image, kernel, padding=1)
 
 
 def _stream_rate(restorer: Restorer, height: int, width: int, seconds: float) -> float:

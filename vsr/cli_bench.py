@@ -12,6 +12,7 @@ from vsr.bench import Measurement, measure
 from vsr.models.architectures import build_network
 from vsr.models.catalogue import DEFAULT_MODEL, MODELS, load_network
 from vsr.models.network import Network
+from vsr.option_types import PRECISIONS
 from vsr.tables import print_table
 
 HEADINGS = (
@@ -67,7 +68,7 @@ class Size(click.ParamType["tuple[int, int]"]):
     multiple=True,
     default=("auto",),
     show_default=True,
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    type=click.Choice(PRECISIONS),
 )
 @click.option("--device", "devices", multiple=True, default=("auto",), show_default=True)
 @click.option("--chunk", type=click.IntRange(min=1), help="As for `vsr restore`.")

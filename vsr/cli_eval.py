@@ -10,7 +10,7 @@ import click
 
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
-from vsr.option_types import LookAhead
+from vsr.option_types import PRECISIONS, LookAhead
 from vsr.tables import print_table
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Names(click.ParamType["tuple[str, ...]"]):
     "--precision",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    type=click.Choice(PRECISIONS),
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(

@@ -13,7 +13,7 @@ from vsr.cli_folders import foresee_folder, preview_folder, restore_folder
 from vsr.folders import holds_videos
 from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
-from vsr.option_types import Arguments, LookAhead, Moment, Rate, Tiles
+from vsr.option_types import PRECISIONS, Arguments, LookAhead, Moment, Rate, Tiles
 from vsr.progress import progress_bar
 from vsr.resume import SEGMENT_FRAMES
 from vsr.scenes import AUTO
@@ -75,7 +75,8 @@ PIPE = "-"
     "--precision",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    type=click.Choice(PRECISIONS),
+    help="Of the convolutions; int8 is for compact on a CPU.",
 )
 @click.option(
     "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda or cuda:N."

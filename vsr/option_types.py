@@ -11,6 +11,9 @@ import click
 
 from vsr.engine.settings import FULL
 
+PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
+"""Of ``--precision``; what they mean is for ``place`` to say."""
+
 
 class Moment(click.ParamType["float"]):
     """Seconds, or HH:MM:SS.mmm, as seconds."""

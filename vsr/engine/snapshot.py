@@ -107,8 +107,8 @@ def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
 def identity(network: Network[Any]) -> dict[str, str]:
     """What a state depends on: architecture, precision and weights."""
     digest = hashlib.sha256()
-    for parameter in network.parameters():
-        values = parameter.detach().cpu().contiguous().view(-1)
+    for weight in network.state_dict().values():
+        values = weight.detach().cpu().contiguous().view(-1)
         digest.update(values.view(torch.uint8).numpy().tobytes())
     precision = str(network.dtype).removeprefix("torch.")
     return {

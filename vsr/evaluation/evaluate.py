@@ -143,7 +143,9 @@ def _kept(
 
 def _precision(setup: Setup, network: Network[Any]) -> str:
     """Of the convolutions; a network without weights computes as it always does."""
-    asked = resolve_precision(setup.precision, resolve_device(setup.device))
+    asked = resolve_precision(
+        setup.precision, resolve_device(setup.device), has_int8=network.has_int8
+    )
     has_weights = next(network.parameters(), None) is not None
     return str(asked if has_weights else network.dtype).removeprefix("torch.")
 
