@@ -1,0 +1,189 @@
+"""Convolutions on 8-bit integers, and ``compact`` made of them."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tests.networks import basicvsr, compact, moving_clip
+from tests.streaming import frames_of, pieces, stream
+from vsr.engine.cost import step_bytes
+from vsr.engine.settings import Settings
+from vsr.errors import ConfigurationError
+from vsr.models.catalogue import load_network
+from vsr.models.checkpoint import save_network
+from vsr.models.compact import Compact
+from vsr.models.int8 import Int8Conv, runs_int8, signed, to_levels, unsigned
+from vsr.models.network import Network
+from vsr.models.placement import place
+from vsr.restorer import FULL, Restorer
+
+needs_vnni = pytest.mark.skipif(
+    not runs_int8(torch.device("cpu")), reason="this CPU has no VNNI: int8 is not offered"
+)
+pytestmark = needs_vnni
+
+SIZES = [(1, 1), (1, 9), (7, 5), (33, 16)]
+
+
+def conv_of(num_in: int, num_out: int) -> nn.Conv2d:
+    torch.manual_seed(1)
+    return nn.Conv2d(num_in, num_out, 3, padding=1)
+
+
+def levels_of(shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    """Signed levels of all values, channels-last."""
+    drawn = torch.randint(-128, 128, shape, generator=torch.Generator().manual_seed(seed))
+    return drawn.to(torch.int8).contiguous(memory_format=torch.channels_last)
+
+
+def exactly(whole: Int8Conv, numbers_BKHW: Tensor) -> Tensor:
+    """The same sums of products in float64."""
+    steps = whole.get_buffer("steps").double().view(-1, 1, 1, 1)
+    weight = whole.get_buffer("weight").double() * steps
+    return F.conv2d(numbers_BKHW.double(), weight, whole.get_buffer("bias").double(), padding=1)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_sums_are_those_of_integers(size: tuple[int, int], batch: int) -> None:
+    conv, steps = conv_of(20, 12), torch.rand(20) * 0.01 + 0.001
+    whole, levels = Int8Conv(conv, steps), levels_of((batch, 20, *size))
+    with torch.inference_mode():
+        found = whole.numbers(unsigned(levels))
+        meant = F.conv2d(levels * steps.view(1, -1, 1, 1), conv.weight, conv.bias, padding=1)
+    torch.testing.assert_close(found, exactly(whole, levels).float(), atol=1e-4, rtol=1e-5)
+    assert (found - meant).abs().max() < 0.05 * meant.abs().max(), "weights are of 8 bits"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_follows_a_convolution_is_rounded_to_levels(size: tuple[int, int]) -> None:
+    whole = Int8Conv(conv_of(20, 12), torch.full((20,), 0.01), torch.full((12,), 0.05))
+    levels = levels_of((2, 20, *size))
+    exact = exactly(whole, levels)
+    with torch.inference_mode():
+        relu = whole.relu_levels(unsigned(levels)).double()
+        leaky = signed(whole.leaky_relu_levels(unsigned(levels))).double()
+    assert (relu - exact.relu().clamp(max=255)).abs().max() <= 0.501
+    assert (leaky - F.leaky_relu(exact, 0.1).clamp(-128, 127)).abs().max() <= 0.501
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sums_with_levels_and_with_numbers(size: tuple[int, int]) -> None:
+    conv, levels = conv_of(20, 12), levels_of((2, 20, *size))
+    whole = Int8Conv(conv, torch.full((20,), 0.01), torch.full((12,), 0.05))
+    others = levels_of((2, 12, *size), seed=5) // 2
+    numbers = torch.rand(2, 12, *size).contiguous(memory_format=torch.channels_last)
+    exact = exactly(whole, levels)
+    with torch.inference_mode():
+        summed = signed(whole.add_to_levels(unsigned(levels), unsigned(others)))
+        plain = whole.add_to(unsigned(levels), numbers.clone())
+    assert (summed - (exact + others).clamp(-128, 127)).abs().max() <= 0.501
+    torch.testing.assert_close(plain, (exact + numbers).float(), atol=1e-3, rtol=1e-5)
+
+
+def test_unsigned_input_begins_at_nothing() -> None:
+    whole = Int8Conv(conv_of(4, 8), torch.full((4,), 0.01), zero=0)
+    levels = levels_of((1, 4, 6, 6)).view(torch.uint8)
+    torch.testing.assert_close(
+        whole.numbers(levels), exactly(whole, levels).float(), atol=1e-4, rtol=1e-5
+    )
+
+
+def test_levels_are_cut_off_and_kept_signed() -> None:
+    levels = to_levels(torch.tensor([-1e9, -128.4, -0.4, 0.0, 1.6, 127.2, 1e9]))
+    assert levels.tolist() == [-128, -128, 0, 0, 2, 127, 127]
+    assert torch.equal(signed(unsigned(levels)), levels)
+
+
+def test_a_copy_computes_the_same() -> None:
+    whole, levels = Int8Conv(conv_of(4, 8), torch.full((4,), 0.01)), levels_of((1, 4, 6, 6))
+    before = whole.numbers(unsigned(levels))
+    assert torch.equal(copy.deepcopy(whole).numbers(unsigned(levels)), before)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Compact:
+    """A small ``compact`` that knows how large its features get."""
+    network = compact().measured([moving_clip(5, 40, 48, seed=s)[None] for s in (1, 2)])
+    assert isinstance(network, Compact)
+    return network
+
+
+def restorer_of(network: Network[Any], chunk: int, look_ahead: int | str) -> Restorer:
+    return Restorer(network, chunk=chunk, look_ahead=look_ahead, device="cpu", precision="int8")
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    return float(-10 * torch.log10((a.clamp(0, 1) - b.clamp(0, 1)).square().mean()))
+
+
+def test_the_shipped_network_restores_as_in_float32() -> None:
+    network, clip = load_network("compact-x4"), moving_clip(9, 37, 41, seed=7)
+    low = frames_of(stream(restorer_of(network, 4, 2), pieces(clip, 4)))
+    full = Restorer(network, chunk=4, look_ahead=2, device="cpu", precision="float32")
+    found = psnr(low, frames_of(stream(full, pieces(clip, 4))))
+    assert found > 40, f"{found:.1f} dB"
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 5])
+def test_chunks_with_all_of_the_future_equal_the_whole_clip(measured: Compact, chunk: int) -> None:
+    clip = moving_clip(8, 18, 22)
+    network, _ = place(measured, device="cpu", precision="int8")
+    with torch.inference_mode():
+        whole = network(clip[None])[0]
+    streamed = frames_of(stream(restorer_of(network, chunk, FULL), pieces(clip, 3)))
+    assert psnr(streamed, whole) > 60
+
+
+def test_a_saved_stream_goes_on(measured: Compact, tmp_path: Path) -> None:
+    clip = moving_clip(9, 18, 22)
+    expected = frames_of(stream(restorer_of(measured, 3, 1), pieces(clip, 3)))
+    first, second = (restorer_of(measured, 3, 1) for _ in range(2))
+    chunks = pieces(clip, 3)
+    left = first.push(chunks[0]) + first.push(chunks[1])
+    first.save(tmp_path / "state")
+    second.load(tmp_path / "state")
+    left += second.push(chunks[2]) + second.drain()
+    assert torch.equal(frames_of(left), expected)
+
+
+def test_memory_is_foretold_on_the_meta_device(measured: Compact) -> None:
+    settings = Settings(chunk=4, look_ahead=2, tiles=(1, 1))
+    whole, _ = place(measured, device="cpu", precision="int8")
+    low, _ = place(measured, device="cpu", precision="bfloat16")
+    assert step_bytes(whole, settings, 90, 160) < 1.1 * step_bytes(low, settings, 90, 160)
+
+
+def test_ranges_travel_with_the_weights(measured: Compact, tmp_path: Path) -> None:
+    file = tmp_path / "small.safetensors"
+    save_network(measured, file)
+    network = load_network(str(file))
+    assert network.has_int8
+    assert place(network, device="cpu")[0].dtype == torch.int8
+    assert place(compact(), device="cpu")[0].dtype != torch.int8
+
+
+def test_the_network_that_was_given_stays_as_it_is(measured: Compact) -> None:
+    before = {name: value.clone() for name, value in measured.state_dict().items()}
+    network, _ = place(measured, device="cpu", precision="int8")
+    assert place(network, device="cpu", precision="auto")[0] is network
+    assert measured.dtype == torch.float32
+    assert before.keys() == measured.state_dict().keys()
+    assert all(torch.equal(before[name], value) for name, value in measured.state_dict().items())
+
+
+def test_what_cannot_be_had_in_int8_is_said(measured: Compact) -> None:
+    with pytest.raises(ConfigurationError, match="basicvsr has no int8 form; give bfloat16"):
+        place(basicvsr(), device="cpu", precision="int8")
+    with pytest.raises(ConfigurationError, match="do not say how large features get"):
+        place(compact(), device="cpu", precision="int8")
+    whole, _ = place(measured, device="cpu", precision="int8")
+    with pytest.raises(ConfigurationError, match="in int8 cannot be had in float32; load it anew"):
+        place(whole, device="cpu", precision="float32")
