@@ -1,11 +1,11 @@
-"""``vsr models`` with ``pull``, ``convert`` and ``path``, and ``vsr info``."""
+"""``vsr models`` with ``pull``, ``convert``, ``measure`` and ``path``, and ``vsr info``."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from vsr.models.model import Model, Quality
 from vsr.models.official import BASE_URL
 from vsr.progress import download_bar
 from vsr.tables import print_table
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HEADINGS = (
     "model",
@@ -32,7 +35,7 @@ HEADINGS = (
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all that is known.")
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> None:
-    """List the networks; pull and convert their weights.
+    """List the networks; pull, convert and measure their weights.
 
     Trained for: BI is MATLAB's bicubic, BD blur and then every 4th pixel; on another degradation a
     network loses 2 to 6 dB. Size multiple: other sizes are padded to it and cropped again.
@@ -100,16 +103,59 @@ def convert(source: str, target: str, half: bool, overwrite: bool) -> None:
 
     from vsr.models.checkpoint import save_network
 
-    if Path(target).suffix != ".safetensors":
-        raise ConfigurationError(f"{target!r} has another ending; give a name.safetensors")
-    if Path(target).exists() and not overwrite:
-        raise OpenError(f"{target!r} already exists; give another name, or -y to replace it")
+    _refuse_target(target, overwrite)
     network = network_from_file(Path(source))
     save_network(network, Path(target), dtype=torch.float16 if half else torch.float32)
     count = sum(parameter.numel() for parameter in network.parameters())
     facts = network.facts
     kind = "float16" if half else "float32"
     click.echo(f"{target}: {facts.name}, x{facts.scale}, {count:,} parameters, {kind}")
+
+
+def _refuse_target(target: str, overwrite: bool) -> None:
+    if Path(target).suffix != ".safetensors":
+        raise ConfigurationError(f"{target!r} has another ending; give a name.safetensors")
+    if Path(target).exists() and not overwrite:
+        raise OpenError(f"{target!r} already exists; give another name, or -y to replace it")
+
+
+@models.command()
+@click.argument("source", metavar="A")
+@click.argument("target", metavar="B")
+@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
+@click.option(
+    "--frames", default=8, show_default=True, type=click.IntRange(min=1), help="Of each video."
+)
+@click.option("-y", "--overwrite", is_flag=True, help="Replace B if it exists.")
+def measure(
+    source: str, target: str, videos: tuple[str, ...], frames: int, overwrite: bool
+) -> None:
+    """Write the checkpoint A as B, knowing how large features get.
+
+    That is what its form on 8-bit integers (--precision int8) has to know. It is measured on the
+    first frames of each VIDEO: footage as it will be restored, of as many kinds as there are.
+    `vsr train` does it by itself.
+    """
+    from vsr.models.checkpoint import save_network
+
+    _refuse_target(target, overwrite)
+    network = network_from_file(Path(source))
+    known = network.measured(_beginning(video, frames) for video in videos)
+    if not known.has_int8:
+        raise ConfigurationError(f"{source!r}: {network.facts.name} has no int8 form; give compact")
+    save_network(known, Path(target))
+    click.echo(f"{target}: {known.facts.name}, x{known.facts.scale}, measured, float16")
+
+
+def _beginning(video: str, num_frames: int) -> Tensor:
+    """(1, T, 3, H, W): the first frames of a file."""
+    from vsr.streams.open import open_reader
+
+    with open_reader(video) as reader:
+        chunk = next(reader.chunks(num_frames), None)
+    if chunk is None:
+        raise OpenError(f"{video!r} has no frames; give another video")
+    return chunk.frames[None]
 
 
 def _described(name: str, model: Model) -> dict[str, Any]:

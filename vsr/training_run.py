@@ -33,6 +33,9 @@ from vsr.training_config import TrainingConfig
 from vsr.training_data import clip_batches, flow_batches, photographs_of
 from vsr.types import Chunk
 
+MEASURED = 5
+"""Frames of each held-out clip over which it is measured what the int8 form has to know."""
+
 LOG_FIELDS = ("iteration", "loss", "gradient_norm", "learning_rate", "seconds", "validation_psnr_y")
 
 
@@ -93,15 +96,18 @@ def validate(network: Network[Any], clips: Sequence[Tensor], frames: int, device
 
 
 def _score(network: Network[Any], clip_u8: Tensor, device: str) -> float:
-    scale = network.facts.scale
-    height, width = (side // (2 * scale) * scale for side in clip_u8.shape[-2:])
-    truth = clip_u8[..., height // 2 :, width // 2 :][..., :height, :width].float().div(255)
+    reduced, truth = _middle(clip_u8, network.facts.scale)
     restorer = Restorer(network, device=device)
-    inputs = Chunk(
-        frames=bicubic_down(truth, scale), pts=tuple(range(len(truth))), time_base=Fraction(1, 25)
-    )
+    inputs = Chunk(frames=reduced, pts=tuple(range(len(truth))), time_base=Fraction(1, 25))
     restored = torch.cat([c.frames.cpu() for c in restorer.push(inputs) + restorer.drain()])
     return float(psnr(luma(restored.clamp(0, 1)), luma(truth)).mean())
+
+
+def _middle(clip_u8: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    """The middle of a clip in RGB, float32, reduced and as it is."""
+    height, width = (side // (2 * scale) * scale for side in clip_u8.shape[-2:])
+    truth = clip_u8[..., height // 2 :, width // 2 :][..., :height, :width].float().div(255)
+    return bicubic_down(truth, scale), truth
 
 
 def _start(config: TrainingConfig, device: torch.device, init: Path | None) -> Training:
@@ -197,6 +203,8 @@ class _Recorder:
         assert isinstance(network, Network)
         device = str(self.training.device)
         score = validate(network, self.held_out, self.reporting.validation_frames, device)
+        clips = (clip[:MEASURED] for clip in self.held_out)
+        network = network.measured(_middle(clip, network.facts.scale)[0][None] for clip in clips)
         save_network(network, self.out / "last.safetensors")
         if score > self.best:
             self.best = score

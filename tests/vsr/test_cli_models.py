@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,10 +14,13 @@ from safetensors.torch import load_file
 
 from tests.media import Clip, write_clip
 from tests.mirror import Mirror
-from tests.networks import basicvsr, deblurring_edvr, edvr
+from tests.networks import basicvsr, compact, deblurring_edvr, edvr
 from tests.vsr.conftest import Run
 from vsr.models.catalogue import MODELS, load_network
+from vsr.models.checkpoint import save_network
+from vsr.models.int8 import runs_int8
 from vsr.models.model import Model, OfficialFile
+from vsr.models.network import Network
 from vsr.models.official import OFFICIAL
 
 
@@ -162,3 +167,32 @@ def test_a_conversion_replaces_a_file_only_when_told_to(
     assert target.read_text() == "precious"
     assert vsr("models", "convert", checkpoint, target, "-y", "--half").code == 0
     assert {value.dtype for value in load_file(target).values()} == {torch.float16}
+
+
+def test_what_int8_has_to_know_is_measured_and_kept(vsr: Run, tmp_path: Path) -> None:
+    own, known = tmp_path / "own.safetensors", tmp_path / "known.safetensors"
+    save_network(compact(), own)
+    clips = [write_clip(tmp_path / name, Clip(num_frames=3)) for name in ("a.mp4", "b.mp4")]
+    refused = vsr("restore", clips[0], tmp_path / "out.mp4", "-m", own, "--precision", "int8")
+    assert (refused.code, refused.err.count("\n")) == (2, 1), "a wrong option"
+    assert "vsr models measure" in refused.err
+    done = vsr("models", "measure", own, known, *clips)
+    assert (done.code, "compact, x4, measured" in done.out) == (0, True)
+    if runs_int8(torch.device("cpu")):
+        words = ("-m", known, "--precision", "int8", "--device", "cpu")
+        assert vsr("restore", clips[0], tmp_path / "out.mp4", *words).code == 0
+
+
+@pytest.mark.parametrize(
+    ("network", "video", "code", "said"),
+    [(basicvsr, "a.mp4", 2, "has no int8 form"), (compact, "b.mp4", 1, "b.mp4")],
+)
+def test_what_cannot_be_measured_is_said(
+    network: Callable[[], Network[Any]], video: str, code: int, said: str, vsr: Run, tmp_path: Path
+) -> None:
+    save_network(network(), tmp_path / "own.safetensors")
+    write_clip(tmp_path / "a.mp4", Clip(num_frames=3))
+    target = tmp_path / "known.safetensors"
+    refused = vsr("models", "measure", tmp_path / "own.safetensors", target, tmp_path / video)
+    assert (refused.code, refused.err.count("\n"), said in refused.err) == (code, 1, True)
+    assert not target.exists()

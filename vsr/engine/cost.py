@@ -174,7 +174,8 @@ class _Living(TorchDispatchMode):
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
+            # What oneDNN packs is its own; it stays for good, and is as large as weights known here.
+            if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
                 self._add(tensor.untyped_storage())
         return out
 
