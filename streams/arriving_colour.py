@@ -1,4 +1,4 @@
-"""The matrix by which an output will be shown: not every codec and container can say one."""
+"""The matrix and range by which an output is shown: not every codec and container can say them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from vsr.types import Colour
 _BT601_ONLY = frozenset({"mjpeg", "ljpeg", "libvpx"})
 """JPEG (JFIF) and VP8 (RFC 6386, section 9.2) have no other matrix; decoders look at no tag."""
 
+_FULL_RANGE_ONLY = frozenset({"mjpeg", "ljpeg"})
+"""JPEG has no range either; its encoders refuse another."""
+
 
 def encoded_colour(colour: Colour, encoder: str) -> Colour:
     """Tags of the frames that an encoder is given."""
-    return replace(colour, matrix="smpte170m") if encoder in _BT601_ONLY else colour
+    if encoder in _BT601_ONLY:
+        colour = replace(colour, matrix="smpte170m")
+    return replace(colour, range="pc") if encoder in _FULL_RANGE_ONLY else colour
 
 
 def shown_colour(

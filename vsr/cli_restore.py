@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from vsr.cli_bench import Size
-from vsr.cli_folders import foresee_folder, preview_folder, restore_folder
+from vsr.cli_folders import foresee_folder, restore_folder
+from vsr.cli_preview import write_preview
 from vsr.folders import holds_videos
 from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
@@ -178,28 +179,24 @@ def restore(
     """
     from vsr import restore as restoring
 
+    if dry_run and preview is not None:
+        raise click.UsageError("--dry-run and --preview exclude each other; give one of them")
+    times = {"start_s": start, "end_s": end}
+    if preview is not None:
+        return write_preview(source, target, preview, options | times, as_json=as_json)
     if holds_videos(source):
-        options |= {"start_s": start, "end_s": end}
         if dry_run:
-            return foresee_folder(source, target, options, as_json=as_json)
-        if preview is not None:
-            return preview_folder(source, target, preview, options, as_json=as_json)
-        return restore_folder(source, target, options, as_json=as_json, quiet=quiet)
+            return foresee_folder(source, target, options | times, as_json=as_json)
+        return restore_folder(source, target, options | times, as_json=as_json, quiet=quiet)
     if dry_run:
         from vsr.forecast import foresee
 
-        forecast = foresee(source, target, start_s=start, end_s=end, **options)
+        forecast = foresee(source, target, **times, **options)
         click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
-        return 0
-    if preview is not None:
-        from vsr.preview import preview as write_preview
-
-        picture = write_preview(source, target, preview, **options)
-        click.echo(json.dumps({"output": picture}) if as_json else picture)
         return 0
     with stop_on_interrupt() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
         summary = restoring.restore(
-            source, target, start_s=start, end_s=end, on_progress=on_progress, stop=stop, **options
+            source, target, on_progress=on_progress, stop=stop, **times, **options
         )
     if as_json:
         click.echo(json.dumps(asdict(summary)), err=target == PIPE)

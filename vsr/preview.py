@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vsr.engine.plan import Asked
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
 from vsr.planning import make_restorer
+from vsr.restore import restore
 from vsr.restorer import Restorer
 from vsr.streams import open_reader
 from vsr.streams.container import PIPE, is_address
@@ -87,6 +89,13 @@ def preview(
                     both = compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side")
                     return _keep(both, picture)
     raise ConfigurationError(f"{source!r} ends before {moment_s:g} s; give an earlier moment")
+
+
+def unused(options: Mapping[str, Any]) -> list[str]:
+    """Names of arguments for ``restore`` that a preview takes and does not heed, where given."""
+    usual = signature(restore).parameters
+    heeded = signature(preview).parameters
+    return [n for n, given in options.items() if n not in heeded and given != usual[n].default]
 
 
 def _keep(pixels: Tensor, picture: TargetFile) -> str:

@@ -44,6 +44,7 @@ def test_colour_tags_are_the_sources_or_made_explicit(
     [
         ("mjpeg", "mov", False),
         ("mjpeg", "mkv", False),
+        ("mjpeg", "avi", True),
         ("libvpx", "webm", False),
         ("libvpx", "webm", True),
         ("mpeg4", "avi", False),

@@ -70,6 +70,22 @@ def test_a_picture_that_exists_is_replaced_only_where_allowed(
     assert (nowhere.code, "does not exist; create it" in nowhere.err) == (1, True)
 
 
+def test_options_that_mean_nothing_for_a_preview_are_said(
+    source: str, tmp_path: Path, vsr: Run
+) -> None:
+    words = ["restore", source, tmp_path / "out.mkv", "-m", "identity", "--preview", "1"]
+    silent = vsr(*words, "--device", "cpu", "--chunk", "4", "--segment", "250", "--encode-args", "")
+    assert (silent.code, silent.err) == (0, "")
+    told = vsr(*words, "-y", "--fit", "480", "--encode-args", "-crf 20", "--start", "0.5")
+    assert told.code == 0
+    assert told.err.splitlines() == [
+        "vsr: --preview shows all that the model makes; "
+        "it does not heed --encode-args, --fit, --start"
+    ]
+    both = vsr(*words, "--dry-run")
+    assert (both.code, "exclude each other" in both.err) == (2, True)
+
+
 def test_a_comparison_shows_both_of_every_frame(source: str, tmp_path: Path) -> None:
     target = str(tmp_path / "out.mp4")
     summary = restore(source, target, model="bicubic-x2", compare="side")
