@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from tests.conftest import REPOSITORY
 from tests.networks import RECURRENT, basicvsr, compact, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
-from vsr.engine.snapshot import KEY
+from vsr.engine.snapshot import DIGEST, KEY, digest_of
 from vsr.errors import CheckpointError, ConfigurationError, OpenError
 from vsr.restorer import FULL, Restorer
 
@@ -130,6 +131,20 @@ def test_a_file_that_is_no_state_is_refused(content: bytes | None, tmp_path: Pat
         restorer_of(compact(), 2, 1).load(tmp_path / "state")
 
 
+def test_a_file_that_was_changed_anywhere_is_refused(tmp_path: Path) -> None:
+    restorer, chance = restorer_of(compact(), 2, 1), random.Random(0)
+    restorer.push(pieces(moving_clip(5, 18, 22), 5)[0])
+    restorer.save(tmp_path / "state")
+    whole = (tmp_path / "state").read_bytes()
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        (tmp_path / "damaged").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"'.*damaged' "):
+            restorer.load(tmp_path / "damaged")
+    assert restorer.num_waiting == 1
+
+
 NO_FACT: tuple[Any, ...] = (
     None,
     "x",
@@ -156,7 +171,12 @@ def rewritten(source: Path, target: Path, **changed: Any) -> None:
     with safe_open(source, "pt") as file:
         facts = json.loads(file.metadata()[KEY])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    save_file(tensors, target, metadata={KEY: json.dumps({**facts, **changed})})
+    sign(tensors, json.dumps({**facts, **changed}), target)
+
+
+def sign(tensors: dict[str, torch.Tensor], text: str, target: Path) -> None:
+    """As if nothing had been changed since."""
+    save_file(tensors, target, metadata={KEY: text, DIGEST: digest_of(text, tensors)})
 
 
 @pytest.mark.parametrize("name", FACTS.split())
@@ -201,7 +221,9 @@ def test_a_file_cannot_bring_in_code(tmp_path: Path) -> None:
     restorer = restorer_of(basicvsr(), 2, 0)
     restorer.push(pieces(moving_clip(4, 18, 22), 4)[0])
     restorer.save(tmp_path / "state")
-    forged = (tmp_path / "state").read_bytes().replace(b"PropagationState", b"flow_estimators!")
-    (tmp_path / "state").write_bytes(forged)
+    with safe_open(tmp_path / "state", "pt") as file:
+        text = file.metadata()[KEY].replace("PropagationState", "flow_estimators!")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    sign(tensors, text, tmp_path / "state")
     with pytest.raises(CheckpointError, match="not known here"):
         restorer_of(basicvsr(), 2, 0).load(tmp_path / "state")

@@ -174,7 +174,7 @@ class _Living(TorchDispatchMode):
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
-            # What oneDNN packs is its own; it stays for good, and is as large as weights known here.
+            # What oneDNN packs is its own: it stays for good, and is as large as the weights.
             if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
                 self._add(tensor.untyped_storage())
         return out

@@ -44,6 +44,7 @@ MALFORMED = (
 FORMAT = 1
 KEY = "vsr"
 WAITING = "waiting"
+DIGEST = "sha256"
 
 
 def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: bool = True) -> None:
@@ -76,7 +77,8 @@ def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: b
         "sizes": stream.guard.history,
         "state": _describe(stream.state, tensors),
     }
-    write_tensors(tensors, path, metadata={KEY: json.dumps(facts)})
+    text = json.dumps(facts)
+    write_tensors(tensors, path, metadata={KEY: text, DIGEST: digest_of(text, tensors)})
 
 
 def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
@@ -87,8 +89,12 @@ def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            facts = _a(dict, json.loads((file.metadata() or {})[KEY]))
-            tensors = {name: file.get_tensor(name).to(stream.device) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata[DIGEST] != digest_of(metadata[KEY], tensors):
+            raise ValueError("it was changed after it was written")
+        facts = _a(dict, json.loads(metadata[KEY]))
+        tensors = {name: tensor.to(stream.device) for name, tensor in tensors.items()}
         _check(path, facts, network)
         state = _build(facts["state"], tensors)
         timeline = _timeline(facts, tensors)
@@ -116,6 +122,19 @@ def identity(network: Network[Any]) -> dict[str, str]:
         "precision": precision,
         "weights": digest.hexdigest()[:16],
     }
+
+
+def digest_of(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Of all that a file holds."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        digest.update(_contents(tensors[name]))
+    return digest.hexdigest()
+
+
+def _contents(tensor: Tensor) -> memoryview:
+    return tensor.contiguous().view(-1).view(torch.uint8).numpy().data
 
 
 def _check(path: Path, facts: dict[str, Any], network: Network[Any]) -> None:
