@@ -181,7 +181,7 @@ def restore(
 
     if dry_run and preview is not None:
         raise click.UsageError("--dry-run and --preview exclude each other; give one of them")
-    times = {"start_s": start, "end_s": end}
+    times: dict[str, Any] = {"start_s": start, "end_s": end}
     if preview is not None:
         return write_preview(source, target, preview, options | times, as_json=as_json)
     if holds_videos(source):
