@@ -15,8 +15,9 @@ import click
 
 from vsr.cli_bench import bench
 from vsr.cli_eval import evaluate
+from vsr.cli_info import info
 from vsr.cli_live import live
-from vsr.cli_models import info, models
+from vsr.cli_models import models
 from vsr.cli_restore import restore
 from vsr.cli_train import train
 from vsr.errors import VSRError

@@ -1,16 +1,22 @@
-"""``vsr models`` with ``pull``, ``convert``, ``measure`` and ``path``, and ``vsr info``."""
+"""``vsr models`` with ``pull``, ``convert``, ``measure`` and ``path``."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vsr.errors import ConfigurationError, OpenError
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS, network_from_file, weights_path
+from vsr.models.catalogue import (
+    DEFAULT_MODEL,
+    MODELS,
+    load_network,
+    network_from_file,
+    weights_path,
+)
 from vsr.models.model import Model, Quality
 from vsr.models.official import BASE_URL
 from vsr.progress import download_bar
@@ -18,6 +24,8 @@ from vsr.tables import print_table
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from vsr.models.network import Network
 
 HEADINGS = (
     "model",
@@ -96,20 +104,29 @@ def print_path(name: str) -> None:
 def convert(source: str, target: str, half: bool, overwrite: bool) -> None:
     """Write the checkpoint A as B, safetensors with our names.
 
-    A is any checkpoint of BasicSR, of OpenMMLab, of the first EDVR code or ours, or FIRST+SECOND:
-    two EDVR as one cascade. Values stay as they are.
+    A is a model that `vsr models` lists, or any checkpoint of BasicSR, of OpenMMLab, of the first
+    EDVR code or ours, or FIRST+SECOND: two EDVR as one cascade. Values stay as they are.
     """
     import torch
 
     from vsr.models.checkpoint import save_network
 
     _refuse_target(target, overwrite)
-    network = network_from_file(Path(source))
+    network = _network(source)
     save_network(network, Path(target), dtype=torch.float16 if half else torch.float32)
     count = sum(parameter.numel() for parameter in network.parameters())
     facts = network.facts
     kind = "float16" if half else "float32"
     click.echo(f"{target}: {facts.name}, x{facts.scale}, {count:,} parameters, {kind}")
+
+
+def _network(source: str) -> Network[Any]:
+    """Of a model's name, or of a checkpoint."""
+    if source not in MODELS or Path(source).exists():
+        return network_from_file(Path(source))
+    if weights_path(source) is None:
+        raise ConfigurationError(f"{source!r} has no file of weights; give a checkpoint")
+    return load_network(source)
 
 
 def _refuse_target(target: str, overwrite: bool) -> None:
@@ -139,7 +156,7 @@ def measure(
     from vsr.models.checkpoint import save_network
 
     _refuse_target(target, overwrite)
-    network = network_from_file(Path(source))
+    network = _network(source)
     known = network.measured(_beginning(video, frames) for video in videos)
     if not known.has_int8:
         raise ConfigurationError(f"{source!r}: {network.facts.name} has no int8 form; give compact")
@@ -199,42 +216,3 @@ def _status(name: str, model: Model) -> str:
         return "bring a file" if model.needs_weights else "none needed"
     found = weights_path(name)
     return "in cache" if found and found.is_file() else "not pulled"
-
-
-@click.command()
-@click.argument("source")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(source: str, as_json: bool) -> None:
-    """Say what SOURCE holds: size, time, colour, other streams."""
-    from vsr.streams import open_reader
-
-    with open_reader(source) as reader:
-        facts = _facts(reader.info)
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    for key, value in facts.items():
-        click.echo(f"{key.replace('_', ' '):20} {_words(value)}")
-
-
-def _facts(described: Any) -> dict[str, Any]:
-    """What a dataclass says when printed, as JSON has it."""
-    shown = (entry.name for entry in fields(described) if entry.repr)
-    return {name: _plain(getattr(described, name)) for name in shown}
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it; fractions become text, so that they stay exact."""
-    if is_dataclass(value):
-        return _facts(value)
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return "; ".join(_words(item) for item in value) or "none"
-    return "unknown" if value is None else str(value)

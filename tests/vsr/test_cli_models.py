@@ -111,6 +111,8 @@ def test_the_mirror_may_come_from_the_environment(
         (["path", "identity"], 2, "has no file of weights"),
         (["convert", "nowhere.pth", "b.safetensors"], 1, "'nowhere.pth' is not there"),
         (["convert", "mmagic.pth", "b.pth"], 2, "give a name.safetensors"),
+        (["convert", "identity", "b.safetensors"], 2, "has no file of weights"),
+        (["convert", "tiny", "b.safetensors"], 1, "`vsr models pull tiny` brings it"),
         (["convert", "mmagic.pth", "nowhere/b.safetensors"], 1, "a folder that exists"),
         (["convert", "mmagic.pth", "mmagic.pth/b.safetensors"], 1, "a folder that exists"),
     ],
@@ -144,6 +146,14 @@ def test_a_converted_checkpoint_is_the_same_network(
     converted = load_network(str(target)).state_dict()
     assert all(torch.equal(converted[key], value) for key, value in network.state_dict().items())
     assert load_file(target).keys() == basicvsr().state_dict().keys()
+
+
+def test_a_model_is_converted_by_its_name(vsr: Run, tmp_path: Path) -> None:
+    target = tmp_path / "ours.safetensors"
+    assert vsr("models", "convert", "compact-x4", target).code == 0
+    converted = load_network(str(target)).state_dict()
+    shipped = load_network("compact-x4").state_dict()
+    assert all(torch.equal(converted[key], value) for key, value in shipped.items())
 
 
 def test_two_edvr_become_one_file(vsr: Run, tmp_path: Path) -> None:
