@@ -11,7 +11,7 @@ import click
 from vsr.cli_bench import Size
 from vsr.cli_folders import foresee_folder, restore_folder
 from vsr.cli_preview import write_preview
-from vsr.folders import holds_videos
+from vsr.folders import holds_videos, mixed_note
 from vsr.interruption import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.option_types import PRECISIONS, Arguments, LookAhead, Moment, Rate, Tiles
@@ -181,6 +181,8 @@ def restore(
 
     if dry_run and preview is not None:
         raise click.UsageError("--dry-run and --preview exclude each other; give one of them")
+    if note := mixed_note(source):
+        click.echo(f"vsr: {note}", err=True)
     times: dict[str, Any] = {"start_s": start, "end_s": end}
     if preview is not None:
         return write_preview(source, target, preview, options | times, as_json=as_json)

@@ -68,6 +68,21 @@ def holds_videos(source: str) -> bool:
     return bool(_sources(path))
 
 
+def mixed_note(source: str) -> str | None:
+    """What is left out of a folder of images that holds videos, too; None where nothing is."""
+    path = Path(source)
+    if not path.is_dir() or holds_videos(source):
+        return None
+    videos = sorted(p.name for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos:
+        return None
+    more = f" and {len(videos) - 1} more" if len(videos) > 1 else ""
+    return (
+        f"{source!r} holds images, which are taken as frames; '{videos[0]}'{more} is left out: "
+        "move either into a folder of their own"
+    )
+
+
 def list_jobs(source: str, target: str) -> list[Job]:
     """Every video and every folder of images below a folder, in order of name.
 

@@ -14,7 +14,7 @@ from tests.media import Clip, write_clip, write_images
 from tests.streams.encoding import frame_seconds
 from tests.vsr.cutting import until_cut
 from vsr.errors import OpenError
-from vsr.folders import holds_videos, list_jobs
+from vsr.folders import holds_videos, list_jobs, mixed_note
 
 ASKED: dict[str, Any] = {"look_ahead": None, "segment": 2, "device": "auto"}
 """As the command asks, where it is not told otherwise."""
@@ -120,6 +120,17 @@ def test_the_one_that_was_ended_goes_on_and_the_rest_is_skipped(
     assert states == {"a.mp4": "restored", "deeper/b.flv": "skipped", "frames": "skipped"}
     assert frame_seconds(out / "a.mp4") == whole
     assert not (out / "a.mp4.resume").exists()
+
+
+def test_videos_among_images_are_said_to_be_left_out(clips: Path, tmp_path: Path) -> None:
+    assert mixed_note(str(clips)) is None
+    assert mixed_note(str(clips / "a.mp4")) is None
+    assert mixed_note(str(clips / "frames")) is None
+    (clips / "a.mp4").rename(clips / "frames" / "a.mp4")
+    done = vsr(str(clips / "frames"), str(tmp_path / "out"))
+    assert done.returncode == 0
+    assert "holds images, which are taken as frames; 'a.mp4' is left out" in done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 4
 
 
 def test_what_runs_leave_behind_is_no_source(clips: Path) -> None:
