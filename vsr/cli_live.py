@@ -15,7 +15,7 @@ import click
 
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
-from vsr.option_types import Arguments
+from vsr.option_types import PRECISIONS, Arguments
 
 INTERRUPTED = 130
 
@@ -69,7 +69,7 @@ class Retries(click.ParamType["int | None"]):
     "--precision",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    type=click.Choice(PRECISIONS),
 )
 @click.option(
     "--latency",
@@ -126,11 +126,11 @@ def live(
     vsr live rtmp://0.0.0.0:1935/app/in out.m3u8 --listen --record copy.mkv
     vsr live --streams streams.toml --status 127.0.0.1:9100
     """
-    from vsr.live.run import run_live
-
     if (streams is None) == (source is None or target is None):
         raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
     with stop_on_signal() as (stop, received):
+        from vsr.live.run import run_live
+
         figures = run_live(
             source, target, streams, stop=stop, quiet=quiet or as_json, say=_say, **options
         )

