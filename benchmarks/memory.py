@@ -60,6 +60,8 @@ SINGLE = (
     Case(network="compact", size="640x360", precision="bfloat16"),
     Case(network="compact", size="1280x720", precision="bfloat16"),
     Case(network="compact", size="320x180", precision="float32"),
+    Case(network="compact-x4", size="320x180", precision="int8"),
+    Case(network="compact-x4", size="1280x720", precision="int8"),
     Case(network="basicvsr", size="160x90", precision="bfloat16"),
     Case(network="basicvsr", size="320x180", precision="bfloat16"),
     Case(network="basicvsr", size="160x90", precision="float32"),
@@ -86,6 +88,7 @@ PARALLEL = (
         scene_length=40,
         **OWN,
     ),
+    Case(network="compact-x4", size="192x144", precision="int8", scenes=4, scene_length=40, **OWN),
     Case(network="compact", size="96x72", precision="float32", scenes=8, scene_length=40, **OWN),
     Case(network="basicvsr", size="96x72", precision="bfloat16", scenes=4, scene_length=10),
     Case(network="basicvsr", size="96x72", precision="float32", scenes=4, scene_length=10),
@@ -106,13 +109,15 @@ import vsr.entry
 vsr.entry.prepare()
 from vsr.engine.plan import Asked
 from vsr.memory import peak_host_bytes
-from vsr.models.catalogue import build_network
+from vsr.models.architectures import ARCHITECTURES
+from vsr.models.catalogue import build_network, load_network
 from vsr.pipeline import run
 from vsr.planning import make_restorer
 from vsr.scenes import scene_marker
 from vsr.streams import open_reader, open_writer
 name, source, target, precision, chunk, look_ahead, tiles, scenes, every = sys.argv[1:]
-network = build_network(name, {})
+# What int8 needs to know comes with weights alone.
+network = build_network(name, {}) if name in ARCHITECTURES else load_network(name)
 asked = Asked(
     chunk=int(chunk) or None,
     look_ahead=None if look_ahead == "-" else int(look_ahead),
@@ -180,7 +185,7 @@ def compare(folder: Path, case: Case) -> None:
     (folder / "out.mp4").unlink()
     together = f"{case.scenes} scenes of {case.scene_length}" if case.scenes > 1 else ""
     print(
-        f"{case.network:9} {case.size:8} {case.precision:8} {settings:36} {together:15} foretold "
+        f"{case.network:10} {case.size:8} {case.precision:8} {settings:36} {together:15} foretold "
         f"{planned / 2**20:5.0f} MiB, taken {taken / 2**20:5.0f} MiB, ratio {planned / taken:.2f}",
         flush=True,
     )

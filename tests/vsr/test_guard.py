@@ -174,6 +174,15 @@ def test_features_that_are_large_and_still_grow_are_divergence(
     assert fault is None or fault.finite
 
 
+def test_levels_of_features_are_watched_as_numbers_are() -> None:
+    guard, usual = Guard(), torch.full((1, 4, 3, 3), 3, dtype=torch.int8)
+    for feat_BKHW in (*(10 * [usual]), 40 * usual):
+        assert guard.judge() is None
+        guard.watch(replace(state_of(1.0, 0.0), feat_BKHW=feat_BKHW), PICTURE)
+    guard.watch(replace(state_of(1.0, 0.0), feat_BKHW=40 * usual), PICTURE)
+    assert guard.judge() is not None
+
+
 class Late(Guard):
     """A guard whose figures arrive a step late, as on CUDA."""
 

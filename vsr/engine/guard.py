@@ -90,7 +90,7 @@ class Guard:
 
     def watch(self, state: Any, restored: Tensor) -> None:
         """Take the measure of a state, and of some of the pixels (T, C, H, W) that came with it."""
-        tensors = [(n, t) for n, t in named_tensors(state) if t.is_floating_point() and t.numel()]
+        tensors = [(n, t) for n, t in named_tensors(state) if _is_measured(t)]
         features = [t for name, t in tensors if _holds_features(name)]
         others = [t for name, t in tensors if not _holds_features(name)]
         others.append(restored[..., ::EVERY, ::EVERY])
@@ -160,8 +160,14 @@ def _holds_features(name: str) -> bool:
     return not name or "K" in name.rpartition("_")[2]
 
 
+def _is_measured(tensor: Tensor) -> bool:
+    """Whether it holds numbers, or levels of them, which are integers."""
+    return tensor.numel() > 0 and (tensor.is_floating_point() or tensor.dtype == torch.int8)
+
+
 def _root_mean_square(tensor: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(tensor, dtype=torch.float32)
+    numbers = tensor if tensor.is_floating_point() else tensor.float()
+    norm: Tensor = torch.linalg.vector_norm(numbers, dtype=torch.float32)
     return norm / math.sqrt(tensor.numel())
 
 

@@ -114,8 +114,7 @@ def identity(network: Network[Any]) -> dict[str, str]:
     """What a state depends on: architecture, precision and weights."""
     digest = hashlib.sha256()
     for weight in network.state_dict().values():
-        values = weight.detach().cpu().contiguous().view(-1)
-        digest.update(values.view(torch.uint8).numpy().tobytes())
+        digest.update(_contents(weight.detach().cpu()))
     precision = str(network.dtype).removeprefix("torch.")
     return {
         "name": network.facts.name,
