@@ -38,7 +38,7 @@ def gather(feat_BKHW: Tensor, flow_B2HW: Tensor, padding: Padding) -> Tensor:
     x, y = _positions(flow_B2HW)
     columns, right = _two_nearest(x.reshape(-1), width, padding)
     rows, below = _two_nearest(y.reshape(-1), height, padding)
-    rows = rows * width + _first_rows(batch, height * width, rows)
+    rows = _in_their_image(rows * width, batch, height * width)
     found = _weighted_sums(_table(feat_BKHW, num_feat), (rows, below), (columns, right))
     return found.view(batch, height, width, num_feat).permute(0, 3, 1, 2)
 
@@ -52,7 +52,7 @@ def gather_cells(feat_BKhw: Tensor, flow_B2HW: Tensor) -> Tensor:
     # Pixel (y, x) is the row 4 (w (y // 2) + x // 2) + 2 (y % 2) + x % 2.
     columns = 2 * columns - (columns & 1)
     rows = rows * (2 * width) - (rows & 1) * (2 * width - 2)
-    rows += _first_rows(batch, 4 * height * width, rows)
+    rows = _in_their_image(rows, batch, 4 * height * width)
     found = _weighted_sums(_table(feat_BKhw, num_feat // 4), (rows, below), (columns, right))
     return found.view(batch, height, width, num_feat).permute(0, 3, 1, 2)
 
@@ -68,8 +68,9 @@ def _positions(flow_B2HW: Tensor) -> tuple[Tensor, Tensor]:
 def _in_cells(position_BHW: Tensor) -> Tensor:
     """(N,): the four pixels of a cell one behind the other."""
     batch, height, width = position_BHW.shape
-    cells = position_BHW.view(batch, height // 2, 2, width // 2, 2)
-    return cells.transpose(2, 3).reshape(-1)
+    # Two numbers are moved as one.
+    cells = position_BHW.view(torch.complex64).view(batch, height // 2, 2, width // 2)
+    return cells.transpose(2, 3).reshape(-1).view(torch.float32)
 
 
 def _two_nearest(position_N: Tensor, size: int, padding: Padding) -> tuple[Tensor, Tensor]:
@@ -85,10 +86,10 @@ def _two_nearest(position_N: Tensor, size: int, padding: Padding) -> tuple[Tenso
     return there.int(), weights
 
 
-def _first_rows(batch: int, per_image: int, like_2N: Tensor) -> Tensor:
-    """(N,): the table's row at which the image of each place begins."""
+def _in_their_image(rows_2N: Tensor, batch: int, per_image: int) -> Tensor:
+    """(2, N): rows of the table, given rows of each image; changed."""
     starts = torch.arange(batch, dtype=torch.int32) * per_image
-    return starts.repeat_interleave(like_2N.shape[1] // batch)
+    return rows_2N.view(2, batch, -1).add_(starts[:, None]).view(2, -1)
 
 
 def _table(feat_BKHW: Tensor, per_row: int) -> Tensor:
