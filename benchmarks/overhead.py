@@ -8,6 +8,7 @@ clock say how long one waits.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,8 @@ IDENTITY = ("--model", "identity")
 def main(size: str, frames: int, rounds: int, encoder: str, encode_args: str) -> None:
     """Print milliseconds a frame and ratios."""
     prepare()
+    # As after an installation: with its modules compiled, which some environments forbid to keep.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     encoding = ("--encoder", encoder, "--encode-args", encode_args)
     with tempfile.TemporaryDirectory() as folder:
         source = render(Path(folder) / "source.mp4", size, frames)

@@ -14,6 +14,9 @@ Loading torch makes half a million objects and hardly any garbage, which Python'
 look through again and again: a fifth of the time until a run begins, and a tenth of a second at its
 end, when it looks through all of them once more.
 
+Numpy's linear algebra, which nothing here uses, starts threads that spin until they find no work:
+half a tenth of a second of the processor for each core.
+
 Set by the command only, never by importing the package; what the environment says already is left
 alone.
 """
@@ -48,6 +51,7 @@ def prepare() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:

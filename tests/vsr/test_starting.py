@@ -33,3 +33,11 @@ def test_a_run_neither_loads_torchs_compiler_nor_looks_through_what_it_loads(
     assert "'torch'" in said
     assert "'torch._dynamo'" not in said
     assert "'sympy'" not in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_numpy_starts_no_threads() -> None:
+    program = "import os, vsr.entry; vsr.entry.prepare(); import numpy; "
+    program += "print(len(os.listdir('/proc/self/task')))"
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert said.stdout.split() == [b"1"]
