@@ -6,11 +6,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.live.harness import asked, look, running
 from tests.media import read_numbers
 from tests.streams.oddities import write_interlaced
+from vsr.errors import VSRError
 from vsr.live.connection import Arrival, Connection
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.streams.video_reader import VideoReader
@@ -66,3 +68,17 @@ def test_what_deinterlacing_holds_back_counts_as_latency(tmp_path: Path) -> None
     assert len(look(copy).times) == 20
     assert ", deinterlaced; chunk 2, look-ahead 0" in stream.said[0]
     assert "(waiting 80," in stream.said[0]
+
+
+def test_whatever_ends_the_reading_thread_ends_the_stream(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("nobody thought of this")
+
+    monkeypatch.setattr("vsr.live.connection.read_frame", broken)
+    with (
+        pytest.raises(VSRError, match="nobody thought of this"),
+        running(asked(clip, tmp_path / "out.mkv")) as stream,
+    ):
+        stream.wait()

@@ -22,6 +22,7 @@ TICK = Fraction(1, 1000)
         ("srt://host.example:9000?streamid=secret", "srt://host.example:9000/…"),
         ("udp://127.0.0.1:5000", "udp://127.0.0.1:5000"),
         ("folder/secret.mkv", "folder/secret.mkv"),
+        ("rtmp://[::1/app/secret", "rtmp://…"),
     ],
 )
 def test_an_address_is_shown_without_its_secrets(address: str, expected: str) -> None:
@@ -42,6 +43,13 @@ def test_a_host_that_does_not_exist_is_named_and_the_key_is_not() -> None:
     with pytest.raises(OpenError, match=r"nowhere\.invalid") as caught:
         check_host("rtmp://nowhere.invalid/app/s3cret")
     assert "s3cret" not in str(caught.value)
+
+
+def test_what_is_no_address_is_said_without_it() -> None:
+    with pytest.raises(OpenError, match="rtmp://… is no address") as caught:
+        check_host("rtmp://[::1/app/s3cret")
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in without_secrets("[::1/app/s3cret is wrong", "rtmp://[::1/app/s3cret")
 
 
 def test_attempts_come_ever_later_up_to_a_bound() -> None:

@@ -66,9 +66,11 @@ def given(*streams: tuple[str, ...]) -> list[StreamOptions]:
         ([("a.mp4", "b.mkv"), ("udp://h:1", "a.mp4")], "source itself"),
         ([("a.m3u8", "a.m3u8")], "source itself"),
         ([("a0.ts", "a.m3u8")], "source itself"),
+        ([("rtmp://[::1/app/k", "a.mkv")], "rtmp://… is no address"),
+        ([("udp://h:1", "rtmp://[::1/app/k")], "rtmp://… is no address"),
     ],
 )
-def test_what_would_be_written_over_is_refused(streams: list[tuple[str, ...]], said: str) -> None:
+def test_what_cannot_be_is_refused(streams: list[tuple[str, ...]], said: str) -> None:
     with pytest.raises(OpenError, match=said):
         check_targets(given(*streams))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from vsr.errors import OpenError
 from vsr.streams.container import is_address
@@ -19,7 +19,9 @@ def shown(address: str) -> str:
     """The address with its secrets left out; a path as it is."""
     if not is_address(address):
         return address
-    parts = urlsplit(address)
+    parts = _parts(address)
+    if parts is None:
+        return f"{address.partition('://')[0]}://{HIDDEN}"
     host = parts.netloc.rpartition("@")[2]
     *folders, key = parts.path.lstrip("/").split("/")
     path = "/".join([*folders, HIDDEN] if key or parts.query else folders)
@@ -44,10 +46,13 @@ def check_host(address: str) -> None:
     """Make sure that an address's host has a name that resolves.
 
     Raises:
-        OpenError: It does not; the message names the host.
+        OpenError: It does not; the message names the host. Or it is no address at all.
     """
-    parts = urlsplit(address) if is_address(address) else None
-    if parts is None or not parts.hostname:
+    if not is_address(address):
+        return
+    check_form(address)
+    parts = urlsplit(address)
+    if not parts.hostname:
         return
     try:
         socket.getaddrinfo(parts.hostname, parts.port)
@@ -59,8 +64,28 @@ def check_host(address: str) -> None:
         ) from error
 
 
+def check_form(name: str) -> None:
+    """Make sure that what looks like an address can be taken apart.
+
+    Raises:
+        OpenError: It cannot, and so never will be reached.
+    """
+    if is_address(name) and _parts(name) is None:
+        raise OpenError(f"{shown(name)} is no address; give scheme://host:port/path")
+
+
+def _parts(address: str) -> SplitResult | None:
+    """What an address consists of; None where its host cannot be read."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
+
+
 def _secrets(address: str) -> set[str]:
-    parts = urlsplit(address)
+    parts = _parts(address)
+    if parts is None:
+        return {address.partition("://")[2]}
     found = {parts.path.rpartition("/")[2], parts.query, parts.password or ""}
     found |= {value for _, value in parse_qsl(parts.query)}
     # An address alone without a path names nothing secret.

@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vsr.errors import VSRError
+from vsr.errors import DecodeError, VSRError
 from vsr.live.address import shown
 from vsr.live.connection import Arrival, Beginning, Connection
 from vsr.live.leaving import READING_THREAD
 from vsr.live.retry import Retry
 from vsr.live.source_kind import check_listening, ends
+from vsr.streams.container import reason
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,15 @@ class Source:
             self._thread.join(CLOSE_TIMEOUT_S)
 
     def _read(self) -> None:
+        try:
+            self._read_all()
+        except Exception as error:
+            # Nobody else sees what this thread ends with.
+            failure = DecodeError(f"{shown(self._address)} broke off ({reason(error)})")
+            failure.__cause__ = error
+            self._put(Lost(reason=str(failure), error=failure, final=True))
+
+    def _read_all(self) -> None:
         while not self._stop.is_set():
             lost = self._connect()
             if not self._put(lost) or lost.final:

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from vsr.errors import OpenError
-from vsr.live.address import shown
+from vsr.live.address import check_form, shown
 from vsr.live.options import StreamOptions
 from vsr.live.source_kind import ends
 from vsr.streams.container import is_address, local_name
@@ -25,11 +25,14 @@ def check_targets(streams: Sequence[StreamOptions]) -> None:
     """Refuse what cannot be a sink, what is named twice, and what would replace a source.
 
     Raises:
-        OpenError: A target or record of that kind, or one whose folder is missing.
+        OpenError: A target or record of that kind, one whose folder is missing, or an address that
+            cannot be read.
     """
     named: list[str] = []
     for stream in streams:
+        check_form(stream.source)
         for target in stream.targets:
+            check_form(target)
             _check_kind(target)
             if any(_writes(target, other) or _writes(other, target) for other in named):
                 raise OpenError(
