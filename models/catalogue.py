@@ -34,7 +34,7 @@ MODELS: dict[str, Model] = {
         weights="compact_x4.safetensors",
         scale=4,
         degradation="BI",
-        parameters=1_082_526,
+        parameters=1_053_339,
         size_multiple=2,
         quality=(
             Quality(

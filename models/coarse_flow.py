@@ -1,11 +1,11 @@
 """The optical flow network of ``compact``: block matching, corrected by small convolutions.
 
-At every size from the coarsest to half the input's, each pixel's surroundings are compared with
-those up to two pixels away in the neighbour image, moved along the flow found so far. The place of
-the softly least difference is a flow by itself, before anything is learnt; convolutions that see
-the differences correct it. A last refinement compares unshuffled images: every pixel, at a quarter
-of the positions; it runs twice, since what the first pass moved closer the second sees better. Any
-size from 1x1 works.
+At every size from the coarsest to a quarter of the input's, each pixel's surroundings are compared
+with those up to two pixels away in the neighbour image, moved along the flow found so far. The
+place of the softly least difference is a flow by itself, before anything is learnt; convolutions
+that see the differences correct it. A last refinement, at half the input's size, compares
+unshuffled images: every pixel, at a quarter of the positions; it runs twice, since what the first
+pass moved closer the second sees better. Any size from 1x1 works.
 
 N image pairs, C colour, D places compared, H, W input size; h, w a level's size.
 """
@@ -48,10 +48,10 @@ class CoarseFlow(nn.Module):
 
     Args:
         num_feat: Features of every hidden convolution.
-        levels: Sizes at which matches are looked for: 1/2, 1/4, and so on.
+        levels: Sizes at which matches are looked for: 1/4, 1/8, and so on.
     """
 
-    def __init__(self, *, num_feat: int = 32, levels: int = 4) -> None:
+    def __init__(self, *, num_feat: int = 32, levels: int = 3) -> None:
         super().__init__()
         self.matching = nn.ModuleList(_Matching(num_feat) for _ in range(levels))
         self.finest = _refinement(2 * 12 + 2, num_feat)
@@ -69,11 +69,11 @@ class CoarseFlow(nn.Module):
         return self.between(self.pyramid(reference_NCHW), self.pyramid(neighbour_NCHW))
 
     def pyramid(self, frames_NCHW: Tensor) -> Pyramid:
-        """The frames as they came, in cells, and averaged to 1/2, 1/4, and so on."""
+        """The frames as they came, in cells, and averaged to 1/4, 1/8, and so on."""
         levels = [frames_NCHW, channels_last(F.pixel_unshuffle(frames_NCHW, 2))]
-        smaller = frames_NCHW
+        smaller = _halved(frames_NCHW)
         for _ in self.matching:
-            smaller = F.avg_pool2d(smaller, 2, ceil_mode=True, count_include_pad=False)
+            smaller = _halved(smaller)
             levels.append(smaller)
         return levels
 
@@ -84,6 +84,7 @@ class CoarseFlow(nn.Module):
         for image, other, match in reversed(list(levels)):
             flow = match(image, other, _enlarge(flow, image))
         frame, cells = reference[:2]
+        flow = _enlarge(flow, cells)
         for _ in range(REFINEMENTS):
             aligned = sample(neighbour[0], doubled_places(flow, 2))
             flow = flow + _run(self.finest, [cells, CONTRAST * (aligned - cells), flow])
@@ -160,6 +161,11 @@ def _run(refine: nn.Module, seen: list[Tensor]) -> Tensor:
         stacked = conv_leaky_relu(conv, stacked)
     residue: Tensor = last(stacked)
     return residue.float()
+
+
+def _halved(image_NCHW: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels; on an odd border of those there are."""
+    return F.avg_pool2d(image_NCHW, 2, ceil_mode=True, count_include_pad=False)
 
 
 def _enlarge(flow: Tensor, like: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class Compact(Network[CompactState]):
         num_blocks: int = 4,
         num_tail: int = 32,
         num_flow: int = 32,
-        flow_levels: int = 4,
+        flow_levels: int = 3,
         has_ranges: bool = False,
     ) -> None:
         super().__init__()
