@@ -89,6 +89,14 @@ def test_a_rehearsal_meets_what_the_network_will_meet(
     assert not any(one.exceeds(most) for one in met for most in rehearsed)
 
 
+def test_no_more_scenes_are_supposed_than_a_source_can_hold() -> None:
+    facts, settings = compact().facts, Settings(chunk=16, look_ahead=4)
+    short, long = (rehearse(facts, settings, 9, None, frames) for frames in (90, None))
+    assert max(moment.scenes for moment in short) <= 90 // 20 + 1
+    assert max(moment.waiting + moment.kept for moment in short) <= 90
+    assert max(moment.scenes for moment in long) == 9
+
+
 def run_of(scenes: int, lengths: list[int] | None, **sizes: Any) -> int:
     settings = replace(Settings(chunk=4, look_ahead=2), **sizes)
     return run_bytes(compact(), CPU, settings, 64, 64, scenes=scenes, lengths=lengths)

@@ -8,7 +8,7 @@ only notes what it is given.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -21,9 +21,12 @@ from vsr.engine.settings import FULL, Settings
 from vsr.models.network import Network, NetworkFacts
 from vsr.types import Chunk
 
-SUPPOSED = tuple(length for length in (20, 30, 45, 70, 100, 150, 250) for _ in range(16))
-"""Frames of the scenes of a film whose cuts are not known before: more can be held at once where
-they are of some lengths than of others."""
+SUPPOSED = (20, 30, 45, 70, 100, 150, 250)
+"""Frames of scenes whose cuts are not known before the run: more can be held at once where all are
+of some lengths than of others."""
+
+REPEATED = 16
+"""Scenes of a length until nothing new comes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,11 @@ class Moment:
 
 
 def rehearse(
-    facts: NetworkFacts, settings: Settings, scenes: int, lengths: Iterable[int]
+    facts: NetworkFacts,
+    settings: Settings,
+    scenes: int,
+    lengths: Sequence[int] | None,
+    num_frames: int | None = None,
 ) -> list[Moment]:
     """The moments at which most is held; others hold no more of anything.
 
@@ -59,8 +66,22 @@ def rehearse(
         facts: Of the network.
         settings: Sizes of its steps.
         scenes: Stepped together at most.
-        lengths: Frames of one scene after the other.
+        lengths: Frames of one scene after the other; None where they are not known.
+        num_frames: Of all scenes, where that is known.
     """
+    films = [lengths] if lengths else [_film(length, num_frames) for length in SUPPOSED]
+    return _most(set().union(*(_moments(facts, settings, scenes, film) for film in films)))
+
+
+def _film(length: int, num_frames: int | None) -> list[int]:
+    """Scenes of one length, within a source of so many frames."""
+    total = min(REPEATED * length, num_frames or REPEATED * length)
+    return [min(length, total - start) for start in range(0, total, length)]
+
+
+def _moments(
+    facts: NetworkFacts, settings: Settings, scenes: int, lengths: Sequence[int]
+) -> set[Moment]:
     network = _Noting(facts)
     lanes = ParallelScenes(
         network,
@@ -75,7 +96,7 @@ def rehearse(
             network.left += len(out)
     for out in lanes.iter_drain():
         network.left += len(out)
-    return _most(network.moments)
+    return network.moments
 
 
 def _most(moments: set[Moment]) -> list[Moment]:

@@ -15,7 +15,7 @@ import torch
 
 from vsr.engine.cost import FLOAT, LONGEST_SCENE, OVERHEAD, look_bytes, step_bytes, weight_bytes
 from vsr.engine.lanes import num_held
-from vsr.engine.rehearsal import SUPPOSED, Moment, rehearse
+from vsr.engine.rehearsal import Moment, rehearse
 from vsr.engine.settings import Settings
 from vsr.memory import resident_bytes
 from vsr.models.network import Network
@@ -63,9 +63,9 @@ def run_bytes(
     if scenes == 1:
         step = step_bytes(network, within, height, width)
     else:
-        moments = rehearse(network.facts, settings, scenes, lengths or SUPPOSED)
+        moments = rehearse(network.facts, settings, scenes, lengths, num_frames)
         step = _busiest(network, settings, (height, width), moments)
-    return _with_queues(step, network, device, within, (height, width))
+    return _with_queues(step, network, device, within, (height, width), scenes)
 
 
 def _busiest(
@@ -113,7 +113,7 @@ def at_most(
         step += (num_held(settings, scenes) + settings.chunk) * sum(
             _frame_bytes(network, (height, width))
         )
-    return _with_queues(step, network, device, settings, (height, width))
+    return _with_queues(step, network, device, settings, (height, width), scenes)
 
 
 def _with_queues(
@@ -122,6 +122,7 @@ def _with_queues(
     device: torch.device,
     settings: Settings,
     size: tuple[int, int],
+    scenes: int,
 ) -> int:
     frame, restored = _frame_bytes(network, size)
     bytes_ = step + settings.chunk * DECODED_CHUNKS * frame
@@ -132,8 +133,9 @@ def _with_queues(
     if step <= round(OVERHEAD * window):
         # Nothing is computed: the peak is not within a step, and holds what was restored.
         bytes_ += settings.chunk * RESTORED_CHUNKS * restored
-    elif settings.num_tiles > 1:
-        # The result is begun with the first tile, while the chunk before is with the encoder.
+    elif settings.num_tiles > 1 and scenes == 1:
+        # The result is begun with the first tile, while the chunk before is with the encoder; steps
+        # of several scenes wait for so many frames that it is done by then.
         bytes_ += settings.chunk * restored
     return bytes_
 
