@@ -9,6 +9,7 @@ import torch
 from vsr.models.basicvsr import BasicVSR
 from vsr.models.cascade import Cascade
 from vsr.models.compact import Compact
+from vsr.models.compact_branch import Branch
 from vsr.models.edvr import EDVR
 from vsr.models.iconvsr import IconVSR
 from vsr.models.interpolation import Bicubic, Identity
@@ -21,6 +22,7 @@ def compact() -> Network[Any]:
     network = Compact(num_feat=16, num_blocks=2, num_tail=8, num_flow=8, flow_levels=3)
     awakened(network)
     for branch in (network.backward_branch, network.forward_branch):
+        assert isinstance(branch, Branch)
         branch.draft.weight.data.mul_(0.1)
     return network
 
