@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from tests.media import Clip, write_clip
-from tests.networks import RECURRENT, compact, moving_clip
+from tests.networks import RECURRENT, basicvsr, compact, moving_clip
 from tests.streaming import Maker, pieces
 from vsr.engine.cost import step_bytes
 from vsr.engine.lanes import ParallelScenes
@@ -97,17 +97,17 @@ def test_no_more_scenes_are_supposed_than_a_source_can_hold() -> None:
     assert max(moment.scenes for moment in long) == 9
 
 
-def run_of(scenes: int, lengths: list[int] | None, **sizes: Any) -> int:
-    settings = replace(Settings(chunk=4, look_ahead=2), **sizes)
-    return run_bytes(compact(), CPU, settings, 64, 64, scenes=scenes, lengths=lengths)
+def run_of(scenes: int, lengths: list[int] | None) -> int:
+    settings = Settings(chunk=2, look_ahead=1)
+    return run_bytes(basicvsr(), CPU, settings, 64, 64, scenes=scenes, lengths=lengths)
 
 
 def test_scenes_in_parallel_cost_what_their_cuts_make_them_hold() -> None:
     one_long_scene = run_of(4, [60])
     assert one_long_scene == pytest.approx(run_of(1, None), rel=0.05)
-    several = run_of(4, [12] * 8)
+    several = run_of(4, [6] * 8)
     assert several > one_long_scene
-    assert run_of(8, [12] * 16) > several
+    assert run_of(8, [6] * 16) > several
     assert run_of(4, None) > one_long_scene  # cuts that are not known are expected
 
 
