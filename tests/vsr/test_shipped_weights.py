@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import REPOSITORY
 from tests.vsr.conftest import Run
 from vsr.models.catalogue import DEFAULT_MODEL, MODELS, SHIPPED
+from vsr.models.int8 import runs_int8
 
 QUALITY = MODELS[DEFAULT_MODEL].quality[0]
 CARD = SHIPPED / "compact_x4.md"
@@ -28,8 +30,12 @@ def test_the_card_names_the_network_that_is_built() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not runs_int8(torch.device("cpu")), reason="the score is int8's, and this CPU has no VNNI"
+)
 def test_the_weights_score_on_vid4_what_is_said(vsr: Run, shared: Path) -> None:
-    done = vsr("eval", "vid4", "--root", shared / "data/eval/vid4", "--json")
+    words = ("--device", "cpu", "--precision", "int8", "--json")
+    done = vsr("eval", "vid4", "--root", shared / "data/eval/vid4", *words)
     means = json.loads(done.out)["means"]["streamed"]
     # Processors round in different ways.
     assert means["psnr_y"] == pytest.approx(QUALITY.psnr_db, abs=0.01)
