@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,3 +197,11 @@ def test_options_that_cannot_be_are_refused(
     done = vsr("restore", source, tmp_path / "out.mp4", "-m", "identity", *words)
     assert done.code == 2
     assert said in done.err
+
+
+def test_the_peak_of_a_process_is_its_own_and_not_that_of_who_started_it() -> None:
+    ballast = bytearray(700 * 2**20)
+    program = "from vsr.memory import peak_host_bytes; print(peak_host_bytes())"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert 10 * 2**20 < int(done.stdout) < len(ballast)
