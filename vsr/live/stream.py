@@ -184,11 +184,9 @@ class LiveStream:
             return
         if self._away and last is not None:
             self._fill(clock.between(last, pts))
-        starts = chunk.scene_starts | ({0} if clock.jumps > jumps else set())
+        starts = frozenset(chunk.scene_starts | ({0} if clock.jumps > jumps else set()))
         self._writing.note(pts * clock.time_base, at)
-        placed = replace(
-            chunk, pts=(pts,), time_base=clock.time_base, scene_starts=frozenset(starts)
-        )
+        placed = replace(chunk, pts=(pts,), time_base=clock.time_base, scene_starts=starts)
         self._hand_on(self._restoration.push(placed, at, self._source.depth))
 
     def _hand_on(self, chunks: list[Chunk]) -> None:
