@@ -35,7 +35,7 @@ class Restorer:
             the scene; None takes what suits the network. Latency is chunk + look-ahead frames.
         tiles: Rows and columns of tiles for frames that do not fit into memory at once.
         device: ``"auto"`` (CUDA where there is one), or a torch device.
-        precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        precision: ``"auto"``, ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"int8"``.
 
     Raises:
         ConfigurationError: A chunk under 1, a negative look-ahead, an unknown device or precision.
