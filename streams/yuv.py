@@ -1,12 +1,11 @@
 """Strips of YUV and gray planes to RGB and back.
 
-Equations: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance). No matrix products, whose
-precision others may have lowered.
+Equations: see ``yuv_factors``. No matrix products, whose precision others may have lowered.
 
-On a CPU this is most of what the pipeline costs beside decoder, network and encoder. Passes over
-memory are what costs: scale and offset ride along with the addition that has to be made anyway,
-what lies between goes where the last strip's was, and chroma is as small as it can be for as long
-as it can be, in rows and columns and in bytes.
+On a CPU this is most of what the pipeline costs beside decoder, network and encoder, where
+``compiled_yuv`` does not take its place. Passes over memory are what costs: scale and offset ride
+along with the addition that has to be made anyway, what lies between goes where the last strip's
+was, and chroma is as small as it can be for as long as it can be, in rows and columns and in bytes.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from vsr.streams.chroma import (
 from vsr.streams.pixel_format import PixelFormat
 from vsr.streams.quantisation import find_levels, find_weights
 from vsr.streams.scratch import Scratch
+from vsr.streams.yuv_factors import find_reading, find_writing
 from vsr.types import Colour
 
 
@@ -45,17 +45,19 @@ class YUVStrips:
         self._gray = pixel_format.family == "gray"
         self._shifts = pixel_format.shifts
         self._siting = SITINGS[colour.chroma_location or "left"]
-        self._levels, self._weights = find_levels(pixel_format, colour), find_weights(colour)
-        self._gain = find_gain(self._shifts, self._siting)
-        self._integers = find_integers(int(self._levels.peak), self._gain)
+        self._levels, weights = find_levels(pixel_format, colour), find_weights(colour)
+        gain = find_gain(self._shifts, self._siting)
+        self._reading = find_reading(self._levels, weights, gain)
+        self._writing = find_writing(self._levels, weights)
+        self._integers = find_integers(int(self._levels.peak), gain)
         self._scratch = Scratch(device)
 
     def read(self, planes: list[Tensor], rows: range, rgb: Tensor) -> None:
         """Convert rows of one frame's planes into (3, rows, W)."""
         self._scratch.again()
-        stored, levels = planes[0][rows.start : rows.stop], self._levels
+        stored = planes[0][rows.start : rows.stop]
         luma = self._scratch.take(stored.shape).copy_(stored)
-        scale(luma, 1 / levels.luma, -levels.black / levels.luma, out=luma)
+        scale(luma, self._reading.scale, self._reading.black, out=luma)
         if self._gray:
             rgb.copy_(luma)
         else:
@@ -101,43 +103,35 @@ class YUVStrips:
         return chroma
 
     def _add_chroma(self, luma: Tensor, chroma: Tensor, rgb: Tensor) -> None:
-        weights, (red, green, blue) = self._weights, rgb
+        by, (red, green, blue) = self._reading, rgb
         cb, cr = self._scratch.take(chroma.shape).copy_(chroma)
-        to_red = weights.red_span / (self._levels.chroma * self._gain)
-        to_blue = weights.blue_span / (self._levels.chroma * self._gain)
-        torch.add(luma, cr, alpha=to_red, out=red)
-        torch.add(luma, cb, alpha=to_blue, out=blue)
+        torch.add(luma, cr, alpha=by.red, out=red)
+        torch.add(luma, cb, alpha=by.blue, out=blue)
         # What is written over is cheaper than what is new: green comes last, out of luma itself.
-        luma.add_(cb, alpha=-to_blue * weights.blue / weights.green)
-        torch.add(luma, cr, alpha=-to_red * weights.red / weights.green, out=green)
+        luma.add_(cb, alpha=by.green_cb)
+        torch.add(luma, cr, alpha=by.green_cr, out=green)
 
     def _make_luma(self, rgb: Tensor) -> Tensor:
         """Numbers whose whole part is luma's code: (rows, W)."""
-        red, green, blue = (weight * self._levels.luma for weight in self._weights)
-        out = self._scratch.take(rgb.shape[1:])
-        luma = scale(rgb[0], red, self._levels.black + 0.5, out=out)
-        return luma.add_(rgb[1], alpha=green).add_(rgb[2], alpha=blue)
+        by, out = self._writing, self._scratch.take(rgb.shape[1:])
+        luma = scale(rgb[0], by.red, by.zero, out=out)
+        return luma.add_(rgb[1], alpha=by.green).add_(rgb[2], alpha=by.blue)
 
     def _make_chroma(self, rgb: Tensor, luma: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers whose whole part is the code of Cb and of Cr, at their own size."""
-        levels, weights, scratch = self._levels, self._weights, self._scratch
+        by, scratch = self._writing, self._scratch
         red_blue, luma = rgb[::2], luma[None]
         if self._shifts[0]:
             red_blue = halve_rows(red_blue, scratch, cosited=self._siting.rows)
             luma = halve_rows(luma, scratch, cosited=self._siting.rows)
-            differences = red_blue.sub_(luma, alpha=1 / levels.luma)
+            differences = red_blue.sub_(luma, alpha=by.per_code)
         else:
             out = scratch.take(red_blue.shape)
-            differences = torch.sub(red_blue, luma, alpha=1 / levels.luma, out=out)
+            differences = torch.sub(red_blue, luma, alpha=by.per_code, out=out)
         if self._shifts[1]:
             differences = halve_columns(differences, scratch, cosited=self._siting.columns)
         red, blue = differences
-        to_cb, to_cr = levels.chroma / weights.blue_span, levels.chroma / weights.red_span
-        zero, lifted = levels.grey + 0.5, (levels.black + 0.5) / levels.luma
-        return (
-            scale(blue, to_cb, zero + to_cb * lifted, out=blue),
-            scale(red, to_cr, zero + to_cr * lifted, out=red),
-        )
+        return scale(blue, by.cb, by.cb_zero, out=blue), scale(red, by.cr, by.cr_zero, out=red)
 
     def _store(self, codes: Tensor, plane: Tensor) -> None:
         store(codes, plane, self._levels.peak, self._scratch)
