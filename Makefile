@@ -1,4 +1,4 @@
-# `make` lists the targets. The environment is .venv, updated when pyproject.toml changes.
+# `make` lists the targets. The environment is .venv, updated when what it is made from changes.
 PYTHON ?= python3
 VIDEO ?=
 export VIDEO
@@ -9,6 +9,7 @@ READY := .venv/.ready
 MMCV_PY := .venv-mmcv/bin/python
 MMCV_READY := .venv-mmcv/.ready
 MMCV := mmcv==2.2.0
+MADE_FROM := pyproject.toml setup.py streams/_yuv.c
 # typings/ shows type checkers the folders as the sub-packages they are installed as.
 TYPED := vsr typings tests scripts benchmarks
 
@@ -59,13 +60,13 @@ define environment
 	$(1)/bin/python -m pip install --editable '.[dev]'
 endef
 
-$(READY): pyproject.toml
+$(READY): $(MADE_FROM)
 	$(call environment,.venv)
 	@touch $@
 
 # mmcv's build needs the torch it is for, and a setuptools that still has pkg_resources. pip keeps
 # the wheel; one that was built for another torch does not load, and is built again.
-$(MMCV_READY): pyproject.toml
+$(MMCV_READY): $(MADE_FROM)
 	$(call environment,.venv-mmcv)
 	$(MMCV_PY) -m pip install 'setuptools<80' wheel ninja psutil 'triton; platform_system == "Linux"'
 	MMCV_WITH_OPS=1 $(MMCV_PY) -m pip install --no-build-isolation $(MMCV)

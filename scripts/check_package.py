@@ -20,6 +20,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+COMPILED = {"vsr/streams/_yuv.abi3.so"}
+"""What is optional for who installs from source, but never absent from a wheel."""
+
 IMPORT_ALL = """
 import importlib, pkgutil, sys, vsr
 from vsr.errors import MissingDependency
@@ -39,13 +42,19 @@ def package_folders(root: Path) -> dict[str, Path]:
 
 
 def tree_files(root: Path) -> set[str]:
-    """Give the path in a wheel of every file that belongs to a package."""
+    """Give the path in a wheel of every file that belongs to a package and is not compiled."""
     return {
         (Path(*name.split(".")) / file.relative_to(folder)).as_posix()
         for name, folder in package_folders(root).items()
         for file in folder.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")
+        if _is_packed(file)
     }
+
+
+def _is_packed(file: Path) -> bool:
+    if "__pycache__" in file.parts or file.name.startswith("."):
+        return False
+    return file.is_file() and file.suffix not in {".c", ".so"}
 
 
 def wheel_files(wheel: Path) -> set[str]:
@@ -57,7 +66,7 @@ def wheel_files(wheel: Path) -> set[str]:
 
 def module_names(files: Iterable[str]) -> set[str]:
     """Give the modules below ``vsr`` that these files make."""
-    modules = (Path(file).with_suffix("") for file in files if file.endswith(".py"))
+    modules = (Path(file.split(".")[0]) for file in files if file.endswith((".py", ".so")))
     names = (".".join(m.parent.parts if m.name == "__init__" else m.parts) for m in modules)
     return {name for name in names if name != "vsr"}
 
@@ -102,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="vsr-package-") as name:
         folder = Path(name)
         wheel = build(folder / "dist")
-        expected = tree_files(ROOT)
+        expected = tree_files(ROOT) | COMPILED
         if faults := find_faults(expected, wheel_files(wheel)):
             sys.exit("\n".join(faults))
         try_wheel(wheel, module_names(expected), folder)

@@ -5,13 +5,14 @@ The transfer curve is left alone: PQ stays PQ, HLG stays HLG.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from math import prod
 
 import torch
 from torch import Tensor
 
+from vsr.streams.compiled_yuv import YUVFrames, can_read, can_write
 from vsr.streams.pixel_format import PixelFormat
 from vsr.streams.quantisation import find_levels
 from vsr.streams.scratch import Scratch
@@ -47,15 +48,14 @@ def to_rgb(
     if out is None:
         shape = (len(planes[0]), 3, height, width)
         out = torch.empty(shape, dtype=torch.float32, device=planes[0].device)
-    strips = _make_strips(pixel_format, colour, out.device)
+    read: Callable[[list[Tensor], Tensor], None]
+    if can_read(planes, pixel_format, colour, out):
+        read = YUVFrames(pixel_format, colour, headroom=headroom).read
+    else:
+        read = InStrips(pixel_format, colour, out.device, headroom=headroom).read
     with torch.inference_mode():
         for index, frame in enumerate(out):
-            stored = [plane[index] for plane in planes]
-            for rows in _strips(height, width, out.device):
-                strip = frame[:, rows.start : rows.stop]
-                strips.read(stored, rows, strip)
-                if not headroom:
-                    strip.clamp_(0, 1)
+            read([plane[index] for plane in planes], frame)
     return out
 
 
@@ -80,27 +80,59 @@ def from_rgb(
     if out is None:
         shape = (len(frames), sum(map(prod, shapes)))
         out = torch.empty(shape, dtype=pixel_format.dtype, device=frames.device)
-    strips = _make_strips(pixel_format, colour, frames.device)
+    write: Callable[[Tensor, list[Tensor]], None]
+    if can_write(frames, pixel_format, colour, out):
+        write = YUVFrames(pixel_format, colour).write
+    else:
+        write = InStrips(pixel_format, colour, frames.device).write
     with torch.inference_mode():
         for frame, samples in zip(frames, out, strict=True):
-            planes = _cut(samples, shapes)
-            for rows in _strips(height, width, frames.device):
-                strips.write(frame, rows, planes)
+            write(frame, _cut(samples, shapes))
     return out
 
 
-def _strips(height: int, width: int, device: torch.device) -> list[range]:
-    """Rows to convert at a time: on a CPU few enough that all stays in its cache."""
-    rows = height if device.type != "cpu" else max(2, STRIP_PIXELS // width // 2 * 2)
+class InStrips:
+    """Converts frames of any kind by torch: on a CPU a few rows at a time, which stay in its cache.
+
+    Args:
+        pixel_format: Of the planes.
+        colour: Complete tags.
+        device: Where planes and frames are.
+        headroom: Keep what lies beyond black and white, instead of clamping to [0, 1].
+    """
+
+    def __init__(
+        self,
+        pixel_format: PixelFormat,
+        colour: Colour,
+        device: torch.device,
+        *,
+        headroom: bool = False,
+    ) -> None:
+        make = RGBStrips if pixel_format.family == "rgb" else YUVStrips
+        self._strips: RGBStrips | YUVStrips = make(pixel_format, colour, device)
+        self._headroom = headroom
+
+    def read(self, planes: list[Tensor], rgb: Tensor) -> None:
+        """Convert one frame's planes into (3, H, W)."""
+        for rows in _strips(rgb):
+            strip = rgb[:, rows.start : rows.stop]
+            self._strips.read(planes, rows, strip)
+            if not self._headroom:
+                strip.clamp_(0, 1)
+
+    def write(self, frame: Tensor, planes: list[Tensor]) -> None:
+        """Convert one frame, (3, H, W), into its planes."""
+        for rows in _strips(frame):
+            self._strips.write(frame, rows, planes)
+
+
+def _strips(frame: Tensor) -> list[range]:
+    """Rows of (3, H, W) to convert at a time."""
+    _, height, width = frame.shape
+    on_cpu = frame.device.type == "cpu"
+    rows = max(2, STRIP_PIXELS // width // 2 * 2) if on_cpu else height
     return [range(top, min(top + rows, height)) for top in range(0, height, rows)]
-
-
-def _make_strips(
-    pixel_format: PixelFormat, colour: Colour, device: torch.device
-) -> YUVStrips | RGBStrips:
-    if pixel_format.family == "rgb":
-        return RGBStrips(pixel_format, colour, device)
-    return YUVStrips(pixel_format, colour, device)
 
 
 class RGBStrips:

@@ -67,4 +67,5 @@ def test_a_forgotten_sub_package_is_noticed(tmp_path: Path) -> None:
 
 def test_modules_are_named_as_they_are_imported() -> None:
     files = ["vsr/__init__.py", "vsr/types.py", "vsr/streams/__init__.py", "vsr/configs/a.toml"]
-    assert module_names(files) == {"vsr.types", "vsr.streams"}
+    files += ["vsr/streams/_yuv.abi3.so", "vsr/streams/_yuv.pyi"]
+    assert module_names(files) == {"vsr.types", "vsr.streams", "vsr.streams._yuv"}

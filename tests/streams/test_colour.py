@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.streams.samples import HEIGHT, WIDTH, known, noise, planes_of, soft_picture, tags
-from vsr.streams import colour_tags
+from vsr.streams import colour_tags, compiled_yuv
 from vsr.streams.chroma import (
     NARROW,
     SITINGS,
@@ -160,6 +160,7 @@ def test_any_samples_come_back_to_the_bit(name: str, colour_range: str, location
 
 
 def test_the_strips_of_a_tall_picture_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_yuv, "BUILT", False)
     for name in ("yuv420p", "yuv422p", "yuv444p"):
         for location in ("left", "topleft"):
             pixel_format, colour = known(name), tags(location=location)
