@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
+from importlib.metadata import version
 from typing import Any
 
 import click
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(source: str, as_json: bool) -> None:
-    """Say what SOURCE holds: size, time, colour, other streams."""
-    from vsr.streams import open_reader
+def info(source: str | None, as_json: bool) -> None:
+    """Say what SOURCE holds: size, time, colour, other streams.
 
-    with open_reader(source) as reader:
-        facts = _facts(reader.info)
+    Without SOURCE, what is installed here.
+    """
+    facts = _installed() if source is None else _held_by(source)
     if as_json:
         click.echo(json.dumps(facts))
         return
     for key, value in facts.items():
         click.echo(f"{key.replace('_', ' '):20} {_words(value)}")
+
+
+def _held_by(source: str) -> dict[str, Any]:
+    from vsr.streams import open_reader
+
+    with open_reader(source) as reader:
+        return _facts(reader.info)
+
+
+def _installed() -> dict[str, Any]:
+    from vsr.streams import compiled_yuv
+    from vsr.streams.ffmpeg import find_ffmpeg
+
+    by_torch = "by torch: without a compiler at the installation nothing was compiled"
+    return {
+        "vsr": version("vsr-stream"),
+        "torch": version("torch"),
+        "ffmpeg": find_ffmpeg(),
+        "colour_conversion": "compiled" if compiled_yuv.BUILT else by_torch,
+    }
 
 
 def _facts(described: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tests.streaming import Maker
 from tests.streams.encoding import frame_seconds
 from tests.vsr.conftest import Run
 from vsr.bench import measure
-from vsr.streams import open_reader
+from vsr.streams import compiled_yuv, open_reader
 
 
 def test_a_file_is_restored_and_summed_up_as_json(vsr: Run, tmp_path: Path) -> None:
@@ -292,6 +292,17 @@ def test_models_and_info_speak_to_people_and_programs(vsr: Run, tmp_path: Path) 
     facts = json.loads(vsr("info", source, "--json").out)
     assert (facts["height"], facts["frame_rate"]) == (72, "25")
     assert facts["others"][0]["kind"] == "audio"
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_info_says_what_is_installed(
+    vsr: Run, built: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled_yuv, "BUILT", built)
+    facts = json.loads(vsr("info", "--json").out)
+    assert Path(facts["ffmpeg"]).is_file()
+    assert facts["colour_conversion"].startswith("compiled" if built else "by torch")
+    assert "colour conversion" in vsr("info").out
 
 
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
