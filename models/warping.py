@@ -84,15 +84,23 @@ def sample(image_BKHW: Tensor, places_BhwP2: Tensor) -> Tensor:
         (B, K c², h, w), float32, channels-last: the image in cells, colour by colour.
     """
     batch, height, width, pixels, _ = places_BhwP2.shape
+    parts = _num_parts(image_BKHW, height)
     found = F.grid_sample(
-        image_BKHW.float(),
-        places_BhwP2.reshape(batch, height, -1, 2),  # meta tensors lie in another order
+        image_BKHW.float().expand(parts * batch, -1, -1, -1),
+        places_BhwP2.reshape(parts * batch, height // parts, -1, 2),  # meta: in another order
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
     )
-    cells = found.view(batch, -1, height, width, pixels).permute(0, 2, 3, 1, 4)
+    cells = found.view(parts * batch, -1, height // parts, width, pixels).permute(0, 2, 3, 1, 4)
     return cells.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _num_parts(image_BKHW: Tensor, height: int) -> int:
+    """Parts of a lone image's rows to sample side by side: CPU threads share only images out."""
+    threads = torch.get_num_threads()
+    shared = len(image_BKHW) == 1 and image_BKHW.device.type == "cpu" and height % threads == 0
+    return threads if shared else 1
 
 
 def _sampling_grid(flow_B2HW: Tensor) -> Tensor:

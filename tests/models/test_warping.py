@@ -120,3 +120,17 @@ def test_colours_are_sampled_one_behind_the_other() -> None:
     cells = sample(bilinear(image), doubled_places(torch.zeros(2, 2, 6, 8), 2))
     expected = torch.nn.functional.pixel_unshuffle(bilinear(image), 2)
     torch.testing.assert_close(cells, expected)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_rows_that_threads_share_are_sampled_as_by_one(threads: int) -> None:
+    image, flow = torch.rand(1, 2, 12, 8), torch.randn(1, 2, 12, 8)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = sample(image, doubled_places(flow, 4))
+        torch.set_num_threads(threads)
+        shared = sample(image, doubled_places(flow, 4))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(alone, shared)
