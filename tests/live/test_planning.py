@@ -17,6 +17,8 @@ from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.plan import measure
 from vsr.live.restoration import Restoration
+from vsr.models.imresize import imresize
+from vsr.models.network import Network, NetworkFacts
 from vsr.restorer import Restorer
 from vsr.types import Chunk
 
@@ -24,6 +26,26 @@ from vsr.types import Chunk
 def test_speed_is_measured_on_the_network_itself() -> None:
     speed = measure(Sluggish(0.02), torch.device("cpu"), 16, 16, Event())
     assert speed.frame_s > 0.01
+
+
+class Remembering(Network[int]):
+    """Knows in the second step of a scene what look-ahead had to be found out in the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts = NetworkFacts(name="remembering", scale=2, look_ahead=2, chunk=4)
+
+    def step(
+        self, window_BTCHW: Tensor, state: int | None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, int]:
+        num_seen = window_BTCHW.shape[1]
+        time.sleep(0.01 * (num_keep if state is not None else num_seen))
+        return imresize(window_BTCHW[:, :num_keep], 2), num_seen
+
+
+def test_speed_is_that_of_a_stream_under_way() -> None:
+    speed = measure(Remembering(), torch.device("cpu"), 16, 16, Event())
+    assert speed.look_ahead_s < speed.frame_s / 2
 
 
 def test_what_was_chosen_in_a_busy_moment_grows_once_full_quality_lasts(

@@ -25,7 +25,10 @@ BUSY = 0.8
 """Share of the time that restoring may take: encoding runs on the same machine."""
 
 SLOW_S = 0.2
-"""A step that takes longer is timed once: the source does not wait."""
+"""Where the first step takes longer, others are timed once: the source does not wait."""
+
+REPEATS = 3
+"""Of every other step; the quickest counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,7 @@ class Stopped(Exception):
 def measure(
     network: Network[Any], device: torch.device, height: int, width: int, stop: Event
 ) -> Speed:
-    """Time a few steps on grey frames, after one that warms up.
+    """Time a few steps on grey frames, each behind one that leads to it.
 
     Args:
         network: Ready to run.
@@ -113,20 +116,24 @@ def measure(
         Stopped: It was set meanwhile.
     """
 
-    def seconds(chunk: int, look_ahead: int) -> float:
+    def step(chunk: int, look_ahead: int, state: Any) -> tuple[float, Any]:
         if stop.is_set():
             raise Stopped
         window = torch.full((1, chunk + look_ahead, 3, height, width), 0.5, device=device)
         began = time.perf_counter()
-        network.step(window, None, chunk, ends_scene=False)
+        _, state = network.step(window, state, chunk, ends_scene=False)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        return time.perf_counter() - began
+        return time.perf_counter() - began, state
 
-    repeats = 1 if seconds(1, 1) > SLOW_S else 2
-    short, long, ahead = (
-        min(seconds(*sizes) for _ in range(repeats)) for sizes in ((1, 0), (3, 0), (1, 2))
-    )
+    def seconds(chunk: int, look_ahead: int) -> float:
+        took_s, state = step(chunk, look_ahead, None)
+        if slow:
+            return took_s
+        return min(step(chunk, look_ahead, state)[0] for _ in range(REPEATS))
+
+    slow = step(1, 1, None)[0] > SLOW_S
+    short, long, ahead = seconds(1, 0), seconds(3, 0), seconds(1, 2)
     frame_s = max((long - short) / 2, long / 4)
     return Speed(frame_s=frame_s, look_ahead_s=max(0.0, (ahead - short) / 2))
 
