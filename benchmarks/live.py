@@ -29,6 +29,8 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from benchmarks.live_ends import BEEP_EVERY, EVEN_RATES, NUMBERS, Publisher, Viewer, write_loop
 from benchmarks.live_process import Restoring, restoring
 from tests.live.harness import Server, has_server
@@ -198,6 +200,8 @@ def main() -> None:
     parser.add_argument("--model", default="compact-x4")
     parser.add_argument("--on-overload", default="degrade")
     asked = parser.parse_args()
+    # The viewer's share of the processor is missing where frames are restored.
+    torch.set_num_threads(1)
     if not has_server():
         sys.exit("no nginx with its RTMP module; apt-get install nginx libnginx-mod-rtmp")
     with TemporaryDirectory() as name:

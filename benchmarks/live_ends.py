@@ -113,8 +113,10 @@ class Viewer(threading.Thread):
 
     def _note(self, frame: Any) -> None:
         if isinstance(frame, av.VideoFrame):
-            grey = torch.from_numpy(frame.to_ndarray(format="gray"))[None].float() / 255
-            self.seen.append((read_number(grey), time.monotonic(), float(frame.time or 0)))
+            seen_at, plane = time.monotonic(), frame.planes[0]
+            luma = torch.frombuffer(plane, dtype=torch.uint8).view(plane.height, -1)
+            number = read_number(luma[None, :, : plane.width] / 255)
+            self.seen.append((number, seen_at, float(frame.time or 0)))
         else:
             self._listen(np.abs(frame.to_ndarray()[0]), float(frame.time))
 
