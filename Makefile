@@ -9,7 +9,7 @@ READY := .venv/.ready
 MMCV_PY := .venv-mmcv/bin/python
 MMCV_READY := .venv-mmcv/.ready
 MMCV := mmcv==2.2.0
-MADE_FROM := pyproject.toml setup.py streams/_yuv.c
+MADE_FROM := pyproject.toml setup.py streams/_yuv.c streams/_yuv_rows.h
 # typings/ shows type checkers the folders as the sub-packages they are installed as.
 TYPED := vsr typings tests scripts benchmarks
 

@@ -14,6 +14,7 @@ LIMITED_API = not sysconfig.get_config_var("Py_GIL_DISABLED")
 COMPILED = Extension(
     "vsr.streams._yuv",
     ["streams/_yuv.c"],
+    depends=["streams/_yuv_rows.h"],
     extra_compile_args=["-O3"],
     py_limited_api=True,
     optional=True,

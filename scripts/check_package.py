@@ -54,7 +54,7 @@ def tree_files(root: Path) -> set[str]:
 def _is_packed(file: Path) -> bool:
     if "__pycache__" in file.parts or file.name.startswith("."):
         return False
-    return file.is_file() and file.suffix not in {".c", ".so"}
+    return file.is_file() and file.suffix not in {".c", ".h", ".so"}
 
 
 def wheel_files(wheel: Path) -> set[str]:
