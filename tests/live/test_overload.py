@@ -62,6 +62,13 @@ def test_what_is_too_slow_for_small_chunks_gets_larger_ones() -> None:
     assert speed.step_s(choice.chunk, choice.look_ahead) < 0.8 * choice.chunk / 25
 
 
+def test_steps_may_take_longer_than_when_nothing_else_ran() -> None:
+    speed = Speed(frame_s=0.025, look_ahead_s=0.007)
+    choice = choose(FACTS, speed, Fraction(25), 0.8)
+    assert choice.latency_s + 0.2 * choice.restoring_s <= 0.8
+    assert choice.restoring_s < 0.8 * choice.chunk / 25
+
+
 def test_a_choice_says_what_it_costs_and_when_nothing_fits() -> None:
     said = str(choose(FACTS, FAST, Fraction(25), 0.5))
     assert "chunk 3, look-ahead 4" in said
