@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from vsr.entry import LIVE_MMAP_THRESHOLD, set_mmap_threshold
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.option_types import PRECISIONS, Arguments
@@ -128,6 +129,7 @@ def live(
     """
     if (streams is None) == (source is None or target is None):
         raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
+    set_mmap_threshold(LIVE_MMAP_THRESHOLD)
     with stop_on_signal() as (stop, received):
         from vsr.live.run import run_live
 
