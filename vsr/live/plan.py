@@ -21,7 +21,7 @@ CODING_S = 0.25
 """Decoding, colours, encoding, sending, and a server and a player near by: what a viewer waits for
 beside restoring (`python -m benchmarks.live` measures all of it)."""
 
-BUSY = 0.75
+BUSY = 0.7
 """Share of the time that restoring may take: encoding runs on the same machine."""
 
 SLACK = 0.25
