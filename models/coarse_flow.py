@@ -4,8 +4,8 @@ At every size from the coarsest to a quarter of the input's, each pixel's surrou
 with those up to two pixels away in the neighbour image, moved along the flow found so far. The
 place of the softly least difference is a flow by itself, before anything is learnt; convolutions
 that see the differences correct it. A last refinement, at half the input's size, compares
-unshuffled images: every pixel, at a quarter of the positions; it runs twice, since what the first
-pass moved closer the second sees better. Any size from 1x1 works.
+unshuffled images: every pixel, at a quarter of the positions; a second one sees better what the
+first moved closer. Any size from 1x1 works.
 
 N image pairs, C colour, D places compared, H, W input size; h, w a level's size.
 """
@@ -36,9 +36,6 @@ SHARPNESS = 16.0
 CONTRAST_FLOOR = 0.004
 """One 8-bit step: below it differences are noise, and no place is better than another."""
 
-REFINEMENTS = 2
-"""Passes of the last refinement, with the same weights: the second takes a third off the error."""
-
 CONTRAST = 4.0
 """Differences of aligned images are small numbers, and all that is left to find is in them."""
 
@@ -49,12 +46,13 @@ class CoarseFlow(nn.Module):
     Args:
         num_feat: Features of every hidden convolution.
         levels: Sizes at which matches are looked for: 1/4, 1/8, and so on.
+        refinements: Of what was found, at 1/2.
     """
 
-    def __init__(self, *, num_feat: int = 32, levels: int = 3) -> None:
+    def __init__(self, *, num_feat: int = 32, levels: int = 3, refinements: int = 1) -> None:
         super().__init__()
         self.matching = nn.ModuleList(_Matching(num_feat) for _ in range(levels))
-        self.finest = _refinement(2 * 12 + 2, num_feat)
+        self.finest = nn.ModuleList(_refinement(2 * 12 + 2, num_feat) for _ in range(refinements))
 
     def forward(self, reference_NCHW: Tensor, neighbour_NCHW: Tensor) -> Tensor:
         """Estimate where each pixel of the reference is in the neighbour.
@@ -85,9 +83,9 @@ class CoarseFlow(nn.Module):
             flow = match(image, other, _enlarge(flow, image))
         frame, cells = reference[:2]
         flow = _enlarge(flow, cells)
-        for _ in range(REFINEMENTS):
+        for refine in self.finest:
             aligned = sample(neighbour[0], doubled_places(flow, 2))
-            flow = flow + _run(self.finest, [cells, CONTRAST * (aligned - cells), flow])
+            flow = flow + _run(refine, [cells, CONTRAST * (aligned - cells), flow])
         return _enlarge(flow, frame)
 
 

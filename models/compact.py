@@ -67,6 +67,7 @@ class Compact(Network[CompactState]):
         num_tail: Features at the input's size, in front of the last convolution.
         num_flow: Features of the flow network.
         flow_levels: Levels of the flow network; each doubles the largest motion it can follow.
+        flow_refinements: Times that flow is refined at the end.
         has_ranges: Whether it is known how large its features get, so that it has a form on 8-bit
             integers.
     """
@@ -76,15 +77,16 @@ class Compact(Network[CompactState]):
         *,
         scale: int = 4,
         num_feat: int = 64,
-        num_blocks: int = 4,
+        num_blocks: int = 2,
         num_tail: int = 32,
         num_flow: int = 32,
         flow_levels: int = 3,
+        flow_refinements: int = 1,
         has_ranges: bool = False,
     ) -> None:
         super().__init__()
         self.facts = NetworkFacts(name="compact", scale=scale, look_ahead=4, chunk=16)
-        self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels)
+        self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels, refinements=flow_refinements)
         self.encode = hidden_conv3x3(UNSHUFFLED, num_feat)
         self.backward_branch: Branch | Int8Branch = Branch(num_feat, num_feat, num_blocks)
         self.forward_branch: Branch | Int8Branch = Branch(2 * num_feat, num_feat, num_blocks)
@@ -210,14 +212,15 @@ class Compact(Network[CompactState]):
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
     """What the network of these weights is built with; None if they are of another architecture."""
-    if not {"encode.weight", "tail.last.weight", "flow.finest.0.weight"} <= weights.keys():
+    if not {"encode.weight", "tail.last.weight", "flow.finest.0.0.weight"} <= weights.keys():
         return None
     return {
         "scale": math.isqrt(weights["tail.last.weight"].shape[0] // 3),
         "num_feat": weights["encode.weight"].shape[0],
         "num_blocks": num_blocks_of(weights, "backward_branch.trunk.main.2."),
         "num_tail": weights["tail.hidden.weight"].shape[0],
-        "num_flow": weights["flow.finest.0.weight"].shape[0],
+        "num_flow": weights["flow.finest.0.0.weight"].shape[0],
         "flow_levels": num_blocks_of(weights, "flow.matching."),
+        "flow_refinements": num_blocks_of(weights, "flow.finest."),
         "has_ranges": "ranges.encoded_K" in weights,
     }

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.cells import doubled_cells, to_image
+from vsr.models.fused import conv_relu
 from vsr.models.layers import Trunk, conv3x3
 from vsr.models.warping import doubled_places, sample, warp_cells
 
@@ -69,7 +70,7 @@ class Branch(nn.Module):
     def __init__(self, num_shared: int, num_feat: int, num_blocks: int) -> None:
         super().__init__()
         num_in = num_shared + num_feat + NUM_DIFFERENCES
-        self.trunk = Trunk(num_in, num_feat, num_blocks)
+        self.trunk = Trunk(num_in, num_feat, num_blocks, conv_relu)
         self.draft = conv3x3(num_feat, CELL**2)
         nn.init.zeros_(self.draft.weight)
 

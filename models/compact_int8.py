@@ -26,7 +26,7 @@ from vsr.models.compact_branch import (
 )
 from vsr.models.compact_ranges import BranchRanges, Ranges
 from vsr.models.compact_tail import Tail
-from vsr.models.int8 import HIGHEST, HIGHEST_POSITIVE, Int8Conv, signed, to_levels, unsigned
+from vsr.models.int8 import HIGHEST, HIGHEST_POSITIVE, ZERO, Int8Conv, signed, to_levels, unsigned
 from vsr.models.layers import ResidualBlock, Trunk
 from vsr.models.warping import warp_cells
 
@@ -82,7 +82,7 @@ class _Int8Trunk(nn.Module):
         )
 
     def forward(self, levels_BKhw: Tensor) -> Tensor:
-        feat: Tensor = self.first.leaky_relu_levels(levels_BKhw)
+        feat: Tensor = self.first.relu_levels(levels_BKhw, zero=ZERO)
         for block in self.blocks:
             feat = block(feat)
         return feat
@@ -109,17 +109,17 @@ class Int8Tail(nn.Module):
 
     def __init__(self, tail: Tail, ranges: Ranges) -> None:
         super().__init__()
-        doubled, hidden = ranges.doubled_K / HIGHEST, ranges.hidden_K / HIGHEST
+        doubled, hidden = ranges.doubled_K / HIGHEST_POSITIVE, ranges.hidden_K / HIGHEST_POSITIVE
         features = ranges.forward_branch.features_K / HIGHEST
         self.up = Int8Conv(tail.up, features, doubled.repeat(SHUFFLE**2))
-        self.hidden = Int8Conv(tail.hidden, doubled, hidden)
-        self.last = Int8Conv(tail.last, hidden)
+        self.hidden = Int8Conv(tail.hidden, doubled, hidden, zero=0)
+        self.last = Int8Conv(tail.last, hidden, zero=0)
         self.base = tail.base
 
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
         """As ``Tail``."""
-        doubled = apart(self.up.leaky_relu_levels(unsigned(feat_BKhw)))
-        hidden = self.hidden.leaky_relu_levels(doubled)
+        doubled = apart(self.up.relu_levels(unsigned(feat_BKhw)))
+        hidden = self.hidden.relu_levels(doubled)
         into_image(self.last.add_to(hidden, self.base(frame_BCHW)), into_BCHW)
 
 

@@ -20,7 +20,6 @@ from torch.utils.hooks import RemovableHandle
 
 from vsr.models.cells import apart
 from vsr.models.compact_branch import NUM_DIFFERENCES
-from vsr.models.fused import NEGATIVE_SLOPE
 from vsr.models.int8 import HIGHEST, ZERO
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def _listen(network: Compact, seen: _Seen) -> Iterator[RemovableHandle]:
             yield within.register_forward_hook(_hears(seen, name, F.relu))
     up, hidden = (network.tail.get_submodule(part) for part in ("up", "hidden"))
     yield up.register_forward_hook(_hears(seen, "doubled_K", _enlarged))
-    yield hidden.register_forward_hook(_hears(seen, "hidden_K", _leaky))
+    yield hidden.register_forward_hook(_hears(seen, "hidden_K", F.relu))
 
 
 def _hears(
@@ -169,9 +168,5 @@ def _as_it_is(feat: Tensor) -> Tensor:
     return feat
 
 
-def _leaky(feat: Tensor) -> Tensor:
-    return F.leaky_relu(feat, NEGATIVE_SLOPE)
-
-
 def _enlarged(feat: Tensor) -> Tensor:
-    return apart(_leaky(feat))
+    return apart(F.relu(feat))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vsr.models.cells import apart, into_image
 from vsr.models.compact_branch import SHUFFLE
-from vsr.models.fused import conv_leaky_relu
+from vsr.models.fused import conv_relu
 from vsr.models.layers import channels_last, conv3x3, hidden_conv3x3
 from vsr.models.upsampling import bicubic_filter
 
@@ -28,7 +28,7 @@ class Tail(nn.Module):
 
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
         """Write one restored frame."""
-        feat = conv_leaky_relu(self.hidden, apart(conv_leaky_relu(self.up, feat_BKhw)))
+        feat = conv_relu(self.hidden, apart(conv_relu(self.up, feat_BKhw)))
         into_image(self.base(frame_BCHW).add_(self.last(feat)), into_BCHW)
 
 

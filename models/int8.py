@@ -13,10 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-
-from vsr.models.fused import NEGATIVE_SLOPE
 
 HIGHEST = 127
 """Level of the largest number that is told apart; one below its negative is the lowest."""
@@ -86,19 +83,13 @@ class Int8Conv(nn.Module):
         """Without what oneDNN keeps for itself, which cannot be copied."""
         return {**self.__dict__, "_packed": None}
 
-    def numbers(self, levels_BKHW: Tensor) -> Tensor:
-        """The result in steps, (B, N, H, W), float32."""
-        return self._run(levels_BKHW, torch.float32, "none")
-
-    def relu_levels(self, levels_BKHW: Tensor) -> Tensor:
-        """ReLU of it as unsigned levels, nothing at 0."""
-        return self._run(levels_BKHW, torch.uint8, "relu")
-
-    def leaky_relu_levels(self, levels_BKHW: Tensor) -> Tensor:
-        """Leaky ReLU of it as unsigned levels, nothing at 128."""
-        activated = F.leaky_relu_(self.numbers(levels_BKHW), NEGATIVE_SLOPE)
-        # Cut off, half a level more is rounded.
-        return activated.add_(ZERO + 0.5).clamp_(0, 2 * ZERO - 1).to(torch.uint8)
+    def relu_levels(self, levels_BKHW: Tensor, *, zero: int = 0) -> Tensor:
+        """ReLU of it as unsigned levels, nothing at the one given."""
+        result: Tensor = torch.ops.onednn.qconv2d_pointwise(
+            *self._operands(levels_BKHW), self.get_buffer("bias"), *self.geometry,
+            1.0, zero, torch.uint8, "relu", [], "",
+        )  # fmt: skip
+        return result
 
     def add_to_levels(self, levels_BKHW: Tensor, sum_BNHW: Tensor) -> Tensor:
         """It and unsigned levels of the same steps, nothing at 128; these are changed."""
@@ -107,13 +98,6 @@ class Int8Conv(nn.Module):
     def add_to(self, levels_BKHW: Tensor, sum_BNHW: Tensor) -> Tensor:
         """It and plain numbers, float32, channels-last; these are changed."""
         return self._add(levels_BKHW, sum_BNHW, 0)
-
-    def _run(self, levels_BKHW: Tensor, dtype: torch.dtype, activation: str) -> Tensor:
-        result: Tensor = torch.ops.onednn.qconv2d_pointwise(
-            *self._operands(levels_BKHW), self.get_buffer("bias"), *self.geometry, 1.0, 0, dtype,
-            activation, [], "",
-        )  # fmt: skip
-        return result
 
     def _add(self, levels_BKHW: Tensor, sum_BNHW: Tensor, zero: int) -> Tensor:
         result: Tensor = torch.ops.onednn.qconv2d_pointwise.binary(

@@ -5,7 +5,7 @@ B batch, K features, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -52,19 +52,26 @@ class Trunk(nn.Module):
         num_in: Features that come in, concatenated.
         num_feat: Features that leave.
         num_block: Residual blocks.
+        rectify: A convolution with what follows it, for the first one.
     """
 
-    def __init__(self, num_in: int, num_feat: int, num_block: int) -> None:
+    def __init__(
+        self,
+        num_in: int,
+        num_feat: int,
+        num_block: int,
+        rectify: Callable[[nn.Conv2d, Tensor], Tensor] = conv_leaky_relu,
+    ) -> None:
         super().__init__()
+        self.rectify = rectify
         blocks = nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block)))
         # The activation runs with the convolution; its place keeps the published numbering.
-        first = hidden_conv3x3(num_in, num_feat)
-        self.main = nn.ModuleList([first, nn.LeakyReLU(NEGATIVE_SLOPE), blocks])
+        self.main = nn.ModuleList([hidden_conv3x3(num_in, num_feat), nn.Identity(), blocks])
 
     def forward(self, feat_BKHW: Tensor) -> Tensor:
         first, _, blocks = self.main
         assert isinstance(first, nn.Conv2d)
-        out: Tensor = blocks(conv_leaky_relu(first, channels_last(feat_BKHW)))
+        out: Tensor = blocks(self.rectify(first, channels_last(feat_BKHW)))
         return out
 
 
