@@ -97,10 +97,11 @@ def sample(image_BKHW: Tensor, places_BhwP2: Tensor) -> Tensor:
 
 
 def _num_parts(image_BKHW: Tensor, height: int) -> int:
-    """Parts of a lone image's rows to sample side by side: CPU threads share only images out."""
+    """Equal parts of a lone image's rows to sample side by side: CPU threads share only images."""
+    if len(image_BKHW) > 1 or image_BKHW.device.type != "cpu":
+        return 1
     threads = torch.get_num_threads()
-    shared = len(image_BKHW) == 1 and image_BKHW.device.type == "cpu" and height % threads == 0
-    return threads if shared else 1
+    return max(n for n in range(1, threads + 1) if height % n == 0)
 
 
 def _sampling_grid(flow_B2HW: Tensor) -> Tensor:

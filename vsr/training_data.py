@@ -5,11 +5,13 @@ B batch, T time, H, W size.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from vsr.datasets import ClipShape, StoredVideo, TrainingClips, load_photographs, open_videos
 from vsr.errors import ConfigurationError
@@ -40,7 +42,7 @@ def flow_batches(
             "learning flow needs photographs at least 1.5 patches wide; add some, or set "
             "flow_iterations and flow_weight to 0"
         )
-    return iter(DataLoader(pairs, batch_size=schedule.batch * 2, num_workers=config.data.workers))
+    return in_workers(pairs, batch=schedule.batch * 2, workers=config.data.workers)
 
 
 def clip_batches(
@@ -58,7 +60,17 @@ def clip_batches(
         candidates=settings.candidates,
         seed=schedule.seed + iteration,
     )
-    return iter(DataLoader(clips, batch_size=schedule.batch, num_workers=settings.workers))
+    return in_workers(clips, batch=schedule.batch, workers=settings.workers)
+
+
+def in_workers(dataset: IterableDataset[Any], *, batch: int, workers: int) -> Iterator[Any]:
+    """Batches of a data set, made by other processes.
+
+    These are forked from this one. A decoder that waits here for the garbage collector would be
+    freed there, where its threads are not, and waits for them for ever: garbage goes first.
+    """
+    gc.collect()
+    return iter(DataLoader(dataset, batch_size=batch, num_workers=workers))
 
 
 def photographs_of(data: Path, settings: DataSettings) -> list[Tensor]:

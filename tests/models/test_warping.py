@@ -122,7 +122,7 @@ def test_colours_are_sampled_one_behind_the_other() -> None:
     torch.testing.assert_close(cells, expected)
 
 
-@pytest.mark.parametrize("threads", [2, 3, 4])
+@pytest.mark.parametrize("threads", [2, 3, 4, 5])
 def test_rows_that_threads_share_are_sampled_as_by_one(threads: int) -> None:
     image, flow = torch.rand(1, 2, 12, 8), torch.randn(1, 2, 12, 8)
     before = torch.get_num_threads()

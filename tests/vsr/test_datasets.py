@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from tests.media import Clip, write_clip
 from vsr.camera import CameraMotion
 from vsr.datasets import ClipShape, StoredVideo, TrainingClips, load_videos, open_videos
+from vsr.training_data import in_workers
 
 
 def test_videos_that_memory_does_not_hold_are_read_when_drawn(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_stored_videos_give_the_clips_that_held_ones_give(tmp_path: Path) -> Non
         )
         for held_bytes in (0, 1 << 30)
     ]
-    in_worker = iter(DataLoader(clips[0], batch_size=2, num_workers=1))
+    in_worker = in_workers(clips[0], batch=2, workers=1)
     held = iter(clips[1])
     for batch in (next(in_worker), next(in_worker)):
         assert torch.equal(batch, torch.stack([next(held), next(held)]))
