@@ -69,6 +69,13 @@ def test_steps_may_take_longer_than_when_nothing_else_ran() -> None:
     assert choice.restoring_s < 0.8 * choice.chunk / 25
 
 
+def test_a_machine_that_hardly_keeps_up_gets_large_chunks_without_look_ahead() -> None:
+    choice = choose(FACTS, Speed(frame_s=0.03, look_ahead_s=0.007), Fraction(25), 0.8)
+    assert (choice.look_ahead, choice.keeps_up) == (0, False)
+    assert choice.chunk > 4
+    assert choice.latency_s <= 0.8
+
+
 def test_a_choice_says_what_it_costs_and_when_nothing_fits() -> None:
     said = str(choose(FACTS, FAST, Fraction(25), 0.5))
     assert "chunk 3, look-ahead 4" in said

@@ -178,6 +178,10 @@ def choose(
     fitting = [c for c in choices if c.keeps_up and c.latest_s <= budget_s]
     if fitting:
         return max(fitting, key=lambda c: (c.look_ahead, c.chunk))
+    # Not sure to keep up, but it may: large chunks are what a step's fixed costs matter least to.
+    barely = [c for c in choices if c.restoring_s <= c.chunk * period_s and c.latest_s <= budget_s]
+    if barely:
+        return max(barely, key=lambda c: (-c.look_ahead, c.chunk))
     return min(choices, key=lambda c: (not c.keeps_up, c.latency_s))
 
 
