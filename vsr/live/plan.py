@@ -100,7 +100,7 @@ class Choice:
             f"coding {coding})"
         )
         if not self.keeps_up:
-            return f"{words}; this machine is too slow for that many frames"
+            return f"{words}; this machine may be too slow for that many frames"
         over = self.latency_s > self.budget_s
         return f"{words}; that is the least this network can do" if over else words
 
@@ -166,7 +166,7 @@ def choose(
         held_back: Frames that come late by so many, as deinterlacing holds them back.
 
     Returns:
-        What fits; where nothing does, what comes closest.
+        What fits; where nothing surely does, what may; where nothing may, what comes closest.
     """
     period_s = float(1 / frame_rate)
     most = max(1, facts.chunk)
