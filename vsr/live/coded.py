@@ -15,6 +15,9 @@ from av.stream import Stream
 from vsr.errors import EncodeError
 from vsr.streams.container import reason
 
+NUT_OPTIONS = {"write_index": "0", "syncpoints": "none", "f_strict": "experimental"}
+"""For NUT in a pipe that never ends: its reader would remember every place to begin at."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Coded:
@@ -103,7 +106,7 @@ class PacketStream:
             self._sink,
             mode="w",
             format="nut",
-            container_options={"max_interleave_delta": "1", "write_index": "0"},
+            container_options={"max_interleave_delta": "1", **NUT_OPTIONS},
         )
         self._streams: list[Any] = []
         for template in templates:

@@ -74,8 +74,7 @@ class LiveStream:
         self._writing = Writing(figures, options.latency_s)
         self._pending = PendingSound()
         self._output: Output | None = None
-        self._away = False
-        self._seen_at = time.monotonic()
+        self._away, self._seen_at = False, time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
         """Restore until the source ends for good, or ``stop`` is set; then close in order.
@@ -191,12 +190,14 @@ class LiveStream:
 
     def _hand_on(self, chunks: list[Chunk]) -> None:
         for chunk in chunks:
-            self._last = chunk.frames[-1:]
-            self._send(chunk)
+            # A copy: part of the chunk would hold all of it in memory until the next one.
+            self._last = chunk.frames[-1:].clone()
+            self._send(chunk, self._last)
 
-    def _send(self, chunk: Chunk) -> None:
+    def _send(self, chunk: Chunk, shown: torch.Tensor) -> None:
         assert self._output is not None
         self._writing.put(chunk)
+        self.figures.after = shown[0]
         self._output.fill_sound(chunk.pts[-1] * chunk.time_base)
 
     def _place_sound(self) -> None:
@@ -232,7 +233,7 @@ class LiveStream:
         picture = self._last if self._slate is None else self._slate
         for pts in times:
             self.figures.tally.held += 1
-            self._send(Chunk(frames=picture, pts=(pts,), time_base=self._clock.time_base))
+            self._send(Chunk(frames=picture, pts=(pts,), time_base=self._clock.time_base), picture)
 
     def _finish(self) -> None:
         if self._output is None:

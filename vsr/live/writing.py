@@ -77,7 +77,7 @@ class Writing:
         torch.set_num_threads(1)
         try:
             for chunk in self._chunks:
-                self._figures.after = chunk.frames[-1]
                 self._output.write(chunk)
+                del chunk  # It is large, and the next may be long in coming.
         except BaseException as error:
             self._chunks.close(error)

@@ -1,0 +1,84 @@
+"""NUT between the encoder and the sinks: nothing in it that its readers would have to remember."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import pytest
+import torch
+
+from vsr.live.coded import Coded, PacketStream, Templates
+from vsr.live.encoder import LiveEncoder
+from vsr.live.picture import Picture
+from vsr.types import Chunk, Colour
+
+SYNC_POINT = bytes.fromhex("4e4be4adeeca4569")
+"""What a place to begin at starts with; readers keep each in memory until the stream ends."""
+
+
+def encode(taken: list[Coded], num_frames: int) -> Templates:
+    """Pictures of noise, each a scene of its own: several key frames."""
+    templates = Templates()
+    picture = Picture(
+        height=32,
+        width=32,
+        time_base=Fraction(1, 25),
+        frame_rate=Fraction(25),
+        colour=Colour(matrix="bt709", range="tv", primaries="bt709", transfer="bt709"),
+    )
+    encoder = LiveEncoder(picture, templates, taken.append)
+    encoder.write(
+        Chunk(
+            frames=torch.rand(num_frames, 3, 32, 32),
+            pts=tuple(range(num_frames)),
+            time_base=picture.time_base,
+        )
+    )
+    encoder.finish()
+    return templates
+
+
+class Copying:
+    """A file that notes what was read of it."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.parts: list[bytes] = []
+
+    def read(self, size: int = -1) -> bytes:
+        part: bytes = self.file.read(size)
+        self.parts.append(part)
+        return part
+
+
+def test_what_leaves_the_encoder_has_one_place_to_begin_at_its_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Copying] = []
+    real = av.open
+
+    def copying(file: Any, **options: Any) -> Any:
+        if not hasattr(file, "fileno"):
+            return real(file, **options)
+        opened.append(Copying(file))
+        return real(opened[0], **options)
+
+    monkeypatch.setattr("vsr.live.encoder.av.open", copying)
+    taken: list[Coded] = []
+    encode(taken, 60)
+    assert sum(packet.is_key for packet in taken) > 1
+    assert b"".join(opened[0].parts).count(SYNC_POINT) == 1
+
+
+def test_what_goes_to_a_sink_has_no_more_either() -> None:
+    taken: list[Coded] = []
+    sent: list[bytes] = []
+    stream = PacketStream(encode(taken, 60).streams, sent.append)
+    for packet in taken:
+        stream.write(packet)
+    stream.close()
+    whole = b"".join(sent)
+    assert whole.startswith(b"nut/multimedia container")
+    assert whole.count(SYNC_POINT) == 1
