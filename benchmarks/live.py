@@ -14,6 +14,7 @@ for a size, a smaller one or fewer frames a second show the promise (`--size`, `
 Memory is read every second from the end of the first ten on. At any moment it holds as many
 restored chunks as happen to be on their way, each several per cent of the whole, so that two single
 readings say nothing: the mean of the last fifth of all readings is compared with that of the first.
+The encoder and the sinks' processes, which `vsr live` starts, are read and judged apart.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -52,20 +53,24 @@ class Noted:
     Attributes:
         passed_through: Frames that were only enlarged.
         resident_mib: Memory, every second.
+        helpers_mib: That of the processes it started.
     """
 
     passed_through: int
     resident_mib: list[float]
+    helpers_mib: list[float]
 
 
 def watch(publisher: Publisher, running: Restoring) -> Noted:
     """Look at the process until the publisher is done."""
     publisher.join(SETTLING_S)
-    before, resident_mib = running.passed_through(), [running.resident_mib()]
+    before = running.passed_through()
+    resident_mib, helpers_mib = [running.resident_mib()], [running.helpers_mib()]
     while publisher.is_alive():
         publisher.join(LOOK_EVERY_S)
         resident_mib.append(running.resident_mib())
-    return Noted(running.passed_through() - before, resident_mib)
+        helpers_mib.append(running.helpers_mib())
+    return Noted(running.passed_through() - before, resident_mib, helpers_mib)
 
 
 def unwrap(numbers: list[int]) -> list[int]:
@@ -130,15 +135,21 @@ def sound_figures(shown: Mapping[int, float], beeps: list[float], fps: int) -> d
     }
 
 
-def memory_figures(resident_mib: list[float]) -> dict[str, Any]:
+def memory_figures(noted: Noted) -> dict[str, Any]:
     """Growth is from the first part of the readings to the last."""
-    size = max(1, len(resident_mib) // PARTS)
-    first, last = resident_mib[:size], resident_mib[-size:]
+    seen = noted.resident_mib[:: max(1, len(noted.resident_mib) // 20)]
     return {
-        "resident MiB": [round(one) for one in resident_mib[:: max(1, len(resident_mib) // 20)]],
-        "memory grew by %": round(100 * (mean(last) / mean(first) - 1), 1),
-        "its highest grew by %": round(100 * (max(last) / max(first) - 1), 1),
+        "resident MiB": [round(one) for one in seen],
+        "memory grew by %": _growth(noted.resident_mib, mean),
+        "its highest grew by %": _growth(noted.resident_mib, max),
+        "helpers MiB": round(noted.helpers_mib[-1], 1),
+        "helpers grew by %": _growth(noted.helpers_mib, mean),
     }
+
+
+def _growth(readings: list[float], of: Callable[[list[float]], float]) -> float:
+    size = max(1, len(readings) // PARTS)
+    return round(100 * (of(readings[-size:]) / of(readings[:size]) - 1), 1)
 
 
 def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -162,7 +173,7 @@ def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     finally:
         server.stop()
     found = judge(publisher, viewer, asked.fps, duration_s(asked.latency))
-    found |= {"passed through": noted.passed_through, **memory_figures(noted.resident_mib)}
+    found |= {"passed through": noted.passed_through, **memory_figures(noted)}
     return found | {"exit code": code, "vsr says": said}
 
 
@@ -184,6 +195,7 @@ def print_table(asked: argparse.Namespace, found: Mapping[str, Any]) -> None:
             "< 3 %",
             f"{found['memory grew by %']} %, {found['its highest grew by %']} %",
         ),
+        ("growth of its helpers' memory", "< 3 %", f"{found['helpers grew by %']} %"),
         ("exit code", "0", found["exit code"]),
     ]
     for what, wanted, came in rows:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -35,6 +37,16 @@ class Restoring:
     def resident_mib(self) -> float:
         """Its memory, as it says itself."""
         return self.figures()["process_resident_memory_bytes"] / 2**20
+
+    def helpers_mib(self) -> float:
+        """Memory of the processes it started, as Linux says: the encoder, and one for each sink."""
+        helpers = self._children()
+        pages = [Path(f"/proc/{helper}/statm").read_text().split()[1] for helper in helpers]
+        return sum(map(int, pages)) * resource.getpagesize() / 2**20
+
+    def _children(self) -> list[str]:
+        listed = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [child for file in listed for child in file.read_text().split()]
 
     def passed_through(self) -> int:
         """Frames that were only enlarged so far."""

@@ -35,6 +35,13 @@ CARRIED_CODECS = frozenset(
 )
 """Codecs that survive NUT: it has no tag for TrueHD or ALAC and no block size for Windows Media."""
 
+NUT_IN_PIPES = {"write_index": "0", "syncpoints": "none", "f_strict": "experimental"}
+"""The muxer's options where the stream may never end.
+
+A reader keeps each sync point in memory until the end, and there is one for every large frame: 500
+MB a day. What a pipe brings is whole, and is read from its beginning; it needs none.
+"""
+
 FALLBACK_RATE = Fraction(25)
 
 _MUX_BUFFER_BYTES = 1 << 18
@@ -92,7 +99,7 @@ class RawStream:
             format="nut",
             buffer_size=_MUX_BUFFER_BYTES,
             # Frames must not wait in the muxer for audio of the same time: raw ones are large.
-            container_options={"max_interleave_delta": "1", "write_index": "0"},
+            container_options={"max_interleave_delta": "1", **NUT_IN_PIPES},
         )
         self._video = self._add_video()
         self._copied = {other.index: self._copy(other.template) for other in layout.copied}

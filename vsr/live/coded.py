@@ -14,9 +14,7 @@ from av.stream import Stream
 
 from vsr.errors import EncodeError
 from vsr.streams.container import reason
-
-NUT_OPTIONS = {"write_index": "0", "syncpoints": "none", "f_strict": "experimental"}
-"""For NUT in a pipe that never ends: its reader would remember every place to begin at."""
+from vsr.streams.raw_stream import NUT_IN_PIPES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,7 @@ class PacketStream:
             self._sink,
             mode="w",
             format="nut",
-            container_options={"max_interleave_delta": "1", **NUT_OPTIONS},
+            container_options={"max_interleave_delta": "1", **NUT_IN_PIPES},
         )
         self._streams: list[Any] = []
         for template in templates:

@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from vsr.errors import EncodeError
-from vsr.live.coded import NUT_OPTIONS, Coded, Templates
+from vsr.live.coded import Coded, Templates
 from vsr.live.picture import Picture, fitted
 from vsr.streams.colour import from_rgb
 from vsr.streams.encoder import (
@@ -25,7 +25,7 @@ from vsr.streams.encoder import (
 )
 from vsr.streams.ffmpeg import FFmpegProcess, find_ffmpeg
 from vsr.streams.ffmpeg_input import raw_options
-from vsr.streams.raw_stream import Layout, RawStream
+from vsr.streams.raw_stream import NUT_IN_PIPES, Layout, RawStream
 from vsr.types import Chunk, Mastering
 
 KEY_FRAMES_S = 2
@@ -190,7 +190,7 @@ def _command(
     command += ["-progress", "pipe:2", "-stats_period", "1", "-copyts"]
     command += [*_words(given), "-i", "pipe:0", "-map", "0:v", *_words(made)]
     # Times are the pipe's own again at the other end, shifted by the same lead.
-    return [*command, "-f", "nut", "-flush_packets", "1", *_words({**NUT_OPTIONS}), "pipe:1"]
+    return [*command, "-f", "nut", "-flush_packets", "1", *_words({**NUT_IN_PIPES}), "pipe:1"]
 
 
 def _words(options: dict[str, str | list[str] | None]) -> list[str]:
