@@ -28,6 +28,7 @@ test-slow: $(READY)  ## the tests that take long
 test-mmcv: $(MMCV_READY)  ## deformable convolution against mmcv's, which is compiled once
 	TRITON_INTERPRET=1 $(MMCV_PY) -m pytest tests/models/test_deform.py \
 		-W 'ignore::DeprecationWarning:torch.jit._script'
+	$(MMCV_PY) -m pytest tests/models/test_deform_compiled.py
 	$(MMCV_PY) -m benchmarks.deform
 
 lint: $(READY)  ## ruff: rules and format

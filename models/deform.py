@@ -65,7 +65,11 @@ def modulated_deform_conv(
         ConfigurationError: VSR_DEFORM names no backend, or one for another device.
         MissingDependency: It names one that is not installed.
     """
-    return chosen_backend()(feat_BKHW, offset_BOHW, mask_BMHW, weight, bias)
+    backend = chosen_backend()
+    if feat_BKHW.is_meta:
+        # Kernels need contents; for sizes alone any backend will do.
+        backend = load_backend("torch")
+    return backend(feat_BKHW, offset_BOHW, mask_BMHW, weight, bias)
 
 
 @cache

@@ -4,6 +4,7 @@ One program samples a block of pixels for one tap and one group: what it reads o
 read once for all features of the group, and neither positions nor weights ever reach memory. The
 matrix product that follows is torch's. Positions, weights and sums of gradients are float32.
 
+Triton looks up the annotations of kernels, and refuses names that are neither its own nor modules.
 Triton's interpreter (TRITON_INTERPRET=1) runs the kernels on a CPU, slowly, for tests.
 
 B batch, K input features, N output features, G deformable groups, P taps of the kernel, H, W size.
@@ -11,6 +12,7 @@ B batch, K input features, N output features, G deformable groups, P taps of the
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -61,7 +63,8 @@ class _Sample(torch.autograd.Function):
         batch, height, width, features = feat_BHWK.shape
         columns = feat_BHWK.new_empty(batch, height, width, size**2, features)
         launch, numbers = _plan(feat_BHWK, mask_BHWM, size)
-        _sample_kernel[launch](feat_BHWK, offset_BHWO, mask_BHWM, columns, *numbers, BLOCK)
+        with _on(feat.device):
+            _sample_kernel[launch](feat_BHWK, offset_BHWO, mask_BHWM, columns, *numbers, BLOCK)
         ctx.save_for_backward(feat_BHWK, offset_BHWO, mask_BHWM)
         ctx.size = size
         return columns
@@ -72,17 +75,9 @@ class _Sample(torch.autograd.Function):
         grad_feat = torch.zeros_like(feat_BHWK, dtype=torch.float32)
         grad_offset, grad_mask = torch.empty_like(offset_BHWO), torch.empty_like(mask_BHWM)
         launch, numbers = _plan(feat_BHWK, mask_BHWM, ctx.size)
-        _gradient_kernel[launch](
-            feat_BHWK,
-            offset_BHWO,
-            mask_BHWM,
-            grads[0].contiguous(),
-            grad_feat,
-            grad_offset,
-            grad_mask,
-            *numbers,
-            BLOCK,
-        )
+        given = (feat_BHWK, offset_BHWO, mask_BHWM, grads[0].contiguous())
+        with _on(feat_BHWK.device):
+            _gradient_kernel[launch](*given, grad_feat, grad_offset, grad_mask, *numbers, BLOCK)
         feat, offset, mask = (x.permute(0, 3, 1, 2) for x in (grad_feat, grad_offset, grad_mask))
         return feat.to(feat_BHWK.dtype), offset, mask, None
 
@@ -98,17 +93,22 @@ def _plan(feat_BHWK: Tensor, mask_BHWM: Tensor, size: int) -> tuple[tuple[int, i
     return launch, [pixels, height, width, features, groups, per_group, size, padded]
 
 
+def _on(device: torch.device) -> AbstractContextManager[Any]:
+    """Where Triton launches: on the current device, whichever the tensors are on."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
 @triton.jit  # type: ignore[untyped-decorator]
 def _locate(
-    offset: Any,
-    pixel: Any,
-    inside: Any,
-    tap: Any,
-    slot: Any,
-    height: Any,
-    width: Any,
+    offset: tl.tensor,
+    pixel: tl.tensor,
+    inside: tl.tensor,
+    tap: tl.tensor,
+    slot: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
     SIZE: tl.constexpr,
-) -> Any:
+) -> tuple[tl.tensor, ...]:
     """The pixel above and left of each sample, and how far down and right of it the sample is."""
     y = (pixel // width) % height + tap // SIZE - SIZE // 2
     x = pixel % width + tap % SIZE - SIZE // 2
@@ -122,7 +122,14 @@ def _locate(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _corner(pixel: Any, y: Any, x: Any, inside: Any, height: Any, width: Any) -> Any:
+def _corner(
+    pixel: tl.tensor,
+    y: tl.tensor,
+    x: tl.tensor,
+    inside: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+) -> tuple[tl.tensor, ...]:
     """Which pixel (y, x) is in the frame of each pixel, and whether there is one."""
     known = inside & (y >= 0) & (y < height) & (x >= 0) & (x < width)
     frame = pixel // (height * width)
@@ -131,16 +138,16 @@ def _corner(pixel: Any, y: Any, x: Any, inside: Any, height: Any, width: Any) ->
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _sample_kernel(
-    feat: Any,
-    offset: Any,
-    mask: Any,
-    columns: Any,
-    pixels: Any,
-    height: Any,
-    width: Any,
-    features: Any,
-    groups: Any,
-    per_group: Any,
+    feat: tl.tensor,
+    offset: tl.tensor,
+    mask: tl.tensor,
+    columns: tl.tensor,
+    pixels: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    features: tl.tensor,
+    groups: tl.tensor,
+    per_group: tl.tensor,
     SIZE: tl.constexpr,
     PADDED: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -167,19 +174,19 @@ def _sample_kernel(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _gradient_kernel(
-    feat: Any,
-    offset: Any,
-    mask: Any,
-    grad_columns: Any,
-    grad_feat: Any,
-    grad_offset: Any,
-    grad_mask: Any,
-    pixels: Any,
-    height: Any,
-    width: Any,
-    features: Any,
-    groups: Any,
-    per_group: Any,
+    feat: tl.tensor,
+    offset: tl.tensor,
+    mask: tl.tensor,
+    grad_columns: tl.tensor,
+    grad_feat: tl.tensor,
+    grad_offset: tl.tensor,
+    grad_mask: tl.tensor,
+    pixels: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    features: tl.tensor,
+    groups: tl.tensor,
+    per_group: tl.tensor,
     SIZE: tl.constexpr,
     PADDED: tl.constexpr,
     BLOCK: tl.constexpr,

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from tests.networks import edvr, moving_clip
+from vsr.engine.cost import step_bytes
+from vsr.engine.settings import Settings
 from vsr.errors import ConfigurationError, MissingDependency
 from vsr.models.deform import BACKENDS, Backend, DeformConv, chosen_backend, load_backend
 
@@ -187,6 +189,20 @@ def test_a_network_gives_the_same_by_every_backend(name: str, choose: pytest.Mon
         with torch.inference_mode():
             restored.append(network(clip))
     torch.testing.assert_close(restored[0], restored[1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_step_is_planned_whatever_the_backend(backend: str, choose: pytest.MonkeyPatch) -> None:
+    """What a step costs is reckoned on the meta device, where no kernel runs."""
+    try:
+        load_backend(backend)
+    except MissingDependency as error:
+        pytest.skip(str(error))
+    settings = Settings(chunk=1, look_ahead=1)
+    expected = step_bytes(edvr(), settings, 40, 48)
+    choose.setenv("VSR_DEFORM", backend)
+    chosen_backend.cache_clear()
+    assert step_bytes(edvr(), settings, 40, 48) == expected
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are(choose: pytest.MonkeyPatch) -> None:
