@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.networks import RECURRENT, basicvsr, compact, edvr, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
-from vsr.engine.guard import Fault, Guard
+from vsr.engine.guard import Guard
 from vsr.engine.settings import Settings
 from vsr.engine.stepping import restore_ready
 from vsr.engine.stream import Counts, Stream
@@ -183,20 +183,32 @@ def test_levels_of_features_are_watched_as_numbers_are() -> None:
     assert guard.judge() is not None
 
 
-class Late(Guard):
-    """A guard whose figures arrive a step late, as on CUDA."""
+class Arrival:
+    """Stands for a CUDA event: it has happened when it is asked again, or was waited for."""
 
-    just_watched = False
+    def __init__(self) -> None:
+        self.asked = self.waited_for = False
+
+    def query(self) -> bool:
+        here, self.asked = self.asked or self.waited_for, True
+        return here
+
+    def synchronize(self) -> None:
+        self.waited_for = True
+
+
+class Late(Guard):
+    """A guard whose figures arrive a step late unless they are waited for, as on CUDA."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrivals: list[Arrival] = []
 
     def watch(self, state: Any, restored: Tensor) -> None:
         super().watch(state, restored)
-        self.just_watched = True
-
-    def judge(self) -> Fault | None:
-        if self.just_watched:
-            self.just_watched = False
-            return None
-        return super().judge()
+        self.arrivals.append(Arrival())
+        reading: Any = self._readings[-1]
+        self._readings[-1] = replace(reading, arrived=self.arrivals[-1])
 
 
 def restored_by_itself(network: Network[Any], clip: Tensor, guard: Guard) -> tuple[Tensor, Counts]:
@@ -208,6 +220,33 @@ def restored_by_itself(network: Network[Any], clip: Tensor, guard: Guard) -> tup
         alone.push(chunk)
         left += list(restore_ready(network, alone))
     return frames_of(left), alone.counts
+
+
+def test_a_network_that_gives_no_numbers_at_once_is_seen_before_a_frame_leaves() -> None:
+    network = Poisoned(1, forever=True)
+    restored, counts = restored_by_itself(network, moving_clip(6, 18, 22), Late())
+    assert restored.isfinite().all()
+    assert counts.passed_through == 6
+
+
+def test_of_numbers_that_are_none_in_mid_scene_only_what_is_under_way_leaves() -> None:
+    network = Poisoned(3, forever=True)
+    restored, counts = restored_by_itself(network, moving_clip(6, 18, 22), Late())
+    spoilt = [i for i, frame in enumerate(restored) if not frame.isfinite().all()]
+    assert spoilt == [2]
+    assert (counts.resets, counts.passed_through) == (1, 3)
+
+
+def test_figures_are_waited_for_once_in_a_scene() -> None:
+    guard, clip = Late(), moving_clip(8, 18, 22)
+    restored_by_itself(compact(), clip, guard)
+    assert [arrival.waited_for for arrival in guard.arrivals] == [True, *(7 * [False])]
+
+
+def test_a_network_without_a_state_is_never_waited_for() -> None:
+    guard = Late()
+    restored_by_itself(Identity(), moving_clip(4, 18, 22), guard)
+    assert not any(arrival.waited_for for arrival in guard.arrivals)
 
 
 class Follower(Network[Any]):

@@ -8,7 +8,9 @@ Behind a cut that nobody marked they leap and then become smaller by themselves;
 others from then on, features are as large in a step that is taken without the past.
 
 On CUDA the figures travel to the host while the network goes on and are judged when they have
-arrived; the device is never waited for.
+arrived, which is behind the step: what left before is out, pictures without numbers too. Only where
+a step had no past, once in a scene, are its figures waited for, so that what a network gives by
+itself is judged before it leaves, as everything is on a CPU.
 """
 
 from __future__ import annotations
@@ -97,8 +99,14 @@ class Guard:
         sizes = torch.stack([_root_mean_square(tensor) for tensor in features + others])
         self._readings.append(_send(sizes, len(features)))
 
-    def judge(self) -> Fault | None:
-        """What is wrong with the states watched, as far as is known; None where nothing is."""
+    def judge(self, *, wait: bool = False) -> Fault | None:
+        """What is wrong with the states watched, as far as is known; None where nothing is.
+
+        Args:
+            wait: Wait for the figures of all of them.
+        """
+        if wait:
+            self._latest()
         while self._readings and _is_here(self._readings[0]):
             reading = self._readings.popleft()
             fault = self._fault(reading)
@@ -113,10 +121,7 @@ class Guard:
         They need not grow as much, since a scene's first features are small: it is enough that they
         are nearer to what was found than to what is usual. Waits for the figures.
         """
-        reading = self._readings[-1]
-        if reading.arrived is not None:
-            reading.arrived.synchronize()
-        size = float(reading.sizes[fault.feature])
+        size = float(self._latest().sizes[fault.feature])
         return math.isfinite(size) and (size / fault.usual) ** 2 > fault.times
 
     def overlook(self) -> None:
@@ -127,6 +132,13 @@ class Guard:
         """Start the median anew: what looked like divergence is in the pictures."""
         self._sizes.clear()
         self.overlook()
+
+    def _latest(self) -> _Reading:
+        """What was watched last, once its figures are here; those before it are by then."""
+        reading = self._readings[-1]
+        if reading.arrived is not None:
+            reading.arrived.synchronize()
+        return reading
 
     def _fault(self, reading: _Reading) -> Fault | None:
         sizes: list[float] = reading.sizes.tolist()

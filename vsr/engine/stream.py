@@ -122,7 +122,8 @@ class Stream:
         self.guard.watch(state, restored)
         if self._is_in_the_pictures():
             return None
-        fault = self.guard.judge()
+        # A network that keeps no state never has a past: to wait would be to wait at every step.
+        fault = self.guard.judge(wait=past is None and state is not None)
         if fault is None:
             self.state = state
             return self._leave(restored)
