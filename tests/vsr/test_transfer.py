@@ -71,8 +71,8 @@ def test_on_a_cpu_frames_stay_where_they_are() -> None:
 @contextmanager
 def no_waiting() -> Iterator[None]:
     """Within it, whatever makes the host wait for the device raises."""
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -84,6 +84,8 @@ def on_cuda(num_frames: int, start: int) -> Chunk:
     return Chunk(frames=frames, pts=pts, time_base=Fraction(1, 25))
 
 
+# Torch says once that the mode is a prototype.
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
 @pytest.mark.gpu
 @recurrent
 def test_the_steady_path_never_waits_for_the_device(make: Maker) -> None:
