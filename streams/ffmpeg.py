@@ -107,6 +107,7 @@ class FFmpegProcess:
         self._pipe: IO[bytes] = self._process.stdin
         self._pipe_lock = threading.RLock()
         self._log = FFmpegLog(self._process.stderr)
+        self._taken_at = time.monotonic()
         os.set_blocking(self._pipe.fileno(), False)
         _widen(self._pipe)
 
@@ -135,6 +136,17 @@ class FFmpegProcess:
                     self._wait_for_room()
                 except (OSError, ValueError) as error:
                     raise self.failure() from error
+
+    def check(self) -> None:
+        """Look whether data is taken, as ``write`` does only once there is no room for more.
+
+        Raises:
+            StreamTimeout: Nothing was taken for long, nor any progress made.
+        """
+        if not _bytes_in(self._pipe):
+            self._taken_at = time.monotonic()
+        elif min(time.monotonic() - self._taken_at, self._log.idle_s()) > self._timeout_s:
+            raise StreamTimeout(self._stalled())
 
     def finish(self, *, stop: bool = False) -> None:
         """Close the pipe and wait until everything is encoded.

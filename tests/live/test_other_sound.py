@@ -90,3 +90,22 @@ def test_what_is_held_back_in_the_end_leaves(clip: Path) -> None:
         assert sound.last()[-1].data == bytes(packets[20])
         assert not sound.last()
     assert len(coded) == 19
+
+
+@pytest.mark.parametrize("speed", [Fraction(97, 100), Fraction(103, 100)])
+def test_sound_coded_anew_follows_a_clock_that_is_not_its_own(
+    speed: Fraction, clip: Path, tmp_path: Path
+) -> None:
+    mine = convert(clip, tmp_path / "mine.ts", "-vn", "-c:a", "aac")
+    others = convert(clip, tmp_path / "others.ts", "-vn", "-c:a", "aac", "-ar", "44100")
+    with heard(mine) as (sound, *_), av.open(str(others)) as container:
+        stream: Any = container.streams.audio[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        sound.begin(stream)
+        length = time_of(packets[-1]) - time_of(packets[0])
+        for i in range(4):
+            for packet in packets:
+                at = (time_of(packet) - time_of(packets[0]) + i * length) * speed
+                coded = sound.take(packet, at)
+                if coded:
+                    assert abs(coded[-1].time - at) < Fraction(1, 5)

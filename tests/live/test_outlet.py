@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import pytest
 
 from tests.live.harness import look
 from vsr.errors import EncodeError
@@ -60,3 +63,22 @@ def test_whatever_ends_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) -
     outlet.finish()
     assert isinstance(outlet.error, EncodeError)
     assert "out.mkv broke off" in str(outlet.error)
+
+
+def test_a_sink_whose_process_cannot_be_started_now_is_tried_again(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("vsr.live.outlet.FFmpegProcess", refused)
+    templates = Templates()
+    packets = list(coded(clip, templates))
+    outlet = Outlet("rtmp://127.0.0.1/app/key", retry=Retry(None))
+    outlet.start(templates.streams)
+    for packet in packets:
+        outlet.put(packet)
+    outlet.finish()
+    assert outlet.lost == len(packets) - 1
+    assert "Resource temporarily unavailable" in str(outlet.error)
+    assert "still missing in the end" in str(outlet.error)

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,25 @@ def write_without_end(process: FFmpegProcess) -> None:
         process.write(bytes(1 << 20))
 
 
+def check_without_end(process: FFmpegProcess) -> None:
+    while True:
+        process.check()
+        time.sleep(0.01)
+
+
 def test_a_process_that_takes_nothing_is_given_up() -> None:
     process = FFmpegProcess(READS_NOTHING, timeout_s=0.1)
     with pytest.raises(StreamTimeout, match="no progress"):
         write_without_end(process)
+    process.kill()
+
+
+def test_a_process_that_takes_nothing_is_noticed_however_much_room_there_is() -> None:
+    process = FFmpegProcess(READS_NOTHING, timeout_s=0.1)
+    process.check()
+    process.write(b"a little")
+    with pytest.raises(StreamTimeout, match="no progress"):
+        check_without_end(process)
     process.kill()
 
 

@@ -19,7 +19,7 @@ from vsr.live.address import check_host, shown, without_secrets
 from vsr.live.coded import Coded, PacketStream
 from vsr.live.options import StreamOptions
 from vsr.live.retry import Retry
-from vsr.live.sink_command import TIMEOUT_S, sink_command, sink_preamble
+from vsr.live.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
 from vsr.live.targets import PLAYLISTS, check_targets
 from vsr.streams.container import is_address, reason
 from vsr.streams.ffmpeg import FFmpegProcess
@@ -131,7 +131,7 @@ class Outlet:
             while (coded := self._next()) is not None:
                 try:
                     self._write(coded)
-                except VSRError as error:
+                except (VSRError, OSError) as error:
                     self._lose(error)
             self._close()
         except Exception as error:
@@ -151,7 +151,9 @@ class Outlet:
         if not is_open or coded.time < self._begins:
             self.lost += 1
             return
+        assert self._process is not None
         assert self._muxed is not None
+        self._process.check()
         self._muxed.write(coded)
         if time.monotonic() - self._opened_at > SETTLED_S:
             self._retry.succeeded()
@@ -163,7 +165,8 @@ class Outlet:
             return False
         check_host(self._target)
         self._process = FFmpegProcess(
-            sink_command(self._target, self._file.temporary), timeout_s=TIMEOUT_S
+            sink_command(self._target, self._file.temporary),
+            timeout_s=TIMEOUT_S if is_address(self._target) else FILE_TIMEOUT_S,
         )
         self._opened_at = time.monotonic()
         if preamble := sink_preamble(self._target):
@@ -174,7 +177,7 @@ class Outlet:
         self._opened += 1
         return True
 
-    def _lose(self, error: VSRError) -> None:
+    def _lose(self, error: VSRError | OSError) -> None:
         """Note that the sink is gone, and when to try again."""
         self._kill()
         said = without_secrets(reason(error), self._target)

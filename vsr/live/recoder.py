@@ -14,10 +14,7 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 HOLE = Fraction(1, 10)
-"""Seconds between two packets that are a hole, and not only how times were rounded."""
-
-DRIFT = Fraction(3, 2)
-"""Seconds by which sound that is coded anew may leave its times, bit by bit."""
+"""Seconds by which times may leave the sound, at once or bit by bit, before it follows them."""
 
 _WARM_UP = 4
 """Frames of silence until an encoder has nothing left of its beginning."""
@@ -34,7 +31,7 @@ class Recoder:
         self._resampler = _resampler(encoder)
         self._frame_s = Fraction(frame_size(encoder), encoder.sample_rate)
         self._expected: Fraction | None = None
-        self._next = Fraction(0)
+        self._next = self._off = Fraction(0)
 
     def take(
         self, packet: Packet[Stream], time: Fraction
@@ -63,11 +60,13 @@ class Recoder:
             return self._resampler.resample(frame)
 
     def _follow(self, time: Fraction) -> None:
-        """Leave a hole where the packets have one, and do not drift from their times for ever."""
-        if self._expected is None or abs(time - self._next) > DRIFT:
-            self._next = time
-        elif abs(time - self._expected) > HOLE:
-            self._next += time - self._expected
+        """Leave a hole where the packets have one; their clock may run unlike the sound's, too."""
+        if self._expected is None:
+            self._next = self._expected = time
+        self._off += time - self._expected
+        if abs(self._off) > HOLE:
+            self._next += self._off
+            self._off = Fraction(0)
 
 
 def _resampler(encoder: AudioCodecContext) -> AudioResampler:

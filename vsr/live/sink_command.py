@@ -14,6 +14,9 @@ from vsr.streams.suffixes import ADDRESS_FORMATS, MOV_FAMILY, suffix_of
 TIMEOUT_S = 5.0
 """A sink that takes nothing for longer is given up and opened anew."""
 
+FILE_TIMEOUT_S = 60.0
+"""Likewise a file, which cannot be opened anew: a disk may pause for a while."""
+
 
 def sink_command(target: str, path: str) -> list[str]:
     """The command that copies coded packets from its standard input, as NUT, into a sink.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from subprocess import SubprocessError
+
+from av.error import FFmpegError
 
 from vsr.errors import DecodeError, VSRError
 from vsr.live.address import shown
@@ -21,6 +25,12 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.1
 
 CLOSE_TIMEOUT_S = 0.25
+
+SETTLED_S = 2.0
+"""A connection that lasted this long has been one: delays begin anew."""
+
+FAILURES = (VSRError, FFmpegError, OSError, SubprocessError)
+"""What a connection ends with that another may not."""
 
 MOST_EVENTS = 500
 """Frames and packets of sound that may wait: beyond, the source is held back."""
@@ -149,9 +159,9 @@ class Source:
         """One connection from its beginning to its end."""
         try:
             connection = Connection(self._address, listen=self._listen, options=self._options)
-        except VSRError as error:
+        except FAILURES as error:
             return self._failed(error)
-        self._connection = connection
+        self._connection, began = connection, time.monotonic()
         if self._stop.is_set():
             connection.interrupt()
         try:
@@ -160,7 +170,9 @@ class Source:
                     break
                 if isinstance(event, Beginning) and event.renewed:
                     self._count()
-        except VSRError as error:
+                elif time.monotonic() - began > SETTLED_S:
+                    self._retry.succeeded()
+        except FAILURES as error:
             return self._failed(error)
         finally:
             self._connection = None
@@ -173,9 +185,10 @@ class Source:
     def _count(self) -> None:
         self.reconnects += self._connected > 0
         self._connected += 1
-        self._retry.succeeded()
 
-    def _failed(self, error: VSRError) -> Lost:
+    def _failed(self, error: Exception) -> Lost:
+        if not isinstance(error, VSRError):
+            error = DecodeError(f"{shown(self._address)} broke off ({reason(error)})")
         delay_s = self._retry.next_delay_s()
         if delay_s is None or ends(self._address):
             return Lost(reason=str(error), error=error, final=True)
