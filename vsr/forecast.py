@@ -16,6 +16,7 @@ from vsr.engine.cost import LONGEST_SCENE
 from vsr.engine.lanes import ParallelScenes
 from vsr.engine.plan import Asked
 from vsr.engine.settings import Settings
+from vsr.engine.transfer import wait_for
 from vsr.file_size import Encoding, expected_bytes
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
 from vsr.output_size import SizeWish, choose_size
@@ -201,7 +202,7 @@ def _time(
         device=str(restorer.device),
         precision=str(restorer.network.dtype).removeprefix("torch."),
     )
-    noise, starts = torch.rand(chunk, 3, *size), itertools.count(0, chunk)
+    noise, starts = torch.rand(chunk, 3, *size, device=restorer.device), itertools.count(0, chunk)
     seconds = 0.0
     for _ in range(2):
         left = 0
@@ -211,8 +212,7 @@ def _time(
             pts = tuple(range(start, start + chunk))
             part = Chunk(frames=noise, pts=pts, time_base=Fraction(1, 25))
             left = sum(map(len, timed.push(part)))
-        if restorer.device.type == "cuda":
-            torch.cuda.synchronize(restorer.device)
+        wait_for(restorer.device)
         seconds = time.perf_counter() - started
     return seconds
 

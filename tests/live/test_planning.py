@@ -48,6 +48,42 @@ def test_speed_is_that_of_a_stream_under_way() -> None:
     assert speed.look_ahead_s < speed.frame_s / 2
 
 
+class Clock:
+    """Stands for the module ``time``; seconds pass only when a device is waited for."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def wait_for(self, _: torch.device) -> None:
+        self.now += 10.0
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_a_device_that_goes_on_behind_the_call_is_timed_to_its_end(
+    restores: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restorer = Restorer(Sluggish(0.0), device="cpu", precision="float32")
+    restoration = Restoration(StreamOptions(source="", target=""), restorer, Figures(name="it"))
+    restoration.plan(16, 16, Fraction(25), 0, Event())
+    taken: list[float] = []
+    clock = Clock()
+    monkeypatch.setattr("vsr.live.restoration.time", clock)
+    monkeypatch.setattr("vsr.live.restoration.wait_for", clock.wait_for)
+    monkeypatch.setattr(restoration._governor, "learn", taken.append)
+    monkeypatch.setattr(restoration._governor, "learn_enlarging", taken.append)
+    monkeypatch.setattr(restoration, "_restores", lambda _: restores)
+    for number in range(20):
+        frame = Chunk(frames=torch.zeros(1, 3, 16, 16), pts=(number,), time_base=Fraction(1, 25))
+        restoration.push(frame, time.monotonic(), 0)
+    assert taken
+    assert all(seconds > 0 for seconds in taken)
+
+
 def test_what_was_chosen_in_a_busy_moment_grows_once_full_quality_lasts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

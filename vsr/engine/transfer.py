@@ -80,6 +80,12 @@ def leaving(chunk: Chunk) -> Moving:
     return Moving(chunk=chunk, ready=ready)
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done all it was given; what a CPU was given is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def send(frames: Tensor, device: torch.device) -> Tensor:
     """Frames on a device, float32; to CUDA through pinned memory, without waiting."""
     if device.type == "cuda" and not frames.is_cuda:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vsr.degrade import degrade
+from vsr.engine.transfer import wait_for
 from vsr.errors import OpenError
 from vsr.evaluation.clips import Clip
 from vsr.evaluation.passes import FLIP, Passes, Way
@@ -105,8 +106,7 @@ class ClipRestorer:
     def _timed(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
         started = time.perf_counter()
         done = work()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        wait_for(self.device)
         self.seconds += time.perf_counter() - started
         return done
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from vsr.engine.transfer import wait_for
 from vsr.models.network import Network, NetworkFacts
 
 CODING_S = 0.25
@@ -132,8 +133,7 @@ def measure(
         window = torch.full((1, chunk + look_ahead, 3, height, width), 0.5, device=device)
         began = time.perf_counter()
         _, state = network.step(window, state, chunk, ends_scene=False)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait_for(device)
         return time.perf_counter() - began, state
 
     def seconds(chunk: int, look_ahead: int) -> float:

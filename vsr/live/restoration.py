@@ -13,6 +13,7 @@ import torch
 
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
+from vsr.engine.transfer import wait_for
 from vsr.live.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.overload import FULL, Governor, Level, Load
@@ -116,7 +117,9 @@ class Restoration:
         return self._governor.skips(time.monotonic() - at)
 
     def push(self, chunk: Chunk, at: float, queued: int) -> list[Chunk]:
-        """Take a frame, and return those that can leave.
+        """Take a frame, and return those that can leave, done.
+
+        On CUDA that is waited for: what it took until then is what the governor goes by.
 
         Args:
             chunk: One frame.
@@ -127,10 +130,12 @@ class Restoration:
         level, began = self._decide(queued), time.perf_counter()
         if not self._restores(level):
             enlarged = self._restorer.pass_through(chunk)
+            wait_for(self._restorer.device)
             self._governor.learn_enlarging((time.perf_counter() - began) / len(self._inside))
             return self._left(enlarged)
         restored = self._restorer.push(chunk)
         if restored:
+            wait_for(self._restorer.device)
             self._governor.learn((time.perf_counter() - began) / len(restored))
         return self._left(restored)
 
