@@ -1,8 +1,8 @@
 """How fast networks are on this machine, next to what the machine's convolutions reach.
 
 Every measurement runs the engine as a stream: chunks, look-ahead and state as users have them,
-frames already in memory. What a convolution alone reaches says how much of the machine a network
-uses.
+frames already in the device's memory. What a convolution alone reaches says how much of the machine
+a network uses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vsr.memory import peak_device_bytes, peak_host_bytes
+from vsr.engine.transfer import wait_for
+from vsr.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.models.int8 import HIGHEST, Int8Conv, to_levels, unsigned
 from vsr.models.layers import channels_last, conv3x3
 from vsr.models.network import Network
@@ -44,7 +45,7 @@ class Measurement:
         tflops: What the network achieved, in 10¹² operations per second.
         machine_tflops: What a lone convolution achieves in the same precision at the same size.
         peak_memory_bytes: Largest resident size of the process so far.
-        peak_device_bytes: Most memory held on a CUDA device.
+        peak_device_bytes: Most memory held on a CUDA device while the network was timed.
     """
 
     model: str
@@ -91,7 +92,9 @@ def measure(
     restorer = Restorer(
         placed, chunk=chunk, look_ahead=look_ahead, device=str(where), precision=_name(placed.dtype)
     )
+    forget_device_peak(where)
     fps = _stream_rate(restorer, height, width, seconds)
+    device_peak = peak_device_bytes(where)
     # Counted in float32: fused convolutions are invisible to the counter.
     counted = Restorer(
         network, chunk=chunk, look_ahead=look_ahead, device=str(where), precision="float32"
@@ -110,7 +113,7 @@ def measure(
         tflops=round(fps * gflop / 1e3, 3),
         machine_tflops=round(convolution_rate(where, placed.dtype, height, width), 3),
         peak_memory_bytes=peak_host_bytes(),
-        peak_device_bytes=peak_device_bytes(where),
+        peak_device_bytes=device_peak,
     )
 
 
@@ -136,20 +139,20 @@ def _convolution(
 
 
 def _stream_rate(restorer: Restorer, height: int, width: int, seconds: float) -> float:
-    noise = _noise(restorer.chunk, height, width)
+    noise = _noise(restorer, height, width)
     for _ in range(WARM_UP_STEPS):
         _next_step(restorer, noise)
-    _synchronise(restorer.device)
+    wait_for(restorer.device)
     started, frames = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - started) < seconds or not frames:
         frames += sum(len(chunk) for chunk in restorer.push(next(noise)))
-        _synchronise(restorer.device)
+        wait_for(restorer.device)
     return frames / elapsed
 
 
 def _gflop_per_frame(restorer: Restorer, height: int, width: int) -> float:
     """Of a step that has a past: the second that is taken."""
-    noise = _noise(restorer.chunk, height, width)
+    noise = _noise(restorer, height, width)
     _next_step(restorer, noise)
     with FlopCounterMode(display=False) as counter:
         frames = _next_step(restorer, noise)
@@ -163,9 +166,10 @@ def _next_step(restorer: Restorer, noise: Iterator[Chunk]) -> int:
     return sum(len(chunk) for chunk in left)
 
 
-def _noise(num_frames: int, height: int, width: int) -> Iterator[Chunk]:
+def _noise(restorer: Restorer, height: int, width: int) -> Iterator[Chunk]:
     """The same noise in chunk after chunk: zeros would run faster than pictures do."""
-    frames: Tensor = torch.rand(num_frames, 3, height, width)
+    num_frames = restorer.chunk
+    frames: Tensor = torch.rand(num_frames, 3, height, width, device=restorer.device)
     for start in itertools.count(0, num_frames):
         pts = tuple(range(start, start + num_frames))
         yield Chunk(frames=frames, pts=pts, time_base=Fraction(1, 25))
@@ -174,19 +178,14 @@ def _noise(num_frames: int, height: int, width: int) -> Iterator[Chunk]:
 def _calls_per_second(call: Callable[[], object], device: torch.device, seconds: float) -> float:
     for _ in range(3):
         call()
-    _synchronise(device)
+    wait_for(device)
     started, calls = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
         for _ in range(10):
             call()
         calls += 10
-        _synchronise(device)
+        wait_for(device)
     return calls / (time.perf_counter() - started)
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _name(dtype: torch.dtype) -> str:

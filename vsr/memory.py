@@ -18,6 +18,16 @@ SHARE = 0.8
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "bad_alloc",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""What messages say of it: torch's of the host, C++'s, the driver's, and those of libraries that
+allocate by themselves."""
+
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may use."""
 
@@ -38,8 +48,14 @@ def peak_host_bytes() -> int:
 
 
 def peak_device_bytes(device: torch.device) -> int | None:
-    """Most memory that tensors held on a CUDA device; None on a CPU."""
+    """Most memory that tensors held on a CUDA device, since that was forgotten; None on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def forget_device_peak(device: torch.device) -> None:
+    """Begin the peak anew on a CUDA device, at what tensors hold now."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def resident_bytes() -> int:
@@ -58,9 +74,13 @@ def give_back() -> None:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free on a CUDA device, or on the host within the container's limit."""
+    """Memory that is free on a CUDA device, or on the host within the container's limit.
+
+    What torch keeps of a device for later tensors is free to them.
+    """
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return _half_of_all()
@@ -115,9 +135,9 @@ def _half_of_all() -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed: CUDA has a type for that, the CPU only a message."""
+    """Whether an allocation failed: torch has a type for its own, others only a message."""
     known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-    return known or any(words in str(error) for words in ("can't allocate memory", "bad_alloc"))
+    return known or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def may_be_out_of_memory(error: BaseException) -> bool:

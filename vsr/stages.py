@@ -27,7 +27,7 @@ from vsr.engine.transfer import Moving, Transfer, leaving
 from vsr.errors import DecodeError
 from vsr.journal_lines import Border
 from vsr.marks import MarkerState
-from vsr.memory import peak_device_bytes, peak_host_bytes
+from vsr.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.scenes import SceneMarker
 from vsr.summary import Progress, Summary
 from vsr.types import Chunk, Reader, Writer
@@ -90,6 +90,7 @@ class Stages:
         self.resumed = borders.num_done if borders else 0
         self.frames_in = self.frames_out = self.resumed
         self.started = time.perf_counter()
+        forget_device_peak(restorer.device)
 
     def run(self) -> DecodeError | None:
         """Run to the end, to ``stop``, or to an error; that of a source that broke is returned."""

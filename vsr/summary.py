@@ -40,7 +40,7 @@ class Summary:
         seconds: From the first frame asked for to the closed output.
         fps: Frames of this run per second.
         peak_memory_bytes: Largest resident size of the process.
-        peak_device_bytes: Most memory held on a CUDA device.
+        peak_device_bytes: Most memory held on a CUDA device during the run.
         interrupted: Whether the run was stopped before the end.
         resumed: Frames of an earlier run among those encoded.
         added: Frames of the output that the encoder's arguments (``-vf fps=50``) added to those

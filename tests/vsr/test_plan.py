@@ -20,7 +20,14 @@ from vsr.engine.cost import step_bytes
 from vsr.engine.plan import Asked, candidates, make_plan
 from vsr.engine.settings import Settings
 from vsr.errors import ConfigurationError
-from vsr.memory import budget_bytes, free_bytes, resident_bytes
+from vsr.memory import (
+    budget_bytes,
+    forget_device_peak,
+    free_bytes,
+    is_out_of_memory,
+    peak_device_bytes,
+    resident_bytes,
+)
 from vsr.models.network import Network
 
 CPU = torch.device("cpu")
@@ -205,3 +212,37 @@ def test_the_peak_of_a_process_is_its_own_and_not_that_of_who_started_it() -> No
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert 10 * 2**20 < int(done.stdout) < len(ballast)
+
+
+def test_what_torch_keeps_of_a_device_for_later_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (5000, 9000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 3000)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1000)
+    assert free_bytes(torch.device("cuda", 0)) == 7000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_want_of_memory_is_known_in_every_form(error: Exception) -> None:
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
+
+
+@pytest.mark.gpu
+def test_the_peak_of_a_device_is_that_of_the_run() -> None:
+    device = torch.device("cuda")
+    ballast = torch.zeros(2**28, dtype=torch.uint8, device=device)
+    del ballast
+    forget_device_peak(device)
+    peak = peak_device_bytes(device)
+    assert peak is not None
+    assert peak < 2**28

@@ -21,7 +21,7 @@ from vsr.evaluation.pictures import PictureTaker
 from vsr.evaluation.restoring import ClipRestorer, Restored
 from vsr.evaluation.results import ClipResult, Scores
 from vsr.evaluation.scoring import TEMPORAL, ClipScorer, Scoring
-from vsr.memory import peak_device_bytes, peak_host_bytes
+from vsr.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.models.catalogue import load_network
 from vsr.models.placement import place
 
@@ -85,6 +85,7 @@ class Workplace:
         Raises:
             VSRError: The clip cannot be read, restored or scored.
         """
+        forget_device_peak(self.device)
         restorer = ClipRestorer(self.network, self.device, job.way)
         pictures = PictureTaker(len(job.clip.scored)) if job.pictures else None
         scorer = ClipScorer(self.scoring, pictures=pictures)
@@ -95,7 +96,8 @@ class Workplace:
                 waiting.append(scorer_thread.submit(scorer.add, part.low, part.frames, part.truth))
                 while len(waiting) > WAITING:
                     waiting.popleft().result()
-        return scorer_thread.submit(self._finish, job, restorer, scorer, waiting, (height, width))
+        size, device_peak = (height, width), peak_device_bytes(self.device)
+        return scorer_thread.submit(self._finish, job, restorer, scorer, waiting, size, device_peak)
 
     def _finish(
         self,
@@ -104,6 +106,7 @@ class Workplace:
         scorer: ClipScorer,
         waiting: Sequence[Future[None]],
         size: tuple[int, int],
+        device_peak: int | None,
     ) -> ClipResult:
         for part in waiting:
             part.result()
@@ -122,7 +125,7 @@ class Workplace:
             restored_frames=len(clip.low.names),
             passed_through=restorer.passed_through,
             peak_host_bytes=peak_host_bytes(),
-            peak_device_bytes=peak_device_bytes(self.device),
+            peak_device_bytes=device_peak,
             truth_checksum=checksum(clip.truth.files),
             input_checksum=checksum(clip.low.files) if clip.make is None else None,
             pictures=pictures,

@@ -185,7 +185,8 @@ def _run(evaluation: Evaluation) -> str:
         f"{evaluation.seconds:.1f} s in all"
         + (f", {evaluation.reused} results kept from before" if evaluation.reused else "")
         + ". Scoring runs beside the network, so that the times overlap and, on a CPU, lengthen "
-        "each other; the peak is that of the process up to the end of the clip."
+        "each other; the peak is that of the process up to the end of the clip, or, on a GPU, "
+        "of its memory during the clip."
     )
     shown = table((headings, rows), text=(1,))
     if len(rows) > FOLDED_FROM:

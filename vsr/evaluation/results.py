@@ -36,7 +36,7 @@ class ClipResult:
         restored_frames: That went through the network, each once however many passes it took.
         passed_through: Frames that were only enlarged, not restored.
         peak_host_bytes: Largest resident size of the process so far.
-        peak_device_bytes: Most memory held on a CUDA device so far.
+        peak_device_bytes: Most memory held on a CUDA device while the clip was restored.
         truth_checksum: Over the ground truth's files.
         input_checksum: Over the input's files; None where it was made from the ground truth.
         pictures: PNG files in base64, see ``PictureTaker.finish``.
