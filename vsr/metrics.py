@@ -4,8 +4,9 @@ PSNR is that of each frame; tables take the mean over a clip's frames and then o
 BT.601's studio-range luma of [0, 1] RGB, not rounded. SSIM uses an 11x11 Gaussian of sigma 1.5
 where it fits, constants for 255 values, and is the mean over channels (Wang et al., 2004).
 
-Frames are measured in bands of rows that stay in a core's cache, all channels at once: many times
-faster than frame by frame, and float32 suffices because means are taken of values around zero.
+All channels of a frame are measured at once, on a CPU in bands of rows that stay in a core's cache:
+many times faster than whole frames there. Float32 suffices because means are taken of values around
+zero.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ def _errors_and_similarities(x_CHW: Tensor, y_CHW: Tensor) -> tuple[Tensor, Tens
         raise ConfigurationError(
             f"a frame of {width}x{height} is too small for SSIM; it needs {SSIM_WINDOW} a side"
         )
-    rows = max(1, _BAND_VALUES // width // channels - around)
+    banded = x_CHW.device.type == "cpu"
+    rows = max(1, _BAND_VALUES // width // channels - around) if banded else height - around
     error = torch.zeros(channels, dtype=torch.float64, device=x_CHW.device)
     similarity = torch.zeros_like(error)
     for top in range(0, height - around, rows):

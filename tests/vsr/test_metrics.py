@@ -13,6 +13,8 @@ from torch import Tensor
 
 from vsr.errors import ConfigurationError
 from vsr.metrics import crop_border, fidelity, luma, psnr, ssim
+from vsr.models.interpolation import Identity
+from vsr.models.placement import place
 
 
 def read(path: Path) -> Tensor:
@@ -85,3 +87,12 @@ def test_ssim_is_what_its_definition_says_in_double_precision(pair: tuple[Tensor
 def test_a_frame_smaller_than_the_window_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="30x10 is too small"):
         ssim(torch.rand(3, 10, 30), torch.rand(3, 10, 30))
+
+
+@pytest.mark.gpu
+def test_a_device_gives_the_scores_a_cpu_gives(pair: tuple[Tensor, Tensor]) -> None:
+    restored, truth = pair
+    _, there = place(Identity(), device="cuda")  # without TF32, as in a run
+    for name, expected in fidelity(restored, truth).items():
+        measured = fidelity(restored.to(there), truth.to(there))[name].cpu()
+        torch.testing.assert_close(measured, expected, atol=1e-3, rtol=0)
