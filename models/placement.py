@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def place(
         # What is left to other types: the flow, and what sees pixels.
         dtype = _floating(where)
     if where.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False
+        _forbid_tf32()
     parameters = list(network.parameters())
     ready = all(p.device == where and p.dtype == dtype and _is_laid_out(p) for p in parameters)
     if not ready:
@@ -122,6 +123,14 @@ def _is_fast_at_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     amx, avx512 = torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
     return device.type == "cpu" and bool(amx or avx512)
+
+
+def _forbid_tf32() -> None:
+    with warnings.catch_warnings():
+        # Torch up to 2.12 says once that there is a newer switch; whoever sets that one can no
+        # longer read this one, which torch itself does.
+        warnings.filterwarnings("ignore", message="Please use the new API settings")
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def _layout(parameter: torch.Tensor) -> torch.memory_format:
