@@ -135,11 +135,10 @@ def test_a_few_frames_that_are_missing_are_no_other_rate() -> None:
 def test_held_frames_fill_a_gap_and_the_source_goes_on_behind_them() -> None:
     clock = Clock(TICK, Fraction(1, 25))
     clock.frame(Fraction(7), 100.0)
-    assert clock.held(100.5, delay_s=0.5) is None
-    filled = []
-    while (pts := clock.held(102.5, delay_s=0.5)) is not None:
-        filled.append(pts)
-    assert filled == list(range(40, 2001, 40))
+    assert clock.held(100.5, delay_s=0.5) == []
+    # A bounded number at a time.
+    filled = [clock.held(102.5, delay_s=0.5) for _ in range(3)]
+    assert filled == [list(range(40, 1001, 40)), list(range(1040, 2001, 40)), []]
     clock.restart()
     # Two seconds and a half after the last frame came, the next one comes, whatever time it says.
     assert clock.frame(Fraction(0), 102.5) == 2500
@@ -149,7 +148,46 @@ def test_held_frames_fill_a_gap_and_the_source_goes_on_behind_them() -> None:
 def test_a_frame_whose_place_was_filled_is_not_shown_in_the_past() -> None:
     clock = Clock(TICK, Fraction(1, 25))
     clock.frame(Fraction(0), 100.0)
-    while clock.held(103.0, delay_s=0.0) is not None:
+    while clock.held(103.0, delay_s=0.0):
         pass
     assert clock.frame(Fraction(1, 25), 103.0) is None
     assert clock.frame(Fraction(304, 100), 103.04) == 3040
+
+
+@pytest.mark.parametrize("pause_s", [2, 10, 3600])
+def test_a_source_that_was_stopped_and_goes_on_is_shown_again_within_a_second(
+    pause_s: int,
+) -> None:
+    """Its times merely go on: frame after frame comes too late for the place it would have."""
+    clock, shown, refused = Clock(TICK, Fraction(1, 25)), [], 0
+    clock.frame(Fraction(0), 0.0)
+    for number in range(1, 100):
+        at = pause_s + number / 25
+        while filled := clock.held(at, delay_s=0.2):
+            shown += filled
+        pts = clock.frame(Fraction(number, 25), at)
+        refused += pts is None
+        shown += [] if pts is None else [pts]
+    assert 25 <= refused <= 27
+    assert clock.jumps == 1
+    assert shown == sorted(set(shown))
+    # As far behind as it was, and the sound with it.
+    assert shown[-1] == round(1000 * at)
+    assert clock.sound(Fraction(99, 25)) == Fraction(shown[-1], 1000)
+
+
+def test_frames_that_were_held_up_on_their_way_catch_up_without_a_jump() -> None:
+    clock = Clock(TICK, Fraction(1, 25))
+    clock.frame(Fraction(0), 0.0)
+    while clock.held(30.0, delay_s=0.0):
+        pass
+    stamped = [clock.frame(Fraction(number, 25), 30 + number / 250) for number in range(1, 800)]
+    assert stamped == [None] * 750 + [40 * number for number in range(751, 800)]
+    assert clock.jumps == 0
+
+
+def test_times_that_creep_are_no_rate() -> None:
+    clock = Clock(Fraction(1, 90000), Fraction(1, 25))
+    for number in range(200):
+        clock.frame(Fraction(number, 90000), number / 25)
+        assert clock.other_rate() is None

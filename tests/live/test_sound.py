@@ -105,6 +105,24 @@ def test_sound_from_before_a_jump_back_does_not_take_the_place_of_what_follows(
     assert placed == [time_of(packet) for packet in packets[1:60]]
 
 
+def test_sound_of_a_time_without_picture_does_not_wait_for_ever(clip: Path) -> None:
+    """The picture is missing for ten seconds, and comes back with times that go on."""
+    clock, pending = Clock(Fraction(1, 1000)), PendingSound()
+    clock.frame(Fraction(0), 0.0)
+    with heard(clip) as (_, _, packets):
+        for number, packet in enumerate(packets[1:60]):
+            packet.pts = packet.dts = number * 48000 // 5
+            pending.add(packet)
+    assert [time for _, time in pending.placed(clock)] == [Fraction(n, 5) for n in range(16)]
+    assert list(pending.placed(clock)) == []
+    clock.frame(Fraction(10), 10.0)
+    assert [time for _, time in pending.placed(clock)] == [Fraction(n, 5) for n in range(35, 59)]
+    # What was of no frame is gone: it would be of this one otherwise.
+    clock.restart()
+    clock.frame(Fraction(5), 10.1)
+    assert list(pending.placed(clock)) == []
+
+
 def jumping(clip: Path, folder: Path) -> Path:
     """The end of one publisher's sound, and then another publisher who begins at nought."""
     words = ["-vn", "-c", "copy", "-t", "0.5", "-output_ts_offset", "3.5"]

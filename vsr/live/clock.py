@@ -2,7 +2,8 @@
 
 A source's times are shifted by a constant. Where they jump, or the source comes back, a new shift
 begins: the output goes on as far behind the last frame as the wall clock has moved, so that it is
-neither late nor ahead, and never goes back. Sound is shifted as the frames of its time are.
+neither late nor ahead, and never goes back. So it does where a source was stopped and its times
+merely go on: its frames would all come too late. Sound is shifted as the frames of its time are.
 """
 
 from __future__ import annotations
@@ -10,8 +11,15 @@ from __future__ import annotations
 from collections import deque
 from fractions import Fraction
 
+from vsr.live.source_kind import rate_of
+
 JUMP_S = 1.0
-"""Frames further apart than this beyond the time that passed do not belong together."""
+"""Frames further apart than this beyond the time that passed do not belong together; nor do those
+belong to the output's times that came too late for so long."""
+
+CATCHES_UP = 4
+"""Times as fast as the wall clock, at least: what was held up on its way, and not a source that was
+stopped and goes on."""
 
 NEAR_S = 3
 """Sound this close to the picture belongs to it: interleaving is never so coarse."""
@@ -23,6 +31,9 @@ OTHER_AFTER = 50
 
 OTHER_BY = Fraction(5, 4)
 """Times as often or as rarely, at least, is another rate."""
+
+MOST_HELD = 25
+"""Frames that fill a gap at once: whoever sends them looks at other things in between."""
 
 
 class Clock:
@@ -43,13 +54,15 @@ class Clock:
         self.jumps = 0
         self._shifts: list[Fraction] = []
         self._last_source: Fraction | None = None
+        self._came_at = 0.0
+        self._late: tuple[Fraction, float] | None = None
         self._last_real = Fraction(0)
         self._last_at = 0.0
         self._steps: deque[Fraction] = deque(maxlen=OTHER_AFTER)
 
     def restart(self) -> None:
         """The source is another one from here on: its times say nothing about the old ones."""
-        self._shifts, self._last_source = [], None
+        self._shifts, self._last_source, self._late = [], None, None
         self._steps.clear()
 
     def frame(self, time: Fraction, at: float) -> int | None:
@@ -62,17 +75,18 @@ class Clock:
         Returns:
             A pts behind all others; None for a frame whose place has been filled already.
         """
-        if self._last_source is None or not self._goes_on(time, at):
+        if self._last_source is None or not self._goes_on(time, at) or self._stays_late(time, at):
             self.jumps += self._last_source is not None
             self._shifts = [self._resume(at) - time, *self._shifts[:1]]
         else:
             self._steps.append(time - self._last_source)
-        self._last_source = time
+        self._last_source, self._came_at = time, at
         pts = round((time + self._shifts[0]) / self.time_base)
         moment = pts * self.time_base
-        self._last_at, self._last_real = at, moment
         if self.last is not None and moment <= self.last:
+            self._late = self._late or (time, at)
             return None
+        self._late, self._last_at, self._last_real = None, at, moment
         self.last = moment
         return pts
 
@@ -85,7 +99,13 @@ class Clock:
             return None
         alike = [one for one in self._steps if abs(one - step) * 2 < step]
         self._steps.clear()
-        return (len(alike) / sum(alike, Fraction(0))).limit_denominator(100)
+        rate = (len(alike) / sum(alike, Fraction(0))).limit_denominator(100)
+        return rate if rate_of(rate) == rate else None
+
+    def near(self) -> list[tuple[Fraction, Fraction]]:
+        """From when to when, at the source, sound has a place in the output; both inclusive."""
+        reach = [self._last_real - NEAR_S, self._last_real + NEAR_S]
+        return [(reach[0] - shift, reach[1] - shift) for shift in self._shifts]
 
     def sound(self, time: Fraction) -> Fraction | None:
         """The output's time of a packet of sound; None where it belongs to frames yet to come."""
@@ -95,21 +115,22 @@ class Clock:
             return None
         return nearest
 
-    def held(self, now: float, delay_s: float) -> int | None:
-        """The pts of a frame that fills a gap, once it is due; None before.
+    def held(self, now: float, delay_s: float) -> list[int]:
+        """The pts of frames that fill a gap and are due, ``MOST_HELD`` at most.
 
         Args:
             now: The wall clock.
             delay_s: By how much the output is behind the source.
         """
-        if self.last is None:
-            return None
-        pts = round((self.last + self.step) / self.time_base)
-        moment = pts * self.time_base
-        if now < self._last_at + float(moment - self._last_real) + delay_s:
-            return None
-        self.last = moment
-        return pts
+        due: list[int] = []
+        while self.last is not None and len(due) < MOST_HELD:
+            pts = round((self.last + self.step) / self.time_base)
+            moment = pts * self.time_base
+            if now < self._last_at + float(moment - self._last_real) + delay_s:
+                break
+            self.last = moment
+            due.append(pts)
+        return due
 
     def between(self, last: Fraction, pts: int) -> list[int]:
         """The pts that fill what lies between a time of the output and a frame behind it."""
@@ -122,7 +143,14 @@ class Clock:
     def _goes_on(self, time: Fraction, at: float) -> bool:
         assert self._last_source is not None
         moved = float(time - self._last_source)
-        return 0 < moved < at - self._last_at + JUMP_S
+        return 0 < moved < at - self._came_at + JUMP_S
+
+    def _stays_late(self, time: Fraction, at: float) -> bool:
+        """Whether frames have come too late for long, and do not catch up."""
+        if self._late is None or at - self._late[1] < JUMP_S:
+            return False
+        (first, since), self._late = self._late, None
+        return float(time - first) < CATCHES_UP * (at - since)
 
     def _resume(self, at: float) -> Fraction:
         """Where the output goes on with a frame that arrives now."""

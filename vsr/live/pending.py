@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -36,14 +37,26 @@ class PendingSound:
         self._packets.clear()
 
     def placed(self, clock: Clock) -> Iterator[tuple[Packet[Stream], Fraction]]:
-        """Take the packets whose time in the output is known, each with it, in seconds."""
-        for _ in range(len(self._packets)):
+        """Take the packets whose time in the output is known, each with it, in seconds.
+
+        Those in front of one are dropped: the picture went past them.
+        """
+        while (passed := self._passed(clock)) is not None:
+            for _ in range(passed):
+                self._packets.popleft()
             packet = self._packets.popleft()
             moment = clock.sound(_time(packet))
-            if moment is None:
-                self._packets.append(packet)
-            else:
-                yield packet, moment
+            assert moment is not None
+            yield packet, moment
+
+    def _passed(self, clock: Clock) -> int | None:
+        """How many packets lie before the first that has a place; None where none has."""
+        found = []
+        for start, end in clock.near():
+            place = bisect_left(self._packets, start, key=_time)
+            if place < len(self._packets) and _time(self._packets[place]) <= end:
+                found.append(place)
+        return min(found, default=None)
 
 
 def goes_back(packet: Packet[Stream], last: Packet[Stream]) -> bool:

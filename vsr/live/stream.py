@@ -165,9 +165,11 @@ class LiveStream:
         if arrival.packet is not None:
             self._pending.add(arrival.packet)
         if arrival.chunk is not None:
+            last = self._clock.last
             self._take_frame(arrival.chunk, arrival.at)
-            self._seen_at, self._away = time.monotonic(), False
-            self.figures.state = "running"
+            if self._clock.last != last:
+                self._seen_at, self._away = time.monotonic(), False
+                self.figures.state = "running"
         self._place_sound()
 
     def _take_frame(self, chunk: Chunk, at: float) -> None:
@@ -221,12 +223,8 @@ class LiveStream:
         if not self._away and time.monotonic() - self._seen_at > SILENT_S:
             self._lose()
         if self._away:
-            self._hold()
+            self._fill(self._clock.held(time.monotonic(), self.options.latency_s))
         count(self.figures, self._source, self._clock, self._outlets)
-
-    def _hold(self) -> None:
-        while (pts := self._clock.held(time.monotonic(), self.options.latency_s)) is not None:
-            self._fill([pts])
 
     def _fill(self, times: list[int]) -> None:
         """Send the last frame, or the slate, at these pts."""
