@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.live.harness import asked, look, running
+from tests.live.harness import asked, ffmpeg, free_port, look, running
 from tests.media import read_numbers
 from tests.streams.oddities import write_interlaced
-from vsr.errors import VSRError
+from vsr.errors import StreamTimeout, VSRError
 from vsr.live.connection import Arrival, Connection
+from vsr.live.relay import Relay
 from vsr.streams.ffmpeg import find_ffmpeg
 from vsr.streams.video_reader import VideoReader
 from vsr.types import Chunk
@@ -68,6 +70,35 @@ def test_what_deinterlacing_holds_back_counts_as_latency(tmp_path: Path) -> None
     assert len(look(copy).times) == 20
     assert ", deinterlaced; chunk 2, look-ahead 0" in stream.said[0]
     assert "(waiting 80," in stream.said[0]
+
+
+def test_a_picture_that_ends_while_sound_goes_on_ends_the_connection(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsr.live.watch.PICTURE_TIMEOUT_S", 1.0)
+    address = f"udp://127.0.0.1:{free_port()}"
+    words = ["-re", "-f", "lavfi", "-i", "sine", "-map", "0:v", "-map", "1", "-c:v", "copy"]
+    words += ["-max_interleave_delta", "100000", "-f", "mpegts", address]
+    with ffmpeg("-re", "-i", clip, *words):
+        connection = Connection(address)
+        with pytest.raises(StreamTimeout, match="sent sound but no picture for 1 s"):
+            deque(connection.arrivals(), maxlen=0)
+        connection.close()
+
+
+def test_what_is_relayed_comes_out_as_it_went_in(clip: Path, tmp_path: Path) -> None:
+    """Where a publisher starts anew, times go back: nothing may be made of them on the way."""
+    parts = []
+    for offset in ("50", "20"):
+        part = tmp_path / f"{offset}.ts"
+        command = [find_ffmpeg(), "-loglevel", "error", "-i", str(clip), "-c", "copy"]
+        subprocess.run([*command, "-output_ts_offset", offset, str(part)], check=True)
+        parts.append(part.read_bytes())
+    both = tmp_path / "both.ts"
+    both.write_bytes(b"".join(parts))
+    relay = Relay(str(both))
+    assert b"".join(iter(lambda: relay.file.read(2**16), b"")) == b"".join(parts)
+    relay.close()
 
 
 def test_whatever_ends_the_reading_thread_ends_the_stream(

@@ -15,6 +15,7 @@ from tests.live.harness import (
     Running,
     Server,
     asked,
+    ffmpeg,
     free_port,
     look,
     publish,
@@ -137,6 +138,36 @@ def test_times_that_jump_do_not_show(moved: str, clip: Path, tmp_path: Path) -> 
         assert_goes_on(stream, copy)
     seen = look(copy)
     assert float(seen.times[-1] - seen.times[0]) < 30
+
+
+def test_a_source_that_was_stopped_and_goes_on_is_shown_again(clip: Path, tmp_path: Path) -> None:
+    """One whose times stood still as well: they merely go on."""
+    copy, source = tmp_path / "copy.mkv", f"udp://127.0.0.1:{free_port()}"
+    words = ["-c", "copy", "-output_ts_offset", "2", "-f", "mpegts", source]
+    with running(asked(source, copy, latency_s=0.8)) as stream:
+        with publish(clip, source) as publisher:
+            publisher.wait()
+        stream.until("the picture is held", held=50)
+        with ffmpeg("-re", "-i", clip, *words) as publisher:
+            publisher.wait()
+        assert stream.figures.tally.reconnects == 0
+        assert_goes_on(stream, copy)
+    assert set(look(copy).numbers[50:]) & set(range(30, 45))
+
+
+def test_a_publisher_with_other_packet_identifiers_goes_on_where_one_ended(
+    clip: Path, tmp_path: Path
+) -> None:
+    copy, source = tmp_path / "copy.mkv", f"udp://127.0.0.1:{free_port()}"
+    words = ["-c", "copy", "-streamid", "0:0x200", "-streamid", "1:0x201", "-f", "mpegts", source]
+    with running(asked(source, copy, latency_s=2.0)) as stream:
+        with publish(clip, source) as publisher:
+            publisher.wait()
+        seen_before = stream.figures.tally.frames_in
+        with ffmpeg("-re", "-i", clip, *words):
+            stream.until("the second comes", frames_in=seen_before + 30)
+        assert stream.figures.tally.reconnects == 0
+        assert_goes_on(stream, copy)
 
 
 @pytest.mark.parametrize("container", [pytest.param("mkv", marks=pytest.mark.slow), "ts"])

@@ -19,7 +19,7 @@ from vsr.errors import DecodeError, OpenError, StreamTimeout
 from vsr.live.address import check_host, shown, without_secrets
 from vsr.live.decoder import Decoder
 from vsr.live.pacing import Pacer
-from vsr.live.pending import goes_back
+from vsr.live.pending import MOST, goes_back
 from vsr.live.relay import Relay
 from vsr.live.source_kind import (
     file_format,
@@ -28,6 +28,7 @@ from vsr.live.source_kind import (
     listening,
     open_options,
 )
+from vsr.live.watch import watched
 from vsr.streams.assembly import Assembly
 from vsr.streams.chroma_location import find_chroma_location
 from vsr.streams.container import is_address, open_container, reason
@@ -131,9 +132,9 @@ class Connection:
 
         Raises:
             DecodeError: Reading failed, or nothing decodes any more.
-            StreamTimeout: The source fell silent.
+            StreamTimeout: The source fell silent, or sends no picture.
         """
-        early: list[Arrival] = []
+        early: deque[Arrival] = deque(maxlen=MOST)
         for packet in self._packets():
             if packet.stream_index == self._video.index:
                 for stamped in self._progressive(self._decoder.decode(packet)):
@@ -174,7 +175,8 @@ class Connection:
 
     def _packets(self) -> Iterator[Packet[Stream]]:
         try:
-            for packet in self._container.demux():
+            name = shown(self._source)
+            for packet in watched(self._container.demux(), self._video.index, name):
                 if packet.size:
                     yield packet
         except IndexError:
@@ -197,7 +199,7 @@ class Connection:
             self._came_at.append(time.monotonic())
             yield from self._deinterlacer.push(stamped)
 
-    def _frame(self, stamped: StampedFrame, early: list[Arrival]) -> Iterator[Arrival | Beginning]:
+    def _frame(self, stamped: StampedFrame, early: deque[Arrival]) -> Iterator[Arrival | Beginning]:
         decoded = read_frame(stamped.frame, stamped.pts, self._chroma_location())
         if self._is_other(decoded.picture):
             yield self._begin(decoded.picture, read_mastering(stamped.frame))
@@ -238,7 +240,7 @@ class Connection:
         return type(error)(said)
 
 
-def _append(early: list[Arrival], heard: Arrival) -> None:
+def _append(early: deque[Arrival], heard: Arrival) -> None:
     """Keep sound until the first frame; where times go back, what came before is not its."""
     if early and heard.packet and early[-1].packet and goes_back(heard.packet, early[-1].packet):
         early.clear()

@@ -16,6 +16,11 @@ FORMAT = "mpegts"
 KILL_TIMEOUT_S = 5.0
 
 
+AS_IT_IS = "data"
+"""Ffmpeg's name of bytes that are not looked into. Its MPEG-TS muxer would have times of a
+publisher that starts anew, which go back, creep by one tick a packet until they are made up for."""
+
+
 class Relay:
     """Receives an address and hands its bytes on.
 
@@ -28,8 +33,8 @@ class Relay:
 
     def __init__(self, address: str) -> None:
         words = ["-hide_banner", "-nostdin", "-loglevel", "level+warning"]
-        words += ["-i", address, "-map", "0:v?", "-map", "0:a?"]
-        words += ["-c", "copy", "-copyts", "-f", FORMAT, "-flush_packets", "1", "pipe:1"]
+        words += ["-f", AS_IT_IS, "-i", address, "-map", "0", "-c", "copy"]
+        words += ["-f", AS_IT_IS, "-flush_packets", "1", "pipe:1"]
         self._process = subprocess.Popen(
             [find_ffmpeg(), *words],
             stdin=subprocess.DEVNULL,

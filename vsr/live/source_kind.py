@@ -78,7 +78,7 @@ def open_options(source: str, *, listen: bool) -> dict[str, str]:
     """Options for ffmpeg's protocol and demuxer."""
     if ends(source) or source.startswith(CAMERA):
         return {}
-    options = {"analyzeduration": str(round(1_000_000 * PROBED_S))}
+    options = {"analyzeduration": str(round(1_000_000 * PROBED_S)), "merge_pmt_versions": "1"}
     if source.startswith("rtmp"):
         options["rtmp_live"] = "live"
     if listen:
