@@ -15,6 +15,9 @@ from vsr.engine.settings import Settings
 from vsr.errors import ConfigurationError, MissingDependency
 from vsr.models.deform import BACKENDS, Backend, DeformConv, chosen_backend, load_backend
 
+# What Triton 3.9 says of a default that will be another.
+pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION:UserWarning")
+
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
