@@ -186,8 +186,10 @@ def test_frames_that_were_held_up_on_their_way_catch_up_without_a_jump() -> None
     assert clock.jumps == 0
 
 
-def test_times_that_creep_are_no_rate() -> None:
-    clock = Clock(Fraction(1, 90000), Fraction(1, 25))
+def test_times_that_creep_are_no_rate_and_do_not_stop_the_output() -> None:
+    clock, late_s = Clock(Fraction(1, 90000), Fraction(1, 25)), []
     for number in range(200):
         clock.frame(Fraction(number, 90000), number / 25)
         assert clock.other_rate() is None
+        late_s.append(number / 25 - float(clock.last or 0))
+    assert max(late_s) < 1.1

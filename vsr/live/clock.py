@@ -21,6 +21,10 @@ CATCHES_UP = 4
 """Times as fast as the wall clock, at least: what was held up on its way, and not a source that was
 stopped and goes on."""
 
+SHORTEST = Fraction(1, 480)
+"""Seconds: frames closer together come of times that creep, a tick a frame, as muxers have them
+that are given times that went back."""
+
 NEAR_S = 3
 """Sound this close to the picture belongs to it: interleaving is never so coarse."""
 
@@ -73,7 +77,8 @@ class Clock:
             at: When it arrived, on the wall clock in seconds.
 
         Returns:
-            A pts behind all others; None for a frame whose place has been filled already.
+            A pts behind all others; None for a frame whose place has been filled already, or that
+            has none of its own.
         """
         if self._last_source is None or not self._goes_on(time, at) or self._stays_late(time, at):
             self.jumps += self._last_source is not None
@@ -83,7 +88,7 @@ class Clock:
         self._last_source, self._came_at = time, at
         pts = round((time + self._shifts[0]) / self.time_base)
         moment = pts * self.time_base
-        if self.last is not None and moment <= self.last:
+        if self.last is not None and moment < self.last + SHORTEST:
             self._late = self._late or (time, at)
             return None
         self._late, self._last_at, self._last_real = None, at, moment
