@@ -9,13 +9,11 @@ import av
 import pytest
 import torch
 
+from tests.streams.piping import SYNC_POINT
 from vsr.live.coded import Coded, PacketStream, Templates
 from vsr.live.encoder import LiveEncoder
 from vsr.live.picture import Picture
 from vsr.types import Chunk, Colour
-
-SYNC_POINT = bytes.fromhex("4e4be4adeeca4569")
-"""What a place to begin at starts with; readers keep each in memory until the stream ends."""
 
 
 def encode(taken: list[Coded], num_frames: int) -> Templates:

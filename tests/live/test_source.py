@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,16 @@ def test_what_the_machine_refuses_is_asked_for_again(monkeypatch: pytest.MonkeyP
     found = losses(Source(ADDRESS, retry=Retry(3)))
     assert [one.final for one in found] == [False, False, False, True]
     assert str(found[-1].error) == "rtmp://127.0.0.1/app/… broke off (Too many open files)"
+
+
+def test_what_others_say_of_a_failure_has_no_secret_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise subprocess.TimeoutExpired(["ffmpeg", "-i", ADDRESS], 5)
+
+    monkeypatch.setattr("vsr.live.source.Connection", refused)
+    said = str(losses(Source(ADDRESS, retry=Retry(0)))[-1].error)
+    assert "timed out" in said
+    assert "key" not in said
 
 
 @pytest.mark.usefixtures("quick")

@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 
 STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 
+SYNC_POINT = bytes.fromhex("4e4be4adeeca4569")
+"""What NUT has where reading can begin; a reader keeps each in memory until the stream ends."""
+
 
 @contextmanager
 def piped_in(data: bytes) -> Iterator[str]:

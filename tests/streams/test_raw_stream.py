@@ -6,11 +6,9 @@ from fractions import Fraction
 
 import torch
 
+from tests.streams.piping import SYNC_POINT
 from vsr.streams.pixel_format import parse_pixel_format
 from vsr.streams.raw_stream import Layout, RawStream
-
-SYNC_POINT = bytes.fromhex("4e4be4adeeca4569")
-"""What a place to begin at starts with; a reader keeps each in memory until the stream ends."""
 
 
 def test_large_frames_are_no_places_to_begin_at() -> None:

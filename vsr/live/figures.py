@@ -65,7 +65,7 @@ class Figures:
         buckets: Latencies by ``BOUNDS_S``, not cumulative, the last beyond all.
         latency_sum_s: Of all latencies.
         before: The latest frame that came, (3, H, W).
-        after: The latest frame that left, likewise.
+        after: The latest frame that went to the encoder, likewise.
     """
 
     name: str

@@ -18,7 +18,7 @@ from vsr.errors import EncodeError, VSRError
 from vsr.live.address import check_host, shown, without_secrets
 from vsr.live.coded import Coded, PacketStream
 from vsr.live.options import StreamOptions
-from vsr.live.retry import Retry
+from vsr.live.retry import SETTLED_S, Retry
 from vsr.live.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
 from vsr.live.targets import PLAYLISTS, check_targets
 from vsr.streams.container import is_address, reason
@@ -27,9 +27,6 @@ from vsr.streams.suffixes import suffix_of
 from vsr.streams.target import TargetAddress, TargetFile
 
 log = logging.getLogger(__name__)
-
-SETTLED_S = 2.0
-"""A sink that lasted this long has been there: delays begin anew."""
 
 WAITING_S = 10
 """Seconds of packets that may wait for a sink; then it loses some."""

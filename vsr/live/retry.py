@@ -6,6 +6,9 @@ FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 1.0
 """What comes back is met again within five seconds, the wait for a key frame included."""
 
+SETTLED_S = 2.0
+"""What lasted this long has been there: it succeeded."""
+
 
 class Retry:
     """Growing delays between attempts.

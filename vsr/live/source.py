@@ -13,10 +13,10 @@ from subprocess import SubprocessError
 from av.error import FFmpegError
 
 from vsr.errors import DecodeError, VSRError
-from vsr.live.address import shown
+from vsr.live.address import shown, without_secrets
 from vsr.live.connection import Arrival, Beginning, Connection
 from vsr.live.leaving import READING_THREAD
-from vsr.live.retry import Retry
+from vsr.live.retry import SETTLED_S, Retry
 from vsr.live.source_kind import check_listening, ends
 from vsr.streams.container import reason
 
@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.1
 
 CLOSE_TIMEOUT_S = 0.25
-
-SETTLED_S = 2.0
-"""A connection that lasted this long has been one: delays begin anew."""
 
 FAILURES = (VSRError, FFmpegError, OSError, SubprocessError)
 """What a connection ends with that another may not."""
@@ -142,8 +139,7 @@ class Source:
             self._read_all()
         except Exception as error:
             # Nobody else sees what this thread ends with.
-            failure = DecodeError(f"{shown(self._address)} broke off ({reason(error)})")
-            failure.__cause__ = error
+            failure = self._broken(error)
             self._put(Lost(reason=str(failure), error=failure, final=True))
 
     def _read_all(self) -> None:
@@ -188,12 +184,19 @@ class Source:
 
     def _failed(self, error: Exception) -> Lost:
         if not isinstance(error, VSRError):
-            error = DecodeError(f"{shown(self._address)} broke off ({reason(error)})")
+            error = self._broken(error)
         delay_s = self._retry.next_delay_s()
         if delay_s is None or ends(self._address):
             return Lost(reason=str(error), error=error, final=True)
         self._delay_s = delay_s
         return Lost(reason=str(error))
+
+    def _broken(self, error: Exception) -> DecodeError:
+        """What others than this package fail with; their words may have the address in them."""
+        said = without_secrets(reason(error), self._address)
+        failure = DecodeError(f"{shown(self._address)} broke off ({said})")
+        failure.__cause__ = error
+        return failure
 
     def _put(self, event: Event) -> bool:
         """Hand an event over, waiting for room; False where nobody wants it any more."""
