@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import av
 import torch
@@ -190,10 +190,10 @@ def _command(
     command += ["-progress", "pipe:2", "-stats_period", "1", "-copyts"]
     command += [*_words(given), "-i", "pipe:0", "-map", "0:v", *_words(made)]
     # Times are the pipe's own again at the other end, shifted by the same lead.
-    return [*command, "-f", "nut", "-flush_packets", "1", *_words({**NUT_IN_PIPES}), "pipe:1"]
+    return [*command, "-f", "nut", "-flush_packets", "1", *_words(NUT_IN_PIPES), "pipe:1"]
 
 
-def _words(options: dict[str, str | list[str] | None]) -> list[str]:
+def _words(options: Mapping[str, str | list[str] | None]) -> list[str]:
     words: list[str] = []
     for key, value in options.items():
         for one in value if isinstance(value, list) else [value]:
