@@ -38,6 +38,8 @@ class BasicVSR(PixelShuffleUpsampling, Network[PropagationState]):
         num_block: Residual blocks a branch.
     """
 
+    state_classes = (PropagationState,)
+
     def __init__(self, *, num_feat: int = 64, num_block: int = 30) -> None:
         super().__init__()
         self.facts = NetworkFacts(name="basicvsr", scale=SCALE, look_ahead=8, chunk=8)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -45,6 +45,8 @@ class CascadeState:
         ahead_BTCHW: Frames that only the first stage has restored.
     """
 
+    TAG: ClassVar[str] = "cascade.v1"
+
     first: EDVRState
     second: EDVRState
     ahead_BTCHW: Tensor
@@ -60,6 +62,8 @@ class Cascade(Network[CascadeState]):
     Raises:
         ConfigurationError: The second network enlarges.
     """
+
+    state_classes = (CascadeState,)
 
     def __init__(self, *, first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +54,8 @@ class CompactState(PropagationState):
         draft_B1HW: The forward branch's draft of the last restored frame, twice the frame's size.
     """
 
+    TAG: ClassVar[str] = "compact.v1"
+
     draft_B1HW: Tensor
 
 
@@ -71,6 +73,8 @@ class Compact(Network[CompactState]):
         has_ranges: Whether it is known how large its features get, so that it has a form on 8-bit
             integers.
     """
+
+    state_classes = (CompactState,)
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,8 @@ class EDVRState:
         num_past: How many of them have left; fewer than ``num_frame`` - 1 where the scene began.
     """
 
+    TAG: ClassVar[str] = "edvr.v1"
+
     full_BTKHW: Tensor
     half_BTKHW: Tensor
     quarter_BTKHW: Tensor
@@ -95,6 +97,8 @@ class EDVR(AlignedFeatures, PixelShuffleUpsampling, Network[EDVRState]):
         hr_in: The input has the output's size.
         with_tsa: Fuse by attention, or by a 1x1 convolution.
     """
+
+    state_classes = (EDVRState,)
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,8 @@ class IconVSRState:
         pyramids: Features of frames that key frames to come may have beside them, likewise.
     """
 
+    TAG: ClassVar[str] = "iconvsr.v1"
+
     propagation: PropagationState
     past_BTCHW: Tensor
     position: int
@@ -67,6 +69,11 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
         temporal_padding: Neighbours of a key frame on either side: 2 or 3.
         refill: Further options of the refill network.
     """
+
+    state_classes = (
+        IconVSRState,
+        PropagationState,
+    )
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,9 @@ class Network(nn.Module, ABC, Generic[State]):
     """
 
     facts: NetworkFacts
+    state_classes: ClassVar[tuple[type[Any], ...]] = ()
+    """The dataclasses that its state is made of. Each has a ``TAG``, by which a saved state names
+    it; a tag outlives renamed classes and modules, and changes when the fields do."""
 
     @abstractmethod
     def step(

@@ -6,7 +6,7 @@ B batch, T time, P pairs of consecutive frames, C colour, K features, H height, 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -41,6 +41,8 @@ class PropagationState:
         forward_BP2HW: Flows to the previous frame, of the frames seen as look-ahead.
         backward_BP2HW: Flows to the next frame, of the same pairs.
     """
+
+    TAG: ClassVar[str] = "propagation.v1"
 
     feat_BKHW: Tensor
     frame_BCHW: Tensor

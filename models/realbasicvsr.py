@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,8 @@ class RealBasicVSRState:
             that only the first step of a scene waits for the device.
     """
 
+    TAG: ClassVar[str] = "realbasicvsr.v1"
+
     propagation: PropagationState
     cleaned_BTCHW: Tensor
     passes_B: Tensor
@@ -61,6 +63,11 @@ class RealBasicVSR(Network[RealBasicVSRState]):
         num_clean_block: Residual blocks of the cleaning module.
         threshold: Mean absolute residue, of pixels in [0, 1], under which cleaning ends.
     """
+
+    state_classes = (
+        RealBasicVSRState,
+        PropagationState,
+    )
 
     def __init__(
         self,

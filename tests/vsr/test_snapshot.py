@@ -201,8 +201,8 @@ def test_a_damaged_description_is_refused_and_changes_nothing(name: str, tmp_pat
         {"tensor": "state.1", "order": [0, 1]},
         {"tensor": "state.1", "order": [0, 1, 2, 2]},
         {"tensor": "nowhere", "order": [0, 1, 2, 3]},
-        {"class": ["vsr.models.compact", "CompactState"], "fields": {}},
-        {"class": ["vsr.models.compact"], "fields": {}},
+        {"class": "compact.v1", "fields": {}},
+        {"class": ["compact.v1"], "fields": {}},
         {"map": [1, 2]},
         {"set": []},
     ],
@@ -222,8 +222,18 @@ def test_a_file_cannot_bring_in_code(tmp_path: Path) -> None:
     restorer.push(pieces(moving_clip(4, 18, 22), 4)[0])
     restorer.save(tmp_path / "state")
     with safe_open(tmp_path / "state", "pt") as file:
-        text = file.metadata()[KEY].replace("PropagationState", "flow_estimators!")
+        text = file.metadata()[KEY].replace("propagation.v1", "os.system")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     sign(tensors, text, tmp_path / "state")
     with pytest.raises(CheckpointError, match="not known here"):
         restorer_of(basicvsr(), 2, 0).load(tmp_path / "state")
+
+
+def test_a_state_names_its_classes_by_tags_that_outlive_modules(tmp_path: Path) -> None:
+    restorer = restorer_of(compact(), 2, 1)
+    restorer.push(pieces(moving_clip(5, 18, 22), 5)[0])
+    restorer.save(tmp_path / "state")
+    with safe_open(tmp_path / "state", "pt") as file:
+        text = file.metadata()[KEY]
+    assert '"class": "compact.v1"' in text
+    assert "vsr.models" not in text

@@ -1,14 +1,13 @@
 """A stream between two steps as a file, so that it can go on later, or elsewhere.
 
 The file is safetensors: tensors of the state and frames that wait, and JSON that says what belongs
-where. Nothing in it is executed: classes are looked up among those the program has loaded already.
+where. Nothing in it is executed: a class is named by its tag, among those of the network.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from fractions import Fraction
@@ -22,6 +21,7 @@ from torch import Tensor
 from vsr.engine.entrance import Entered
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts, Stream
+from vsr.engine.tiles import TilesState
 from vsr.engine.timeline import Timeline
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.models.checkpoint import write_tensors
@@ -41,7 +41,7 @@ MALFORMED = (
 )
 """What making something of a damaged description raises; not a lack of memory."""
 
-FORMAT = 1
+FORMAT = 2
 KEY = "vsr"
 WAITING = "waiting"
 DIGEST = "sha256"
@@ -58,6 +58,7 @@ def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: b
 
     Raises:
         OpenError: It cannot be written.
+        CheckpointError: The state holds a dataclass without a ``TAG``.
     """
     tensors: dict[str, Tensor] = {}
     timeline = stream.timeline
@@ -96,7 +97,7 @@ def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
         facts = _a(dict, json.loads(metadata[KEY]))
         tensors = {name: tensor.to(stream.device) for name, tensor in tensors.items()}
         _check(path, facts, network)
-        state = _build(facts["state"], tensors)
+        state = _build(facts["state"], tensors, _classes_of(network))
         timeline = _timeline(facts, tensors)
         settings, counts = _settings(facts["settings"]), _counts(facts["counts"])
         sizes = [_all(float, of_step) for of_step in _all(list, facts["sizes"])]
@@ -204,7 +205,7 @@ def _describe(state: Any, tensors: dict[str, Tensor]) -> Any:
         return {"tensor": name, "order": order}
     if is_dataclass(state) and not isinstance(state, type):
         held = {f.name: _describe(getattr(state, f.name), tensors) for f in fields(state)}
-        return {"class": [type(state).__module__, type(state).__qualname__], "fields": held}
+        return {"class": _tag_of(type(state)), "fields": held}
     if isinstance(state, Mapping):
         return {"map": [[key, _describe(value, tensors)] for key, value in state.items()]}
     if isinstance(state, (list, tuple)):
@@ -213,7 +214,17 @@ def _describe(state: Any, tensors: dict[str, Tensor]) -> Any:
     return {"value": state}
 
 
-def _build(tree: Any, tensors: dict[str, Tensor]) -> Any:
+def _tag_of(kind: type[Any]) -> str:
+    tag = getattr(kind, "TAG", None)
+    if not isinstance(tag, str):
+        raise CheckpointError(
+            f"a state of {kind.__name__} cannot be saved without a tag; give the class a TAG and "
+            "list it in the network's state_classes"
+        )
+    return tag
+
+
+def _build(tree: Any, tensors: dict[str, Tensor], classes: Mapping[str, type[Any]]) -> Any:
     """The state that ``_describe`` described."""
     (kind, content), *_ = tree.items()
     if kind == "tensor":
@@ -222,21 +233,22 @@ def _build(tree: Any, tensors: dict[str, Tensor]) -> Any:
             raise ValueError(f"axes {order} of a tensor that has {tensor.ndim}")
         return tensor.permute([order.index(axis) for axis in range(tensor.ndim)])
     if kind == "class":
-        held = {name: _build(value, tensors) for name, value in tree["fields"].items()}
-        return _state_class(*content)(**held)
+        held = {name: _build(value, tensors, classes) for name, value in tree["fields"].items()}
+        if content not in classes:
+            raise ValueError(f"its state is a {content}, which is not known here")
+        return classes[content](**held)
     if kind == "map":
-        return {key: _build(value, tensors) for key, value in content}
+        return {key: _build(value, tensors, classes) for key, value in content}
     if kind in ("list", "tuple"):
-        built = [_build(value, tensors) for value in content]
+        built = [_build(value, tensors, classes) for value in content]
         return built if kind == "list" else tuple(built)
     if kind != "value":
         raise ValueError(f"its state holds a {kind!r}")
     return content
 
 
-def _state_class(module: str, name: str) -> type[Any]:
-    """A dataclass that is loaded already: a file must not be able to bring in code."""
-    found = getattr(sys.modules.get(module), name, None)
-    if not (isinstance(found, type) and is_dataclass(found)):
-        raise ValueError(f"its state is a {module}.{name}, which is not known here")
-    return found
+def _classes_of(network: Network[Any]) -> dict[str, type[Any]]:
+    """The classes that a state of the network can be made of, by tag."""
+    networks = [module for module in network.modules() if isinstance(module, Network)]
+    classes: list[Any] = [TilesState, *(kind for each in networks for kind in each.state_classes)]
+    return {kind.TAG: kind for kind in classes}

@@ -9,7 +9,7 @@ B batch, T time, C colour, H, W size.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -97,6 +97,8 @@ def boxes_of(size: tuple[int, int], tiles: tuple[int, int]) -> list[Box]:
 class TilesState:
     """The states of all tiles, row by row."""
 
+    TAG: ClassVar[str] = "tiles.v1"
+
     tiles: tuple[Any, ...]
 
     def after_gap(self) -> TilesState:
@@ -111,6 +113,8 @@ class Tiled(Network[TilesState]):
         network: What restores a tile.
         tiles: Rows and columns.
     """
+
+    state_classes = (TilesState,)
 
     def __init__(self, network: Network[Any], tiles: tuple[int, int]) -> None:
         super().__init__()
