@@ -15,9 +15,9 @@ import click
 import torch
 from torch import Tensor
 
+from vsr.cli.tables import print_table
 from vsr.errors import MissingDependency
-from vsr.models.deform import load_backend
-from vsr.tables import print_table
+from vsr.models.ops.deform_conv import load_backend
 
 Pass = Callable[[], Tensor]
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.parts import Cost, Parts, first_frames, measure, measure_parts, render, vsr_words
-from vsr.entry import prepare
+from vsr.cli.startup import prepare
 from vsr.models.catalogue import load_network
 from vsr.restorer import Restorer
 from vsr.types import Chunk

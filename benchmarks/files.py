@@ -18,8 +18,8 @@ import click
 import ffmpeg
 import imageio_ffmpeg
 
-from vsr.pipeline import Progress
-from vsr.restore import restore
+from vsr.offline.job import restore
+from vsr.offline.pipeline import Progress
 
 SPEED_FRAMES = 300
 MEMORY_FRAMES = (200, 2000)

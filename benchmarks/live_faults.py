@@ -31,7 +31,7 @@ from benchmarks.live_ends import write_loop
 from benchmarks.live_process import Restoring, restoring
 from tests.live.harness import Server, has_server
 from tests.media import read_number
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 SETTLED_S = 3.0
 """Between a recovery and the next fault."""

@@ -105,15 +105,15 @@ EARLY, SPAN = 1000, 500
 
 PROGRAM = """
 import json, sys
-import vsr.entry
-vsr.entry.prepare()
-from vsr.engine.plan import Asked
-from vsr.memory import peak_host_bytes
-from vsr.models.architectures import ARCHITECTURES
+import vsr.cli.startup
+vsr.cli.startup.prepare()
+from vsr.engine.memory_plan import Asked
+from vsr.engine.memory import peak_host_bytes
+from vsr.models.architecture_table import ARCHITECTURES
 from vsr.models.catalogue import build_network, load_network
-from vsr.pipeline import run
-from vsr.planning import make_restorer
-from vsr.scenes import scene_marker
+from vsr.offline.pipeline import run
+from vsr.offline.restorer_factory import make_restorer
+from vsr.scenes.markers import scene_marker
 from vsr.streams import open_reader, open_writer
 name, source, target, precision, chunk, look_ahead, tiles, scenes, every = sys.argv[1:]
 # What int8 needs to know comes with weights alone.
@@ -137,10 +137,10 @@ print(json.dumps([str(plan.settings), plan.memory_bytes, peak_host_bytes()]))
 
 WATCHED = """
 import json, resource, sys
-import vsr.entry
-vsr.entry.prepare()
+import vsr.cli.startup
+vsr.cli.startup.prepare()
 from pathlib import Path
-from vsr.restore import restore
+from vsr.offline.job import restore
 samples = []
 def sample(progress):
     pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -26,9 +26,9 @@ from benchmarks.parts import (
     render,
     vsr_words,
 )
-from vsr.entry import prepare
-from vsr.streams.encoder import default_options, parse_options
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.cli.startup import prepare
+from vsr.streams.encode.encoders import default_options, parse_options
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 IDENTITY = ("--model", "identity")
 

@@ -20,12 +20,12 @@ import av
 import torch
 from torch import Tensor
 
-from vsr.models.interpolation import CHUNK
+from vsr.models.architectures.baselines import CHUNK
 from vsr.streams import open_reader
-from vsr.streams.colour import from_rgb
-from vsr.streams.ffmpeg import find_ffmpeg
-from vsr.streams.pixel_format import parse_pixel_format
-from vsr.streams.raw_stream import Layout, RawStream
+from vsr.streams.colour.convert import from_rgb
+from vsr.streams.colour.pixel_format import parse_pixel_format
+from vsr.streams.encode.raw_nut import Layout, RawStream
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import Colour
 
 NUM_FRAMES = 32

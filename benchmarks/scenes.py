@@ -15,8 +15,8 @@ import click
 from torch import Tensor
 
 from benchmarks.scene_footage import Footage, sequences
-from vsr.cuts import Detector, reduce_frames
-from vsr.streams.scene_score import SceneScore
+from vsr.scenes.detector import Detector, reduce_frames
+from vsr.streams.decode.scene_score import SceneScore
 from vsr.types import Chunk
 
 FIRST_SEED = 100

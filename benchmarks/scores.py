@@ -14,8 +14,8 @@ import click
 import torch
 
 from vsr.evaluation.motion import estimate_flow
-from vsr.metrics import fidelity
-from vsr.models.basicvsr import BasicVSR
+from vsr.models.architectures.basicvsr import BasicVSR
+from vsr.quality.metrics import fidelity
 from vsr.restorer import FULL, Restorer
 from vsr.types import Chunk
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import CheckpointError, ConfigurationError
-from vsr.models import cascade
-from vsr.models.architectures import build_network, network_of, options_of
-from vsr.models.checkpoint import Checkpoint, read_checkpoint
-from vsr.models.download import cached_path
-from vsr.models.model import Model, Quality
+from vsr.models.architecture_table import build_network, network_of, options_of
+from vsr.models.architectures import cascade
+from vsr.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from vsr.models.checkpoints.download import cached_path
+from vsr.models.checkpoints.model import Model, Quality
+from vsr.models.checkpoints.zoo import OFFICIAL
 from vsr.models.network import Network
-from vsr.models.official import OFFICIAL
 
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights that come with the package."""

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from vsr.errors import ConfigurationError
-from vsr.models.int8 import runs_int8
 from vsr.models.network import Network
+from vsr.models.ops.int8_conv import runs_int8
 
 PRECISIONS = {
     "float32": torch.float32,

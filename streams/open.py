@@ -10,17 +10,17 @@ from typing import Any
 import torch
 
 from vsr.errors import ConfigurationError
-from vsr.streams.container import PIPE, is_address
-from vsr.streams.durable import Kept
-from vsr.streams.ffmpeg_writer import FFmpegWriter
-from vsr.streams.image_files import names_images
-from vsr.streams.image_reader import ImageReader
-from vsr.streams.image_writer import ImageWriter
-from vsr.streams.null_writer import NullWriter
-from vsr.streams.pyav_writer import PyAVWriter
-from vsr.streams.segments import SegmentWriter
-from vsr.streams.trim import Seconds
-from vsr.streams.video_reader import VideoReader
+from vsr.streams.decode.image_reader import ImageReader
+from vsr.streams.decode.video_reader import VideoReader
+from vsr.streams.encode.ffmpeg_writer import FFmpegWriter
+from vsr.streams.encode.image_writer import ImageWriter
+from vsr.streams.encode.null_writer import NullWriter
+from vsr.streams.encode.pyav_writer import PyAVWriter
+from vsr.streams.encode.segments.writer import SegmentWriter
+from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.durable import Kept
+from vsr.streams.names.image_sequence import names_images
+from vsr.streams.names.trim import Seconds
 from vsr.types import NOTHING, Passed, Reader, StreamInfo, Writer
 
 NULL = "null"

@@ -9,6 +9,8 @@ import torch
 
 from tests.mirror import Mirror, serve_mirror
 
+pytest_plugins = ["tests.command_line"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # The networks of tests are tiny: a second thread would only wait, and long where its core is taken.

@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 
-from vsr.models.basicvsr import BasicVSR
-from vsr.models.cascade import Cascade
-from vsr.models.compact import Compact
-from vsr.models.compact_branch import Branch
-from vsr.models.edvr import EDVR
-from vsr.models.iconvsr import IconVSR
-from vsr.models.interpolation import Bicubic, Identity
+from vsr.models.architectures.baselines import Bicubic, Identity
+from vsr.models.architectures.basicvsr import BasicVSR
+from vsr.models.architectures.cascade import Cascade
+from vsr.models.architectures.edvr import EDVR
+from vsr.models.architectures.iconvsr import IconVSR
+from vsr.models.architectures.realbasicvsr import RealBasicVSR
+from vsr.models.compact.branch import Branch
+from vsr.models.compact.network import Compact
 from vsr.models.network import Network
-from vsr.models.realbasicvsr import RealBasicVSR
 
 
 def compact() -> Network[Any]:

@@ -11,10 +11,10 @@ import torch
 
 from tests.conftest import REPOSITORY
 from vsr import Restorer, load_network
-from vsr.comparing import InputMemory
 from vsr.errors import OpenError
-from vsr.pipeline import run
-from vsr.streams.null_writer import NullWriter
+from vsr.offline.comparison_video import InputMemory
+from vsr.offline.pipeline import run
+from vsr.streams.encode.null_writer import NullWriter
 from vsr.types import Chunk
 
 EXAMPLES = re.findall(

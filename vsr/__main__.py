@@ -1,6 +1,6 @@
 """``python -m vsr``."""
 
-from vsr.entry import main
+from vsr.cli.startup import main
 
 if __name__ == "__main__":
     main()

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from vsr.engine.settings import FULL, Settings, settings_for
-from vsr.engine.snapshot import load_stream, save_stream
-from vsr.engine.stepping import restore_ready
+from vsr.engine.step import restore_ready
 from vsr.engine.stream import Counts, Stream
+from vsr.engine.stream_checkpoint import load_stream, save_stream
 from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.types import Chunk

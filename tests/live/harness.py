@@ -19,13 +19,13 @@ import av
 import torch
 
 from tests.media import read_number
-from vsr.live.figures import Figures
+from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.restoration import Restoring
 from vsr.live.stream import LiveStream
-from vsr.models.interpolation import Bicubic
+from vsr.models.architectures.baselines import Bicubic
 from vsr.restorer import Restorer
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 PATIENCE_S = 60.0
 """For what has to happen: far beyond what it takes on a slow machine."""

@@ -14,9 +14,9 @@ import av
 import numpy as np
 from av import Packet
 
-from vsr.live.coded import Coded, Templates
-from vsr.live.sound import Sound
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.live.audio.packets import Coded, Templates
+from vsr.live.audio.track import Sound
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 
 def convert(clip: Path, target: Path, *words: str) -> Path:

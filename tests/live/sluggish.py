@@ -6,8 +6,8 @@ import time
 
 from torch import Tensor
 
-from vsr.models.imresize import imresize
 from vsr.models.network import Network, NetworkFacts
+from vsr.models.ops.imresize import imresize
 from vsr.restorer import Restorer
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tests.streams.piping import SYNC_POINT
-from vsr.live.coded import Coded, PacketStream, Templates
-from vsr.live.encoder import LiveEncoder
-from vsr.live.picture import Picture
+from vsr.live.audio.packets import Coded, PacketStream, Templates
+from vsr.live.output.encoder import LiveEncoder
+from vsr.live.output.picture import Picture
 from vsr.types import Chunk, Colour
 
 
@@ -63,7 +63,7 @@ def test_what_leaves_the_encoder_has_one_place_to_begin_at_its_start(
         opened.append(Copying(file))
         return real(opened[0], **options)
 
-    monkeypatch.setattr("vsr.live.encoder.av.open", copying)
+    monkeypatch.setattr("vsr.live.output.encoder.av.open", copying)
     taken: list[Coded] = []
     encode(taken, 60)
     assert sum(packet.is_key for packet in taken) > 1

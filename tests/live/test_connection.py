@@ -14,10 +14,10 @@ from tests.live.harness import asked, ffmpeg, free_port, look, running
 from tests.media import read_numbers
 from tests.streams.oddities import write_interlaced
 from vsr.errors import StreamTimeout, VSRError
-from vsr.live.connection import Arrival, Connection
-from vsr.live.relay import Relay
-from vsr.streams.ffmpeg import find_ffmpeg
-from vsr.streams.video_reader import VideoReader
+from vsr.live.input.connection import Arrival, Connection
+from vsr.live.input.relay import Relay
+from vsr.streams.decode.video_reader import VideoReader
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import Chunk
 
 FLV_HEADER = 13
@@ -75,7 +75,7 @@ def test_what_deinterlacing_holds_back_counts_as_latency(tmp_path: Path) -> None
 def test_a_picture_that_ends_while_sound_goes_on_ends_the_connection(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vsr.live.watch.PICTURE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("vsr.live.input.watchdog.PICTURE_TIMEOUT_S", 1.0)
     address = f"udp://127.0.0.1:{free_port()}"
     words = ["-re", "-f", "lavfi", "-i", "sine", "-map", "0:v", "-map", "1", "-c:v", "copy"]
     words += ["-max_interleave_delta", "100000", "-f", "mpegts", address]
@@ -107,7 +107,7 @@ def test_whatever_ends_the_reading_thread_ends_the_stream(
     def broken(*_: object) -> None:
         raise ValueError("nobody thought of this")
 
-    monkeypatch.setattr("vsr.live.connection.read_frame", broken)
+    monkeypatch.setattr("vsr.live.input.connection.read_frame", broken)
     with (
         pytest.raises(VSRError, match="nobody thought of this"),
         running(asked(clip, tmp_path / "out.mkv")) as stream,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.live.harness import NO_SERVER, has_server
-from vsr.cli_live import live
+from vsr.cli.live import live
 from vsr.live.options import StreamOptions
-from vsr.live.several import read_streams
+from vsr.live.streams_file import read_streams
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 

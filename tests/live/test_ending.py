@@ -14,11 +14,11 @@ STOPPED_WHILE_LOADING = """
 import builtins, os, signal
 load = builtins.__import__
 def stopped(name, *others, **more):
-    if name == "vsr.live.run":
+    if name == "vsr.live.service":
         os.kill(os.getpid(), signal.SIGTERM)
     return load(name, *others, **more)
 builtins.__import__ = stopped
-from vsr.entry import main
+from vsr.cli.startup import main
 main()
 """
 

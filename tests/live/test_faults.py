@@ -24,7 +24,7 @@ from tests.live.harness import (
 )
 from tests.media import Clip, numbered_frame, write_clip
 from vsr.errors import OpenError, VSRError
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 
 def publish_again(stream: Running, clip: Path, address: str, more: int = 15) -> None:

@@ -11,7 +11,7 @@ import pytest
 from av import Packet
 
 from tests.live.listening import audible, convert, heard, largest_gap, time_of
-from vsr.live.recoder import HOLE
+from vsr.live.audio.transcoder import HOLE
 
 
 @pytest.mark.parametrize("words", [["-ar", "44100", "-ac", "2"], ["-ar", "48000", "-ac", "6"]])

@@ -12,9 +12,9 @@ import pytest
 
 from tests.live.harness import look
 from vsr.errors import EncodeError
-from vsr.live.coded import Coded, Templates
-from vsr.live.outlet import Outlet
-from vsr.live.retry import Retry
+from vsr.live.audio.packets import Coded, Templates
+from vsr.live.input.retry import Retry
+from vsr.live.output.sink import Outlet
 
 
 def coded(clip: Path, templates: Templates) -> Iterator[Coded]:
@@ -71,7 +71,7 @@ def test_a_sink_whose_process_cannot_be_started_now_is_tried_again(
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr("vsr.live.outlet.FFmpegProcess", refused)
+    monkeypatch.setattr("vsr.live.output.sink.FFmpegProcess", refused)
     templates = Templates()
     packets = list(coded(clip, templates))
     outlet = Outlet("rtmp://127.0.0.1/app/key", retry=Retry(None))

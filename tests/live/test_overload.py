@@ -11,7 +11,8 @@ import pytest
 from tests.live.harness import asked, look, running
 from tests.live.sluggish import slow_restorer
 from tests.media import audio_packets
-from vsr.live.overload import (
+from vsr.live.timing.latency_plan import Choice, Speed, choose
+from vsr.live.timing.quality_controller import (
     CALM_S,
     FULL,
     NO_LOOK_AHEAD,
@@ -25,8 +26,7 @@ from vsr.live.overload import (
     Policy,
     ladder,
 )
-from vsr.live.plan import Choice, Speed, choose
-from vsr.models.interpolation import Bicubic
+from vsr.models.architectures.baselines import Bicubic
 from vsr.models.network import NetworkFacts
 from vsr.restorer import Restorer
 

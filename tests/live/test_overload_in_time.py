@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import pytest
 
-from vsr.live.overload import FULL, PASS_THROUGH, Governor, Level, Load
-from vsr.live.plan import CODING_S, Speed, choose
+from vsr.live.timing.latency_plan import CODING_S, Speed, choose
+from vsr.live.timing.quality_controller import FULL, PASS_THROUGH, Governor, Level, Load
 from vsr.models.network import NetworkFacts
 
 FPS = 25

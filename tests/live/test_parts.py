@@ -7,9 +7,9 @@ from fractions import Fraction
 import pytest
 
 from vsr.errors import OpenError
-from vsr.live.address import check_host, shown, without_secrets
-from vsr.live.clock import Clock
-from vsr.live.retry import LONGEST_DELAY_S, Retry
+from vsr.live.input.address import check_host, shown, without_secrets
+from vsr.live.input.retry import LONGEST_DELAY_S, Retry
+from vsr.live.timing.clock import Clock
 
 TICK = Fraction(1, 1000)
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from tests.live.harness import Running, asked
 from tests.live.sluggish import Sluggish
-from vsr.live.figures import Figures
+from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.plan import measure
 from vsr.live.restoration import Restoration
-from vsr.models.imresize import imresize
+from vsr.live.timing.latency_plan import measure
 from vsr.models.network import Network, NetworkFacts
+from vsr.models.ops.imresize import imresize
 from vsr.restorer import Restorer
 from vsr.types import Chunk
 

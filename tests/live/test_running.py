@@ -25,7 +25,7 @@ from tests.live.harness import (
 )
 from tests.media import Clip, audio_packets, write_clip
 from tests.streams.rich_media import write_film
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 
 def offset(sound: list[Fraction], times: list[Fraction], first: int) -> Fraction:

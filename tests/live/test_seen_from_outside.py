@@ -18,9 +18,9 @@ from tests.live.browser import Browser, find_browser
 from tests.live.harness import asked, running, until
 from tests.media import numbered_frames
 from vsr.errors import ConfigurationError, OpenError
-from vsr.live.figures import Figures
-from vsr.live.status import serve_status
-from vsr.live.status_line import sentence
+from vsr.live.monitor.figures import Figures
+from vsr.live.monitor.http import serve_status
+from vsr.live.monitor.status_line import sentence
 
 open_url = build_opener(ProxyHandler({})).open
 

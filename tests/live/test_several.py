@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.command_line import Run, vsr
 from tests.live.harness import Running, asked, free_port, look, running
 from tests.networks import basicvsr, moving_clip
 from tests.streaming import frames_of, pieces, stream
-from tests.vsr.conftest import Run, vsr
 from vsr.engine.batch import BatchRestorer
 from vsr.errors import ConfigurationError, VSRError
 from vsr.live.options import StreamOptions
-from vsr.live.several import duration_s, read_streams
-from vsr.live.sharing import Share, SharedNetwork
-from vsr.models.interpolation import Bicubic
+from vsr.live.shared_network import Share, SharedNetwork
+from vsr.live.streams_file import duration_s, read_streams
+from vsr.models.architectures.baselines import Bicubic
 from vsr.restorer import Restorer
 
 __all__ = ["vsr"]

@@ -12,10 +12,10 @@ import pytest
 
 from tests.live.harness import asked, look, running
 from tests.live.listening import convert, heard, largest_gap, loudness, time_of
-from vsr.live.clock import Clock
-from vsr.live.connection import Arrival, Connection
-from vsr.live.pending import PendingSound
-from vsr.live.recoder import HOLE
+from vsr.live.audio.transcoder import HOLE
+from vsr.live.input.connection import Arrival, Connection
+from vsr.live.input.pending import PendingSound
+from vsr.live.timing.clock import Clock
 
 FLV_HEADER = 13
 """Bytes before the first tag."""

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from vsr.errors import VSRError
-from vsr.live.connection import Beginning, Connection
-from vsr.live.retry import Retry
-from vsr.live.source import Lost, Source
+from vsr.live.input.connection import Beginning, Connection
+from vsr.live.input.retry import Retry
+from vsr.live.input.source import Lost, Source
 
 ADDRESS = "rtmp://127.0.0.1/app/key"
 
@@ -32,7 +32,7 @@ def losses(source: Source) -> list[Lost]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsr.live.retry.FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr("vsr.live.input.retry.FIRST_DELAY_S", 0.001)
 
 
 @pytest.mark.usefixtures("quick")
@@ -40,7 +40,7 @@ def test_what_the_machine_refuses_is_asked_for_again(monkeypatch: pytest.MonkeyP
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("vsr.live.source.Connection", refused)
+    monkeypatch.setattr("vsr.live.input.source.Connection", refused)
     found = losses(Source(ADDRESS, retry=Retry(3)))
     assert [one.final for one in found] == [False, False, False, True]
     assert str(found[-1].error) == "rtmp://127.0.0.1/app/… broke off (Too many open files)"
@@ -50,7 +50,7 @@ def test_what_others_say_of_a_failure_has_no_secret_in_it(monkeypatch: pytest.Mo
     def refused(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired(["ffmpeg", "-i", ADDRESS], 5)
 
-    monkeypatch.setattr("vsr.live.source.Connection", refused)
+    monkeypatch.setattr("vsr.live.input.source.Connection", refused)
     said = str(losses(Source(ADDRESS, retry=Retry(0)))[-1].error)
     assert "timed out" in said
     assert "key" not in said
@@ -72,7 +72,7 @@ def test_a_source_that_breaks_off_as_soon_as_it_is_there_is_not_tried_for_ever(
                 if not isinstance(event, Beginning):
                     raise VSRError("kicked")
 
-    monkeypatch.setattr("vsr.live.source.Connection", Breaking)
+    monkeypatch.setattr("vsr.live.input.source.Connection", Breaking)
     source = Source(ADDRESS, retry=Retry(3))
     assert len(losses(source)) == 4
     assert source.reconnects == 3

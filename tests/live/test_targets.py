@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import Run, vsr
 from tests.live.harness import (
     PATIENCE_S,
     Server,
@@ -22,10 +23,9 @@ from tests.live.harness import (
     serving,
     until,
 )
-from tests.vsr.conftest import Run, vsr
 from vsr.errors import EncodeError, OpenError
 from vsr.live.options import StreamOptions
-from vsr.live.targets import check_targets
+from vsr.live.output.targets import check_targets
 
 __all__ = ["vsr"]
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from tests.networks import SMALL_EDVR, awakened, basicvsr, moving_clip
 from tests.networks import cascade as small_cascade
 from vsr.errors import CheckpointError, ConfigurationError
-from vsr.models.cascade import Cascade, CascadeState
+from vsr.models.architectures.cascade import Cascade, CascadeState
+from vsr.models.architectures.edvr import EDVR
 from vsr.models.catalogue import load_network
-from vsr.models.checkpoint import save_network
-from vsr.models.edvr import EDVR
+from vsr.models.checkpoints.checkpoint import save_network
 
 
 def small_edvr(**options: Any) -> EDVR:

@@ -12,9 +12,9 @@ import torch
 from tests.networks import RECURRENT, basicvsr, compact, iconvsr, moving_clip
 from tests.streaming import Maker
 from vsr.errors import CheckpointError, ConfigurationError, VSRError
-from vsr.models.architectures import network_of
+from vsr.models.architecture_table import network_of
 from vsr.models.catalogue import MODELS, load_network
-from vsr.models.checkpoint import Checkpoint, save_network
+from vsr.models.checkpoints.checkpoint import Checkpoint, save_network
 
 
 def test_a_saved_network_is_known_again_from_its_shapes(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import torch
 
 from tests.networks import moving_clip
 from vsr.models.catalogue import load_network
-from vsr.models.coarse_flow import CoarseFlow
-from vsr.train import flow_network
+from vsr.models.compact.flow import CoarseFlow
+from vsr.training.loop import flow_network
 
 
 def shifted(x: int, y: int) -> tuple[torch.Tensor, torch.Tensor]:

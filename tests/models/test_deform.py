@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from tests.networks import edvr, moving_clip
-from vsr.engine.cost import step_bytes
 from vsr.engine.settings import Settings
+from vsr.engine.step_memory import step_bytes
 from vsr.errors import ConfigurationError, MissingDependency
-from vsr.models.deform import BACKENDS, Backend, DeformConv, chosen_backend, load_backend
+from vsr.models.ops.deform_conv import BACKENDS, Backend, DeformConv, chosen_backend, load_backend
 
 # What Triton 3.9 says of a default that will be another.
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION:UserWarning")

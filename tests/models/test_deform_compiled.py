@@ -20,7 +20,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from vsr.models import deform_triton
+from vsr.models.ops.deform_conv import triton_backend as deform_triton
 
 # What Triton 3.9 says of a default that will be another.
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION:UserWarning")

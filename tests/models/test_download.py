@@ -14,12 +14,12 @@ import torch
 from tests.mirror import Mirror
 from tests.networks import basicvsr
 from vsr.errors import CheckpointError, ConfigurationError, DownloadError
-from vsr.models import download
-from vsr.models.architectures import ARCHITECTURES, build_network
+from vsr.models.architecture_table import ARCHITECTURES, build_network
 from vsr.models.catalogue import MODELS, load_network
-from vsr.models.download import cache_folder, cached_path, pull
-from vsr.models.model import Model, OfficialFile
-from vsr.models.official import OFFICIAL
+from vsr.models.checkpoints import download
+from vsr.models.checkpoints.download import cache_folder, cached_path, pull
+from vsr.models.checkpoints.model import Model, OfficialFile
+from vsr.models.checkpoints.zoo import OFFICIAL
 
 CONTENT = bytes(range(256)) * 1024
 

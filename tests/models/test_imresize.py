@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vsr.models.imresize import cubic, imresize, quantise
-from vsr.models.upsampling import bicubic_filter
+from vsr.models.layers.upsampling import bicubic_filter
+from vsr.models.ops.imresize import cubic, imresize, quantise
 
 
 def read(path: Path) -> Tensor:

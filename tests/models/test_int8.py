@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from tests.networks import basicvsr, compact, moving_clip
 from tests.streaming import frames_of, pieces, stream
-from vsr.engine.cost import step_bytes
 from vsr.engine.settings import Settings
+from vsr.engine.step_memory import step_bytes
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import load_network
-from vsr.models.checkpoint import save_network
-from vsr.models.compact import Compact
-from vsr.models.int8 import Int8Conv, runs_int8, signed, to_levels, unsigned
+from vsr.models.checkpoints.checkpoint import save_network
+from vsr.models.compact.network import Compact
 from vsr.models.network import Network
+from vsr.models.ops.int8_conv import Int8Conv, runs_int8, signed, to_levels, unsigned
 from vsr.models.placement import place
 from vsr.restorer import FULL, Restorer
 

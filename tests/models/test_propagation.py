@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tests.networks import moving_clip
-from vsr.models import propagation
-from vsr.models.coarse_flow import CoarseFlow
-from vsr.models.propagation import pair_flows
+from vsr.models.compact.flow import CoarseFlow
+from vsr.models.layers import propagation
+from vsr.models.layers.propagation import pair_flows
 
 
 @pytest.mark.parametrize("pixels", [1, 3 * 24 * 32])

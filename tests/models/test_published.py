@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsr.models.basicvsr import BasicVSR
+from vsr.models.architectures.basicvsr import BasicVSR
+from vsr.models.architectures.edvr import AlignedFeatures, alignment_options
 from vsr.models.catalogue import load_network
-from vsr.models.edvr import AlignedFeatures, alignment_options
-from vsr.models.key_layout import to_basicsr
-from vsr.models.spynet import SPyNet
+from vsr.models.checkpoints.key_mapping import to_basicsr
+from vsr.models.layers.spynet import SPyNet
 
 
 def formula_weight(key: str, shape: list[int], seed: int) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tests.networks import moving_clip
 from tests.networks import realbasicvsr as small_realbasicvsr
+from vsr.models.architectures.realbasicvsr import RealBasicVSR
 from vsr.models.catalogue import load_network
-from vsr.models.realbasicvsr import RealBasicVSR
 
 
 def network_with(threshold: float) -> RealBasicVSR:

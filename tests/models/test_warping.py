@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vsr.models.cells import doubled_cells, into_image, to_image
-from vsr.models.gathering import Padding
-from vsr.models.warping import doubled_places, sample, warp, warp_cells
+from vsr.models.ops.cpu_sampling import Padding
+from vsr.models.ops.space_to_depth import doubled_cells, into_image, to_image
+from vsr.models.ops.warp import doubled_places, sample, warp, warp_cells
 
 
 def test_a_flow_points_at_where_the_pixel_is_in_the_neighbour() -> None:

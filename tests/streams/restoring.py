@@ -73,7 +73,7 @@ def restore_apart(files: Sequence[Path], folder: Path) -> list[Report]:
 def restore_one(file: Path, folder: Path) -> Report:
     """Restore a file here."""
     from vsr.errors import VSRError
-    from vsr.restore import restore
+    from vsr.offline.job import restore
 
     target = folder / f"{file.name}.mkv"
     words = ("-preset", "ultrafast")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 SUBTITLES = """1
 00:00:00,200 --> 00:00:00,800

@@ -17,7 +17,7 @@ from av.error import FFmpegError
 from av.format import Flags
 from av.stream import Stream
 
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 MILLISECOND = Fraction(1, 1000)
 

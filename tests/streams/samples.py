@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsr.streams.pixel_format import PixelFormat, parse_pixel_format
+from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
 from vsr.types import Colour
 
 HEIGHT, WIDTH = 96, 128

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from tests.streams.samples import HEIGHT, WIDTH, known, noise, planes_of, soft_picture, tags
-from vsr.streams import colour_tags, compiled_yuv
-from vsr.streams.chroma import (
+from vsr.streams.colour import tags as colour_tags
+from vsr.streams.colour import yuv_native as compiled_yuv
+from vsr.streams.colour.chroma import (
     NARROW,
     SITINGS,
     WIDE,
@@ -22,8 +23,8 @@ from vsr.streams.chroma import (
     halve_columns,
     halve_rows,
 )
-from vsr.streams.colour import from_rgb, to_rgb
-from vsr.streams.scratch import Scratch
+from vsr.streams.colour.convert import from_rgb, to_rgb
+from vsr.streams.colour.scratch import Scratch
 from vsr.types import Colour
 
 CPU = torch.device("cpu")
@@ -169,7 +170,7 @@ def test_the_strips_of_a_tall_picture_fit_together(monkeypatch: pytest.MonkeyPat
             whole = to_rgb(planes, pixel_format, colour)
             back = from_rgb(whole, pixel_format, colour)
             with monkeypatch.context() as patch:
-                patch.setattr("vsr.streams.colour.STRIP_PIXELS", 6 * 95)
+                patch.setattr("vsr.streams.colour.convert.STRIP_PIXELS", 6 * 95)
                 assert torch.equal(to_rgb(planes, pixel_format, colour), whole)
                 assert torch.equal(from_rgb(whole, pixel_format, colour), back)
 

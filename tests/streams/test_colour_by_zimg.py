@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from tests.streams.samples import HEIGHT, WIDTH, known, planes_of, soft_picture, tags
-from vsr.streams.colour import from_rgb, to_rgb
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.colour.convert import from_rgb, to_rgb
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import Colour
 
 MATRICES = ["smpte170m", "bt470bg", "bt2020nc", "fcc"]

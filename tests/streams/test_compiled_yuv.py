@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from tests.streams.samples import known, noise, planes_of, tags
-from vsr.streams import compiled_yuv
-from vsr.streams.colour import from_rgb, to_rgb
-from vsr.streams.compiled_yuv import can_read, can_write
-from vsr.streams.pixel_format import PixelFormat
+from vsr.streams.colour import yuv_native as compiled_yuv
+from vsr.streams.colour.convert import from_rgb, to_rgb
+from vsr.streams.colour.pixel_format import PixelFormat
+from vsr.streams.colour.yuv_native import can_read, can_write
 from vsr.types import Colour
 
 FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuvj420p"]
@@ -213,6 +213,6 @@ def test_it_is_what_converts(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError
 
     pixel_format, colour, size = known("yuv420p"), tags(), (8, 10)
-    monkeypatch.setattr("vsr.streams.colour.InStrips", refuse)
+    monkeypatch.setattr("vsr.streams.colour.convert.InStrips", refuse)
     samples = from_rgb(torch.rand(1, 3, *size), pixel_format, colour)
     to_rgb(planes_of(samples, pixel_format, *size), pixel_format, colour)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vsr.errors import EncodeError, MissingDependency, StreamTimeout
-from vsr.streams.ffmpeg import FFmpegProcess, find_ffmpeg, query_ffmpeg
-from vsr.streams.ffmpeg_log import causes, in_one_line
+from vsr.streams.ffmpeg.log import causes, in_one_line
+from vsr.streams.ffmpeg.process import FFmpegProcess, find_ffmpeg, query_ffmpeg
 
 READS_NOTHING = [sys.executable, "-c", "input_is_ignored = __import__('signal').pause()"]
 TALKS = "import sys; sys.stderr.write('[warning] much to say\\n' * 500_000); sys.stdin.read()"

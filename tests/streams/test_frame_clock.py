@@ -10,7 +10,7 @@ import pytest
 from tests.media import Clip, write_clip
 from tests.streams.encoding import frame_seconds, transcode
 from tests.streams.said_times import decoded_by_ffmpeg
-from vsr.streams.frame_clock import FrameClock, coarser_clocks
+from vsr.streams.encode.time_base import FrameClock, coarser_clocks
 
 TICK = Fraction(1, 90_000)
 ONE_RATE = "has one frame rate, 25 a second: each frame goes to the nearest place"

@@ -12,8 +12,8 @@ from av import VideoFrame
 
 from tests.media import Clip, write_clip
 from vsr.streams import open_reader
-from vsr.streams.frame_memory import FrameMemory
-from vsr.streams.scratch import Scratch
+from vsr.streams.colour.scratch import Scratch
+from vsr.streams.decode.frame_memory import FrameMemory
 
 SHAPE = (2, 3, 16, 24)
 

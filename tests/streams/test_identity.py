@@ -12,7 +12,7 @@ from tests.media import Clip, write_clip
 from tests.streams.encoding import first_frame, transcode
 from tests.streams.rich_media import run_ffmpeg
 from vsr.streams import open_reader
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import Mastering
 
 FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.media import Clip, numbered_frames, read_numbers, write_clip, write_images
 from vsr.errors import ConfigurationError, OpenError
-from vsr.restore import restore
+from vsr.offline.job import restore
 from vsr.streams import open_reader, open_writer
 from vsr.types import Chunk, StreamInfo
 

@@ -15,7 +15,7 @@ from tests.streams.rich_media import write_film
 from tests.streams.test_identity import samples
 from vsr.errors import ConfigurationError
 from vsr.streams import open_writer
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import Colour
 
 UNEVEN = (0, 512, 700, 2048, 2049, 4000, 9000, 9001, 12800, 20000)

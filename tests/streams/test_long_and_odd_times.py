@@ -14,7 +14,7 @@ from tests.streams.encoding import frame_seconds, transcode
 from tests.streams.oddities import break_time
 from tests.streams.rich_media import run_ffmpeg
 from vsr.streams import open_reader
-from vsr.streams.timestamps import Timestamps
+from vsr.streams.decode.timestamps import Timestamps
 
 NTSC = Fraction(30000, 1001)
 TEN_HOURS = 36_000

@@ -10,7 +10,7 @@ from tests.media import Clip, read_number, read_numbers, write_clip
 from tests.streams.oddities import damage, write_interlaced, write_song
 from vsr.errors import DecodeError, OpenError
 from vsr.streams import open_reader
-from vsr.streams.video_reader import VideoReader
+from vsr.streams.decode.video_reader import VideoReader
 from vsr.types import Passed
 
 

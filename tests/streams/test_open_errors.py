@@ -9,7 +9,8 @@ from PIL import Image
 
 from tests.media import Clip, numbered_frame, write_clip, write_images
 from vsr.errors import DecodeError, OpenError, StreamTimeout, VSRError
-from vsr.streams import container, open_reader
+from vsr.streams import open_reader
+from vsr.streams.names import container
 
 
 def refusal(source: Path | str) -> str:

@@ -11,8 +11,8 @@ import torch
 from tests.media import numbered_frames, read_numbers
 from tests.streams.encoding import FAST, INFO, encode, first_frame, numbered_chunk, start
 from vsr.streams import open_reader, open_writer
-from vsr.streams.encoder import default_options
-from vsr.streams.ffmpeg import find_ffmpeg
+from vsr.streams.encode.encoders import default_options
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import Chunk, Colour, StreamInfo
 
 TAGGED = Colour(matrix="bt709", primaries="bt709", transfer="bt709", range="tv")

@@ -12,7 +12,7 @@ import pytest
 from tests.media import numbered_frames, write_clip, write_images
 from tests.streams.encoding import INFO, numbered_chunk, start, transcode
 from vsr.errors import ConfigurationError, EncodeError, OpenError
-from vsr.streams.ffmpeg_writer import FFmpegWriter
+from vsr.streams.encode.ffmpeg_writer import FFmpegWriter
 from vsr.types import Chunk
 
 

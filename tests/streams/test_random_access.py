@@ -15,8 +15,8 @@ from tests.media import Clip, read_numbers, write_clip
 from tests.streams.rich_media import run_ffmpeg
 from vsr.errors import DecodeError, MissingDependency, OpenError
 from vsr.streams import open_random_access, open_reader
-from vsr.streams.decord_reader import DecordReader
-from vsr.streams.seeking_reader import SeekingReader
+from vsr.streams.decode.decord_reader import DecordReader
+from vsr.streams.decode.seeking_reader import SeekingReader
 
 
 def test_a_missing_decord_says_what_to_install(

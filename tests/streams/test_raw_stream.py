@@ -7,8 +7,8 @@ from fractions import Fraction
 import torch
 
 from tests.streams.piping import SYNC_POINT
-from vsr.streams.pixel_format import parse_pixel_format
-from vsr.streams.raw_stream import Layout, RawStream
+from vsr.streams.colour.pixel_format import parse_pixel_format
+from vsr.streams.encode.raw_nut import Layout, RawStream
 
 
 def test_large_frames_are_no_places_to_begin_at() -> None:

@@ -16,7 +16,7 @@ from tests.media import Clip, read_numbers, write_clip, write_images
 from tests.streams.piping import piped_in
 from vsr.errors import ConfigurationError, OpenError
 from vsr.streams import open_reader
-from vsr.streams.decord_reader import DecordReader
+from vsr.streams.decode.decord_reader import DecordReader
 from vsr.types import Reader
 
 NUM_FRAMES = 20

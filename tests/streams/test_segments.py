@@ -17,10 +17,10 @@ from tests.streams.test_identity import samples
 from tests.streams.test_side_streams import tracks
 from vsr.errors import EncodeError
 from vsr.streams import open_reader
-from vsr.streams.durable import Kept
-from vsr.streams.joining import check_alike
-from vsr.streams.pieces import NotInPieces
-from vsr.streams.segments import SegmentWriter
+from vsr.streams.encode.segments.nut_join import check_alike
+from vsr.streams.encode.segments.plan import NotInPieces
+from vsr.streams.encode.segments.writer import SegmentWriter
+from vsr.streams.names.durable import Kept
 
 UNEVEN = [5000 + 512 * i + (i % 3) * 64 + (i // 5) * 300 for i in range(30)]
 

@@ -14,8 +14,8 @@ from tests.media import Clip, write_clip
 from tests.streams.encoding import frame_seconds, transcode
 from tests.streams.rich_media import FONT, run_ffmpeg, write_film
 from vsr.streams import open_reader, open_writer
-from vsr.streams.ffmpeg import find_ffmpeg
-from vsr.streams.probe import dispositions
+from vsr.streams.decode.probe import dispositions
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 
 class Track(NamedTuple):

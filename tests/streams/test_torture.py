@@ -12,7 +12,7 @@ from tests.media import audio_packets
 from tests.streams.encoding import frame_seconds
 from tests.streams.said_times import decoded_by_ffmpeg
 from vsr.errors import OpenError
-from vsr.restore import restore
+from vsr.offline.job import restore
 from vsr.streams import open_reader
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "torture"

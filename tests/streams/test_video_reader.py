@@ -13,7 +13,7 @@ from tests.media import (
     read_numbers,
     write_clip,
 )
-from vsr.streams.video_reader import VideoReader
+from vsr.streams.decode.video_reader import VideoReader
 from vsr.types import Chunk
 
 UNEVEN = (0, 512, 700, 2048, 2049, 4000, 9000, 9001, 12800, 20000)

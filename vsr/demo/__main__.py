@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from vsr.cli.progress import progress_bar
 from vsr.demo.clip import FRAME_RATE, DemoClip
 from vsr.demo.run import Scores, compare, name_files, paint, restore_source
 from vsr.errors import VSRError
-from vsr.pipeline import Summary
-from vsr.progress import progress_bar
+from vsr.offline.pipeline import Summary
 
 
 @click.command(context_settings={"show_default": True})

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 
-from vsr.degrade import bicubic_down
 from vsr.demo.clip import FRAME_RATE, HEIGHT, WIDTH, DemoClip
 from vsr.demo.sound import render_sound, write_wave
 from vsr.errors import EncodeError
+from vsr.quality.degradation import bicubic_down
 from vsr.streams import open_writer
-from vsr.streams.ffmpeg import query_ffmpeg
+from vsr.streams.ffmpeg.process import query_ffmpeg
 from vsr.types import Chunk, Colour, StreamInfo, Writer
 
 SCALE = 4

@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vsr.comparison import Panel, detail_sheet, panel_size, save_png, side_by_side
 from vsr.demo.clip import DemoClip
 from vsr.demo.rendering import finished, render_input
 from vsr.errors import ConfigurationError, OpenError
-from vsr.metrics import luma, psnr
 from vsr.models.catalogue import DEFAULT_MODEL
-from vsr.models.imresize import imresize
-from vsr.pipeline import Progress, Summary
-from vsr.restore import restore
+from vsr.models.ops.imresize import imresize
+from vsr.offline.job import restore
+from vsr.offline.pipeline import Progress, Summary
+from vsr.quality.metrics import luma, psnr
+from vsr.quality.montage import Panel, detail_sheet, panel_size, save_png, side_by_side
 from vsr.streams import open_reader, open_writer
 from vsr.types import StreamInfo, Writer
 

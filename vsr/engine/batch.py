@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vsr.engine.joint_steps import JointSteps, Key, Size
 from vsr.engine.settings import Settings, settings_for
 from vsr.engine.stream import Counts, Stream
-from vsr.engine.together import JointSteps, Key, Size
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.models.placement import place

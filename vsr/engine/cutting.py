@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor, preserve_format
 
-from vsr.engine.state import rebuild
-from vsr.engine.tiles import ALIGNMENT, Box, Span, TilesState, boxes_of
+from vsr.engine.state_tree import rebuild
+from vsr.engine.tiling import ALIGNMENT, Box, Span, TilesState, boxes_of
 
 Tiles = tuple[int, int]
 """Rows and columns of tiles."""

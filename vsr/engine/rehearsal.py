@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsr.engine.lanes import ParallelScenes
+from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import FULL, Settings
 from vsr.models.network import Network, NetworkFacts
 from vsr.types import Chunk

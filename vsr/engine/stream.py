@@ -9,15 +9,15 @@ from typing import Any
 import torch
 
 from vsr.engine.cutting import Uncuttable, cut_state
-from vsr.engine.entrance import enter
-from vsr.engine.guard import Fault, Guard
+from vsr.engine.device_transfer import send
+from vsr.engine.divergence import Fault, Guard
 from vsr.engine.settings import Settings
-from vsr.engine.state import after_gap
-from vsr.engine.tiles import finer
-from vsr.engine.timeline import Step, Timeline
-from vsr.engine.transfer import send
-from vsr.models.imresize import imresize
+from vsr.engine.state_tree import after_gap
+from vsr.engine.tiling import finer
+from vsr.engine.validation import enter
+from vsr.engine.window import Step, Timeline
 from vsr.models.network import NetworkFacts
+from vsr.models.ops.imresize import imresize
 from vsr.types import Chunk
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsr.degrade import DEGRADATIONS
 from vsr.errors import ConfigurationError, OpenError
 from vsr.evaluation.completeness import Gaps, pair_up
 from vsr.evaluation.frames import Frames, find_source, holds_images, open_frames
+from vsr.quality.degradation import DEGRADATIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Clip:
         name: Of the clip in its data set.
         low: What is restored; where ``make`` is set, the ground truth it is made from.
         make: The degradation that turns ``low`` into low resolution, a name of
-            ``vsr.degrade.DEGRADATIONS``; None where ``low`` is that already.
+            ``vsr.quality.degradation.DEGRADATIONS``; None where ``low`` is that already.
         truth: Ground truth of the frames that are scored.
         scored: Their positions in ``low``.
         mirrored: Whether recurrent networks see the clip and then its mirror image in time.
@@ -63,7 +63,7 @@ def find_pair(
     Args:
         truth: Ground truth.
         low: Low resolution of the same frames; None to make it.
-        degradation: One of ``vsr.degrade.DEGRADATIONS`` to make it with; None for BI.
+        degradation: One of ``vsr.quality.degradation.DEGRADATIONS`` to make it with; None for BI.
         partial: Take what is there, and note what is not.
 
     Raises:

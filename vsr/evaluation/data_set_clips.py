@@ -21,7 +21,7 @@ def find_clips(
         name: A key of ``DATA_SETS``.
         root: The folder that holds one of its layouts.
         scale: Ground-truth size over low-resolution size.
-        degradation: One of ``vsr.degrade.DEGRADATIONS``; None for the data set's usual one.
+        degradation: Key of ``vsr.quality.degradation.DEGRADATIONS``; None for the usual one.
         partial: Take what is there, and note what is not.
 
     Raises:

@@ -14,15 +14,15 @@ from typing import Any
 
 from vsr.errors import ConfigurationError
 from vsr.evaluation.clips import Found
+from vsr.evaluation.ensembles import ENSEMBLES, Way
 from vsr.evaluation.jobs import Job, Setup, run_here
-from vsr.evaluation.origin import describe_origin, sha256_of, weights_file
-from vsr.evaluation.passes import ENSEMBLES, Way
+from vsr.evaluation.provenance import describe_origin, sha256_of, weights_file
 from vsr.evaluation.published import mismatch
 from vsr.evaluation.results import ClipResult, Evaluation, Store
 from vsr.evaluation.workers import run_in_processes, run_on_ray
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.placement import resolve_device, resolve_precision
-from vsr.summary import Progress
+from vsr.results import Progress
 
 RESULT_FORMAT = 2
 """Of kept results; older ones are measured anew."""

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from vsr.errors import DecodeError
 from vsr.streams import open_random_access
-from vsr.streams.image_files import IMAGE_SUFFIXES, list_images
-from vsr.streams.image_reader import read_image
-from vsr.streams.random_access import RandomAccess
+from vsr.streams.decode.image_reader import read_image
+from vsr.streams.decode.random_access import RandomAccess
+from vsr.streams.names.image_sequence import IMAGE_SUFFIXES, list_images
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".y4m")
 

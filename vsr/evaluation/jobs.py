@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from vsr.engine.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.errors import VSRError
 from vsr.evaluation.clips import Clip
+from vsr.evaluation.ensembles import Way
 from vsr.evaluation.frames import checksum
-from vsr.evaluation.passes import Way
+from vsr.evaluation.inference import ClipRestorer, Restored
 from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
-from vsr.evaluation.restoring import ClipRestorer, Restored
 from vsr.evaluation.results import ClipResult, Scores
 from vsr.evaluation.scoring import TEMPORAL, ClipScorer, Scoring
-from vsr.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.models.catalogue import load_network
 from vsr.models.placement import place
 

@@ -32,8 +32,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsr.metrics import luma
-from vsr.models.warping import warp
+from vsr.models.ops.warp import warp
+from vsr.quality.metrics import luma
 
 LEVELS, SHORTEST_SIDE = 5, 16
 STEPS = 4

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vsr.comparison import CROP_HEIGHT, CROP_WIDTH, find_differences
-from vsr.models.imresize import imresize, quantise
+from vsr.models.ops.imresize import imresize, quantise
+from vsr.quality.montage import CROP_HEIGHT, CROP_WIDTH, find_differences
 
 VIEWS = ("input", "restored", "truth")
 

@@ -19,8 +19,8 @@ from vsr.evaluation.motion import (
 )
 from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
-from vsr.metrics import SSIM_WINDOW, crop_border, fidelity
-from vsr.models.imresize import quantise
+from vsr.models.ops.imresize import quantise
+from vsr.quality.metrics import SSIM_WINDOW, crop_border, fidelity
 
 TEMPORAL = ("tof", "warp")
 WARP_UNIT = 1e-3

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vsr.live.clock import Clock
-from vsr.live.figures import Figures
-from vsr.live.outlet import Outlet
-from vsr.live.source import Source
+from vsr.live.input.source import Source
+from vsr.live.monitor.figures import Figures
+from vsr.live.output.sink import Outlet
+from vsr.live.timing.clock import Clock
 
 
 def count(figures: Figures, source: Source, clock: Clock, outlets: Sequence[Outlet]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsr.live.overload import Policy
+from vsr.live.timing.quality_controller import Policy
 
 DEFAULT_LATENCY_S = 0.8
 

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import torch
 
+from vsr.engine.device_transfer import wait_for
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
-from vsr.engine.transfer import wait_for
-from vsr.live.figures import Figures
+from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.overload import FULL, Governor, Level, Load
-from vsr.live.plan import Choice, Speed, choose, measure
+from vsr.live.timing.latency_plan import Choice, Speed, choose, measure
+from vsr.live.timing.quality_controller import FULL, Governor, Level, Load
 from vsr.models.network import Network
 from vsr.types import Chunk
 

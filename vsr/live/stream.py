@@ -19,23 +19,23 @@ from fractions import Fraction
 
 import torch
 
-from vsr.live.clock import Clock
-from vsr.live.connection import Arrival, Beginning
 from vsr.live.counting import count
-from vsr.live.encoder_clock import in_encoders_time
-from vsr.live.figures import Figures
+from vsr.live.input.connection import Arrival, Beginning
+from vsr.live.input.kind import rate_of
+from vsr.live.input.pending import PendingSound
+from vsr.live.input.retry import Retry
+from vsr.live.input.source import LOOK_EVERY_S, Lost, Source
+from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.outlet import open_outlets
-from vsr.live.output import Output
-from vsr.live.pending import PendingSound
-from vsr.live.picture import picture_of
-from vsr.live.plan import Stopped
+from vsr.live.output.encoder_clock import in_encoders_time
+from vsr.live.output.encoder_thread import Writing
+from vsr.live.output.output import Output
+from vsr.live.output.picture import picture_of
+from vsr.live.output.sink import open_outlets
 from vsr.live.restoration import Restoration, Restoring
-from vsr.live.retry import Retry
 from vsr.live.slate import load_slate
-from vsr.live.source import LOOK_EVERY_S, Lost, Source
-from vsr.live.source_kind import rate_of
-from vsr.live.writing import Writing
+from vsr.live.timing.clock import Clock
+from vsr.live.timing.latency_plan import Stopped
 from vsr.types import Chunk
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""The published networks, and interpolation to compare with."""

@@ -1,0 +1,1 @@
+"""Checkpoints: files, key layouts, downloads, official weights."""

@@ -1,0 +1,183 @@
+"""Weights in files: reading any published container, writing safetensors.
+
+BasicSR      {"params": …} or {"params_ema": …}, pickled
+OpenMMLab    {"meta": …, "state_dict": …}, pickled, other names (see key_layout)
+EDVR         weights only, pickled, other names again
+ours         safetensors, BasicSR's names; float16 where we trained them
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vsr.errors import CheckpointError, OpenError
+from vsr.models.checkpoints.key_mapping import likely_layout, to_basicsr
+from vsr.models.network import Network
+
+WRAPPERS = ("params_ema", "params", "state_dict")
+"""Keys under which training code keeps the weights, the better ones first."""
+
+DAMAGED = (
+    SafetensorError,
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    pickle.UnpicklingError,
+)
+"""What reading a file of tensors raises where it is none, or no longer one: the unpickler follows a
+damaged stream wherever that leads."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """What a file of weights holds.
+
+    Attributes:
+        source: The file, for messages.
+        layout: Whose names it has, most likely; None if they are nobody's that we know.
+        weights: All tensors, float32, by BasicSR's names.
+    """
+
+    source: str
+    layout: str | None
+    weights: Mapping[str, Tensor]
+
+    def __str__(self) -> str:
+        return f"'{self.source}'" + (f" (names as in {self.layout})" if self.layout else "")
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: No such file, not a checkpoint, or one without tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(
+            f"'{path}' is not there; give the path of a .pth or .safetensors file"
+        )
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+    except DAMAGED as error:
+        raise CheckpointError(
+            f"'{path}' is not a checkpoint ({_first_line(error)}); "
+            "give a .pth file of tensors or a .safetensors file"
+        ) from error
+    tensors = {str(k): v.float() for k, v in content.items() if isinstance(v, Tensor)}
+    weights = to_basicsr(tensors)
+    if not weights:
+        raise CheckpointError(f"'{path}' holds no tensors; give the file of a network's weights")
+    return Checkpoint(source=str(path), layout=likely_layout(tensors), weights=weights)
+
+
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """The weights of a checkpoint, as ``read_checkpoint`` gives them."""
+    return read_checkpoint(path).weights
+
+
+def load_into(network: Network[Any], checkpoint: Checkpoint) -> None:
+    """Fill a network with weights; every key must be there and have its shape.
+
+    Args:
+        network: Changed in place.
+        checkpoint: Weights by the network's own names.
+
+    Raises:
+        CheckpointError: Keys missing or left over, or other shapes; the first few are named.
+    """
+    own, weights = network.state_dict(), checkpoint.weights
+    missing = [key for key in own if key not in weights]
+    surplus = [key for key in weights if key not in own]
+    misshapen = [
+        f"{key} {list(weights[key].shape)} instead of {list(own[key].shape)}"
+        for key in own
+        if key in weights and own[key].shape != weights[key].shape
+    ]
+    problems = {"lacks": missing, "has unknown": surplus, "has": misshapen}
+    said = [f"{words} {first_few(keys)}" for words, keys in problems.items() if keys]
+    if said:
+        raise CheckpointError(
+            f"{checkpoint} {' and '.join(said)} for {network.facts.name}; "
+            "give a checkpoint of that network"
+        )
+    network.load_state_dict(dict(weights))
+
+
+def first_few(names: Sequence[str], num: int = 3) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - num} more" if len(names) > num else ""
+    return ", ".join(names[:num]) + more
+
+
+def save_network(network: Network[Any], path: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write weights as safetensors, as ``write_tensors`` does."""
+    tensors = {
+        key: value.detach().to("cpu", dtype).contiguous()
+        for key, value in network.state_dict().items()
+    }
+    write_tensors(tensors, path)
+
+
+def write_tensors(
+    tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write safetensors; a file under its final name is always whole.
+
+    Args:
+        tensors: On the CPU, contiguous.
+        path: Replaced where it exists.
+        metadata: Text beside the tensors.
+
+    Raises:
+        OpenError: It cannot be written; what was there is still there.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        save_file(dict(tensors), part, metadata=None if metadata is None else dict(metadata))
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise OpenError(
+            f"'{path}' cannot be written ({_first_line(error)}); "
+            "give a name in a folder that exists and has room"
+        ) from error
+
+
+def _unpickle(path: Path) -> Mapping[str, Any]:
+    with warnings.catch_warnings():
+        # torch warns of pickle protocols it may not read; whether it could, we see at once.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            named = re.search(r"GLOBAL (\S+)", str(error))
+            what = f"it holds {named[1]}, not only tensors" if named else "torch did not write it"
+            raise ValueError(what) from error
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping):
+        raise ValueError(f"it holds a {type(content).__name__}")
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    """What a library says, cut at a word; a lone key says nothing."""
+    said = "" if isinstance(error, LookupError) else str(error).strip().split("\n")[0]
+    return textwrap.shorten(said, 120, placeholder=" ...") or type(error).__name__

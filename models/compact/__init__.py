@@ -1,0 +1,1 @@
+"""The real-time networks of this project."""

@@ -1,0 +1,1 @@
+"""Operations on tensors: warping, deformable convolution, int8 convolution."""

@@ -1,0 +1,1 @@
+"""Colour: YUV to RGB and back, tags, HDR metadata, pixel formats."""

@@ -1,0 +1,72 @@
+"""What codes of YUV are multiplied by on the way to RGB and back, and what is added.
+
+Equations: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vsr.streams.colour.quantisation import Levels, Weights
+
+
+class Reading(NamedTuple):
+    """Luma is ``black + scale * code``; the others are for chroma as enlarging makes it.
+
+    Red is luma and ``red * cr``, blue is luma and ``blue * cb``, green is luma and both of green's.
+    """
+
+    scale: float
+    black: float
+    red: float
+    blue: float
+    green_cb: float
+    green_cr: float
+
+
+class Writing(NamedTuple):
+    """Numbers whose whole part is a code.
+
+    Luma's is ``zero + red * R + green * G + blue * B``. Chroma's is ``cb_zero + cb * (B - luma)``
+    and the same for Cr, where luma is ``per_code`` times that number.
+    """
+
+    red: float
+    green: float
+    blue: float
+    zero: float
+    per_code: float
+    cb: float
+    cb_zero: float
+    cr: float
+    cr_zero: float
+
+
+def find_reading(levels: Levels, weights: Weights, gain: int) -> Reading:
+    """From codes to RGB; the gain is that of enlarging chroma."""
+    red, blue = (span / (levels.chroma * gain) for span in (weights.red_span, weights.blue_span))
+    return Reading(
+        scale=1 / levels.luma,
+        black=-levels.black / levels.luma,
+        red=red,
+        blue=blue,
+        green_cb=-blue * weights.blue / weights.green,
+        green_cr=-red * weights.red / weights.green,
+    )
+
+
+def find_writing(levels: Levels, weights: Weights) -> Writing:
+    """From RGB to codes; a half is added, so that cutting off the fraction rounds."""
+    cb, cr = levels.chroma / weights.blue_span, levels.chroma / weights.red_span
+    lifted = (levels.black + 0.5) / levels.luma
+    return Writing(
+        red=weights.red * levels.luma,
+        green=weights.green * levels.luma,
+        blue=weights.blue * levels.luma,
+        zero=levels.black + 0.5,
+        per_code=1 / levels.luma,
+        cb=cb,
+        cb_zero=levels.grey + 0.5 + cb * lifted,
+        cr=cr,
+        cr_zero=levels.grey + 0.5 + cr * lifted,
+    )

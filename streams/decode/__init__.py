@@ -1,0 +1,1 @@
+"""Readers: from a file, address or images to chunks of RGB frames."""

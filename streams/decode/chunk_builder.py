@@ -1,0 +1,66 @@
+"""Decoded frames into chunks: alike ones converted together, all scaled to the first one's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vsr.streams.colour.planes import DecodedFrame, Picture, convert
+from vsr.streams.decode.frame_memory import FrameMemory
+from vsr.types import Chunk
+
+
+class Assembly:
+    """Builds the chunks of one stream.
+
+    Attributes:
+        size_changes: Times that a frame had another size than the one before.
+    """
+
+    def __init__(
+        self,
+        time_base: Fraction,
+        size: tuple[int, int],
+        device: torch.device,
+        *,
+        headroom: bool = False,
+    ) -> None:
+        self._time_base = time_base
+        self._size = size
+        self._headroom = headroom
+        self._memory = FrameMemory(device)
+        self._last_size = size
+        self.size_changes = 0
+
+    def build(self, frames: Sequence[DecodedFrame]) -> Chunk:
+        """Make a chunk of consecutive frames; a new size is scaled to the first, as a new scene."""
+        runs = groupby(frames, key=lambda frame: frame.picture)
+        parts = [self._convert(picture, list(run)) for picture, run in runs]
+        return Chunk(
+            frames=parts[0] if len(parts) == 1 else torch.cat(parts),
+            pts=tuple(frame.pts for frame in frames),
+            time_base=self._time_base,
+            scene_starts=self._size_changes(frames),
+        )
+
+    def _convert(self, picture: Picture, frames: Sequence[DecodedFrame]) -> Tensor:
+        stored = self._memory.take((len(frames), 3, picture.height, picture.width))
+        pixels = convert(frames, stored, headroom=self._headroom)
+        if picture.shown_size == self._size:
+            return pixels
+        scaled = F.interpolate(pixels, self._size, mode="bicubic", antialias=True)
+        return scaled if self._headroom else scaled.clamp_(0, 1)
+
+    def _size_changes(self, frames: Sequence[DecodedFrame]) -> frozenset[int]:
+        changes = set()
+        for index, frame in enumerate(frames):
+            if frame.picture.shown_size != self._last_size:
+                self._last_size = frame.picture.shown_size
+                self.size_changes += 1
+                changes.add(index)
+        return frozenset(changes)

@@ -1,0 +1,127 @@
+"""What a container and its first frame say about a video stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from vsr.streams.colour.planes import Picture
+from vsr.streams.names.container import is_cover
+from vsr.streams.names.trim import Trim
+from vsr.types import Mastering, OtherStream, StreamInfo
+
+
+def describe(
+    container: InputContainer,
+    stream: VideoStream,
+    picture: Picture,
+    trim: Trim,
+    mastering: Mastering,
+) -> StreamInfo:
+    """Put together the description of a stream.
+
+    Args:
+        container: The open source.
+        stream: The stream that is decoded.
+        picture: What its first frame looks like.
+        trim: The wanted part, for the number of frames.
+        mastering: What its first frame says of HDR10.
+    """
+    height, width = picture.shown_size
+    rate = frame_rate(stream)
+    return StreamInfo(
+        height=height,
+        width=width,
+        time_base=time_base(stream),
+        start_pts=stream.start_time or 0,
+        frame_rate=rate,
+        num_frames=_num_frames(container, stream, trim, rate),
+        colour=picture.colour,
+        mastering=mastering,
+        bit_depth=picture.pixel_format.bits,
+        pixel_format=picture.pixel_format.name,
+        rotation=picture.orientation.degrees,
+        sample_aspect_ratio=_aspect_ratio(stream, picture),
+        index=stream.index,
+        dispositions=dispositions(stream),
+        others=tuple(_describe_other(other) for other in other_streams(container, stream)),
+    )
+
+
+def frame_rate(stream: VideoStream) -> Fraction | None:
+    """Frames per second; ffmpeg's guess, because averages of short or odd files mislead."""
+    return stream.guessed_rate or stream.average_rate or None
+
+
+def time_base(stream: VideoStream) -> Fraction:
+    """Seconds per unit of the stream's pts."""
+    return stream.time_base or Fraction(1, av.time_base)
+
+
+def origin(stream: VideoStream) -> Fraction:
+    """Presentation time of the stream's first frame in seconds, as the container says."""
+    return (stream.start_time or 0) * time_base(stream)
+
+
+def copied_streams(container: InputContainer) -> list[AudioStream]:
+    """The streams whose packets go past the network: audio described well enough to copy."""
+    return [stream for stream in container.streams.audio if _can_be_copied(stream)]
+
+
+def other_streams(container: InputContainer, video: VideoStream) -> Sequence[Stream]:
+    """The streams beside the one that is decoded."""
+    return [stream for stream in container.streams if stream.index != video.index]
+
+
+def dispositions(stream: Stream) -> tuple[str, ...]:
+    """Ffmpeg's names of a stream's flags."""
+    flags = Disposition(stream.disposition)
+    return tuple(flag.name for flag in Disposition if flag in flags and flag.name)
+
+
+def _describe_other(stream: Stream) -> OtherStream:
+    context = stream.codec_context
+    codec = context.codec.canonical_name if context else "unknown"
+    return OtherStream(
+        index=stream.index,
+        kind="cover" if is_cover(stream) else stream.type,
+        codec=stream.metadata.get("mimetype", codec) if stream.type == "attachment" else codec,
+        language=stream.language,
+        dispositions=dispositions(stream),
+        template=stream if _can_be_copied(stream) else None,
+    )
+
+
+def _can_be_copied(stream: Stream) -> bool:
+    """Whether enough is known of a stream; damaged files announce sound of no sample rate."""
+    if not isinstance(stream, AudioStream):
+        return True
+    return bool(stream.codec_context and stream.codec_context.sample_rate)
+
+
+def _num_frames(
+    container: InputContainer, stream: VideoStream, trim: Trim, rate: Fraction | None
+) -> int | None:
+    if stream.frames and trim.everything:
+        return stream.frames
+    duration = _duration(container, stream)
+    if duration is None or rate is None:
+        return None
+    return trim.count(duration, origin(stream), rate)
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _aspect_ratio(stream: VideoStream, picture: Picture) -> Fraction:
+    ratio = stream.sample_aspect_ratio or Fraction(1)
+    return 1 / ratio if picture.orientation.transposed else ratio

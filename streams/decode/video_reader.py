@@ -1,0 +1,220 @@
+"""Frames of any file or address that ffmpeg reads, through PyAV."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, Self
+
+import torch
+from av import VideoFrame
+
+from vsr.errors import DecodeError, OpenError
+from vsr.streams.colour.hdr import read_mastering
+from vsr.streams.colour.pixel_format import parse_pixel_format
+from vsr.streams.colour.planes import DecodedFrame, Picture, read_frame
+from vsr.streams.colour.siting import find_chroma_location
+from vsr.streams.colour.tags import complete, guesses
+from vsr.streams.decode.chunk_builder import Assembly
+from vsr.streams.decode.chunk_size import check_chunk_size
+from vsr.streams.decode.deinterlace import deinterlace
+from vsr.streams.decode.demuxer import StampedFrame
+from vsr.streams.decode.hwaccel import open_accelerated
+from vsr.streams.decode.probe import describe, origin, time_base
+from vsr.streams.decode.seek import begin
+from vsr.streams.decode.unsupported import left_out
+from vsr.streams.names.trim import Seconds, make_trim
+from vsr.types import NOTHING, Chunk, Passed, StreamInfo
+
+
+class VideoReader:
+    """Decodes the first video stream and collects the packets of the audio streams.
+
+    Used by one thread; ``close`` may come from another, whereupon the reading thread ends quietly.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        start_s: Seconds | None = None,
+        end_s: Seconds | None = None,
+        device: torch.device | str = "cpu",
+        deinterlaced: bool = True,
+        headroom: bool = False,
+        hwaccel: str | None = None,
+        passed: Passed = NOTHING,
+    ) -> None:
+        """Open the source and decode its first wanted frame.
+
+        Args:
+            source: A file or an address.
+            start_s: Seconds after the stream's first frame; frames before are left out.
+            end_s: Seconds after the stream's first frame; this frame and later ones are left out.
+            device: Where frames go.
+            deinterlaced: Turn interlaced frames into progressive ones, one for one.
+            headroom: As for ``open_reader``.
+            hwaccel: As for ``open_reader``.
+            passed: As for ``open_reader``.
+
+        Raises:
+            OpenError: The source is missing, unreadable, or has no frame in the wanted part.
+            ConfigurationError: ``end_s`` is not after ``start_s``.
+            StreamTimeout: An address that does not answer.
+        """
+        self._source = source
+        self._lock = threading.Lock()
+        self._closing = False
+        self._headroom = headroom
+        self._passed_packets = passed.packets
+        self._container, self._stream, fallback = open_accelerated(source, hwaccel)
+        try:
+            self._open(start_s, end_s, torch.device(device), passed, deinterlaced=deinterlaced)
+            self._notes += (fallback,) if fallback else ()
+        except BaseException:
+            self._container.close()
+            raise
+
+    @property
+    def info(self) -> StreamInfo:
+        return self._info
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed about the source, a sentence each."""
+        return self._notes
+
+    @property
+    def corrupt_frames(self) -> int:
+        """Packets that did not decode and frames the decoder marked as damaged, so far."""
+        return self._demuxer.corrupt_frames
+
+    @property
+    def size_changes(self) -> int:
+        """Times so far that the picture's size changed."""
+        return self._assembly.size_changes
+
+    @property
+    def ended_early(self) -> str | None:
+        """Why the frames stopped before the end of the source; None where they did not."""
+        return self._demuxer.ended_early
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Yield chunks of ``size`` frames; the last may be shorter. Can be called once.
+
+        Raises:
+            ConfigurationError: Chunks of no frames.
+            DecodeError: After the last frame, if the source ended early; or it is damaged beyond
+                ``demuxer.MAX_CORRUPT_IN_A_ROW``.
+            StreamTimeout: An address fell silent.
+        """
+        check_chunk_size(size)
+        while frames := list(islice(self._frames, size)):
+            yield self._assembly.build(frames)
+        if self.ended_early and not self._closing:
+            raise DecodeError(f"{self._source!r} is cut off or damaged: {self.ended_early}")
+
+    def take_packets(self) -> Sequence[Any]:
+        self._drop_packets()
+        packets, self._demuxer.packets = self._demuxer.packets, []
+        return packets
+
+    def close(self) -> None:
+        self._closing = True
+        if self._lock.acquire(blocking=False):
+            self._container.close()
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _open(
+        self,
+        start_s: Seconds | None,
+        end_s: Seconds | None,
+        device: torch.device,
+        passed: Passed,
+        *,
+        deinterlaced: bool,
+    ) -> None:
+        self._stream.thread_type = "AUTO"
+        trim = make_trim(start_s, end_s, origin(self._stream))
+        try:
+            self._demuxer, stamped, rest = begin(self._container, self._stream, trim)
+        except DecodeError as error:
+            raise OpenError(f"{self._source!r} cannot be decoded: {error}") from error
+        if stamped is None:
+            part = "" if trim.everything else " in the wanted part"
+            raise OpenError(f"{self._source!r} has no frame{part} that can be decoded")
+        frames: Iterator[StampedFrame] = chain([stamped], rest)
+        mastering, lost = read_mastering(stamped.frame), left_out(stamped.frame)
+        interlaced = deinterlaced and stamped.frame.interlaced_frame
+        if deinterlaced:
+            frames = deinterlace(frames, time_base(self._stream))
+        shown = next(frames)
+        self._chroma_location = self._find_chroma_location(shown.frame)
+        first = self._take_apart(shown)
+        others = self._skip(frames, passed.frames - 1) if passed.frames else frames
+        self._frames = chain([] if passed.frames else [first], self._read(others))
+        self._info = describe(self._container, self._stream, first.picture, trim, mastering)
+        self._assembly = Assembly(
+            time_base(self._stream), first.picture.shown_size, device, headroom=self._headroom
+        )
+        self._notes = _notes(first.picture, interlaced=interlaced) + lost
+
+    def _skip(self, frames: Iterator[StampedFrame], number: int) -> Iterator[StampedFrame]:
+        """Decode frames that are not wanted; of them only the changes of size matter."""
+        last: StampedFrame | None = None
+        for stamped in islice(frames, number):
+            if last is not None and _size(last.frame) != _size(stamped.frame):
+                self._assembly.build([self._take_apart(last)])
+            last = stamped
+            self._drop_packets()
+        if last is not None:
+            self._assembly.build([self._take_apart(last)])
+        yield from frames
+
+    def _drop_packets(self) -> None:
+        """Let go of packets that have passed."""
+        early = min(self._passed_packets, len(self._demuxer.packets))
+        del self._demuxer.packets[:early]
+        self._passed_packets -= early
+
+    def _read(self, stamped_frames: Iterator[StampedFrame]) -> Iterator[DecodedFrame]:
+        # Closing from another thread must not free the container under a running call.
+        while True:
+            with self._lock:
+                if self._closing:
+                    self._container.close()
+                    return
+                stamped = next(stamped_frames, None)
+            if stamped is None:
+                return
+            yield self._take_apart(stamped)
+
+    def _find_chroma_location(self, frame: VideoFrame) -> str | None:
+        pixel_format = parse_pixel_format(frame.format.name)
+        if pixel_format is not None and pixel_format.shifts == (0, 0):
+            return None
+        codec = self._stream.codec_context.codec.canonical_name
+        return find_chroma_location(self._source, self._stream.index, codec)
+
+    def _take_apart(self, stamped: StampedFrame) -> DecodedFrame:
+        return read_frame(stamped.frame, stamped.pts, self._chroma_location)
+
+
+def _size(frame: VideoFrame) -> tuple[int, int]:
+    return frame.height, frame.width
+
+
+def _notes(picture: Picture, *, interlaced: bool) -> tuple[str, ...]:
+    notes = ["the source is interlaced: its frames are deinterlaced"] if interlaced else []
+    pixel_format, height, width = picture.pixel_format, picture.height, picture.width
+    if guesses(picture.colour, pixel_format):
+        matrix = complete(picture.colour, pixel_format, height=height, width=width).matrix
+        notes.append(f"the source does not say its colour matrix; {matrix} is taken by its size")
+    return tuple(notes)

@@ -1,0 +1,1 @@
+"""Writers: from chunks of RGB frames to files, images and addresses."""

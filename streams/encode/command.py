@@ -1,0 +1,217 @@
+"""The command line of the encoding ffmpeg, built with ffmpeg-python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from vsr.streams.decode.timestamps import FALLBACK_RATE
+from vsr.streams.encode.audio import AudioTrack, audio_options
+from vsr.streams.encode.command_input import (
+    Probing,
+    SourceFile,
+    raw_options,
+    seconds,
+    seek_options,
+    tag_options,
+)
+from vsr.streams.encode.container_options import container_options, language_code
+from vsr.streams.encode.encoders import Options, default_options
+from vsr.streams.encode.side_streams import (
+    COPY,
+    SideStream,
+    attachment_options,
+    disposition,
+    side_options,
+)
+from vsr.streams.encode.time_base import AVI
+from vsr.streams.ffmpeg.process import find_ffmpeg
+from vsr.streams.names.container import local_name
+from vsr.types import Colour, Mastering
+
+_FILTER_KEYS = ("vf", "filter:v", "filter:v:0")
+
+_FRAME_DURATION = "setts=pts=PTS:dts=DTS:duration=1/({rate})/TB"
+"""MP4 hides a last frame of no duration behind its edit list; it counts for the last one only."""
+
+_STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS")
+"""What Matroska files say of a track's packets: no longer true of frames encoded anew."""
+
+_MESSAGES = ("-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats")
+_REPORTS = ("-progress", "pipe:2", "-stats_period", "1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What ffmpeg makes of the raw stream.
+
+    Attributes:
+        path: File or address to write.
+        suffix: The container, as a file's suffix; of an address, its scheme with ``://``.
+        encoder: The video encoder.
+        options: The user's options for the output; they override all others.
+        colour: Tags of the raw frames.
+        mastering: HDR10 metadata of the raw frames.
+        time_base: Of the frames: containers that can keep it do.
+        is_rounded: Whether it is coarser than the source's, because more cannot be encoded.
+        frame_rate: Of the source, on average.
+        sample_aspect_ratio: Width of a pixel over its height.
+        audio: The audio streams; carried ones come first in the output.
+        sides: What else comes from the source.
+        covers: A folder that holds the cover pictures to attach.
+        index: Of the video stream in the source.
+        dispositions: Of the video stream.
+        source: Where metadata, chapters and all that is not carried come from.
+        probing: How far ffmpeg looks ahead in the raw stream.
+    """
+
+    path: str
+    suffix: str
+    encoder: str
+    options: Options = field(default_factory=dict)
+    colour: Colour
+    mastering: Mastering = field(default_factory=Mastering)
+    time_base: Fraction
+    is_rounded: bool = False
+    frame_rate: Fraction = FALLBACK_RATE
+    sample_aspect_ratio: Fraction = Fraction(1)
+    audio: tuple[AudioTrack, ...] = ()
+    sides: tuple[SideStream, ...] = ()
+    covers: Path = Path()
+    index: int = 0
+    dispositions: tuple[str, ...] = ()
+    source: SourceFile | None = None
+    probing: Probing = Probing.LEAST
+
+    @property
+    def carried(self) -> list[AudioTrack]:
+        """The audio streams in the raw stream, in its order."""
+        return [track for track in self.audio if track.carried]
+
+    @property
+    def direct(self) -> list[AudioTrack]:
+        """The audio streams that ffmpeg reads from the source itself."""
+        return [track for track in self.audio if not track.carried]
+
+
+def build_command(output: Output, *, lead_s: int) -> list[str]:
+    """The program and its arguments.
+
+    Args:
+        output: What to make.
+        lead_s: Seconds by which the raw stream's times are late.
+    """
+    codecs = [track.codec for track in output.carried]
+    options = raw_options(
+        output.colour, output.mastering, codecs, lead_s=lead_s, probing=output.probing
+    )
+    raw = ffmpeg.input("pipe:0", **options)
+    streams = [raw["v:0"], *(raw[f"a:{place}"] for place in range(len(output.carried)))]
+    if output.source is not None:
+        source = ffmpeg.input(local_name(output.source.path), **seek_options(output.source))
+        indices = [track.index for track in output.direct]
+        indices += [side.index for side in output.sides if not side.attached]
+        # Something has to be mapped for the source to be an input at all: -sn leaves it out again.
+        streams += [source[str(index)] for index in indices] or [source["s?"]]
+    options = (
+        _video_options(output)
+        | container_options(output.suffix, output.time_base)
+        | audio_options(output.carried + output.direct)
+    )
+    trimmed = output.source is not None and output.source.start_s is not None
+    options |= _source_options(output) | side_options(output.sides, trimmed=trimmed)
+    options |= output.options
+    _join_filters(options, output)
+    once, words = _apart(options)
+    node = ffmpeg.output(*streams, local_name(output.path), **once)
+    node = node.global_args(*_MESSAGES, *_REPORTS, "-copyts").overwrite_output()
+    return _insert(words + attachment_options(output.sides, output.covers), node, output.path)
+
+
+def build_cut(output: Output, target: str, end_s: Fraction) -> list[str]:
+    """Arguments that copy an output up to a moment of its time: sound can be longer than frames."""
+    # Attached covers come back as streams of video, which V leaves out: they are attached again.
+    attached = any(side.attached for side in output.sides)
+    mapped = ("0:V", "0:a?", "0:s?", "0:t?") if attached else ("0",)
+    words = [word for which in mapped for word in ("-map", which)]
+    options = {"c": "copy", "t": seconds(end_s)} | container_options(
+        output.suffix, output.time_base
+    )
+    node = ffmpeg.input(local_name(output.path)).output(local_name(target), **options)
+    node = node.global_args("-copyts").overwrite_output()
+    return _insert(words + attachment_options(output.sides, output.covers), node, target)[1:]
+
+
+def _apart(options: Options) -> tuple[dict[str, str | None], list[str]]:
+    """Options given once, and the words of those given more often, which ffmpeg-python cannot."""
+    once = {key: value for key, value in options.items() if not isinstance(value, list)}
+    words = [
+        word
+        for key, values in options.items()
+        if isinstance(values, list)
+        for value in values
+        for word in (f"-{key}", value)
+    ]
+    return once, words
+
+
+def _insert(words: list[str], node: Any, target: str) -> list[str]:
+    """A command with more options of its output, which stand before the output's name."""
+    command: list[str] = node.compile(cmd=find_ffmpeg())
+    place = len(command) - 1 - command[::-1].index(local_name(target))
+    return command[:place] + words + command[place:]
+
+
+def _video_options(output: Output) -> Options:
+    if output.encoder == COPY:
+        # What a decoder finds out while ffmpeg probes would otherwise stand for the tags.
+        tags = {f"{name}:v:0": tag for name, tag in tag_options(output.colour).items()}
+        times = _FRAME_DURATION.format(rate=output.frame_rate)
+        times += f":time_base={output.time_base}" if output.is_rounded else ""
+        return {"c:v:0": COPY, "bsf:v:0": times, **tags}
+    return {
+        "c:v:0": output.encoder,
+        "fps_mode": "passthrough",
+        # The muxer of the raw stream may take a finer time base than it is given.
+        "enc_time_base": str(output.time_base) if output.is_rounded else "demux",
+        **({"bf": "0"} if output.suffix == AVI else {}),
+        **default_options(output.encoder, output.options),
+    }
+
+
+def _source_options(output: Output) -> Options:
+    options: Options = {"disposition:v:0": disposition(output.dispositions)}
+    for place, track in enumerate(output.carried + output.direct):
+        options[f"disposition:a:{place}"] = disposition(track.dispositions)
+        if language := language_code(output.suffix, track.language):
+            options[f"metadata:s:a:{place}"] = f"language={language}"
+    if output.source is None:
+        return options
+    options |= {
+        "map_metadata": "1",
+        "map_chapters": "1",
+        "map_metadata:s:v:0": f"1:s:{output.index}",
+    }
+    options["metadata:s:v:0"] = [f"{name}=" for name in _STATISTICS]
+    for place, track in enumerate(output.carried + output.direct):
+        options[f"map_metadata:s:a:{place}"] = f"1:s:{track.index}"
+    if not output.direct and all(side.attached for side in output.sides):
+        options["sn"] = None
+    if output.source.end_s is not None:
+        # Chapters that begin later are left out by this; the frames end earlier by themselves.
+        options["t"] = seconds(output.source.end_s + output.source.shift_s)
+    return options
+
+
+def _join_filters(options: Options, output: Output) -> None:
+    """All filters on the one stream that is encoded: a cover beside it is copied."""
+    filters = [str(options.pop(key)) for key in _FILTER_KEYS if key in options]
+    ratio = output.sample_aspect_ratio
+    if ratio != 1:
+        filters.insert(0, f"setsar={ratio.numerator}/{ratio.denominator}")
+    if filters:
+        options["filter:v:0"] = ",".join(filters)

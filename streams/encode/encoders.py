@@ -1,0 +1,191 @@
+"""What is known of ffmpeg's encoders: whether one exists, what it takes, its default settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from vsr.errors import ConfigurationError
+from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
+from vsr.streams.ffmpeg.process import query_ffmpeg
+
+Options = dict[str, str | list[str] | None]
+"""ffmpeg's options without the dash; None for a flag, a list for an option given more than once."""
+
+DEFAULT_ENCODER = "libx264"
+_DEFAULT_BY_SUFFIX = {
+    ".webm": "libvpx-vp9",
+    ".ogv": "libtheora",
+    ".gif": "gif",
+    ".webp": "libwebp_anim",
+}
+
+DEFAULT_OPTIONS: dict[str, Options] = {
+    "libx264": {"preset": "veryfast", "crf": "17"},
+    "libx265": {"preset": "fast", "crf": "19", "x265-params": "log-level=error"},
+    "libvpx-vp9": {"crf": "22", "b:v": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+    "libsvtav1": {"preset": "8", "crf": "22"},
+    "libtheora": {"q:v": "9"},
+}
+"""Near transparent: a restored video is kept, the size of the file comes second."""
+
+_ENDS = frozenset({"t", "to", "fs", "frames", "vframes"})
+_OTHER_STREAMS = frozenset({"a", "s", "d", "t"})
+
+_QUALITIES = frozenset({"crf", "qp", "b", "q", "qscale", "cq", "global_quality", "lossless"})
+_DEFAULT_QUALITIES = frozenset({"crf", "b", "q"})
+
+_ENCODER_KEYS = ("c:v", "codec:v", "vcodec")
+_ODD_SIZES = frozenset({"ffv1", "libvpx", "libvpx-vp9", "libaom-av1", "huffyuv", "ffvhuff", "gif"})
+_PREFERRED = {
+    8: ("yuv420p", "yuv422p", "yuv444p", "gbrp", "rgb24", "yuv422p10le", "yuv444p10le"),
+    10: ("yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp10le", "gbrp16le"),
+}
+_LOSSLESS = frozenset({"ffv1", "ffvhuff", "huffyuv", "utvideo", "rawvideo", "png", "magicyuv"})
+_SHUFFLED = "rgb24"
+"""What ffmpeg turns into any other order of 8-bit red, green and blue without loss."""
+
+_NEGATIVE_NUMBER = re.compile(r"-\.?\d")
+
+
+def choose_encoder(suffix: str, encoder: str | None, options: Options) -> str:
+    """The encoder's name: the argument's, else the options' (``-c:v``), else the usual one."""
+    given = [options.pop(key) for key in _ENCODER_KEYS if key in options]
+    if encoder is None and given:
+        encoder = str(given[-1])
+    return encoder or _DEFAULT_BY_SUFFIX.get(suffix, DEFAULT_ENCODER)
+
+
+def refuse_ends(options: Options) -> None:
+    """See that no option ends the output before the frames do.
+
+    Raises:
+        ConfigurationError: One does: the rest would be restored for nothing.
+    """
+    for option in options:
+        name, _, stream = option.partition(":")
+        if name in _ENDS and stream[:1] not in _OTHER_STREAMS:
+            raise ConfigurationError(
+                f"-{option} in the encoder's arguments would end the output before the restoring; "
+                "give --end instead"
+            )
+
+
+def default_options(encoder: str, options: Options) -> Options:
+    """An encoder's usual options, without its quality where the user's options set another."""
+    defaults = DEFAULT_OPTIONS.get(encoder, {})
+    if not _QUALITIES & {key.partition(":")[0] for key in options}:
+        return defaults
+    return {k: v for k, v in defaults.items() if k.partition(":")[0] not in _DEFAULT_QUALITIES}
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """Read options as they stand on ffmpeg's command line.
+
+    Raises:
+        ConfigurationError: A word that belongs to no option.
+    """
+    options: Options = {}
+    words = list(arguments)
+    while words:
+        key = words.pop(0)
+        if not key.startswith("-") or len(key) < 2:
+            raise ConfigurationError(
+                f"{key!r} in the encoder's arguments follows no option; give '-option value' pairs"
+            )
+        value = words.pop(0) if words and _is_value(words[0]) else None
+        _add(options, key[1:], value)
+    return options
+
+
+@cache
+def encoder_formats(encoder: str) -> tuple[str, ...]:
+    """Pixel formats that an encoder takes; empty where it does not say.
+
+    Raises:
+        ConfigurationError: There is no such video encoder in this ffmpeg.
+    """
+    said = query_ffmpeg("-h", f"encoder={encoder}")
+    text = said.stdout + said.stderr
+    if f"Encoder {encoder} " not in text or "Supported sample formats" in text:
+        raise ConfigurationError(
+            f"ffmpeg has no video encoder {encoder!r}; give one that 'ffmpeg -encoders' lists, "
+            "such as libx264"
+        )
+    found = re.search(r"Supported pixel formats: (.*)", text)
+    return tuple(found[1].split()) if found else ()
+
+
+def choose_pixel_format(
+    encoder: str,
+    options: Options,
+    *,
+    bit_depth: int,
+    source: PixelFormat | None = None,
+    taken: tuple[str, ...] | None = None,
+) -> PixelFormat:
+    """What frames are converted to before they go to ffmpeg, which converts further if it must.
+
+    Args:
+        encoder: An encoder's name.
+        options: ``pix_fmt`` in it decides.
+        bit_depth: Of the source: above 8 bits, 10 are kept where the encoder can.
+        source: The source's own format, which a lossless encoder keeps.
+        taken: What the encoder takes; None for what the ffmpeg program says.
+
+    Returns:
+        Otherwise 4:2:0 where the encoder takes it, because everything plays it.
+    """
+    asked = options.get("pix_fmt")
+    if isinstance(asked, str) and (found := parse_pixel_format(asked)):
+        return found
+    taken = encoder_formats(encoder) if taken is None else taken
+    order = _PREFERRED[8] if bit_depth == 8 else _PREFERRED[10] + _PREFERRED[8]
+    if source is not None and is_lossless(encoder, options):
+        order = (*_own_formats(source, taken), *order)
+    for name in order:
+        if not taken or name in taken or name == _SHUFFLED:
+            return _known(name)
+    return _known("rgb24")
+
+
+def is_lossless(encoder: str, options: Options) -> bool:
+    """Whether every sample comes back as it was."""
+    asked = f"{options.get('x265-params')}:{options.get('x264-params')}".split(":")
+    zero = any(options.get(key) == "0" for key in ("qp", "crf"))
+    return encoder in _LOSSLESS or options.get("lossless") == "1" or zero or "lossless=1" in asked
+
+
+def _own_formats(source: PixelFormat, taken: tuple[str, ...]) -> tuple[str, ...]:
+    """Formats that hold all that the source's does, the nearest first."""
+    if source.family != "rgb":
+        return (source.name.replace("yuvj", "yuv"),)
+    depth = "" if source.bits == 8 else f"{source.bits}le"
+    shuffled = source.bits == 8 and {"bgr0", "rgb24", "bgr24", "rgb32"} & set(taken)
+    return (f"gbrp{depth}", *((_SHUFFLED,) if shuffled else ()), "gbrp16le")
+
+
+def keeps_odd_sizes(encoder: str, pixel_format: PixelFormat) -> bool:
+    """Whether frames of odd height or width can be encoded as they are."""
+    return pixel_format.shifts == (0, 0) or encoder in _ODD_SIZES
+
+
+def _known(name: str) -> PixelFormat:
+    found = parse_pixel_format(name)
+    assert found is not None, name
+    return found
+
+
+def _is_value(word: str) -> bool:
+    return not word.startswith("-") or bool(_NEGATIVE_NUMBER.match(word)) or word == "-"
+
+
+def _add(options: Options, key: str, value: str | None) -> None:
+    before = options.get(key)
+    if key not in options or value is None:
+        options[key] = value
+    elif isinstance(before, list):
+        before.append(value)
+    else:
+        options[key] = [str(before), value]

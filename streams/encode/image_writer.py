@@ -1,0 +1,226 @@
+"""Frames as numbered images in a folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vsr.errors import ConfigurationError, EncodeError, OpenError
+from vsr.streams.decode.image_codec import encode_image
+from vsr.streams.encode.encoders import parse_options
+from vsr.streams.names.durable import Commit, Kept, LostError, sync
+from vsr.streams.names.image_sequence import (
+    WRITABLE_SUFFIXES,
+    image_folder,
+    is_named_by,
+    is_pattern,
+    list_images,
+    names_images,
+)
+from vsr.types import Chunk
+
+DEFAULT_NAME = "%08d.png"
+FIRST_NUMBER = 1
+_PIXEL_FORMATS = frozenset({"None", "rgb24", "rgb48", "rgb48be", "rgb48le"})
+
+
+class ImageWriter:
+    """Writes images into a folder beside the target, which takes its name when whole.
+
+    From a folder of images the names are kept, otherwise they are numbers from 1.
+    """
+
+    notes: tuple[str, ...] = ()
+    added_frames = 0
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        bit_depth: int = 8,
+        encode_args: Sequence[str] = (),
+        source: str | None = None,
+        overwrite: bool = False,
+        kept: Kept | None = None,
+    ) -> None:
+        """Check the target; see ``open_writer``.
+
+        Args:
+            target: A folder or a pattern.
+            bit_depth: Of the source: PNG keeps more than 8 bits as 16.
+            encode_args: ``-pix_fmt rgb24`` or ``rgb48``, ``-quality 1`` to ``100``.
+            source: Where the frames come from.
+            overwrite: Replace images that exist: those of the same names, and numbered ones behind
+                the last that is written.
+            kept: Where images are kept until all are there, whatever ends the run; None for a
+                folder that goes with it.
+
+        Raises:
+            OpenError: The target cannot be written.
+            LostError: Images that are kept of an earlier run are missing.
+            ConfigurationError: Arguments that images do not know.
+        """
+        self._folder = image_folder(target)
+        self._name = Path(target).name if is_pattern(target) else DEFAULT_NAME
+        self._check(target, source, overwrite=overwrite)
+        self._stems = _source_stems(source) if not is_pattern(target) else []
+        self._kept = kept
+        self._temporary = self._folder.with_name(f".{self._folder.name}.part")
+        self._count = 0
+        if kept is not None:
+            self._temporary, self._count = kept.folder, kept.passed.frames
+            self._check_kept()
+        self._unsure: list[Path] = []
+        suffix = Path(self._name).suffix.lower()
+        self._deep, self._options = _read_arguments(encode_args, suffix, bit_depth)
+        if self._kept is None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        try:
+            self._temporary.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OpenError(f"'{self._temporary}' cannot be written ({error})") from error
+
+    def write(self, chunk: Chunk) -> None:
+        """Append frames.
+
+        Raises:
+            EncodeError: The disk is full, or the folder is gone.
+        """
+        for frame, pts in zip(chunk.frames, chunk.pts, strict=True):
+            path = self._temporary / self._file_name(pts)
+            encode_image(frame, path, deep=self._deep, options=self._options)
+            self._count += 1
+            self._unsure += [path] if self._kept else []
+
+    def cut(self, commit: Commit) -> None:
+        """Make sure that the images are on the disk; ``commit`` as for ``SegmentWriter.cut``."""
+        self._sync()
+        commit(None, 0)
+
+    def _sync(self) -> None:
+        try:
+            for path in self._unsure:
+                sync(path)
+        except OSError as error:
+            raise EncodeError(f"images cannot be kept in '{self._temporary}' ({error})") from error
+        self._unsure = []
+
+    def write_packets(self, packets: Sequence[Any]) -> None:
+        """Images hold no sound: packets are dropped."""
+
+    def finish(self, *, partial: bool = False) -> str:
+        """Move the images to their folder and return its name."""
+        if partial and self._kept:
+            return str(_copy_images(self._temporary, _partial(self._folder)))
+        if self._kept:
+            self._sync()
+            self._kept.seal()
+        if partial:
+            return str(move_images(self._temporary, _partial(self._folder)))
+        move_images(self._temporary, self._folder)
+        self._remove_later_ones()
+        return str(self._folder)
+
+    def _remove_later_ones(self) -> None:
+        """Numbered images that a longer run left would pass for this one's."""
+        if self._stems:
+            return
+        written = {self._name % (FIRST_NUMBER + i) for i in range(self._count)}
+        anyhow = WRITABLE_SUFFIXES if self._name == DEFAULT_NAME else ()
+        for path in self._folder.iterdir():
+            numbered = path.stem.isdecimal() and path.suffix.lower() in anyhow
+            if (numbered or is_named_by(self._name, path)) and path.name not in written:
+                path.unlink()
+
+    def abort(self) -> None:
+        if not self._kept:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _check(self, target: str, source: str | None, *, overwrite: bool) -> None:
+        suffix = Path(self._name).suffix.lower()
+        if suffix not in WRITABLE_SUFFIXES:
+            raise OpenError(f"{target!r} names images of type '{suffix}'; use .png, .jpg or .webp")
+        if not self._folder.absolute().parent.is_dir():
+            raise OpenError(
+                f"the folder '{self._folder.parent}' of {target!r} does not exist; create it first"
+            )
+        if source is not None and _folder_of(source) == self._folder.resolve():
+            raise OpenError(f"{target!r} is the source itself; give the output another name")
+        if overwrite or not self._folder.is_dir():
+            return
+        if not is_pattern(target) and any(self._folder.iterdir()):
+            raise OpenError(
+                f"{target!r} is not empty; give another folder or allow overwriting (-y)"
+            )
+        if any(is_named_by(target, path) for path in self._folder.iterdir()):
+            raise OpenError(
+                f"{target!r} names images that exist; give another name or allow overwriting (-y)"
+            )
+
+    def _check_kept(self) -> None:
+        """See that numbered images of an earlier run are all there."""
+        for number in range(FIRST_NUMBER, FIRST_NUMBER + (0 if self._stems else self._count)):
+            path = self._temporary / (self._name % number)
+            if not path.is_file():
+                raise LostError(f"'{path}' is missing; start anew with --overwrite")
+
+    def _file_name(self, pts: int) -> str:
+        if pts < len(self._stems):
+            return self._stems[pts] + Path(self._name).suffix
+        return self._name % (FIRST_NUMBER + self._count)
+
+
+def move_images(origin: Path, folder: Path) -> Path:
+    """Move what is left of the images in a folder into another, which is returned."""
+    folder.mkdir(exist_ok=True)
+    for image in origin.iterdir():
+        image.replace(folder / image.name)
+    origin.rmdir()
+    return folder
+
+
+def _copy_images(origin: Path, folder: Path) -> Path:
+    """Leave the images where they are, too: another run goes on with them."""
+    folder.mkdir(exist_ok=True)
+    for image in origin.iterdir():
+        shutil.copy2(image, folder / image.name)
+    return folder
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.partial")
+
+
+def _read_arguments(
+    words: Sequence[str], suffix: str, bit_depth: int
+) -> tuple[bool, dict[str, Any]]:
+    """Whether images are of 16 bits, and what else their encoder is told."""
+    options = parse_options(words)
+    pixel_format = options.pop("pix_fmt", "rgb48" if bit_depth > 8 and suffix == ".png" else None)
+    quality = options.pop("quality", None)
+    deep = str(pixel_format).startswith("rgb48")
+    if options or str(pixel_format) not in _PIXEL_FORMATS or (deep and suffix != ".png"):
+        raise ConfigurationError(
+            f"{' '.join(words)!r} is not for {suffix} images; give '-pix_fmt rgb24', '-pix_fmt "
+            "rgb48' (PNG only) or '-quality N'"
+        )
+    if quality is None:
+        return deep, {}
+    if not str(quality).isdecimal() or not 1 <= int(str(quality)) <= 100 or suffix == ".png":
+        raise ConfigurationError(
+            f"quality {quality} is not for {suffix} images; JPEG and WebP take 1 to 100"
+        )
+    return deep, {"quality": int(str(quality)), "lossless": False}
+
+
+def _folder_of(source: str) -> Path:
+    path = Path(source)
+    return (path.parent if is_pattern(source) else path).resolve()
+
+
+def _source_stems(source: str | None) -> list[str]:
+    if source is None or not names_images(source):
+        return []
+    return [path.stem for path in list_images(source)]

@@ -1,0 +1,73 @@
+"""What a file says of itself and of its tracks, and which containers can say it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import av
+from av.error import FFmpegError
+from av.stream import Stream
+
+from vsr.streams.decode.probe import dispositions
+from vsr.streams.names.container import local_name
+from vsr.streams.names.formats import MATROSKA, MOV_FAMILY, NUT, WEBM
+
+_WINDOWS_MEDIA = frozenset({".asf", ".wmv"})
+_FLASH = frozenset({".flv", "rtmp://", "rtmps://"})
+_PROGRAM = frozenset({".mpg", ".mpeg", ".vob"})
+
+_CHAPTERS = MATROSKA | WEBM | MOV_FAMILY | _WINDOWS_MEDIA | {NUT}
+_TAGS = MATROSKA | WEBM | _WINDOWS_MEDIA | _FLASH | {".avi", ".m4v", ".mov", ".mp4", ".ogv", NUT}
+_NO_LANGUAGES = _FLASH | _PROGRAM | {".avi"}
+_FLAGS = MATROSKA | {".mp4", NUT}
+_TRACK_TITLES = MATROSKA | WEBM | {".avi", ".m4v", ".mov", ".mp4", ".ogv", NUT}
+_TIME_CODES = MATROSKA | WEBM | {".m4v", ".mov", ".mp4"}
+
+_TECHNICAL = frozenset(
+    {"encoder", "major_brand", "minor_version", "compatible_brands", "creation_time", "software"}
+    | {"timecode", "duration", "service_name", "service_provider", "date"}
+)
+_LEAST_FLAGS = frozenset({"default", "dub", "original"})
+_UNDETERMINED = frozenset({None, "und"})
+
+
+def lost_labels(source: str, suffix: str, kept: Sequence[int]) -> list[str]:
+    """Name what a container cannot say of what a file says.
+
+    Args:
+        source: A file.
+        suffix: The container, as ``suffixes.suffix_of`` names it.
+        kept: The streams of the file that the container will hold.
+    """
+    try:
+        with av.open(local_name(source), metadata_errors="replace") as container:
+            tracks = [stream for stream in container.streams if stream.index in kept]
+            tags = {key.lower() for key in container.metadata} - _TECHNICAL
+            says = {
+                "chapters": suffix not in _CHAPTERS and bool(container.chapters()),
+                "title and other tags": suffix not in _TAGS and bool(tags),
+                "languages": suffix in _NO_LANGUAGES and any(map(_has_language, tracks)),
+                "flags of tracks": suffix not in _FLAGS and any(map(_has_flags, tracks)),
+                "titles of tracks": suffix not in _TRACK_TITLES and any(map(_has_title, tracks)),
+                "time code": suffix not in _TIME_CODES and any(map(_has_time_code, tracks)),
+            }
+    except (FFmpegError, OSError, ValueError):
+        return []
+    return [what for what, lost in says.items() if lost]
+
+
+def _has_language(stream: Stream) -> bool:
+    return stream.type in {"audio", "subtitle"} and stream.language not in _UNDETERMINED
+
+
+def _has_flags(stream: Stream) -> bool:
+    given = stream.type in {"audio", "subtitle"}
+    return given and bool(set(dispositions(stream)) - _LEAST_FLAGS)
+
+
+def _has_title(stream: Stream) -> bool:
+    return "title" in {key.lower() for key in stream.metadata}
+
+
+def _has_time_code(stream: Stream) -> bool:
+    return stream.type == "video" and "timecode" in {key.lower() for key in stream.metadata}

@@ -1,0 +1,157 @@
+"""A run of ffmpeg with one frame, before any work is done: what it refuses, it refuses now."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from fractions import Fraction
+from math import prod
+
+import torch
+
+from vsr.errors import ConfigurationError
+from vsr.streams.encode.audio import AudioTrack
+from vsr.streams.encode.command import Output, build_command
+from vsr.streams.encode.raw_nut import Layout, RawStream
+from vsr.streams.encode.side_streams import loss_note
+from vsr.streams.encode.sound_codecs import holds_sound
+from vsr.streams.encode.time_base import clock_note, coarser_clocks
+from vsr.streams.ffmpeg.log import causes, in_one_line
+from vsr.streams.ffmpeg.process import QUERY_TIMEOUT_S
+from vsr.types import Mastering, OtherStream
+
+_AUDIO_CODEC = frozenset({"c:a", "codec:a", "acodec", "an"})
+GLANCE_S = Fraction(1, 2)
+
+
+def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
+    """Find out whether ffmpeg can make the output, and what of the source it can hold.
+
+    Args:
+        output: What is wanted, with a path that may be overwritten.
+        layout: What will be sent.
+
+    Returns:
+        The output, without what the container cannot hold, its audio encoded anew where that
+        helps; and a sentence about each difference.
+
+    Raises:
+        ConfigurationError: The encoder, its arguments or the container do not work.
+    """
+    output, sound_note = _encode_unheard(output)
+    if attempt(output, layout) is None:
+        return output, [sound_note] if sound_note else []
+    bare = replace(output, sides=(), mastering=Mastering())
+    settled, rate_note = _settle_clock(bare, layout)
+    layout = replace(layout, time_base=settled.time_base)
+    settled, audio_note = _settle_audio(settled, layout)
+    notes = [note for note in (rate_note, audio_note or sound_note) if note]
+    if attempt(graded := replace(settled, mastering=output.mastering), layout) is None:
+        settled = graded
+    else:
+        notes.append("this ffmpeg cannot write the source's HDR10 metadata: it is left out")
+    for side in output.sides:
+        if attempt(more := replace(settled, sides=(*settled.sides, side)), layout) is None:
+            settled = more
+    if lost := [side for side in output.sides if side not in settled.sides]:
+        notes.append(loss_note(output.suffix, lost))
+    return settled, notes
+
+
+def _settle_clock(output: Output, layout: Layout) -> tuple[Output, str | None]:
+    """Another time base, where the encoder takes no other; as it was where that does not help."""
+    silent = replace(output, audio=())
+    if attempt(silent, layout) is None:
+        return output, None
+    for clock in coarser_clocks(output.frame_rate):
+        changed = replace(silent, time_base=clock, is_rounded=True)
+        if attempt(changed, replace(layout, time_base=clock)) is None:
+            return replace(changed, audio=output.audio), clock_note(output.encoder, clock)
+    return output, None
+
+
+def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
+    cause = attempt(output, layout)
+    if cause is None:
+        return output, None
+    silent = replace(output, audio=())
+    if output.audio:
+        cause = attempt(silent, layout)
+    if cause is not None:
+        raise ConfigurationError(
+            f"ffmpeg cannot encode {layout.width}x{layout.height} with {output.encoder} into "
+            f"'{output.suffix}' ({cause}); change the encoder, its arguments or the output's name"
+        )
+    cannot = _cannot_hold(output.suffix, output.audio)
+    anew = _anew(output, output.audio)
+    if attempt(anew, layout) is None:
+        return anew, f"{cannot}: it is encoded anew"
+    return silent, f"{cannot}: it is left out"
+
+
+def _encode_unheard(output: Output) -> tuple[Output, str | None]:
+    """Do not copy what ffmpeg would copy, but nobody could play."""
+    lost = [track for track in output.audio if not holds_sound(output.suffix, track.codec)]
+    if not lost or _AUDIO_CODEC & output.options.keys():
+        return output, None
+    return _anew(output, lost), f"{_cannot_hold(output.suffix, lost)}: it is encoded anew"
+
+
+def _cannot_hold(suffix: str, tracks: Iterable[AudioTrack]) -> str:
+    codecs = ", ".join(sorted({track.codec for track in tracks}))
+    return f"'{suffix}' cannot hold the source's audio ({codecs})"
+
+
+def _anew(output: Output, lost: Collection[AudioTrack]) -> Output:
+    """With a file ffmpeg decodes from the source: NUT does not hold all that decoders need."""
+    from_source = output.source is not None
+    anew = [
+        replace(track, carried=track.carried and not from_source, copied=False) for track in lost
+    ]
+    kept = [track for track in output.audio if track not in lost]
+    tracks = sorted([*kept, *anew], key=lambda track: track.index)
+    return replace(output, audio=tuple(tracks))
+
+
+def attempt(output: Output, layout: Layout) -> str | None:
+    """Say why it does not work, in ffmpeg's words; None where it does."""
+    parts: list[bytes] = []
+    copied = carried_of(layout.copied, output)
+    raw = RawStream(replace(layout, copied=copied), parts.append)
+    raw.write_frames(_blank(layout), [0])
+    raw.close()
+    command = build_command(_at_a_glance(output), lead_s=layout.lead_s)
+    try:
+        said = subprocess.run(
+            command,
+            input=b"".join(parts),
+            capture_output=True,
+            check=False,
+            timeout=QUERY_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"nothing happened for {QUERY_TIMEOUT_S:g} s"
+    if said.returncode == 0:
+        return None
+    return in_one_line(causes(said.stderr.decode("utf-8", "replace").splitlines()))
+
+
+def carried_of(copied: Iterable[OtherStream], output: Output) -> tuple[OtherStream, ...]:
+    """The streams whose packets an output takes from the raw stream."""
+    indices = {track.index for track in output.carried}
+    return tuple(other for other in copied if other.index in indices)
+
+
+def _at_a_glance(output: Output) -> Output:
+    """With no more of the source than its streams need to be opened."""
+    if output.source is None or not (output.direct or output.sides):
+        return replace(output, source=None)
+    start = output.source.start_s or Fraction(0)
+    return replace(output, source=replace(output.source, end_s=start + GLANCE_S))
+
+
+def _blank(layout: Layout) -> torch.Tensor:
+    shapes = layout.pixel_format.plane_shapes(layout.height, layout.width)
+    size = sum(map(prod, shapes)) * layout.pixel_format.dtype.itemsize
+    return torch.zeros(1, size, dtype=torch.uint8)

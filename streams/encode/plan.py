@@ -1,0 +1,246 @@
+"""Everything decided about an output before ffmpeg starts: pixel format, size, colour, audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from vsr.streams.colour import tags as colour_tags
+from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
+from vsr.streams.decode.timestamps import FALLBACK_RATE
+from vsr.streams.encode.arriving_colour import encoded_colour, shown_colour
+from vsr.streams.encode.audio import AudioTrack
+from vsr.streams.encode.command import Output
+from vsr.streams.encode.command_input import SourceFile
+from vsr.streams.encode.encoders import (
+    Options,
+    choose_encoder,
+    choose_pixel_format,
+    encoder_formats,
+    is_lossless,
+    keeps_odd_sizes,
+    parse_options,
+    refuse_ends,
+)
+from vsr.streams.encode.metadata import lost_labels
+from vsr.streams.encode.negotiation import carried_of, settle
+from vsr.streams.encode.raw_nut import CARRIED_CODECS, Layout
+from vsr.streams.encode.side_streams import choose_side_streams, extract_covers
+from vsr.streams.encode.single_files import refuse_many_files
+from vsr.streams.encode.time_base import clock_note, container_clock
+from vsr.streams.names.container import PIPE
+from vsr.streams.names.formats import pipe_options, suffix_of
+from vsr.types import Colour, OtherStream, StreamInfo
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodingPlan:
+    """What is sent to ffmpeg and what it makes of it.
+
+    Attributes:
+        layout: The raw stream.
+        output: The target; its path is that of the trial.
+        notes: What differs from what one might expect, a sentence each.
+    """
+
+    layout: Layout
+    output: Output
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturePlan:
+    """How frames are encoded, whoever does it.
+
+    Attributes:
+        encoder: ffmpeg's name.
+        options: The user's.
+        pixel_format: What frames are converted to.
+        size: Rows and columns of the frames, even where the encoder needs that.
+        colour: Their tags.
+        size_note: A sentence where the size differs from the one asked for.
+    """
+
+    encoder: str
+    options: Options
+    pixel_format: PixelFormat
+    size: tuple[int, int]
+    colour: Colour
+    size_note: str | None
+
+
+def plan_picture(
+    suffix: str,
+    info: StreamInfo,
+    height: int,
+    width: int,
+    encoder: str | None,
+    encode_args: Sequence[str],
+    *,
+    formats: Callable[[str], tuple[str, ...]] = encoder_formats,
+) -> PicturePlan:
+    """Decide how frames of a size are encoded into a container; ``formats`` names an encoder's.
+
+    Raises:
+        ConfigurationError: There is no such encoder, or a word among its arguments is no option
+            that can be used.
+    """
+    options = parse_options(encode_args)
+    refuse_ends(options)
+    name = choose_encoder(suffix, encoder, options)
+    source = parse_pixel_format(info.pixel_format)
+    pixel_format = choose_pixel_format(
+        name, options, bit_depth=info.bit_depth, source=source, taken=formats(name)
+    )
+    even = not keeps_odd_sizes(name, pixel_format)
+    size = height + (even and height % 2), width + (even and width % 2)
+    return PicturePlan(
+        encoder=name,
+        options=options,
+        pixel_format=pixel_format,
+        size=size,
+        colour=encoded_colour(_output_colour(info), name),
+        size_note=_size_note((height, width), size, pixel_format),
+    )
+
+
+def plan_encoding(
+    target: str,
+    trial_path: str,
+    covers: Path,
+    info: StreamInfo,
+    *,
+    height: int,
+    width: int,
+    encoder: str | None = None,
+    encode_args: Sequence[str] = (),
+    source: SourceFile | None = None,
+) -> EncodingPlan:
+    """Decide, and try the decision out with one frame.
+
+    Args:
+        target: The output's name, whose suffix says the container.
+        trial_path: A file of the same container that may be written.
+        covers: A folder where cover pictures are put that have to be attached.
+        info: The source.
+        height: Rows of the frames that will come.
+        width: Columns of the frames that will come.
+        encoder: As for ``open_writer``.
+        encode_args: As for ``open_writer``.
+        source: The source, if it is a file.
+
+    Raises:
+        ConfigurationError: The encoder, its arguments or the container do not work.
+    """
+    suffix = suffix_of(target, _file_format(parse_options(encode_args)))
+    refuse_many_files(target, suffix, parse_options(encode_args), info.num_frames)
+    picture = plan_picture(suffix, info, height, width, encoder, encode_args)
+    options = picture.options
+    if target == PIPE:
+        options = pipe_options(_file_format(options)) | options
+    tracks, copied, audio_note = _choose_audio(info, source)
+    sides, side_note = choose_side_streams(info, suffix, from_file=source is not None)
+    if source:
+        extract_covers(source.path, sides, covers)
+    clock = container_clock(suffix, info.time_base, info.frame_rate)
+    layout = Layout(
+        pixel_format=picture.pixel_format,
+        height=picture.size[0],
+        width=picture.size[1],
+        time_base=clock,
+        frame_rate=info.frame_rate,
+        copied=copied,
+        shift_s=source.shift_s if source else Fraction(0),
+    )
+    wanted = Output(
+        path=trial_path,
+        suffix=suffix,
+        encoder=picture.encoder,
+        options=options,
+        colour=picture.colour,
+        mastering=info.mastering,
+        time_base=clock,
+        is_rounded=clock != info.time_base,
+        frame_rate=info.frame_rate or FALLBACK_RATE,
+        sample_aspect_ratio=info.sample_aspect_ratio,
+        audio=tracks,
+        sides=sides,
+        covers=covers,
+        index=info.index,
+        dispositions=info.dispositions,
+        source=source,
+    )
+    output, trial_notes = settle(wanted, layout)
+    if not is_lossless(picture.encoder, options):
+        colour = shown_colour(trial_path, output.colour, picture.pixel_format, picture.size)
+        output = replace(output, colour=colour)
+    rate_note = clock_note(f"'{suffix}'", clock) if clock != info.time_base else None
+    notes = (picture.size_note, rate_note, audio_note, side_note, *trial_notes)
+    if source and (labels := lost_labels(source.path, suffix, _kept(output))):
+        notes += (f"'{suffix}' cannot say the source's {', '.join(labels)}",)
+    layout = replace(layout, copied=carried_of(copied, output), time_base=output.time_base)
+    return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
+
+
+def _kept(output: Output) -> list[int]:
+    tracks = [track.index for track in output.audio]
+    return [output.index, *tracks, *(side.index for side in output.sides)]
+
+
+def _file_format(options: Options) -> str | None:
+    given = options.get("f")
+    return given if isinstance(given, str) else None
+
+
+def _choose_audio(
+    info: StreamInfo, source: SourceFile | None
+) -> tuple[tuple[AudioTrack, ...], tuple[OtherStream, ...], str | None]:
+    audio = [other for other in info.others if other.kind == "audio"]
+    known = [other for other in audio if other.template and other.codec != UNKNOWN]
+    carried = tuple(other for other in known if other.codec in CARRIED_CODECS)
+    kept = [other for other in known if other in carried or source]
+    tracks = tuple(
+        AudioTrack(
+            index=other.index,
+            codec=other.codec,
+            language=other.language,
+            dispositions=other.dispositions,
+            carried=other in carried,
+        )
+        for other in kept
+    )
+    return tracks, carried, _lost_sound_note([other for other in audio if other not in kept])
+
+
+def _lost_sound_note(lost: Sequence[OtherStream]) -> str | None:
+    unknown = [other for other in lost if other.codec == UNKNOWN or not other.template]
+    said = ["audio whose codec is not known is left out"] if unknown else []
+    if codecs := ", ".join(sorted({other.codec for other in lost if other not in unknown})):
+        said.append(f"audio of this kind can be copied from a file only, and is left out: {codecs}")
+    return "; ".join(said) or None
+
+
+def _output_colour(info: StreamInfo) -> Colour:
+    pixel_format = parse_pixel_format(info.pixel_format) or _ASSUMED
+    turned = info.rotation in {90, 270}
+    height, width = (info.width, info.height) if turned else (info.height, info.width)
+    return colour_tags.for_output(info.colour, pixel_format, height=height, width=width)
+
+
+_ASSUMED = PixelFormat(name="yuv420p", family="yuv", bits=8, shifts=(1, 1))
+
+
+def _size_note(
+    wanted: tuple[int, int], size: tuple[int, int], pixel_format: PixelFormat
+) -> str | None:
+    if wanted == size:
+        return None
+    return (
+        f"{wanted[1]}x{wanted[0]} is odd, which {pixel_format.name} cannot be with this encoder: "
+        f"the last row or column is repeated, to {size[1]}x{size[0]}; "
+        "'-pix_fmt yuv444p' keeps the size"
+    )

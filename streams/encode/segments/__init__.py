@@ -1,0 +1,1 @@
+"""Encoding in segments that are joined into one file."""

@@ -1,0 +1,1 @@
+"""The ffmpeg process and its log."""

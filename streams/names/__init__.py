@@ -1,0 +1,1 @@
+"""Names of sources and targets: locations, formats, image sequences, trims."""

@@ -1,0 +1,48 @@
+"""Which container an output's name means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vsr.streams.names.container import PIPE
+
+MATROSKA = frozenset({".mkv", ".mka", ".mk3d"})
+WEBM = frozenset({".webm"})
+NUT = ".nut"
+MOV_FAMILY = frozenset({".mp4", ".mov", ".m4v", ".3gp", ".3g2"})
+TRANSPORT = frozenset({".ts", ".m2ts", ".mts", "srt://", "tcp://", "udp://"})
+
+PIPE_FORMAT = "matroska"
+FORMAT_SUFFIXES = {"matroska": ".mkv", "mpegts": ".ts"}
+"""Of pipes: ffmpeg's names of containers, where they are no suffix; a pipe is Matroska's."""
+
+ADDRESS_FORMATS = {
+    "rtmp://": "flv",
+    "rtmps://": "flv",
+    "srt://": "mpegts",
+    "tcp://": "mpegts",
+    "udp://": "mpegts",
+}
+"""Containers of addresses, which have no suffix."""
+
+
+def suffix_of(target: str, file_format: str | None = None) -> str:
+    """What names the container: a file's suffix, or an address's scheme such as ``rtmp://``.
+
+    Args:
+        target: A file, an address, or ``-`` for a pipe.
+        file_format: ffmpeg's name of the container of a pipe.
+    """
+    if target == PIPE:
+        return FORMAT_SUFFIXES.get(file_format or PIPE_FORMAT, f".{file_format}")
+    suffix = Path(target).suffix.lower()
+    scheme = target.partition("://")[0] + "://"
+    return scheme if scheme in ADDRESS_FORMATS else suffix
+
+
+def pipe_options(file_format: str | None) -> dict[str, str | list[str] | None]:
+    """Options without which a container cannot go through a pipe."""
+    options: dict[str, str | list[str] | None] = {"f": file_format or PIPE_FORMAT}
+    if suffix_of(PIPE, file_format) in MOV_FAMILY:
+        options["movflags"] = "+frag_keyframe+delay_moov+default_base_moof"
+    return options

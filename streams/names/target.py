@@ -1,0 +1,103 @@
+"""Where a file goes: written beside its name, renamed when whole."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from vsr.errors import OpenError
+from vsr.streams.names.container import OUTPUT_PIPE, PIPE
+
+
+class TargetFile:
+    """The names of one output file.
+
+    Attributes:
+        path: The final name.
+        temporary: Where it is written, ``.NAME.part.EXT`` in the same folder: muxers go by EXT.
+        trial: Where an encoder may be tried out.
+    """
+
+    def __init__(self, target: str, *, source: str | None, overwrite: bool) -> None:
+        """Check that the file can be written.
+
+        Raises:
+            OpenError: It exists and may not be replaced, it is the source, or its folder is
+                missing or takes no file.
+        """
+        self.path = Path(target)
+        self.temporary = str(temporary_name(self.path))
+        self.trial = str(self.path.with_name(f".{self.path.stem}.trial{self.path.suffix}"))
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise OpenError(f"the folder '{folder}' of {target!r} does not exist; create it first")
+        if source is not None and _same(self.path, Path(source)):
+            raise OpenError(f"{target!r} is the source itself; give the output another name")
+        if self.path.exists() and not overwrite:
+            raise OpenError(
+                f"{target!r} already exists; give another name or allow overwriting (-y)"
+            )
+        self._try()
+
+    def _try(self) -> None:
+        try:
+            Path(self.trial).touch()
+            Path(self.trial).unlink()
+        except OSError as error:
+            raise OpenError(
+                f"'{self.path}' cannot be written ({error.strerror}); give a name in another folder"
+            ) from error
+
+    def keep(self, *, partial: bool) -> str:
+        """Rename what was written; return its name."""
+        final = self.name(partial=partial)
+        Path(self.temporary).replace(final)
+        return str(final)
+
+    def name(self, *, partial: bool) -> Path:
+        """What the file is called in the end."""
+        name = f"{self.path.stem}.partial{self.path.suffix}" if partial else self.path.name
+        return self.path.with_name(name)
+
+    def remove(self) -> None:
+        """Remove what was written; never raises."""
+        for name in (self.temporary, self.trial):
+            with suppress(OSError):
+                Path(name).unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f".{path.stem}.part{path.suffix}")
+
+
+class TargetAddress:
+    """An address: written as it goes, nothing to rename or remove."""
+
+    def __init__(self, target: str) -> None:
+        self.temporary = target
+        self.trial = os.devnull
+
+    def keep(self, *, partial: bool) -> str:
+        return self.temporary
+
+    def remove(self) -> None:
+        pass
+
+
+class TargetPipe(TargetAddress):
+    """Standard output."""
+
+    def __init__(self) -> None:
+        super().__init__(OUTPUT_PIPE)
+
+    def keep(self, *, partial: bool) -> str:
+        return PIPE
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

@@ -1,0 +1,208 @@
+"""``vsr models``: the table, pulling, and converting."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.command_line import Run
+from tests.media import Clip, write_clip
+from tests.mirror import Mirror
+from tests.networks import basicvsr, compact, deblurring_edvr, edvr
+from vsr.models.catalogue import MODELS, load_network
+from vsr.models.checkpoints.checkpoint import save_network
+from vsr.models.checkpoints.model import Model, OfficialFile
+from vsr.models.checkpoints.zoo import OFFICIAL
+from vsr.models.network import Network
+from vsr.models.ops.int8_conv import runs_int8
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A small checkpoint as OpenMMLab writes them."""
+    weights = {
+        key.replace("_trunk.", "_resblocks."): value
+        for key, value in basicvsr().state_dict().items()
+    }
+    content = {f"generator.{key}": value for key, value in weights.items()}
+    torch.save({"meta": {}, "state_dict": content}, tmp_path / "mmagic.pth")
+    return tmp_path / "mmagic.pth"
+
+
+@pytest.fixture
+def tiny(
+    checkpoint: Path, cache: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> OfficialFile:
+    """A small network in the catalogue, under the name ``tiny``, with its file on a server."""
+    content = checkpoint.read_bytes()
+    file = OfficialFile(path=f"tiny/tiny-{hashlib.sha256(content).hexdigest()[:8]}.pth")
+    mirror.files[file.path] = content
+    notice = OFFICIAL["basicvsr_reds4"].notice
+    model = Model(architecture="basicvsr", summary="", needs_weights=True, file=file, notice=notice)
+    monkeypatch.setitem(MODELS, "tiny", model)
+    return file
+
+
+def line_of(name: str, table: str) -> str:
+    (line,) = (line for line in table.splitlines() if line.startswith(name))
+    return line
+
+
+def test_the_table_says_what_each_network_is_for(vsr: Run, cache: Path) -> None:
+    table = vsr("models").out
+    line = line_of("basicvsr_vimeo90k_bd", table)
+    for fact in ("x4", "BD, Vimeo-90K", "6,291,311", "27.98", "mmagic", "non-commercial"):
+        assert fact in line
+    assert line.rstrip().endswith("not pulled")
+    assert line_of("compact-x4", table).rstrip().endswith("shipped")
+    assert line_of("identity", table).rstrip().endswith("none needed")
+    assert line_of("basicvsr ", table).rstrip().endswith("bring a file")
+
+
+def test_programs_get_all_facts(vsr: Run, cache: Path) -> None:
+    facts = json.loads(vsr("models", "--json").out)["iconvsr_vimeo90k_bi"]
+    assert (facts["scale"], facts["size_multiple"], facts["degradation"]) == (4, 4, "BI")
+    assert facts["quality"][0]["psnr_db"] == 27.4238
+    assert facts["file"]["sha256_prefix"] == "7c7418dc"
+    assert facts["file"]["url"].endswith("/iconvsr/iconvsr_vimeo90k_bi_20210413-7c7418dc.pth")
+    assert (facts["status"], facts["path"]) == ("not pulled", str(cache / facts["file"]["name"]))
+
+
+def test_a_network_is_pulled_once_and_then_used_offline(
+    vsr: Run, tiny: OfficialFile, mirror: Mirror, cache: Path, tmp_path: Path
+) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
+    early = vsr("restore", source, tmp_path / "out.mp4", "-m", "tiny")
+    assert (early.code, early.err.count("\n")) == (1, 1)
+    assert "`vsr models pull tiny`" in early.err
+    done = vsr("models", "pull", "tiny", "--mirror", mirror.address)
+    assert (done.code, done.out) == (0, f"{cache / tiny.name}\n")
+    assert "SPyNet" in done.err
+    mirror.files.clear()
+    assert vsr("models", "pull", "tiny").code == 0
+    assert vsr("models", "path", "tiny").out == done.out
+    assert line_of("tiny", vsr("models").out).rstrip().endswith("in cache")
+    assert vsr("restore", source, tmp_path / "out.mp4", "-m", "tiny").code == 0
+
+
+def test_the_mirror_may_come_from_the_environment(
+    vsr: Run, tiny: OfficialFile, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VSR_MIRROR", f"{mirror.address}/")
+    assert vsr("models", "pull", "tiny").code == 0
+    assert vsr("models", "pull", "tiny", "--force").code == 0
+    assert mirror.ranges == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["pull", "compact-x4"], 2, "give one of basicvsr_reds4"),
+        (["pull", "basicvsr_reds"], 2, "give one of basicvsr_reds4"),
+        (["pull", "tiny", "--mirror", "ftp://127.0.0.1"], 2, "give http"),
+        (["pull", "tiny", "--mirror", "http://127.0.0.1:1"], 1, "cannot be reached"),
+        (["path", "identity"], 2, "has no file of weights"),
+        (["convert", "nowhere.pth", "b.safetensors"], 1, "'nowhere.pth' is not there"),
+        (["convert", "mmagic.pth", "b.pth"], 2, "give a name.safetensors"),
+        (["convert", "identity", "b.safetensors"], 2, "has no file of weights"),
+        (["convert", "tiny", "b.safetensors"], 1, "`vsr models pull tiny` brings it"),
+        (["convert", "mmagic.pth", "nowhere/b.safetensors"], 1, "a folder that exists"),
+        (["convert", "mmagic.pth", "mmagic.pth/b.safetensors"], 1, "a folder that exists"),
+    ],
+)
+def test_what_cannot_be_done_gives_one_line(
+    words: list[str],
+    code: int,
+    said: str,
+    vsr: Run,
+    tiny: OfficialFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = vsr("models", *words)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err.splitlines()[-1]
+    assert "Traceback" not in done.err
+    assert "SPyNet" not in done.err  # the licence of what did not come
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mmagic.pth"]
+
+
+def test_a_converted_checkpoint_is_the_same_network(
+    vsr: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "ours.safetensors"
+    done = vsr("models", "convert", checkpoint, target)
+    assert (done.code, done.out.count("\n")) == (0, 1)
+    assert "basicvsr, x4" in done.out
+    network = load_network(str(checkpoint))
+    converted = load_network(str(target)).state_dict()
+    assert all(torch.equal(converted[key], value) for key, value in network.state_dict().items())
+    assert load_file(target).keys() == basicvsr().state_dict().keys()
+
+
+def test_a_model_is_converted_by_its_name(vsr: Run, tmp_path: Path) -> None:
+    target = tmp_path / "ours.safetensors"
+    assert vsr("models", "convert", "compact-x4", target).code == 0
+    converted = load_network(str(target)).state_dict()
+    shipped = load_network("compact-x4").state_dict()
+    assert all(torch.equal(converted[key], value) for key, value in shipped.items())
+
+
+def test_two_edvr_become_one_file(vsr: Run, tmp_path: Path) -> None:
+    torch.save(edvr().state_dict(), tmp_path / "first.pth")
+    torch.save(deblurring_edvr().state_dict(), tmp_path / "second.pth")
+    both = f"{tmp_path}/first.pth+{tmp_path}/second.pth"
+    done = vsr("models", "convert", both, tmp_path / "both.safetensors")
+    assert (done.code, "cascade, x4" in done.out) == (0, True)
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
+    for model in (both, tmp_path / "both.safetensors"):
+        assert vsr("restore", source, tmp_path / "out.mp4", "-m", model, "-y").code == 0
+
+
+def test_a_conversion_replaces_a_file_only_when_told_to(
+    vsr: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "ours.safetensors"
+    target.write_text("precious")
+    refused = vsr("models", "convert", checkpoint, target)
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert target.read_text() == "precious"
+    assert vsr("models", "convert", checkpoint, target, "-y", "--half").code == 0
+    assert {value.dtype for value in load_file(target).values()} == {torch.float16}
+
+
+def test_what_int8_has_to_know_is_measured_and_kept(vsr: Run, tmp_path: Path) -> None:
+    own, known = tmp_path / "own.safetensors", tmp_path / "known.safetensors"
+    save_network(compact(), own)
+    clips = [write_clip(tmp_path / name, Clip(num_frames=3)) for name in ("a.mp4", "b.mp4")]
+    refused = vsr("restore", clips[0], tmp_path / "out.mp4", "-m", own, "--precision", "int8")
+    assert (refused.code, refused.err.count("\n")) == (2, 1), "a wrong option"
+    assert "vsr models measure" in refused.err
+    done = vsr("models", "measure", own, known, *clips)
+    assert (done.code, "compact, x4, measured" in done.out) == (0, True)
+    if runs_int8(torch.device("cpu")):
+        words = ("-m", known, "--precision", "int8", "--device", "cpu")
+        assert vsr("restore", clips[0], tmp_path / "out.mp4", *words).code == 0
+
+
+@pytest.mark.parametrize(
+    ("network", "video", "code", "said"),
+    [(basicvsr, "a.mp4", 2, "has no int8 form"), (compact, "b.mp4", 1, "b.mp4")],
+)
+def test_what_cannot_be_measured_is_said(
+    network: Callable[[], Network[Any]], video: str, code: int, said: str, vsr: Run, tmp_path: Path
+) -> None:
+    save_network(network(), tmp_path / "own.safetensors")
+    write_clip(tmp_path / "a.mp4", Clip(num_frames=3))
+    target = tmp_path / "known.safetensors"
+    refused = vsr("models", "measure", tmp_path / "own.safetensors", target, tmp_path / video)
+    assert (refused.code, refused.err.count("\n"), said in refused.err) == (code, 1, True)
+    assert not target.exists()

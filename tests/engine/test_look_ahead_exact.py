@@ -1,0 +1,107 @@
+"""With a finite look-ahead every step gives what its window and its past determine.
+
+BasicVSR and EDVR are held to whole clips in ``test_restorer_exact``. The networks here are restored
+step by step from the beginning of the scene, with nothing kept from step to step but what the
+definition hands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.networks import RECURRENT, moving_clip
+from tests.streaming import frames_of, pieces, restorer_of, stream, whole_clip
+from vsr.models.architectures.cascade import Cascade
+from vsr.models.architectures.iconvsr import IconVSR
+from vsr.models.architectures.realbasicvsr import RealBasicVSR
+from vsr.models.layers.propagation import PairFlows, pair_flows
+from vsr.models.ops.warp import warp
+
+NUM_FRAMES = 11
+
+
+def steps(chunk: int, look_ahead: int) -> Iterator[tuple[int, int, int]]:
+    """First frame, end of what is restored and end of what is seen, of every step."""
+    for start in range(0, NUM_FRAMES, chunk):
+        end = min(start + chunk, NUM_FRAMES)
+        yield start, end, min(end + look_ahead, NUM_FRAMES)
+
+
+def iconvsr_by_steps(network: IconVSR, clip: Tensor, chunk: int, look_ahead: int) -> Tensor:
+    """Flows and refills of every window are made of all frames up to its end."""
+    restored, feat = [], clip.new_zeros(1, network.num_feat, *clip.shape[-2:])
+    for start, end, seen in steps(chunk, look_ahead):
+        frames = clip[None, :seen]
+        flows = pair_flows(network.spynet, frames, None)
+        refills, _ = network._refills(frames, None, ends_scene=seen == NUM_FRAMES)
+        behind = PairFlows(
+            forward_BT2HW=flows.forward_BT2HW[:, start:],
+            backward_BT2HW=flows.backward_BT2HW[:, start:],
+        )
+        window = {i - start: refill for i, refill in refills.items() if i >= start}
+        backward = network._propagate_backward(
+            list(frames[:, start:].unbind(1)), behind, window, end - start
+        )
+        for i in range(start, end):
+            feat = warp(feat, flows.to_previous(i))
+            feat = network._refilled(network.forward_fusion, feat, refills, i)
+            feat = network.forward_trunk(torch.cat([frames[:, i], backward[i - start], feat], 1))
+            restored.append(network.upsample_onto(frames[:, i], feat))
+    return torch.cat(restored)
+
+
+def realbasicvsr_by_steps(
+    network: RealBasicVSR, clip: Tensor, chunk: int, look_ahead: int
+) -> Tensor:
+    """As many passes as the first window takes, over all frames, then BasicVSR."""
+    _, passes = network._clean_until_settled(clip[None, : chunk + look_ahead])
+    cleaned = clip
+    for _ in range(int(passes)):
+        cleaned = cleaned + network.image_cleaning(cleaned)
+    return torch.cat(
+        [
+            whole_clip(network.basicvsr, cleaned[:seen])[start:end]
+            for start, end, seen in steps(chunk, look_ahead)
+        ]
+    )
+
+
+def cascade_by_steps(network: Cascade, clip: Tensor, chunk: int, look_ahead: int) -> Tensor:
+    """The first stage goes ahead as far as the second looks, where it sees all that it needs."""
+    restored, between = [], clip.new_zeros(0)
+    radius = network.first.num_frame // 2
+    beyond = network.second.num_frame // 2
+    for start, end, seen in steps(chunk, look_ahead):
+        certain = seen if seen == NUM_FRAMES else seen - radius if seen > 2 * radius else 0
+        wanted = max(end, min(certain, max(end + beyond, 2 * beyond + 1)))
+        known = len(between)
+        if wanted > known:
+            fresh = whole_clip(network.first, clip[:seen])[known:wanted].clamp(0, 1)
+            between = torch.cat([between, fresh]) if known else fresh
+        restored.append(whole_clip(network.second, between)[start:end])
+    return torch.cat(restored)
+
+
+BY_STEPS: dict[str, Callable[[Any, Tensor, int, int], Tensor]] = {
+    "iconvsr": iconvsr_by_steps,
+    "realbasicvsr": realbasicvsr_by_steps,
+    "cascade": cascade_by_steps,
+}
+
+
+@pytest.mark.parametrize(("chunk", "look_ahead"), [(1, 0), (1, 3), (2, 1), (3, 2), (3, 5), (5, 4)])
+@pytest.mark.parametrize("name", BY_STEPS)
+def test_every_step_is_what_its_window_and_its_past_determine(
+    name: str, chunk: int, look_ahead: int
+) -> None:
+    network, clip = RECURRENT[name](), moving_clip(NUM_FRAMES, 16, 20)
+    streamed = frames_of(stream(restorer_of(network, chunk, look_ahead), pieces(clip, 4)))
+    with torch.inference_mode():
+        expected = BY_STEPS[name](network, clip, chunk, look_ahead)
+    largest = max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(streamed, expected, atol=1e-5 * largest, rtol=0)

@@ -1,0 +1,91 @@
+"""The size of the output: asked for in three ways, reached in one step, never out of shape."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.media import Clip, read_numbers, write_clip
+from vsr.errors import ConfigurationError
+from vsr.offline.estimate import foresee
+from vsr.offline.job import restore
+from vsr.offline.output_size import SizeWish, choose_size
+from vsr.streams import open_reader
+from vsr.types import StreamInfo
+
+PAL = StreamInfo(
+    height=576, width=720, time_base=Fraction(1, 25), sample_aspect_ratio=Fraction(64, 45)
+)
+
+
+@pytest.mark.parametrize(
+    ("wish", "size", "aspect"),
+    [
+        (SizeWish(), (2304, 2880), Fraction(64, 45)),
+        (SizeWish(scale=2), (1152, 1440), Fraction(64, 45)),
+        (SizeWish(scale=1), (576, 720), Fraction(64, 45)),
+        (SizeWish(scale=1.5), (864, 1080), Fraction(64, 45)),
+        (SizeWish(size=(1080, 1920)), (1080, 1920), Fraction(1)),
+        (SizeWish(fit=1080), (1080, 1350), Fraction(64, 45)),
+    ],
+)
+def test_a_picture_keeps_its_shape(wish: SizeWish, size: tuple[int, int], aspect: Fraction) -> None:
+    chosen = choose_size(PAL, 4, wish)
+    assert (chosen.height, chosen.width) == size
+    assert abs(chosen.sample_aspect_ratio - aspect) < Fraction(1, 500)
+    assert chosen.resampled == (size != (2304, 2880))
+
+
+def test_an_upright_picture_fits_by_its_width() -> None:
+    tall = StreamInfo(height=640, width=360, time_base=Fraction(1, 25))
+    chosen = choose_size(tall, 4, SizeWish(fit=1080))
+    assert (chosen.height, chosen.width) == (1920, 1080)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        SizeWish(scale=2, fit=1080),
+        SizeWish(scale=0.001),
+        SizeWish(scale=-1),
+        SizeWish(scale=0),
+        SizeWish(scale=math.nan),
+        SizeWish(scale=math.inf),
+        SizeWish(scale=1e300),
+        SizeWish(size=(0, 100)),
+        SizeWish(fit=100_000),
+    ],
+)
+def test_impossible_wishes_are_refused(wish: SizeWish) -> None:
+    with pytest.raises(ConfigurationError, match="give"):
+        choose_size(PAL, 4, wish)
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [({"scale": 2.0}, (144, 192)), ({"size": (100, 100)}, (100, 100)), ({"fit": 36}, (36, 48))],
+)
+def test_the_output_has_the_size_asked_for(
+    tmp_path: Path, options: dict[str, object], size: tuple[int, int]
+) -> None:
+    source = str(write_clip(tmp_path / "in.mp4", Clip(num_frames=9, audio="aac")))
+    target = str(tmp_path / "out.mp4")
+    restore(source, target, model="bicubic-x4", **options)  # type: ignore[arg-type]
+    with open_reader(target) as reader:
+        assert (reader.info.height, reader.info.width) == size
+        assert [n for c in reader.chunks(4) for n in read_numbers(c.frames)] == list(range(9))
+        shape = reader.info.sample_aspect_ratio * Fraction(size[1], size[0])
+        assert abs(shape - Fraction(96, 72)) < Fraction(1, 50)
+    foreseen = foresee(source, target, model="bicubic-x4", **options)  # type: ignore[arg-type]
+    assert foreseen.output_size == (size[1], size[0])
+
+
+def test_the_networks_own_size_is_not_resampled(tmp_path: Path) -> None:
+    source = str(write_clip(tmp_path / "in.mp4", Clip(num_frames=4)))
+    for name, scale in {"plain": None, "asked": 4.0}.items():
+        restore(source, str(tmp_path / name), model="bicubic-x4", scale=scale)
+    for image in (tmp_path / "plain").iterdir():
+        assert image.read_bytes() == (tmp_path / "asked" / image.name).read_bytes()

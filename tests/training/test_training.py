@@ -1,0 +1,183 @@
+"""Training: configuration, steps, checkpoints, resumption."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vsr.errors import CheckpointError, ConfigurationError, OpenError
+from vsr.models.catalogue import load_network
+from vsr.training.config import (
+    DataSettings,
+    NetworkSettings,
+    Reporting,
+    Schedule,
+    TrainingConfig,
+    read_training_config,
+)
+from vsr.training.loop import flow_error, learning_rate
+from vsr.training.run import Progress, train
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+TINY = TrainingConfig(
+    network=NetworkSettings(
+        architecture="compact",
+        options={"num_feat": 8, "num_blocks": 1, "num_tail": 4, "num_flow": 4, "flow_levels": 2},
+    ),
+    data=DataSettings(photographs="stills", photograph_share=1.0),
+    schedule=Schedule(
+        iterations=6, flow_iterations=2, batch=2, frames=3, patch=12, warmup=1, learning_rate=2e-3
+    ),
+    reporting=Reporting(log_every=1, save_every=4, validate_every=100),
+)
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    stills = tmp_path / "footage" / "stills"
+    stills.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        picture = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        Image.fromarray(picture).resize((160, 120), Image.Resampling.BICUBIC).save(
+            stills / f"{name}.png"
+        )
+    return tmp_path / "footage"
+
+
+def losses(out: Path) -> list[float]:
+    with (out / "log.csv").open(newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_a_run_goes_on_from_its_checkpoint(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    def stop_after_four(progress: Progress) -> None:
+        if progress.step.iteration == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, footage, out, device="cpu", on_progress=stop_after_four)
+    seen: list[int] = []
+    train(TINY, footage, out, device="cpu", on_progress=lambda p: seen.append(p.step.iteration))
+    assert seen == [5, 6, 7, 8]
+
+
+def test_training_lowers_the_loss(footage: Path, tmp_path: Path) -> None:
+    config = replace(TINY, schedule=replace(TINY.schedule, iterations=40, flow_iterations=0))
+    train(config, footage, tmp_path / "run", device="cpu")
+    curve = losses(tmp_path / "run")
+    assert sum(curve[-8:]) < sum(curve[:8])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_drafts_and_flow_learn_along_whole_and_as_a_stream(
+    footage: Path, tmp_path: Path, share: float
+) -> None:
+    schedule = replace(
+        TINY.schedule, flow_iterations=0, flow_rate=0.5, flow_weight=0.1, draft_weight=0.5
+    )
+    config = replace(TINY, schedule=replace(schedule, stream_share=share))
+    train(config, footage, tmp_path / "run", device="cpu")
+    saved = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["network"]
+    learnt = ("flow.finest.0.6", "backward_branch.draft", "forward_branch.draft")
+    assert all(saved[f"{name}.weight"].any() for name in learnt)
+
+
+def test_a_flow_is_judged_by_the_length_of_its_error() -> None:
+    truth = torch.zeros(1, 2, 3, 4)
+    off = truth + torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
+    assert float(flow_error(off, truth)) == pytest.approx(5**0.5, rel=1e-4)
+    assert float(flow_error(truth, truth)) < 0.11
+
+
+def test_another_network_than_the_checkpoints_is_refused(footage: Path, tmp_path: Path) -> None:
+    train(TINY, footage, tmp_path / "run", device="cpu")
+    wider = replace(TINY, network=NetworkSettings(architecture="compact", options={"num_feat": 16}))
+    with pytest.raises(CheckpointError, match="train into an empty folder"):
+        train(wider, footage, tmp_path / "run", device="cpu")
+
+
+def test_a_damaged_checkpoint_is_said(footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pt").write_bytes(b"cut off")
+    with pytest.raises(CheckpointError, match="is damaged; remove it"):
+        train(TINY, footage, tmp_path / "run", device="cpu")
+
+
+def test_a_network_that_is_not_trained_here_is_refused(footage: Path, tmp_path: Path) -> None:
+    published = replace(TINY, network=NetworkSettings(architecture="basicvsr"))
+    with pytest.raises(ConfigurationError, match="basicvsr cannot be trained here"):
+        train(published, footage, tmp_path / "run", device="cpu")
+
+
+def test_missing_footage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OpenError, match="stills"):
+        train(TINY, tmp_path, tmp_path / "run", device="cpu")
+
+
+def test_the_learning_rate_warms_up_and_falls_in_both_phases() -> None:
+    schedule = Schedule(iterations=100, flow_iterations=50, warmup=10, learning_rate=1.0)
+    rates = [learning_rate(schedule, i) for i in range(150)]
+    assert rates[0] < rates[9] > rates[49]
+    assert rates[50] < rates[60] > rates[149]
+    assert max(rates) <= 1.0
+
+
+def test_every_shipped_training_configuration_is_valid() -> None:
+    paths = [p for p in CONFIGS.glob("*.toml") if "[network]" in p.read_text()]
+    assert paths
+    for path in paths:
+        read_training_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[network]\narchitecture = 3", "architecture is 3; give a str"),
+        ("[network]\narchitectur = 'compact'", "did you mean 'architecture'"),
+        ("[schedule]\nbatch = 2", "'network' is missing"),
+        ("[network]\narchitecture = 'compact'\n[data]\nworkers = 'two'", "give a int"),
+        ("not toml", "is not TOML"),
+        ("[schedule]\nprecision = 'bf16'", "precision is 'bf16'; give 'bfloat16' or 'float32'"),
+        ("[schedule]\nbatch = 0", "batch is 0; give 1 or more"),
+    ],
+)
+def test_a_wrong_configuration_names_the_key(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        read_training_config(path)
+
+
+def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):
+        read_training_config(tmp_path / "nowhere.toml")
+
+
+def test_trained_weights_load_as_a_network(
+    footage: Path, tmp_path: Path, video: Callable[[Path], None]
+) -> None:
+    (footage / "clips").mkdir()
+    video(footage / "clips" / "held.mp4")
+    config = replace(TINY, data=replace(TINY.data, videos="clips", hold_out=("held.mp4",)))
+    scores: list[float | None] = []
+    best = train(
+        config,
+        footage,
+        tmp_path / "run",
+        device="cpu",
+        on_progress=lambda p: scores.append(p.validation_psnr_y),
+    )
+    assert scores[-1] is not None
+    with torch.inference_mode():
+        assert load_network(str(best))(torch.rand(1, 2, 3, 8, 8)).shape == (1, 2, 3, 32, 32)

@@ -1,0 +1,136 @@
+"""``vsr bench``."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import asdict
+
+import click
+
+from vsr.cli.parameters import PRECISIONS
+from vsr.cli.speed import Measurement, measure
+from vsr.cli.tables import print_table
+from vsr.models.architecture_table import build_network
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS, load_network
+from vsr.models.network import Network
+
+HEADINGS = (
+    "model",
+    "input",
+    "device",
+    "precision",
+    "chunk+ahead",
+    "frames/s",
+    "GFLOP/frame",
+    "TFLOP/s",
+    "conv TFLOP/s",
+    "peak MiB",
+)
+
+
+class Size(click.ParamType["tuple[int, int]"]):
+    """WIDTHxHEIGHT, as (height, width)."""
+
+    name = "WIDTHxHEIGHT"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        width, _, height = str(value).partition("x")
+        if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+            self.fail(f"{value!r} is not a size; give WIDTHxHEIGHT, such as 320x180")
+        return int(height), int(width)
+
+
+@click.command()
+@click.option(
+    "-m",
+    "--model",
+    "names",
+    multiple=True,
+    default=(DEFAULT_MODEL,),
+    show_default=True,
+    help="May be given several times; a network without weights runs with random ones.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    type=Size(),
+    default=("320x180",),
+    show_default=True,
+    help="Input size; may be given several times.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    default=("auto",),
+    show_default=True,
+    type=click.Choice(PRECISIONS),
+)
+@click.option("--device", "devices", multiple=True, default=("auto",), show_default=True)
+@click.option("--chunk", type=click.IntRange(min=1), help="As for `vsr restore`.")
+@click.option("--look-ahead", type=click.IntRange(min=0), help="As for `vsr restore`.")
+@click.option("--seconds", default=5.0, show_default=True, help="Per measurement.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, a line per measurement.")
+def bench(
+    names: tuple[str, ...],
+    sizes: tuple[tuple[int, int], ...],
+    precisions: tuple[str, ...],
+    devices: tuple[str, ...],
+    chunk: int | None,
+    look_ahead: int | None,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    """Measure frames per second and peak memory, next to the machine's convolution rate.
+
+    \b
+    vsr bench --model compact-x4 --model basicvsr --size 320x180 --size 640x360
+    """
+    measured = []
+    for name in names:
+        network = _network(name)
+        for (height, width), precision, device in itertools.product(sizes, precisions, devices):
+            one = measure(
+                name,
+                network,
+                height=height,
+                width=width,
+                chunk=chunk,
+                look_ahead=look_ahead,
+                device=device,
+                precision=precision,
+                seconds=seconds,
+            )
+            measured.append(one)
+            if as_json:
+                click.echo(json.dumps(asdict(one)))
+    if not as_json:
+        print_table(HEADINGS, [_row(one) for one in measured])
+
+
+def _row(one: Measurement) -> tuple[str, ...]:
+    """A measurement as a line of the table."""
+    peak = one.peak_memory_bytes if one.peak_device_bytes is None else one.peak_device_bytes
+    return (
+        one.model,
+        f"{one.width}x{one.height}",
+        one.device,
+        one.precision,
+        f"{one.chunk}+{one.look_ahead}",
+        f"{one.fps:.1f}",
+        f"{one.gflop_per_frame:.1f}",
+        f"{one.tflops:.2f}",
+        f"{one.machine_tflops:.2f}",
+        f"{peak / 2**20:.0f}",
+    )
+
+
+def _network(name: str) -> Network[object]:
+    """A model; its speed does not depend on its weights, so none are needed."""
+    if name in MODELS and MODELS[name].needs_weights:
+        return build_network(MODELS[name].architecture, MODELS[name].options)
+    return load_network(name)

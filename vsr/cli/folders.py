@@ -1,0 +1,136 @@
+"""``vsr restore`` of a folder of videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import click
+
+from vsr.cli.progress import progress_bar
+from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
+from vsr.cli.tables import print_table
+from vsr.errors import ConfigurationError, VSRError
+from vsr.offline.folder import Job, Outcome, list_jobs, run_jobs
+from vsr.offline.preview import picture_name
+from vsr.results import Summary
+from vsr.resume.compatibility import is_done
+from vsr.streams.names.image_sequence import names_images
+
+T = TypeVar("T")
+
+
+def restore_folder(
+    source: str, target: str, options: dict[str, Any], *, as_json: bool, quiet: bool
+) -> int:
+    """Restore every video of a folder; print a table, and say by the exit code if one failed."""
+    from vsr.offline.job import restore as restore_one
+
+    jobs = _jobs(source, target, options)
+    with stop_on_interrupt() as stop:
+
+        def run(job: Job) -> Summary:
+            with progress_bar(hidden=quiet or as_json) as on_progress:
+                return restore_one(
+                    job.source,
+                    job.target,
+                    on_progress=on_progress,
+                    stop=stop,
+                    **_options_of(job, options),
+                )
+
+        def say(outcome: Outcome) -> None:
+            if outcome.said:
+                click.echo(f"vsr: {outcome.said}", err=True)
+
+        outcomes = run_jobs(
+            jobs,
+            run,
+            overwrite=bool(options.get("overwrite")),
+            resume=bool(options.get("resume")),
+            stop=stop,
+            on_outcome=say,
+        )
+        interrupted = stop.is_set()
+    if as_json:
+        click.echo(json.dumps([asdict(outcome) for outcome in outcomes]))
+    elif not quiet:
+        rows = [(o.name, o.state, str(o.frames), f"{o.seconds:.1f}") for o in outcomes]
+        print_table(("video", "state", "frames", "seconds"), rows)
+    if interrupted:
+        return INTERRUPTED
+    return int(any(outcome.state == "failed" for outcome in outcomes))
+
+
+def foresee_folder(source: str, target: str, options: dict[str, Any], *, as_json: bool) -> int:
+    """Say of every video of a folder what restoring it would be."""
+    from vsr.offline.estimate import Forecast, foresee
+
+    jobs = _jobs(source, target, options)
+    allowed = {name: bool(options.get(name)) for name in ("overwrite", "resume")}
+    skipped = {job.name for job in jobs if is_done(job.target, **allowed)}
+
+    def foresee_one(job: Job) -> Forecast | None:
+        if job.name in skipped:
+            return None
+        return foresee(job.source, job.target, **_options_of(job, options))
+
+    found = dict(_each(jobs, foresee_one))
+    states = {
+        job.name: "skipped" if job.name in skipped else "to do" if found[job.name] else "failed"
+        for job in jobs
+    }
+    if as_json:
+        facts = {name: forecast and asdict(forecast) for name, forecast in found.items()}
+        listed = [{"name": n, "state": states[n], "forecast": facts[n]} for n in states]
+        click.echo(json.dumps(listed))
+    else:
+        cells = {name: forecast.cells() for name, forecast in found.items() if forecast}
+        rows = [(name, states[name], *cells.get(name, ())) for name in states]
+        print_table(("video", "state", "input", "output", "time"), rows)
+    return int("failed" in states.values())
+
+
+def preview_folder(
+    source: str, target: str, moment_s: float, options: dict[str, Any], *, as_json: bool
+) -> int:
+    """Write a picture of one moment of every video of a folder."""
+    from vsr.offline.preview import preview
+
+    def preview_one(job: Job) -> str:
+        picture_name(job.target).parent.mkdir(parents=True, exist_ok=True)
+        return preview(job.source, job.target, moment_s, **_options_of(job, options))
+
+    written = dict(_each(_jobs(source, target, options), preview_one))
+    if as_json:
+        click.echo(json.dumps([{"name": n, "output": picture} for n, picture in written.items()]))
+    else:
+        click.echo("\n".join(filter(None, written.values())))
+    return int(None in written.values())
+
+
+def _jobs(source: str, target: str, options: dict[str, Any]) -> list[Job]:
+    jobs = list_jobs(source, target)
+    if options.get("frame_rate") and not any(names_images(job.source) for job in jobs):
+        raise ConfigurationError(
+            f"a frame rate is for images, {source!r} holds videos only; leave --frame-rate out"
+        )
+    return jobs
+
+
+def _options_of(job: Job, options: dict[str, Any]) -> dict[str, Any]:
+    """What one job is asked for: only images are given a rate."""
+    rate = options.get("frame_rate") if names_images(job.source) else None
+    return {**options, "frame_rate": rate}
+
+
+def _each(jobs: list[Job], do: Callable[[Job], T]) -> Iterator[tuple[str, T | None]]:
+    """What becomes of each job; None, and a line on stderr, where it cannot be done."""
+    for job in jobs:
+        try:
+            yield job.name, do(job)
+        except (VSRError, OSError) as error:
+            click.echo(f"vsr: {error}", err=True)
+            yield job.name, None

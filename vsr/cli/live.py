@@ -1,0 +1,165 @@
+"""``vsr live``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from vsr.cli.parameters import PRECISIONS, Arguments
+from vsr.cli.startup import LIVE_MMAP_THRESHOLD, set_mmap_threshold
+from vsr.errors import ConfigurationError
+from vsr.models.catalogue import DEFAULT_MODEL
+
+INTERRUPTED = 130
+
+
+class Duration(click.ParamType["float"]):
+    """A duration with its unit, in seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        from vsr.live.streams_file import duration_s
+
+        if isinstance(value, float):
+            return value
+        try:
+            return duration_s(str(value))
+        except ConfigurationError as error:
+            self.fail(str(error))
+
+
+class Retries(click.ParamType["int | None"]):
+    """A number of attempts, or the word for no bound."""
+
+    name = "number|endless"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        if value is None or value == "endless":
+            return None
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is not a number of attempts; give 0 or more, or endless")
+        return int(value)
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.argument("target", required=False)
+@click.option(
+    "--streams",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Several streams from a TOML file, instead of SOURCE and TARGET.",
+)
+@click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="As for `restore`.")
+@click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
+@click.option("--device", default="auto", show_default=True, metavar="NAME")
+@click.option(
+    "--precision",
+    default="auto",
+    show_default=True,
+    type=click.Choice(PRECISIONS),
+)
+@click.option(
+    "--latency",
+    "latency_s",
+    type=Duration(),
+    default="800ms",
+    show_default=True,
+    help="From a frame's arrival until it leaves, encoded.",
+)
+@click.option(
+    "--on-overload",
+    type=click.Choice(["degrade", "skip", "block"]),
+    default="degrade",
+    show_default=True,
+    help="Lower the quality, leave frames out, or let the source wait.",
+)
+@click.option("--listen", is_flag=True, help="Wait at SOURCE for a publisher, as a server does.")
+@click.option("--record", metavar="FILE", help="Write a copy of the output.")
+@click.option(
+    "--retries",
+    type=Retries(),
+    default="endless",
+    show_default=True,
+    help="How often in a row source and sink may fail.",
+)
+@click.option(
+    "--slate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="PICTURE",
+    help="Shown while the source is gone.  [default: its last frame]",
+)
+@click.option("--status", metavar="ADDRESS:PORT", help="Serve figures and a page there.")
+@click.option("--encoder", metavar="NAME", help="A video encoder of ffmpeg.")
+@click.option("--encode-args", type=Arguments(), default=(), metavar='"ARGS"')
+@click.option("-y", "--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print the last figures as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No status line, no summary.")
+def live(
+    source: str | None,
+    target: str | None,
+    streams: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Restore the running stream SOURCE into TARGET, and keep running.
+
+    SOURCE is an address (rtmp, srt, udp, http, HLS), a camera (/dev/video0) or a file, which is
+    read in real time. TARGET is rtmp, srt, udp, a .m3u8 playlist or a file. SIGTERM and Ctrl-C
+    close the output in order.
+
+    \b
+    vsr live rtmp://host/app/in rtmp://host/app/out --latency 800ms
+    vsr live rtmp://0.0.0.0:1935/app/in out.m3u8 --listen --record copy.mkv
+    vsr live --streams streams.toml --status 127.0.0.1:9100
+    """
+    if (streams is None) == (source is None or target is None):
+        raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
+    set_mmap_threshold(LIVE_MMAP_THRESHOLD)
+    with stop_on_signal() as (stop, received):
+        from vsr.live.service import run_live
+
+        figures = run_live(
+            source, target, streams, stop=stop, quiet=quiet or as_json, say=_say, **options
+        )
+    if as_json:
+        click.echo(json.dumps([one.plain() for one in figures]))
+    if signal.SIGINT in received:
+        return INTERRUPTED
+    return 1 if any(one.state == "failed" for one in figures) else 0
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[tuple[threading.Event, list[int]]]:
+    """An event that Ctrl-C and SIGTERM set, and which of them came; a second one ends at once."""
+    stop, received = threading.Event(), list[int]()
+
+    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        received.append(number)
+        signal.signal(number, previous[signal.Signals(number)])
+
+    previous = {n: signal.signal(n, ask_to_stop) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop, received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"vsr: {sentence}", err=True)

@@ -1,0 +1,58 @@
+"""The command ``vsr``.
+
+Results go to stdout; progress, logs and errors to stderr. Exit codes: 0 done, 1 one of our errors,
+2 usage, 130 interrupted. Every option can be set by the environment too:
+``VSR_RESTORE_DEVICE=cpu``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+
+from vsr.cli.bench import bench
+from vsr.cli.eval import evaluate
+from vsr.cli.info import info
+from vsr.cli.live import live
+from vsr.cli.models import models
+from vsr.cli.restore import restore
+from vsr.cli.train import train
+from vsr.errors import VSRError
+from vsr.live.leaving import leave
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="vsr-stream", prog_name="vsr")
+@click.option("-v", "--verbose", is_flag=True, help="Say more about what happens.")
+def vsr(verbose: bool) -> None:
+    """Restore video with networks that see both directions of time, as a stream."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+
+
+for command in (restore, live, evaluate, train, bench, models, info):
+    vsr.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; errors become one line and an exit code."""
+    try:
+        code = vsr.main(auto_envvar_prefix="VSR", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except VSRError as error:
+        click.echo(f"vsr: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read stdout has gone (`vsr models | head`); nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    leave(code or 0)

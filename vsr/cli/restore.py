@@ -1,0 +1,237 @@
+"""``vsr restore``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from vsr.cli.bench import Size
+from vsr.cli.folders import foresee_folder, restore_folder
+from vsr.cli.parameters import PRECISIONS, Arguments, LookAhead, Moment, Rate, Tiles
+from vsr.cli.preview import write_preview
+from vsr.cli.progress import progress_bar
+from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
+from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.offline.folder import holds_videos, mixed_note
+from vsr.results import Summary
+from vsr.resume.compatibility import SEGMENT_FRAMES
+from vsr.scenes.markers import AUTO
+
+PIPE = "-"
+"""The target that is standard output: nothing else may go there."""
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option(
+    "-m",
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND.",
+)
+@click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
+@click.option(
+    "--chunk",
+    type=click.IntRange(min=1),
+    metavar="FRAMES",
+    help="Frames restored per step.  [default: what suits the model and fits into memory]",
+)
+@click.option(
+    "--look-ahead",
+    type=LookAhead(),
+    help="Future frames each step sees.  [default: what suits the model and fits into memory]",
+)
+@click.option(
+    "--tiles",
+    type=Tiles(),
+    help="Restore frames in tiles, each with its own state.  [default: none, if memory allows]",
+)
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="What the run may take: 4G, 800M, or 75% of what is free.  [default: 80%]",
+)
+@click.option(
+    "--scenes",
+    default=AUTO,
+    show_default=True,
+    metavar="auto|off|FILE|'every N'",
+    help="Where scenes begin, across which nothing propagates: found by their cuts, nowhere, "
+    "listed in a file (a frame's number or a time per line), or every N frames.",
+)
+@click.option(
+    "--parallel-scenes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Restore N scenes at once: faster on a GPU that small frames leave idle.",
+)
+@click.option(
+    "--precision",
+    default="auto",
+    show_default=True,
+    type=click.Choice(PRECISIONS),
+    help="Of the convolutions; int8 is for compact on a CPU.",
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda or cuda:N."
+)
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    help="Any video encoder of ffmpeg: libx264, libx265, libsvtav1, ffv1, prores_ks …",
+)
+@click.option(
+    "--encode-args",
+    type=Arguments(),
+    default=(),
+    metavar='"ARGS"',
+    help='More arguments for ffmpeg\'s output, such as "-crf 16 -preset slow".',
+)
+@click.option("--scale", type=float, metavar="N", help="Output N times the input's size.")
+@click.option("--size", type=Size(), help="Output of this size, such as 1920x1080.")
+@click.option(
+    "--fit",
+    type=click.IntRange(min=2),
+    metavar="PIXELS",
+    help="Output whose shorter side has so many pixels.  [default: what the model makes]",
+)
+@click.option(
+    "--hwaccel",
+    metavar="NAME",
+    help="Decode on a device: auto, or ffmpeg's name of a kind, cuda, qsv, vaapi …; in software, "
+    "which is said, where the machine or this build has none.",
+)
+@click.option(
+    "--in-process",
+    is_flag=True,
+    help="Encode in this process by PyAV instead of the ffmpeg program; subtitles are left out.",
+)
+@click.option(
+    "--frame-rate",
+    type=Rate(),
+    metavar="RATE",
+    help="Of images, which have none: 25, 23.976, 24000/1001.  [default: 25]",
+)
+@click.option("--start", type=Moment(), metavar="TIME", help="Begin here: seconds or HH:MM:SS.")
+@click.option("--end", type=Moment(), metavar="TIME", help="End before this.")
+@click.option(
+    "--preview",
+    type=Moment(),
+    metavar="TIME",
+    help="Only write a picture of this moment, before and after: TARGET.preview.png.",
+)
+@click.option(
+    "--compare",
+    type=click.Choice(["side", "split"]),
+    help="Write a video of input and result: side by side, or half of each.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where a run with the same options was ended, whatever ended it.",
+)
+@click.option(
+    "--segment",
+    type=click.IntRange(min=0),
+    default=SEGMENT_FRAMES,
+    show_default=True,
+    metavar="FRAMES",
+    help="Keep what is done, for --resume, after so many frames at the latest; 0 for never.",
+)
+@click.option("-y", "--overwrite", is_flag=True, help="Replace TARGET if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+def restore(
+    source: str,
+    target: str,
+    start: float | None,
+    end: float | None,
+    as_json: bool,
+    dry_run: bool,
+    preview: float | None,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Restore SOURCE into TARGET.
+
+    Both are a video file, a folder of images, a pattern like frames/%06d.png, or - for a pipe; or a
+    folder of videos, each restored in turn into a folder: what is there already is skipped, a
+    failure does not stop the rest. --dry-run and --preview do so, too, for each.
+
+    Sound, subtitles, attachments, chapters and metadata are kept. Ctrl-C ends early and leaves what
+    is done as TARGET.partial.EXT, playable.
+
+    A run that takes long keeps what is done in TARGET.resume until TARGET is whole: --resume goes
+    on there after Ctrl-C, a crash or a power cut.
+
+    \b
+    vsr restore old.mp4 restored.mkv
+    vsr restore old.mp4 restored.mp4 --start 1:00 --end 1:30 --encode-args "-crf 14 -preset slow"
+    vsr restore frames/ restored/ --model basicvsr --weights BasicVSR_REDS4-543c8261.pth
+    """
+    from vsr.offline import job as restoring
+
+    if dry_run and preview is not None:
+        raise click.UsageError("--dry-run and --preview exclude each other; give one of them")
+    if note := mixed_note(source):
+        click.echo(f"vsr: {note}", err=True)
+    times: dict[str, Any] = {"start_s": start, "end_s": end}
+    if preview is not None:
+        return write_preview(source, target, preview, options | times, as_json=as_json)
+    if holds_videos(source):
+        if dry_run:
+            return foresee_folder(source, target, options | times, as_json=as_json)
+        return restore_folder(source, target, options | times, as_json=as_json, quiet=quiet)
+    if dry_run:
+        from vsr.offline.estimate import foresee
+
+        forecast = foresee(source, target, **times, **options)
+        click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
+        return 0
+    with stop_on_interrupt() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
+        summary = restoring.restore(
+            source, target, on_progress=on_progress, stop=stop, **times, **options
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(summary)), err=target == PIPE)
+    elif not quiet:
+        click.echo(_sentence(summary), err=target == PIPE)
+    return INTERRUPTED if summary.interrupted else 0
+
+
+def _sentence(summary: Summary) -> str:
+    if not summary.output:
+        return "interrupted before the first frame; nothing was written"
+    if summary.skipped:
+        return f"{summary.output} is there, and nothing is left to resume: skipped"
+    done = (
+        f"{summary.output}: {summary.frames_out} frames in {summary.seconds:.1f} s"
+        f" ({summary.fps:.1f} frames/s, {summary.peak_memory_bytes / 2**20:.0f} MiB)"
+    )
+    remarks = {
+        f"{summary.passed_through} frames only enlarged": summary.passed_through,
+        f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}": (
+            summary.retries
+        ),
+        f"diverged and started anew {_times(summary.resets)}": summary.resets,
+        f"{summary.corrupt} frames damaged in the source": summary.corrupt,
+        f"the source's size changes {_times(summary.size_changes)}: all are scaled to the first "
+        "frame's": summary.size_changes,
+        f"{summary.added} frames added by the encoder's arguments": summary.added > 0,
+        f"{-summary.added} frames left out by the encoder's arguments": summary.added < 0,
+        f"{summary.resumed} frames of them from an earlier run": summary.resumed,
+        "interrupted": summary.interrupted,
+    }
+    return "; ".join([done, *(remark for remark, applies in remarks.items() if applies)])
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

@@ -1,0 +1,141 @@
+"""Which sizes a run takes, decided before it from the memory there is.
+
+A smaller chunk costs speed alone, tiles cost very little, a shorter look-ahead costs sharpness:
+sizes that were not asked for are reduced in that order until the run fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from vsr.engine.run_memory import at_most, run_bytes
+from vsr.engine.settings import Settings, settings_for
+from vsr.engine.tiling import finer
+from vsr.errors import MemoryLimitError
+from vsr.models.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Sizes that people set; None for those the planner may choose."""
+
+    chunk: int | None = None
+    look_ahead: int | str | None = None
+    tiles: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run will take.
+
+    Attributes:
+        settings: Sizes of its steps.
+        memory_bytes: Expected at its peak: of the process on a CPU, of the device on CUDA.
+        budget_bytes: What it was to stay under.
+    """
+
+    settings: Settings
+    memory_bytes: int
+    budget_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the run is expected to stay within its budget."""
+        return self.memory_bytes <= self.budget_bytes
+
+
+def make_plan(
+    network: Network[Any],
+    device: torch.device,
+    height: int,
+    width: int,
+    *,
+    budget_bytes: int,
+    asked: Asked | None = None,
+    scenes: int = 1,
+    lengths: Sequence[int] | None = None,
+    num_frames: int | None = None,
+    exact: bool = True,
+) -> Plan:
+    """The largest sizes that fit; the smallest where none does.
+
+    Args:
+        network: As it will run.
+        device: Where it will run.
+        height: Of the frames.
+        width: Of the frames.
+        budget_bytes: Memory the process may have on a CPU, or the run on a CUDA device.
+        asked: Sizes that are fixed.
+        scenes: Scenes stepped together.
+        lengths: Frames of one scene after the other, where they are known.
+        num_frames: Of the source, where that is known: no scene is longer.
+        exact: Reckon exactly even where a look shows that what suits the network fits.
+    """
+    tried = list(candidates(network, asked or Asked(), height, width))
+    if not exact:
+        best = tried[0]
+        most = at_most(network, device, best, height, width, scenes=scenes, num_frames=num_frames)
+        if most <= budget_bytes:
+            return Plan(settings=best, memory_bytes=most, budget_bytes=budget_bytes)
+    for settings in tried:
+        memory = run_bytes(
+            network,
+            device,
+            settings,
+            height,
+            width,
+            scenes=scenes,
+            lengths=lengths,
+            num_frames=num_frames,
+        )
+        plan = Plan(settings=settings, memory_bytes=memory, budget_bytes=budget_bytes)
+        if plan.fits:
+            break
+    return plan
+
+
+def require(plan: Plan, name: str, height: int, width: int) -> None:
+    """Refuse a plan that does not fit.
+
+    Raises:
+        MemoryLimitError: It does not.
+    """
+    if not plan.fits:
+        raise MemoryLimitError(
+            f"{name} needs {plan.memory_bytes / 2**20:.0f} MiB for {width}x{height} with "
+            f"{plan.settings}, {plan.budget_bytes / 2**20:.0f} MiB are given; raise --memory, or "
+            "leave chunk, look-ahead and tiles to the planner"
+        )
+
+
+def candidates(network: Network[Any], asked: Asked, height: int, width: int) -> Iterator[Settings]:
+    """Sizes from what suits the network to the smallest, those asked for never changed."""
+    tiles = asked.tiles or (1, 1)
+    settings = settings_for(
+        network.facts, chunk=asked.chunk, look_ahead=asked.look_ahead, tiles=tiles
+    )
+    yield settings
+    worthwhile = max(1, (settings.look_ahead or 0) // 2)
+    while asked.chunk is None and settings.chunk // 2 >= worthwhile:
+        settings = replace(settings, chunk=settings.chunk // 2)
+        yield settings
+    while asked.tiles is None and (smaller := finer(settings, height, width)) is not None:
+        settings = smaller
+        yield settings
+    while (smaller := _shorter(settings, asked)) != settings:
+        settings = smaller
+        yield settings
+
+
+def _shorter(settings: Settings, asked: Asked) -> Settings:
+    """Half the look-ahead and half the chunk, where they are free."""
+    half = settings.smaller() or settings
+    return replace(
+        settings,
+        chunk=settings.chunk if asked.chunk is not None else half.chunk,
+        look_ahead=settings.look_ahead if asked.look_ahead is not None else half.look_ahead,
+    )

@@ -1,0 +1,159 @@
+"""What a whole run holds at its peak, known before it.
+
+That is what is there already, what a step needs, and frames that are on their way through queues:
+of the process on a CPU, of the device on CUDA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+
+from vsr.engine.memory import resident_bytes
+from vsr.engine.parallel_scenes import num_held
+from vsr.engine.rehearsal import Moment, rehearse
+from vsr.engine.settings import Settings
+from vsr.engine.step_memory import (
+    FLOAT,
+    LONGEST_SCENE,
+    OVERHEAD,
+    look_bytes,
+    step_bytes,
+    weight_bytes,
+)
+from vsr.models.network import Network
+
+RESTORED_CHUNKS = 2
+"""Restored chunks on a CUDA device beside the one in the making: in the queue, and on their way to
+the host. On a CPU measured peaks hold none: they fall within steps, when others are gone."""
+
+DECODED_CHUNKS = 3
+"""Decoded chunks alive beside the window: at the decoder, in the queue, and being taken apart."""
+
+STARTED = 70 * 2**20
+"""Bytes that come with the first step on a CPU, whatever its size: compiled kernels, threads,
+codecs; what was missing in `python -m benchmarks.memory`, 43 to 79 MiB in eight of nine runs."""
+
+CODECS = 8 * 2**20
+"""The same of networks without weights, for which no convolutions are loaded: 11 MiB with
+`identity`, 4 MiB with `bicubic`."""
+
+
+def run_bytes(
+    network: Network[Any],
+    device: torch.device,
+    settings: Settings,
+    height: int,
+    width: int,
+    *,
+    scenes: int = 1,
+    lengths: Sequence[int] | None = None,
+    num_frames: int | None = None,
+) -> int:
+    """Memory of a whole run at its peak: what is there already, a step, and frames in queues.
+
+    Args:
+        network: As it will run.
+        device: Where it will run.
+        settings: Sizes of its steps.
+        height: Of the frames.
+        width: Of the frames.
+        scenes: Scenes stepped together.
+        lengths: Frames of one scene after the other, where they are known.
+        num_frames: Of the source, where that is known: no scene is longer.
+    """
+    within = _within(settings, num_frames)
+    if scenes == 1:
+        step = step_bytes(network, within, height, width)
+    else:
+        moments = rehearse(network.facts, settings, scenes, lengths, num_frames)
+        step = _busiest(network, settings, (height, width), moments)
+    return _with_queues(step, network, device, within, (height, width), scenes)
+
+
+def _busiest(
+    network: Network[Any], settings: Settings, size: tuple[int, int], moments: Sequence[Moment]
+) -> int:
+    """The moment that needs most of scenes in parallel: its step and the frames that wait."""
+    frame, restored = _frame_bytes(network, size)
+
+    @cache
+    def step(scenes: int, num_keep: int, num_ahead: int) -> int:
+        sizes = replace(settings, chunk=num_keep, look_ahead=num_ahead)
+        return step_bytes(network, sizes, *size, scenes)
+
+    def bound(moment: Moment) -> int:
+        """Several scenes together need no more than each by itself."""
+        return moment.scenes * largest + waiting(moment)
+
+    def waiting(moment: Moment) -> int:
+        return moment.waiting * frame + moment.kept * restored
+
+    largest = step(1, max(m.num_keep for m in moments), max(m.num_ahead for m in moments))
+    most = 0
+    for moment in sorted(moments, key=bound, reverse=True):
+        if bound(moment) > most:
+            needed = step(moment.scenes, moment.num_keep, moment.num_ahead)
+            most = max(most, needed + waiting(moment))
+    return most
+
+
+def at_most(
+    network: Network[Any],
+    device: torch.device,
+    settings: Settings,
+    height: int,
+    width: int,
+    *,
+    scenes: int = 1,
+    num_frames: int | None = None,
+) -> int:
+    """More than ``run_bytes``, quickly: as if every frame cost what a step of two does."""
+    settings = _within(settings, num_frames)
+    a_frame = scenes * look_bytes(network, height, width)
+    step = max(settings.chunk, settings.look_ahead or 0) * a_frame
+    if scenes > 1:
+        step += (num_held(settings, scenes) + settings.chunk) * sum(
+            _frame_bytes(network, (height, width))
+        )
+    return _with_queues(step, network, device, settings, (height, width), scenes)
+
+
+def _with_queues(
+    step: int,
+    network: Network[Any],
+    device: torch.device,
+    settings: Settings,
+    size: tuple[int, int],
+    scenes: int,
+) -> int:
+    frame, restored = _frame_bytes(network, size)
+    bytes_ = step + settings.chunk * DECODED_CHUNKS * frame
+    if device.type == "cuda":
+        return weight_bytes(network) + bytes_ + settings.chunk * RESTORED_CHUNKS * restored
+    bytes_ += resident_bytes() + (STARTED if weight_bytes(network) else CODECS)
+    window = (settings.chunk + (settings.look_ahead or 0)) * frame
+    if step <= round(OVERHEAD * window):
+        # Nothing is computed: the peak is not within a step, and holds what was restored.
+        bytes_ += settings.chunk * RESTORED_CHUNKS * restored
+    elif settings.num_tiles > 1 and scenes == 1:
+        # The result is begun with the first tile, while the chunk before is with the encoder; steps
+        # of several scenes wait for so many frames that it is done by then.
+        bytes_ += settings.chunk * restored
+    return bytes_
+
+
+def _frame_bytes(network: Network[Any], size: tuple[int, int]) -> tuple[int, int]:
+    """Of a frame that waits, and of one that is restored."""
+    frame = 3 * FLOAT * size[0] * size[1]
+    return frame, frame * network.facts.scale**2
+
+
+def _within(settings: Settings, num_frames: int | None) -> Settings:
+    """What a look-ahead to the end of the scene comes to, in a source of so many frames."""
+    reach = min(LONGEST_SCENE, num_frames or LONGEST_SCENE)
+    return settings if settings.look_ahead is not None else replace(settings, look_ahead=reach)

@@ -1,0 +1,192 @@
+"""What a step costs in memory, known before it is taken.
+
+A network is run on PyTorch's meta device, where tensors have sizes and no contents, at the true
+size of the frames, and the bytes of all tensors alive at once are followed from operation to
+operation. That gives each network's cost in bytes per pixel and frame without a table to maintain,
+for any width, precision and scale, in a second, most of which goes into loading what the meta
+device needs. A look at a step on a few small frames takes a tenth of that, and says enough where
+there is plenty. What a library needs inside one operation is not seen; ``OVERHEAD`` stands for it
+(`python -m benchmarks.memory` measures it).
+
+T time, H, W size.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from vsr.engine.settings import Settings
+from vsr.engine.state_tree import named_tensors
+from vsr.engine.tiling import spans
+from vsr.models.network import Network
+
+OVERHEAD = 1.08
+"""Between measured and reckoned bytes of a step on a CPU; chosen so that the cases of
+`python -m benchmarks.memory` come out right."""
+
+LONGEST_SCENE = 250
+"""Frames that a look-ahead to the end of the scene is reckoned with: ten seconds."""
+
+FLOAT = 4
+"""Bytes of a value of a frame."""
+
+FAR, NEARER = 64, 48
+"""Look-ahead in frames beyond which each one more is reckoned to cost what the last ones do: of
+100 frames compact, BasicVSR and EDVR so need what running them says, IconVSR 1.5 % more."""
+
+PAST = 6
+"""Frames after which a state is as large as it gets."""
+
+PROBE = 64
+"""Side of the frames on which networks are tried that look at values, not only at sizes."""
+
+LOOK = 32
+"""Side of the frames of a look."""
+
+
+def step_bytes(
+    network: Network[Any], settings: Settings, height: int, width: int, batch: int = 1
+) -> int:
+    """Device memory at the worst moment of a step: window, state, features, output.
+
+    Args:
+        network: On any device, in the precision it will run in; left as it is.
+        settings: Sizes of the step.
+        height: Of the frames.
+        width: Of the frames.
+        batch: Streams stepped together, whose results are then copied apart.
+    """
+    scale = network.facts.scale
+    ahead = LONGEST_SCENE if settings.look_ahead is None else settings.look_ahead
+    rows, columns = (spans(n, m) for n, m in zip((height, width), settings.tiles, strict=True))
+    tile = [max(span.end - span.start for span in along) for along in (rows, columns)]
+    peak, state = _peak(network, (batch, settings.chunk, min(ahead, FAR), *tile))
+    if ahead > FAR:
+        nearer, _ = _peak(network, (batch, settings.chunk, NEARER, *tile))
+        peak += (ahead - FAR) * (peak - nearer) / (FAR - NEARER)
+    frame = 3 * FLOAT * batch * height * width
+    window, result = (settings.chunk + ahead) * frame, settings.chunk * frame * scale**2
+    num_tiles = len(rows) * len(columns)
+    if num_tiles > 1:
+        # Besides the tile at work: the others' states, old and new, all frames, and the result.
+        peak += 2 * (num_tiles - 1) * state + window + result
+    if batch > 1:
+        # At the end the result and the new states are there twice.
+        peak = max(peak, window + 3 * num_tiles * state + 2 * result)
+    return round(OVERHEAD * peak)
+
+
+def look_bytes(network: Network[Any], height: int, width: int) -> int:
+    """About the memory of a step that restores a frame and sees another.
+
+    Args:
+        network: As for ``step_bytes``; it is run.
+        height: Of the frames.
+        width: Of the frames.
+    """
+    peak, _ = _probe(network, (1, 1, 1, height, width), LOOK)
+    return round(OVERHEAD * peak)
+
+
+def weight_bytes(network: nn.Module) -> int:
+    """Memory of parameters and buffers."""
+    return sum(t.untyped_storage().nbytes() for t in (*network.parameters(), *network.buffers()))
+
+
+def _hollow(network: Network[Any]) -> Network[Any]:
+    """A copy on the meta device; no weight is copied on the way."""
+    emptied: dict[int, Any] = {}
+    for tensor in (*network.parameters(), *network.buffers()):
+        empty = torch.empty_like(tensor, device="meta")
+        keeps = isinstance(tensor, nn.Parameter)
+        emptied[id(tensor)] = nn.Parameter(empty, requires_grad=False) if keeps else empty
+    return copy.deepcopy(network, emptied)
+
+
+def _peak(network: Network[Any], sizes: tuple[int, ...]) -> tuple[float, float]:
+    """Bytes alive at the worst moment of a step that has a past, and those of the state."""
+    try:
+        return _follow(_hollow(network), sizes, "meta")
+    except (NotImplementedError, RuntimeError):
+        # A network that decides by what it sees cannot run without contents.
+        return _probe(network, sizes, PROBE)
+
+
+def _probe(network: Network[Any], sizes: tuple[int, ...], side: int) -> tuple[float, float]:
+    """As ``_peak``, by a step on small frames, in proportion to their area."""
+    *others, height, width = sizes
+    probed = (*others, min(height, side), min(width, side))
+    area = height * width / (probed[-1] * probed[-2])
+    device = next((str(p.device) for p in network.parameters()), "cpu")
+    peak, state = _follow(network, probed, device)
+    return area * peak, area * state
+
+
+@torch.inference_mode()
+def _follow(network: Network[Any], sizes: tuple[int, ...], device: str) -> tuple[float, float]:
+    batch, chunk, look_ahead, height, width = sizes
+    with _Living() as living:
+        window = torch.zeros(batch, chunk + look_ahead, 3, height, width, device=device)
+        # As much of a past as any step leaves; a full first step would only take longer.
+        before = min(chunk, PAST)
+        restored, state = network.step(
+            window[:, : before + look_ahead], None, before, ends_scene=False
+        )
+        del restored
+        storages = {
+            t.untyped_storage()._cdata: t.untyped_storage() for _, t in named_tensors(state)
+        }
+        held = sum(storage.nbytes() for storage in storages.values())
+        # What a network keeps of its first step, such as weights laid out anew, is no frame's.
+        kept = max(0, living.now - window.untyped_storage().nbytes() - held)
+        living.peak = living.now
+        network.step(window, state, chunk, ends_scene=False)
+    return float(living.peak - kept), float(held)
+
+
+class _Living(TorchDispatchMode):
+    """Follows the bytes of all tensors alive."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: nothing is compiled here, and to say so torch would load its compiler, for 0.6 s."""
+        return False
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            # What oneDNN packs is its own: it stays for good, and is as large as the weights.
+            if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
+                self._add(tensor.untyped_storage())
+        return out
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._known:
+            self._known.add(key)
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._remove, key, storage.nbytes())
+
+    def _remove(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size

@@ -1,0 +1,172 @@
+"""Frames in tiles: for frames that do not fit into memory at once.
+
+Every tile keeps a state of its own, so that it is restored as a small stream would be. Tiles
+overlap, and where they do their results are blended linearly, so that no border shows.
+
+B batch, T time, C colour, H, W size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from vsr.engine.settings import Settings
+from vsr.engine.state_tree import after_gap
+from vsr.models.network import Network
+
+OVERLAP = 32
+"""Input pixels two neighbours share at least."""
+
+ALIGNMENT = 16
+"""Tiles begin at multiples of this, which networks' strides divide."""
+
+SMALLEST = 64
+"""Input pixels a tile advances by at least; smaller frames get fewer tiles than asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """One tile along one axis, in input pixels.
+
+    Attributes:
+        start: First row or column.
+        end: Behind the last.
+        ramp_in: Pixels at its start that are blended with the tile before.
+        ramp_out: Pixels at its end that are blended with the tile behind.
+    """
+
+    start: int
+    end: int
+    ramp_in: int
+    ramp_out: int
+
+    def weights(self, scale: int, device: torch.device) -> Tensor:
+        """One weight per output row or column; those of all tiles add up to one."""
+        weights = torch.ones(scale * (self.end - self.start), device=device)
+        rising, falling = scale * self.ramp_in, scale * self.ramp_out
+        if rising:
+            weights[:rising] = (torch.arange(rising, device=device) + 0.5) / rising
+        if falling:
+            ramp = (torch.arange(falling, device=device) + 0.5) / falling
+            weights[len(weights) - falling :] = 1 - ramp
+        return weights
+
+
+def spans(side: int, count: int) -> list[Span]:
+    """Tiles along an axis.
+
+    Args:
+        side: Pixels.
+        count: Tiles asked for; fewer where they would become too small.
+    """
+    count = max(1, min(count, side // SMALLEST))
+    borders = [round(side * i / count / ALIGNMENT) * ALIGNMENT for i in range(1, count)]
+    starts = [0, *(border - OVERLAP // 2 for border in borders)]
+    ends = [*(border + OVERLAP // 2 for border in borders), side]
+    return [
+        Span(
+            start=start,
+            end=end,
+            ramp_in=OVERLAP if i else 0,
+            ramp_out=OVERLAP if i + 1 < count else 0,
+        )
+        for i, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+Box = tuple[Span, Span]
+"""A tile: its rows and its columns."""
+
+
+def boxes_of(size: tuple[int, int], tiles: tuple[int, int]) -> list[Box]:
+    """The tiles of frames, row by row.
+
+    Args:
+        size: Rows and columns of a frame.
+        tiles: Rows and columns of tiles.
+    """
+    rows, columns = (spans(side, count) for side, count in zip(size, tiles, strict=True))
+    return [(row, column) for row in rows for column in columns]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TilesState:
+    """The states of all tiles, row by row."""
+
+    TAG: ClassVar[str] = "tiles.v1"
+
+    tiles: tuple[Any, ...]
+
+    def after_gap(self) -> TilesState:
+        """As in ``Bridging``, tile by tile."""
+        return TilesState(tiles=tuple(after_gap(state) for state in self.tiles))
+
+
+class Tiled(Network[TilesState]):
+    """A network that sees one tile after the other.
+
+    Args:
+        network: What restores a tile.
+        tiles: Rows and columns.
+    """
+
+    state_classes = (TilesState,)
+
+    def __init__(self, network: Network[Any], tiles: tuple[int, int]) -> None:
+        super().__init__()
+        self.network, self.facts, self.tiles = network, network.facts, tiles
+
+    def step(
+        self,
+        window_BTCHW: Tensor,
+        state: TilesState | None,
+        num_keep: int,
+        *,
+        ends_scene: bool = True,
+    ) -> tuple[Tensor, TilesState]:
+        boxes = boxes_of((window_BTCHW.shape[-2], window_BTCHW.shape[-1]), self.tiles)
+        states = [None] * len(boxes) if state is None else state.tiles
+        batch, _, colours, height, width = window_BTCHW.shape
+        scale = self.facts.scale
+        blended = window_BTCHW.new_zeros((batch, num_keep, colours, scale * height, scale * width))
+        left = []
+        for (rows, columns), tile_state in zip(boxes, states, strict=True):
+            seen = window_BTCHW[..., rows.start : rows.end, columns.start : columns.end]
+            restored, new_state = self.network.step(
+                seen.contiguous(), tile_state, num_keep, ends_scene=ends_scene
+            )
+            left.append(new_state)
+            _blend(blended, restored, rows, columns, scale)
+            del restored, new_state, seen  # not to keep a tile's frames while the next is restored
+        return blended, TilesState(tiles=tuple(left))
+
+
+def tiled(network: Network[Any], tiles: tuple[int, int]) -> Network[Any]:
+    """The network itself for one tile, else a network that works in tiles."""
+    return network if tiles == (1, 1) else Tiled(network, tiles)
+
+
+def finer(settings: Settings, height: int, width: int) -> Settings | None:
+    """Twice as many tiles, the longer side of a tile halved; None where that is too small."""
+    rows, columns = settings.tiles
+    along_rows = height / rows > width / columns
+    if (height // rows if along_rows else width // columns) < 2 * SMALLEST:
+        return None
+    return replace(settings, tiles=(2 * rows, columns) if along_rows else (rows, 2 * columns))
+
+
+def _blend(into: Tensor, restored: Tensor, rows: Span, columns: Span, scale: int) -> None:
+    """Add a tile's result, weighted."""
+    vertical, horizontal = (span.weights(scale, into.device) for span in (rows, columns))
+    region = into[
+        ...,
+        scale * rows.start : scale * rows.end,
+        scale * columns.start : scale * columns.end,
+    ]
+    weights = vertical[:, None] * horizontal
+    for frame in range(restored.shape[1]):
+        region[:, frame].addcmul_(restored[:, frame], weights)

@@ -1,0 +1,132 @@
+"""The frames of one stream that wait, and what the next step can restore of them.
+
+    frames   0 1 2 3 4 5 6 7 8 9 10 11 ...
+    step 1   [------ keep ------][ look-ahead ]
+    step 2                    8  [------ keep ------][ look-ahead ]
+
+A step waits until its chunk and its look-ahead are here, or the end of its scene is.
+
+T time, H, W size.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vsr.chunks import stack
+from vsr.engine.settings import Settings
+from vsr.engine.validation import Entered, enter
+from vsr.types import Chunk
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frame:
+    """One frame that waits: (3, H, W), its pts, whether a scene starts with it."""
+
+    pixels: Tensor
+    pts: int
+    starts_scene: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What can be restored now.
+
+    Attributes:
+        num_keep: Frames to restore.
+        num_seen: Frames of the window, those to restore included.
+        starts_scene: Whether its first frame is the scene's.
+        ends_scene: Whether its last frame is the scene's.
+    """
+
+    num_keep: int
+    num_seen: int
+    starts_scene: bool
+    ends_scene: bool
+
+
+class Timeline:
+    """Frames in order, from their arrival until they are restored.
+
+    Attributes:
+        frames: What waits.
+        entered: What is known of all that entered; None before the first.
+        ended: Whether no more frames come.
+        at_scene_start: Whether the next frame starts a scene even where it is not marked.
+    """
+
+    def __init__(self) -> None:
+        self.frames: deque[Frame] = deque()
+        self.entered: Entered | None = None
+        self.ended, self.at_scene_start = False, True
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Rows and columns of its frames; None before the first."""
+        return None if self.entered is None else self.entered.size
+
+    def push(self, chunk: Chunk) -> None:
+        """Append frames.
+
+        Raises:
+            ConfigurationError: As of ``enter``; nothing was taken.
+        """
+        self.entered = enter(chunk, self.entered)
+        for i, (pixels, pts) in enumerate(zip(chunk.frames, chunk.pts, strict=True)):
+            starts = i in chunk.scene_starts
+            self.frames.append(Frame(pixels=pixels, pts=pts, starts_scene=starts))
+
+    def next_step(self, settings: Settings, *, sees_end: bool) -> Step | None:
+        """The next step, or None where it has to wait for frames.
+
+        Args:
+            settings: Sizes.
+            sees_end: As in ``NetworkFacts``.
+        """
+        in_scene = self._num_in_scene()
+        scene_ended = self.ended or in_scene < len(self.frames)
+        ahead = in_scene if settings.look_ahead is None else settings.look_ahead
+        num_keep = min(settings.chunk, in_scene)
+        if not num_keep or (not scene_ended and in_scene < settings.chunk + ahead + sees_end):
+            return None
+        num_seen = min(in_scene, num_keep + ahead)
+        return Step(
+            num_keep=num_keep,
+            num_seen=num_seen,
+            starts_scene=self.starts_scene,
+            ends_scene=scene_ended and num_seen == in_scene,
+        )
+
+    @property
+    def starts_scene(self) -> bool:
+        """Whether the frame in front, which has to be there, starts a scene."""
+        return self.at_scene_start or self.frames[0].starts_scene
+
+    def window(self, num_frames: int) -> Tensor:
+        """(T, 3, H, W): the next frames, on the device they came on, float32."""
+        return stack([self.frames[i].pixels for i in range(num_frames)]).float()
+
+    def leave(self, restored: Tensor) -> Chunk:
+        """The next frames, as they were restored."""
+        assert self.entered is not None, "frames that leave have entered"
+        left = [self.frames.popleft() for _ in range(len(restored))]
+        self.at_scene_start = False
+        return Chunk(
+            frames=restored,
+            pts=tuple(frame.pts for frame in left),
+            time_base=self.entered.time_base,
+            scene_starts=frozenset(i for i, frame in enumerate(left) if frame.starts_scene),
+        )
+
+    def _num_in_scene(self) -> int:
+        """Waiting frames that belong to the scene of the first of them."""
+        return _first_start(self.frames) if self.frames else 0
+
+
+def _first_start(frames: Sequence[Frame]) -> int:
+    later = (i for i, frame in enumerate(frames) if i and frame.starts_scene)
+    return next(later, len(frames))

@@ -1,0 +1,1 @@
+"""The audio of a running stream: timestamps, copying and transcoding."""

@@ -1,0 +1,138 @@
+"""Coded packets on their way to the sinks, and the NUT stream they travel in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av import Packet
+from av.error import FFmpegError
+from av.stream import Stream
+
+from vsr.errors import EncodeError
+from vsr.streams.encode.raw_nut import NUT_IN_PIPES
+from vsr.streams.names.container import reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coded:
+    """A packet that belongs to nobody.
+
+    Attributes:
+        place: 0 for the picture, 1 for sound.
+        data: Its payload.
+        pts: In ``time_base``, of the output.
+        dts: Likewise.
+        duration: Likewise; 0 where it is not known.
+        time_base: Seconds per unit.
+        is_key: Whether decoding can begin here.
+    """
+
+    place: int
+    data: bytes
+    pts: int
+    dts: int
+    duration: int
+    time_base: Fraction
+    is_key: bool
+
+    @property
+    def time(self) -> Fraction:
+        """Seconds of the output at which it is decoded."""
+        return self.dts * self.time_base
+
+
+class Collected:
+    """Where a muxer writes: an exception must not pass through the library's callback."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """What was written since the last call."""
+        joined = b"".join(self._parts)
+        self._parts.clear()
+        return joined
+
+
+class Templates:
+    """Parameters of coded streams, kept beyond the life of the containers they came from."""
+
+    def __init__(self) -> None:
+        self._container = av.open(Collected(), mode="w", format="nut")
+        self.streams: list[Any] = []
+
+    def add(self, stream: Any) -> Any:
+        """Copy a stream's parameters; the copy's place is the number of those before.
+
+        Raises:
+            EncodeError: A codec that does not travel in NUT.
+        """
+        try:
+            # Opaque: as packets are copied, nothing here has to be able to encode them.
+            kept = self._container.add_stream_from_template(stream, opaque=True)
+        except ValueError as error:
+            name = stream.codec_context.codec.canonical_name
+            raise EncodeError(
+                f"{name} cannot be handed to several sinks; give another encoder"
+            ) from error
+        kept.time_base = stream.time_base
+        self.streams.append(kept)
+        return kept
+
+
+class PacketStream:
+    """Muxes coded packets and hands the bytes on.
+
+    Args:
+        templates: One stream for each place.
+        send: Takes the bytes.
+    """
+
+    def __init__(self, templates: Sequence[Any], send: Callable[[bytes], None]) -> None:
+        self._send = send
+        self._sink = Collected()
+        self._last: dict[int, int] = {}
+        self._container = av.open(
+            self._sink,
+            mode="w",
+            format="nut",
+            container_options={"max_interleave_delta": "1", **NUT_IN_PIPES},
+        )
+        self._streams: list[Any] = []
+        for template in templates:
+            stream = self._container.add_stream_from_template(template, opaque=True)
+            stream.time_base = template.time_base
+            self._streams.append(stream)
+
+    def write(self, coded: Coded) -> None:
+        """Append a packet.
+
+        Raises:
+            EncodeError: It cannot be muxed, or nobody takes it any more.
+        """
+        last = self._last.get(coded.place, coded.dts - 1)
+        self._last[coded.place] = dts = max(coded.dts, last + 1)
+        packet: Packet[Stream] = Packet(coded.data)
+        packet.time_base = coded.time_base
+        packet.dts, packet.pts = dts, max(coded.pts, dts)
+        packet.duration = coded.duration
+        packet.is_keyframe = coded.is_key
+        packet.stream = self._streams[coded.place]
+        try:
+            self._container.mux_one(packet)
+        except FFmpegError as error:
+            raise EncodeError(f"a packet cannot be muxed ({reason(error)})") from error
+        self._send(self._sink.take())
+
+    def close(self) -> None:
+        """Send what the muxer still holds."""
+        self._container.close()
+        self._send(self._sink.take())

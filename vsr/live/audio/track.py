@@ -1,0 +1,219 @@
+"""Sound that is copied past the network, whatever the source does.
+
+Packets are copied as they are while their parameters are those the output began with. A publisher
+that comes back with others, or takes the place of another in the same connection as UDP allows, has
+its sound coded anew, and where there is none, there is silence:
+a sink would wait for it, and hold the picture back, and a player might put what follows a hole too
+early.
+"""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from typing import Any
+
+from av import Packet
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
+from av.stream import Stream
+
+from vsr.live.audio.adts import Fixed, fixed_part, fixed_part_of, with_header
+from vsr.live.audio.packets import Coded
+from vsr.live.audio.timestamps import Placed, SoundTimes
+from vsr.live.audio.transcoder import HOLE, Recoder, frame_size, make_encoder, silent_packet
+
+log = logging.getLogger(__name__)
+
+PLACE = 1
+
+SILENT_AFTER = Fraction(3, 2)
+"""Seconds by which sound may lag behind the picture before silence is put in its place."""
+
+_USUAL_FRAME = 1024
+"""Samples in a packet of a codec that cannot be encoded here, and says no duration."""
+
+
+class Sound:
+    """The output's one track of sound. Used by one thread.
+
+    Args:
+        stream: The first connection's; valid while that is open.
+        template: A copy of its parameters, from now on the output's.
+
+    Attributes:
+        end: The output's time up to which there is sound; None before the first packet.
+    """
+
+    def __init__(self, stream: AudioStream, template: Any) -> None:
+        self.end: Fraction | None = None
+        self._stream = stream
+        self._base = stream.time_base or Fraction(1, 1000)
+        self._codec = stream.codec_context.codec.canonical_name
+        self._rate = stream.codec_context.sample_rate
+        self._layout = stream.codec_context.layout.name
+        self._signature = _signature(stream)
+        self._template = template
+        self._num_channels = stream.codec_context.channels
+        self._format = stream.codec_context.format.name
+        self._extradata = stream.codec_context.extradata or b""
+        self._is_adts = _is_adts(stream)
+        self._header: Fixed | None = None
+        self._heard: Fixed | None = None
+        self._other: Fixed | None = None
+        self._anew: Recoder | None = None
+        self._is_lost = False
+        self._times = SoundTimes()
+        self._frame_s = Fraction(_USUAL_FRAME, self._rate)
+        self._silence = self._make_silence()
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether packets are copied, not coded anew."""
+        return self._anew is None
+
+    def begin(self, stream: AudioStream | None) -> None:
+        """Sound of another connection follows; None where that has none."""
+        self._heard = self._other = self._anew = None
+        self._times, self._is_lost = SoundTimes(), False
+        if stream is None:
+            return
+        self._stream = stream
+        if _signature(stream) != self._signature:
+            self._code_anew()
+
+    def take(self, packet: Packet[Stream], time: Fraction) -> list[Coded]:
+        """Packets of the output for one of the source's, behind silence where there was a hole.
+
+        Args:
+            packet: Of the stream that was last begun.
+            time: Its place in the output, in seconds; before the beginning it is left out.
+        """
+        if packet.is_corrupt or not self._is_whole(bytes(packet)):
+            return []
+        return self._take_all(self._times.place(packet, time, self._seconds(packet)))
+
+    def last(self) -> list[Coded]:
+        """What was held back until the next packet."""
+        return self._take_all(self._times.last())
+
+    def silence(self, until: Fraction) -> list[Coded]:
+        """Silence from the end of the sound up to a time; nothing while sound is only a bit late.
+
+        Args:
+            until: The picture's time in seconds.
+        """
+        if until - (self.end or 0) < SILENT_AFTER:
+            return []
+        coded = self.last()
+        self.end = self.end or Fraction(0)
+        return coded + self._fill(until - SILENT_AFTER / 2)
+
+    def _take_all(self, placed: list[Placed]) -> list[Coded]:
+        coded: list[Coded] = []
+        for packet, time in placed:
+            for one in self._made_of(packet, time):
+                if self._fits(one[1]):
+                    coded += [*self._fill(one[1]), self._code(*one)]
+        return coded
+
+    def _made_of(
+        self, packet: Packet[Stream], time: Fraction
+    ) -> list[tuple[bytes, Fraction, Fraction]]:
+        """Payloads in the output's form, and from when to when they sound."""
+        if self._is_lost:
+            return []
+        if self._anew is None:
+            return [(bytes(packet), time, time + self._seconds(packet))]
+        return [(self._framed(bytes(p)), at, end) for p, at, end in self._anew.take(packet, time)]
+
+    def _seconds(self, packet: Packet[Stream]) -> Fraction:
+        return (packet.duration or 0) * packet.time_base or self._frame_s
+
+    def _fill(self, until: Fraction) -> list[Coded]:
+        """Silence in the hole before a time; nothing where there is none, or it is a beginning."""
+        filled: list[Coded] = []
+        if self._silence is None or self.end is None or until - self.end < HOLE:
+            return filled
+        while self.end + self._frame_s <= until:
+            filled.append(self._code(self._silence, self.end, self.end + self._frame_s))
+        return filled
+
+    def _code_anew(self) -> None:
+        """Sound of another form follows."""
+        try:
+            self._anew = Recoder(self._stream, self._make_encoder())
+        except (FFmpegError, ValueError) as error:
+            self._is_lost = True
+            log.warning("sound cannot be coded as %s (%s); it is left out", self._codec, error)
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether an ADTS frame is what its header says; a damaged one would end every sink."""
+        if not _is_adts(self._stream):
+            return True
+        found = fixed_part(data)
+        if found is not None and found != self._heard:
+            self._hear(found)
+        self._other = found
+        return found is not None and found == self._heard
+
+    def _hear(self, found: Fixed) -> None:
+        """A header unlike those before: damage, or, where two in a row agree, another publisher."""
+        if self._heard is None:
+            self._heard = found
+            self._header = self._header or found
+        elif found == self._other:
+            self._heard, self._anew = found, None
+            if found != self._header:
+                self._code_anew()
+
+    def _framed(self, data: bytes) -> bytes:
+        """What an encoder made, in the output's form."""
+        if not self._is_adts:
+            return data
+        header = self._header or fixed_part_of(self._rate, self._num_channels)
+        return with_header(header, data)
+
+    def _fits(self, time: Fraction) -> bool:
+        """Whether a packet lies behind those before, a little overlap aside."""
+        return time >= 0 and (self.end is None or time > self.end - self._frame_s)
+
+    def _code(self, data: bytes, time: Fraction, end: Fraction) -> Coded:
+        self.end = end
+        pts, base = round(time / self._base), self._base
+        duration = round((end - time) / base)
+        return Coded(
+            place=PLACE, data=data, pts=pts, dts=pts, duration=duration, time_base=base, is_key=True
+        )
+
+    def _make_encoder(self) -> AudioCodecContext:
+        # FLAC, RFC 9639, 8.2: the second number of its parameters is the largest block's samples.
+        block = int.from_bytes(self._extradata[2:4]) if self._codec == "flac" else 0
+        return make_encoder(self._codec, self._rate, self._layout, self._format, block)
+
+    def _make_silence(self) -> bytes | None:
+        """A packet of silence; None for a codec that cannot be encoded here."""
+        try:
+            encoder = self._make_encoder()
+            self._frame_s = Fraction(frame_size(encoder), self._rate)
+            return self._framed(silent_packet(encoder))
+        except (FFmpegError, ValueError, IndexError):
+            return None
+
+
+def _is_adts(stream: AudioStream) -> bool:
+    """Whether every frame has a header of its own."""
+    context = stream.codec_context
+    return context.codec.canonical_name == "aac" and not context.extradata
+
+
+def _signature(stream: AudioStream) -> tuple[Any, ...]:
+    """What packets that fit one decoder have in common."""
+    context = stream.codec_context
+    return (
+        context.codec.canonical_name,
+        context.sample_rate,
+        context.layout.name,
+        context.extradata,
+    )

@@ -1,0 +1,1 @@
+"""The source of a running stream: connection, decoder, reconnection."""

@@ -1,0 +1,247 @@
+"""One connection to a source: frames and packets of sound as they arrive."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from av import Packet
+from av.audio.stream import AudioStream
+from av.error import ExitError, FFmpegError
+from av.stream import Stream
+
+from vsr.errors import DecodeError, OpenError, StreamTimeout
+from vsr.live.input.address import check_host, shown, without_secrets
+from vsr.live.input.decoder import Decoder
+from vsr.live.input.kind import (
+    file_format,
+    is_paced,
+    is_relayed,
+    listening,
+    open_options,
+)
+from vsr.live.input.pacing import Pacer
+from vsr.live.input.pending import MOST, goes_back
+from vsr.live.input.relay import Relay
+from vsr.live.input.watchdog import watched
+from vsr.streams.colour.hdr import read_mastering
+from vsr.streams.colour.planes import Picture, read_frame
+from vsr.streams.colour.siting import find_chroma_location
+from vsr.streams.decode.chunk_builder import Assembly
+from vsr.streams.decode.deinterlace import Deinterlacer
+from vsr.streams.decode.demuxer import StampedFrame
+from vsr.streams.decode.probe import copied_streams, describe, time_base
+from vsr.streams.names.container import is_address, open_container, reason
+from vsr.streams.names.trim import Trim
+from vsr.types import Chunk, Mastering, StreamInfo
+
+TIMEOUT_S = 5.0
+"""A source that sends nothing for longer is given up and connected to anew."""
+
+LISTEN_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arrival:
+    """A frame, or a packet of sound.
+
+    Attributes:
+        at: When it arrived, on the monotonic clock.
+        chunk: One frame, its pts the source's own, on the CPU; None for sound.
+        packet: Of the audio stream; None for a frame.
+    """
+
+    at: float
+    chunk: Chunk | None = None
+    packet: Packet[Stream] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Beginning:
+    """Frames of a size follow.
+
+    Attributes:
+        info: Of the stream; ``template`` of its audio is valid while the connection is open.
+        sound: The audio stream that is copied.
+        renewed: Whether it is another connection, and not only another size.
+        held_back: Frames that deinterlacing holds back; 0 while nothing was interlaced.
+    """
+
+    info: StreamInfo
+    sound: AudioStream | None
+    renewed: bool
+    held_back: int
+
+    @property
+    def left_out(self) -> str | None:
+        """A sentence about streams that are neither decoded nor copied; None without any."""
+        copied = None if self.sound is None else self.sound.index
+        lost = {f"{o.kind} ({o.codec})" for o in self.info.others if o.index != copied}
+        said = f"the picture and its first sound are carried; left out: {', '.join(sorted(lost))}"
+        return said if lost else None
+
+
+class Connection:
+    """Used by one thread; ``interrupt`` may come from another.
+
+    Args:
+        source: A file or an address.
+        listen: Wait for a publisher to connect, instead of connecting.
+        options: For ffmpeg's protocol and demuxer.
+
+    Raises:
+        OpenError: It cannot be opened; the message names the host and no secret.
+        StreamTimeout: It does not answer.
+    """
+
+    def __init__(
+        self, source: str, *, listen: bool = False, options: Mapping[str, str] | None = None
+    ) -> None:
+        self._source = source
+        self._located: str | None = None
+        self._picture: Picture | None = None
+        self._assembly: Assembly | None = None
+        self._held_back = 0
+        self._came_at: deque[float] = deque()
+        self._pacer = Pacer() if is_paced(source) else None
+        if not listen:
+            check_host(source)
+        self._relay = Relay(listening(source) if listen else source) if is_relayed(source) else None
+        opening = LISTEN_TIMEOUT_S if listen else TIMEOUT_S
+        try:
+            self._container, self._video = open_container(
+                source,
+                options=open_options(source, listen=listen) | dict(options or {}),
+                file_format=file_format(source),
+                timeout=(opening, TIMEOUT_S) if is_address(source) else None,
+                file=self._relay.file if self._relay else None,
+            )
+        except (OpenError, StreamTimeout) as error:
+            raise self._explain(error) from error
+        self._decoder = Decoder(self._video, shown(source))
+        self._deinterlacer = Deinterlacer(time_base(self._video))
+        self._sound = next(iter(copied_streams(self._container)), None)
+
+    def arrivals(self) -> Iterator[Arrival | Beginning]:
+        """Yield what arrives; ``Beginning`` before the first frame, and where they change.
+
+        Raises:
+            DecodeError: Reading failed, or nothing decodes any more.
+            StreamTimeout: The source fell silent, or sends no picture.
+        """
+        early: deque[Arrival] = deque(maxlen=MOST)
+        for packet in self._packets():
+            if packet.stream_index == self._video.index:
+                for stamped in self._progressive(self._decoder.decode(packet)):
+                    yield from self._frame(stamped, early)
+            elif self._is_sound(packet):
+                heard = Arrival(at=time.monotonic(), packet=packet)
+                if self._picture is None:
+                    _append(early, heard)
+                else:
+                    yield heard
+        left = chain(self._progressive(self._decoder.last()), self._deinterlacer.drain())
+        for stamped in left:
+            yield from self._frame(stamped, early)
+
+    @property
+    def corrupt(self) -> int:
+        """Packets that came damaged or did not decode, and other frames with damage."""
+        return self._decoder.corrupt
+
+    def interrupt(self) -> None:
+        """Make the reading thread end soon: with the next packet, or when none comes for long."""
+        if self._pacer is not None:
+            self._pacer.hurry = True
+        if self._relay is not None:
+            self._relay.interrupt()
+
+    def close(self) -> None:
+        """Close the source, from the reading thread."""
+        with suppress(FFmpegError, OSError):
+            self._container.close()
+        if self._relay is not None:
+            self._relay.close()
+
+    def _is_sound(self, packet: Packet[Stream]) -> bool:
+        sound = self._sound
+        known = packet.dts is not None
+        return known and sound is not None and packet.stream_index == sound.index
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        try:
+            name = shown(self._source)
+            for packet in watched(self._container.demux(), self._video.index, name):
+                if packet.size:
+                    yield packet
+        except IndexError:
+            # PyAV, at the end: a stream that only appeared meanwhile (out of damage, say) is none
+            # that it could flush.
+            pass
+        except ExitError as error:
+            raise StreamTimeout(
+                f"{shown(self._source)} sent nothing for {TIMEOUT_S:g} s"
+            ) from error
+        except (FFmpegError, OSError) as error:
+            said = without_secrets(reason(error), self._source)
+            raise DecodeError(f"{shown(self._source)} broke off ({said})") from error
+
+    def _progressive(self, frames: Iterable[StampedFrame]) -> Iterator[StampedFrame]:
+        """Frames at the pace of their times, deinterlaced; when they came is kept beside them."""
+        for stamped in frames:
+            if self._pacer is not None:
+                self._pacer.wait(stamped.pts * time_base(self._video))
+            self._came_at.append(time.monotonic())
+            yield from self._deinterlacer.push(stamped)
+
+    def _frame(self, stamped: StampedFrame, early: deque[Arrival]) -> Iterator[Arrival | Beginning]:
+        decoded = read_frame(stamped.frame, stamped.pts, self._chroma_location())
+        if self._is_other(decoded.picture):
+            yield self._begin(decoded.picture, read_mastering(stamped.frame))
+        assert self._assembly is not None
+        yield Arrival(at=self._came_at.popleft(), chunk=self._assembly.build([decoded]))
+        yield from early
+        early.clear()
+
+    def _is_other(self, picture: Picture) -> bool:
+        if self._picture is None or picture.shown_size != self._picture.shown_size:
+            return True
+        return self._deinterlacer.held_back > self._held_back
+
+    def _begin(self, picture: Picture, mastering: Mastering) -> Beginning:
+        renewed, self._picture = self._picture is None, picture
+        self._held_back = max(self._held_back, self._deinterlacer.held_back)
+        self._assembly = Assembly(time_base(self._video), picture.shown_size, torch.device("cpu"))
+        return Beginning(
+            info=describe(self._container, self._video, picture, Trim(), mastering),
+            sound=self._sound,
+            renewed=renewed,
+            held_back=self._held_back,
+        )
+
+    def _chroma_location(self) -> str | None:
+        if self._picture is None and not is_address(self._source):
+            codec = self._video.codec_context.codec.canonical_name
+            self._located = find_chroma_location(self._source, self._video.index, codec)
+        return self._located
+
+    def _explain(self, error: OpenError | StreamTimeout) -> OpenError | StreamTimeout:
+        said = without_secrets(str(error), self._source)
+        if self._relay is not None:
+            self._relay.close()
+            said = without_secrets(
+                f"{shown(self._source)} cannot be opened ({self._relay.reason()})", self._source
+            )
+        return type(error)(said)
+
+
+def _append(early: deque[Arrival], heard: Arrival) -> None:
+    """Keep sound until the first frame; where times go back, what came before is not its."""
+    if early and heard.packet and early[-1].packet and goes_back(heard.packet, early[-1].packet):
+        early.clear()
+    early.append(heard)

@@ -1,0 +1,223 @@
+"""A source that comes back: connections one after the other, in a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from subprocess import SubprocessError
+
+from av.error import FFmpegError
+
+from vsr.errors import DecodeError, VSRError
+from vsr.live.input.address import shown, without_secrets
+from vsr.live.input.connection import Arrival, Beginning, Connection
+from vsr.live.input.kind import check_listening, ends
+from vsr.live.input.retry import SETTLED_S, Retry
+from vsr.live.leaving import READING_THREAD
+from vsr.streams.names.container import reason
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.1
+
+CLOSE_TIMEOUT_S = 0.25
+
+FAILURES = (VSRError, FFmpegError, OSError, SubprocessError)
+"""What a connection ends with that another may not."""
+
+MOST_EVENTS = 500
+"""Frames and packets of sound that may wait: beyond, the source is held back."""
+
+MOST_BYTES = 256 * 2**20
+"""Frames that may wait: more of small ones than of large ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The source is gone, for now or for good.
+
+    Attributes:
+        reason: Why, without secrets; None for the end of a file.
+        error: What ends the stream; None where it is tried again, or has ended as it should.
+        final: Whether nothing follows.
+    """
+
+    reason: str | None
+    error: VSRError | None = None
+    final: bool = False
+
+
+Event = Arrival | Beginning | Lost
+
+
+class Source:
+    """Reads a source and reconnects to it.
+
+    Args:
+        address: A file or an address.
+        listen: As for ``Connection``.
+        options: As for ``Connection``.
+        retry: When to try again.
+
+    Attributes:
+        corrupt: Packets and frames so far that did not decode, or only with damage.
+        reconnects: Connections after the first.
+
+    Raises:
+        ConfigurationError: To listen at a source that nobody can publish to.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        listen: bool = False,
+        options: Mapping[str, str] | None = None,
+        retry: Retry,
+    ) -> None:
+        if listen:
+            check_listening(address)
+        self.reconnects = 0
+        self._address, self._listen, self._options = address, listen, options
+        self._retry = retry
+        self._events: deque[Event] = deque()
+        self._bytes = self._frames = 0
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._delay_s = 0.0
+        self._connection: Connection | None = None
+        self._connected = 0
+        self._corrupt_before = 0
+        self._thread = threading.Thread(target=self._read, name=READING_THREAD, daemon=True)
+
+    @property
+    def corrupt(self) -> int:
+        """Damage so far."""
+        now = self._connection.corrupt if self._connection else 0
+        return self._corrupt_before + now
+
+    @property
+    def depth(self) -> int:
+        """Frames that wait."""
+        return self._frames
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def next_event(self, timeout_s: float) -> Event | None:
+        """What came next; None where nothing came in time."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(self._events), timeout_s):
+                return None
+            event = self._events.popleft()
+            self._bytes -= _bytes_of(event)
+            self._frames -= _bytes_of(event) > 0
+            self._changed.notify_all()
+            return event
+
+    def stop(self) -> None:
+        """Connect and read no more; what waits stays."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        if (connection := self._connection) is not None:
+            connection.interrupt()
+
+    def close(self) -> None:
+        """Stop, and wait a moment for the reading thread: it ends with the next packet."""
+        self.stop()
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _read(self) -> None:
+        try:
+            self._read_all()
+        except Exception as error:
+            # Nobody else sees what this thread ends with.
+            failure = self._broken(error)
+            self._put(Lost(reason=str(failure), error=failure, final=True))
+
+    def _read_all(self) -> None:
+        while not self._stop.is_set():
+            lost = self._connect()
+            if not self._put(lost) or lost.final:
+                return
+            if self._retry.is_news(lost.reason):
+                log.warning("%s; connecting again", lost.reason)
+            self._stop.wait(self._delay_s)
+
+    def _connect(self) -> Lost:
+        """One connection from its beginning to its end."""
+        try:
+            connection = Connection(self._address, listen=self._listen, options=self._options)
+        except FAILURES as error:
+            return self._failed(error)
+        self._connection, began = connection, time.monotonic()
+        if self._stop.is_set():
+            connection.interrupt()
+        try:
+            for event in connection.arrivals():
+                if not self._put(event):
+                    break
+                if isinstance(event, Beginning) and event.renewed:
+                    self._count()
+                elif time.monotonic() - began > SETTLED_S:
+                    self._retry.succeeded()
+        except FAILURES as error:
+            return self._failed(error)
+        finally:
+            self._connection = None
+            self._corrupt_before += connection.corrupt
+            connection.close()
+        if ends(self._address):
+            return Lost(reason=None, final=True)
+        return self._failed(VSRError(f"{shown(self._address)} ended"))
+
+    def _count(self) -> None:
+        self.reconnects += self._connected > 0
+        self._connected += 1
+
+    def _failed(self, error: Exception) -> Lost:
+        if not isinstance(error, VSRError):
+            error = self._broken(error)
+        delay_s = self._retry.next_delay_s()
+        if delay_s is None or ends(self._address):
+            return Lost(reason=str(error), error=error, final=True)
+        self._delay_s = delay_s
+        return Lost(reason=str(error))
+
+    def _broken(self, error: Exception) -> DecodeError:
+        """What others than this package fail with; their words may have the address in them."""
+        said = without_secrets(reason(error), self._address)
+        failure = DecodeError(f"{shown(self._address)} broke off ({said})")
+        failure.__cause__ = error
+        return failure
+
+    def _put(self, event: Event) -> bool:
+        """Hand an event over, waiting for room; False where nobody wants it any more."""
+        size = _bytes_of(event)
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop.is_set() or self._has_room(size))
+            if self._stop.is_set():
+                return False
+            self._events.append(event)
+            self._bytes += size
+            self._frames += size > 0
+            self._changed.notify_all()
+            return True
+
+    def _has_room(self, size: int) -> bool:
+        fits = not self._frames or self._bytes + size <= MOST_BYTES
+        return fits and len(self._events) < MOST_EVENTS
+
+
+def _bytes_of(event: Event) -> int:
+    """Memory of a frame; nothing to speak of for others."""
+    if not isinstance(event, Arrival) or event.chunk is None:
+        return 0
+    return event.chunk.frames.nbytes

@@ -1,0 +1,1 @@
+"""Figures of running streams: page, metrics, status line."""

@@ -1,0 +1,87 @@
+"""Figures as Prometheus reads them, by its official client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from vsr.live.monitor.figures import BOUNDS_S, Figures
+
+COUNTERS = {
+    "frames_in": "Frames that arrived.",
+    "frames_out": "Frames that left, held ones included.",
+    "restored": "Frames that the network restored.",
+    "passed_through": "Frames that were only enlarged.",
+    "skipped": "Frames that were left out.",
+    "held": "Frames that filled gaps of the source.",
+    "late": "Frames that took longer than the latency asked for.",
+    "corrupt": "Packets and frames that were damaged.",
+    "reconnects": "Connections to the source after the first.",
+    "reopened": "Times sinks were opened after the first.",
+    "lost_packets": "Coded packets that a sink missed.",
+    "jumps": "Times that the source's times did not go on.",
+}
+"""Fields of ``Tally``; every one is exported."""
+
+
+def registry_of(figures: Sequence[Figures]) -> CollectorRegistry:
+    """A registry of the streams' figures, and of the process: memory, processor time, files."""
+    registry = CollectorRegistry()
+    registry.register(_Streams(figures))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    """The text that Prometheus reads."""
+    return generate_latest(registry)
+
+
+class _Streams(Collector):
+    def __init__(self, figures: Sequence[Figures]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        for field, text in COUNTERS.items():
+            counter = CounterMetricFamily(f"vsr_{field}", text, labels=["stream"])
+            for one in self._figures:
+                counter.add_metric([one.name], getattr(one.tally, field))
+            yield counter
+        yield self._queues()
+        yield self._up()
+        yield self._latencies()
+
+    def _queues(self) -> Metric:
+        gauge = GaugeMetricFamily("vsr_queue_depth", "What waits.", labels=["stream", "queue"])
+        for one in self._figures:
+            gauge.add_metric([one.name, "source"], one.source_queue)
+            gauge.add_metric([one.name, "sink"], one.sink_queue)
+        return gauge
+
+    def _up(self) -> Metric:
+        gauge = GaugeMetricFamily(
+            "vsr_running", "Whether frames arrive: 1, or 0.", labels=["stream"]
+        )
+        for one in self._figures:
+            gauge.add_metric([one.name], one.state == "running")
+        return gauge
+
+    def _latencies(self) -> Metric:
+        histogram = HistogramMetricFamily(
+            "vsr_latency_seconds", "From arrival until a frame leaves.", labels=["stream"]
+        )
+        names = [*map(str, BOUNDS_S), "+Inf"]
+        for one in self._figures:
+            counts = accumulate(one.buckets)
+            buckets = list(zip(names, counts, strict=True))
+            histogram.add_metric([one.name], buckets, sum_value=one.latency_sum_s)
+        return histogram

@@ -1,0 +1,1 @@
+"""Encoder and sinks of a running stream."""

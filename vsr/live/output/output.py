@@ -1,0 +1,144 @@
+"""The output of a stream as a whole: the picture's encoder, the sound, the sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from av import Packet
+from av.audio.stream import AudioStream
+from av.stream import Stream
+
+from vsr.errors import EncodeError, VSRError
+from vsr.live.audio.packets import Coded, Templates
+from vsr.live.audio.track import Sound
+from vsr.live.output.encoder import LiveEncoder
+from vsr.live.output.interleaver import Junction
+from vsr.live.output.picture import Picture
+from vsr.live.output.sink import Outlet
+from vsr.streams.encode.raw_nut import CARRIED_CODECS
+from vsr.types import Chunk
+
+
+class Output:
+    """Frames and sound in, to be given in the order of time.
+
+    Args:
+        picture: What it shows.
+        sound: The source's first audio stream; None for none.
+        outlets: The sinks, the one that matters first.
+        on_left: Called with the time in seconds of every picture that leaves.
+        encoder: ffmpeg's name of an encoder.
+        arguments: Further arguments for it.
+
+    Attributes:
+        notes: What differs from what one might expect.
+    """
+
+    def __init__(
+        self,
+        picture: Picture,
+        sound: AudioStream | None,
+        outlets: Sequence[Outlet],
+        on_left: Callable[[Fraction], None],
+        *,
+        encoder: str | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self.notes: list[str] = []
+        self._outlets, self._on_left = list(outlets), on_left
+        self._video, self._audio = Templates(), Templates()
+        self._sound = self._take_sound(sound)
+        self._junction = Junction(self._outlets, self._left)
+        self._started = self._written = False
+        self._encoder = LiveEncoder(
+            picture, self._video, self._coded, encoder=encoder, arguments=arguments
+        )
+
+    def write(self, chunk: Chunk) -> None:
+        """Encode frames.
+
+        Raises:
+            EncodeError: The encoder has stopped, or the sink that matters is given up.
+        """
+        self.raise_error()
+        self._encoder.write(chunk)
+        self._written = True
+
+    def begin_sound(self, stream: AudioStream | None) -> None:
+        """Sound of another connection follows."""
+        if self._sound is not None:
+            self._sound.begin(_carried(stream))
+
+    def write_sound(self, packet: Packet[Stream], time: Fraction) -> None:
+        """Take a packet of the source's sound, at its time in the output."""
+        if self._sound is not None:
+            self._junction.sound(self._sound.take(packet, time))
+
+    def fill_sound(self, until: Fraction) -> None:
+        """Put silence where the sound has been missing for long, up to the picture's time."""
+        if self._sound is not None:
+            self._junction.sound(self._sound.silence(until))
+
+    def raise_error(self) -> None:
+        """Raise what the sink that matters was given up for."""
+        if (error := self._outlets[0].error) is not None:
+            raise error
+
+    def finish(self) -> None:
+        """Let all leave and close the sinks; where no frame came, nothing is left.
+
+        Raises:
+            VSRError: The encoder failed, or a sink.
+        """
+        try:
+            if self._written:
+                self._encoder.finish()
+            else:
+                self._encoder.abort()
+        finally:
+            if self._sound is not None:
+                self._junction.sound(self._sound.last())
+            self._junction.finish()
+            self._close()
+        if failed := [str(outlet.error) for outlet in self._outlets if outlet.error]:
+            raise EncodeError("; ".join(failed))
+
+    def abort(self) -> None:
+        """End the encoder at once; what left already is kept."""
+        self._encoder.abort()
+        self._close()
+
+    def _close(self) -> None:
+        for outlet in self._outlets:
+            outlet.finish()
+
+    def _coded(self, coded: Coded) -> None:
+        if not self._started:
+            self._started = True
+            for outlet in self._outlets:
+                outlet.start([*self._video.streams, *self._audio.streams])
+        self._junction.picture(coded)
+
+    def _left(self, coded: Coded) -> None:
+        self._on_left(coded.pts * coded.time_base)
+
+    def _take_sound(self, stream: AudioStream | None) -> Sound | None:
+        carried = _carried(stream)
+        if carried is None:
+            if stream is not None:
+                name = stream.codec_context.codec.canonical_name
+                self.notes.append(f"sound of the codec {name} cannot be copied; it is left out")
+            return None
+        try:
+            return Sound(carried, self._audio.add(carried))
+        except (VSRError, ValueError) as error:
+            self.notes.append(f"the sound cannot be copied ({error}); it is left out")
+            return None
+
+
+def _carried(stream: AudioStream | None) -> AudioStream | None:
+    """The stream, if its codec travels in NUT."""
+    if stream is None or stream.codec_context.codec.canonical_name not in CARRIED_CODECS:
+        return None
+    return stream

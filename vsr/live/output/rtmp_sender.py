@@ -1,0 +1,77 @@
+"""Feeds an RTMP address, as a process of its own: ``python -m vsr.live.output.rtmp_sender``.
+
+The address comes first, a line of the standard input, and then coded packets as NUT: among the
+arguments it would show its stream key to everyone on the machine. Messages are in ffmpeg's form.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+import av
+from av.error import FFmpegError
+
+ADDRESSES = ("rtmp://", "rtmps://")
+
+PROGRESS_EVERY_S = 0.5
+
+_READ = {"probesize": "32", "analyzeduration": "0"}
+
+
+def main() -> int:
+    """Copy packets until the input ends."""
+    address = _first_line()
+    try:
+        _send(address)
+    except (FFmpegError, OSError) as error:
+        # Not the error's own text: that has the address in it.
+        _say(f"[error] {error.strerror}")
+        return 1
+    return 0
+
+
+def _first_line() -> str:
+    """Byte by byte: what follows is ffmpeg's to read."""
+    line = b""
+    while (byte := os.read(0, 1)) not in {b"\n", b""}:
+        line += byte
+    return line.decode()
+
+
+def _send(address: str) -> None:
+    with (
+        av.open("pipe:0", format="nut", options=_READ) as coded,
+        av.open(
+            address,
+            "w",
+            format="flv",
+            container_options={
+                "flvflags": "no_duration_filesize",
+                "max_interleave_delta": "500000",
+                "flush_packets": "1",
+            },
+        ) as target,
+    ):
+        streams: list[Any] = [
+            target.add_stream_from_template(one, opaque=True) for one in coded.streams
+        ]
+        sent, said_at = 0, time.monotonic()
+        for packet in coded.demux():
+            if packet.size:
+                sent += packet.size
+                packet.stream = streams[packet.stream_index]
+                target.mux_one(packet)
+            if time.monotonic() - said_at > PROGRESS_EVERY_S:
+                said_at = time.monotonic()
+                _say(f"total_size={sent}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

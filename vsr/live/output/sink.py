@@ -1,0 +1,235 @@
+"""Where the output goes: each sink has a process of its own that copies coded packets into it.
+
+A sink that goes away takes nothing with it: the encoder goes on, packets meant for the sink are
+left out, and from the next key frame after its return it is fed again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+from vsr.errors import EncodeError, VSRError
+from vsr.live.audio.packets import Coded, PacketStream
+from vsr.live.input.address import check_host, shown, without_secrets
+from vsr.live.input.retry import SETTLED_S, Retry
+from vsr.live.options import StreamOptions
+from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
+from vsr.live.output.targets import PLAYLISTS, check_targets
+from vsr.streams.ffmpeg.process import FFmpegProcess
+from vsr.streams.names.container import is_address, reason
+from vsr.streams.names.formats import suffix_of
+from vsr.streams.names.target import TargetAddress, TargetFile
+
+log = logging.getLogger(__name__)
+
+WAITING_S = 10
+"""Seconds of packets that may wait for a sink; then it loses some."""
+
+WAITING_PACKETS = 2000
+
+
+def open_outlets(options: StreamOptions) -> list[Outlet]:
+    """The sinks of a stream, the one that matters first.
+
+    Raises:
+        OpenError: One that cannot be written, or is the source.
+    """
+    check_targets([options])
+    return [
+        Outlet(target, retry=Retry(options.retries), overwrite=options.overwrite)
+        for target in options.targets
+    ]
+
+
+class Outlet:
+    """One sink and its thread.
+
+    Args:
+        target: A file or an address.
+        retry: When to open it again.
+        overwrite: Replace a file that exists.
+
+    Attributes:
+        reopened: Times it was opened after the first.
+        lost: Packets that were left out for want of it.
+        error: Why it was given up, or has not all of the output in the end; None otherwise.
+
+    Raises:
+        OpenError: A file that cannot be written.
+    """
+
+    def __init__(self, target: str, *, retry: Retry, overwrite: bool = False) -> None:
+        self.reopened = self.lost = 0
+        self.error: VSRError | None = None
+        self._target, self._retry = target, retry
+        # Playlists are rewritten all the time: they have no moment at which they are whole.
+        by_name = is_address(target) or suffix_of(target) in PLAYLISTS
+        self._file = (
+            TargetAddress(target)
+            if by_name
+            else TargetFile(target, source=None, overwrite=overwrite)
+        )
+        self._templates: list[Any] = []
+        self._packets: deque[Coded] = deque()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._process: FFmpegProcess | None = None
+        self._muxed: PacketStream | None = None
+        self._opened = 0
+        self._opened_at = self._again_at = 0.0
+        self._begins = Fraction(0)
+        self._missed_for = ""
+        self._thread = threading.Thread(target=self._run, name="vsr-live-sink", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """The target without its secrets."""
+        return shown(self._target)
+
+    @property
+    def depth(self) -> int:
+        """Packets that wait."""
+        return len(self._packets)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the sink takes packets, as far as is known."""
+        return self._process is not None
+
+    def start(self, templates: list[Any]) -> None:
+        """Begin to take packets of these streams."""
+        self._templates = templates
+        self._thread.start()
+
+    def put(self, coded: Coded) -> None:
+        """Append a packet; never waits."""
+        with self._changed:
+            self._packets.append(coded)
+            if len(self._packets) > WAITING_PACKETS or self._waiting_s() > WAITING_S:
+                self._shed()
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Write what waits and close the sink; its name is then final."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (coded := self._next()) is not None:
+                try:
+                    self._write(coded)
+                except (VSRError, OSError) as error:
+                    self._lose(error)
+            self._close()
+        except Exception as error:
+            # Nobody else sees what this thread ends with.
+            self.error = EncodeError(f"{self.name} broke off ({reason(error)})")
+            self.error.__cause__ = error
+            self._kill()
+
+    def _next(self) -> Coded | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or bool(self._packets))
+            return self._packets.popleft() if self._packets else None
+
+    def _write(self, coded: Coded) -> None:
+        is_open = self._muxed is not None or self._open(coded)
+        # FLV breaks off at a time before its first: sound may lag behind the picture.
+        if not is_open or coded.time < self._begins:
+            self.lost += 1
+            return
+        assert self._process is not None
+        assert self._muxed is not None
+        self._process.check()
+        self._muxed.write(coded)
+        if time.monotonic() - self._opened_at > SETTLED_S:
+            self._retry.succeeded()
+
+    def _open(self, coded: Coded) -> bool:
+        """Open the sink where it is time to and the packet is one to begin with."""
+        begins = coded.place == 0 and coded.is_key
+        if self.error is not None or not begins or time.monotonic() < self._again_at:
+            return False
+        check_host(self._target)
+        self._process = FFmpegProcess(
+            sink_command(self._target, self._file.temporary),
+            timeout_s=TIMEOUT_S if is_address(self._target) else FILE_TIMEOUT_S,
+        )
+        self._opened_at = time.monotonic()
+        if preamble := sink_preamble(self._target):
+            self._process.write(preamble)
+        self._muxed = PacketStream(self._templates, self._process.write)
+        self._begins = coded.time
+        self.reopened += self._opened > 0
+        self._opened += 1
+        return True
+
+    def _lose(self, error: VSRError | OSError) -> None:
+        """Note that the sink is gone, and when to try again."""
+        self._kill()
+        said = without_secrets(reason(error), self._target)
+        self._missed_for = said = f"{self.name} takes nothing ({said})"
+        delay_s = self._retry.next_delay_s() if is_address(self._target) else None
+        if delay_s is None:
+            self.error = EncodeError(f"{said}; it is given up")
+            log.error("%s", self.error)
+            return
+        self._again_at = time.monotonic() + delay_s
+        if self._retry.is_news(said):
+            log.warning("%s; opening it again", said)
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+        self._process = self._muxed = None
+
+    def _close(self) -> None:
+        """End the sink; it has to be there then, or what came last is lost."""
+        if self.error is not None:
+            self._keep_part()
+        elif self._muxed is None or self._process is None:
+            said = self._missed_for or f"{self.name} was not opened"
+            self.error = EncodeError(f"{said}; it was still missing in the end")
+        else:
+            self._end(self._process, self._muxed)
+        self._process = self._muxed = None
+
+    def _end(self, process: FFmpegProcess, muxed: PacketStream) -> None:
+        try:
+            muxed.close()
+            process.finish()
+            self._file.keep(partial=False)
+        except (VSRError, OSError) as error:
+            process.kill()
+            said = without_secrets(reason(error), self._target)
+            self.error = EncodeError(f"{self.name} did not end in order ({said})")
+            self._keep_part()
+
+    def _keep_part(self) -> None:
+        """Give what was written until the sink failed a name that shows it."""
+        with suppress(OSError):
+            kept = self._file.keep(partial=True)
+            if not is_address(self._target):
+                log.warning("what was written until then is %s", kept)
+
+    def _waiting_s(self) -> float:
+        pictures = [self._packets[0], self._packets[-1]]
+        return float(pictures[1].time - pictures[0].time)
+
+    def _shed(self) -> None:
+        """Leave out what waits longest, up to a key frame of the picture."""
+        self._packets.popleft()
+        self.lost += 1
+        while self._packets and not (self._packets[0].place == 0 and self._packets[0].is_key):
+            self._packets.popleft()
+            self.lost += 1

@@ -1,0 +1,56 @@
+"""Which sinks there are, and the process that feeds one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from vsr.live.output.rtmp_sender import ADDRESSES
+from vsr.live.output.targets import PLAYLISTS
+from vsr.streams.ffmpeg.process import find_ffmpeg
+from vsr.streams.names.container import is_address, local_name
+from vsr.streams.names.formats import ADDRESS_FORMATS, MOV_FAMILY, suffix_of
+
+TIMEOUT_S = 5.0
+"""A sink that takes nothing for longer is given up and opened anew."""
+
+FILE_TIMEOUT_S = 60.0
+"""Likewise a file, which cannot be opened anew: a disk may pause for a while."""
+
+
+def sink_command(target: str, path: str) -> list[str]:
+    """The command that copies coded packets from its standard input, as NUT, into a sink.
+
+    Args:
+        target: Says the format.
+        path: Where it is written.
+    """
+    if target.startswith(ADDRESSES):
+        return [sys.executable, "-P", "-m", "vsr.live.output.rtmp_sender"]
+    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"]
+    command += ["-progress", "pipe:2", "-stats_period", "0.5", "-copyts", "-y"]
+    command += ["-f", "nut", "-probesize", "32", "-analyzeduration", "0"]
+    command += ["-i", "pipe:0", "-map", "0", "-c", "copy", "-max_interleave_delta", "500000"]
+    if suffix_of(target) in PLAYLISTS and not is_address(path):
+        # A playlist's lines are what follows the last slash of its own name, `file:` included.
+        path = str(Path(path).absolute())
+    return [*command, "-flush_packets", "1", *_format(target), local_name(path)]
+
+
+def sink_preamble(target: str) -> bytes:
+    """What the command's standard input begins with, before the packets."""
+    return f"{target}\n".encode() if target.startswith(ADDRESSES) else b""
+
+
+def _format(target: str) -> list[str]:
+    suffix = suffix_of(target)
+    if suffix in PLAYLISTS:
+        words = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "6"]
+        return [*words, "-hls_flags", "delete_segments+independent_segments"]
+    if suffix in ADDRESS_FORMATS:
+        words = ["-f", ADDRESS_FORMATS[suffix]]
+        return [*words, "-rw_timeout", str(round(TIMEOUT_S * 1_000_000))]
+    if suffix in MOV_FAMILY:
+        # Playable however it ends.
+        return ["-movflags", "+frag_keyframe"]
+    return []

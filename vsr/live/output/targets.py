@@ -1,0 +1,82 @@
+"""Which sinks streams may have together: known before anything is opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+
+from vsr.errors import OpenError
+from vsr.live.input.address import check_form, shown
+from vsr.live.input.kind import ends
+from vsr.live.options import StreamOptions
+from vsr.streams.names.container import is_address, local_name
+from vsr.streams.names.formats import ADDRESS_FORMATS, suffix_of
+
+PLAYLISTS = frozenset({".m3u8"})
+
+_PICTURES = frozenset({"image2", "webp"})
+"""Formats of files of one picture."""
+
+
+def check_targets(streams: Sequence[StreamOptions]) -> None:
+    """Refuse what cannot be a sink, what is named twice, and what would replace a source.
+
+    Raises:
+        OpenError: A target or record of that kind, one whose folder is missing, or an address that
+            cannot be read.
+    """
+    named: list[str] = []
+    for stream in streams:
+        check_form(stream.source)
+        for target in stream.targets:
+            check_form(target)
+            _check_kind(target)
+            if any(_writes(target, other) or _writes(other, target) for other in named):
+                raise OpenError(
+                    f"{shown(target)!r} is written twice; give each target and record its own name"
+                )
+            if any(_replaces(target, stream, other) for other in streams):
+                raise OpenError(f"{target!r} is a source itself; give the output another name")
+            named.append(target)
+
+
+def _check_kind(target: str) -> None:
+    if is_address(target):
+        if suffix_of(target) not in ADDRESS_FORMATS and suffix_of(target) not in PLAYLISTS:
+            accepted = ", ".join(sorted(ADDRESS_FORMATS))
+            raise OpenError(
+                f"{shown(target)} is no sink; give {accepted}, a .m3u8 playlist or a video file"
+            )
+    elif not Path(target).parent.is_dir():
+        raise OpenError(f"the folder of {target!r} does not exist; create it first")
+    elif not _holds_video(target):
+        raise OpenError(f"{target!r} has no ending of a video file; give one, such as .mkv or .mp4")
+
+
+def _holds_video(path: str) -> bool:
+    """Whether ffmpeg knows by a file's name how to write video into it; nothing is written."""
+    try:
+        container = av.open(local_name(path), mode="w")
+    except ValueError:
+        return False
+    return container.default_video_codec != "none" and container.format.name not in _PICTURES
+
+
+def _replaces(target: str, stream: StreamOptions, other: StreamOptions) -> bool:
+    """Whether a stream's sink would replace a source; another's playlist may be one."""
+    is_chain = other is not stream and suffix_of(target) in PLAYLISTS
+    return ends(other.source) and not is_chain and _writes(target, other.source)
+
+
+def _writes(target: str, name: str) -> bool:
+    """Whether a sink would write what a name stands for."""
+    if is_address(target) or is_address(name):
+        return target == name
+    written, path = Path(target).resolve(), Path(name).resolve()
+    if suffix_of(target) in PLAYLISTS and written.parent == path.parent:
+        segment = re.escape(written.stem) + r"\d+\.ts"
+        return written == path or re.fullmatch(segment, path.name) is not None
+    return written == path

@@ -1,0 +1,111 @@
+"""What ``vsr live`` does, as a function."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from vsr.engine.batch import BatchRestorer
+from vsr.errors import VSRError
+from vsr.live.monitor.figures import Figures
+from vsr.live.monitor.http import serve_status
+from vsr.live.monitor.status_line import status_line
+from vsr.live.options import StreamOptions
+from vsr.live.output.targets import check_targets
+from vsr.live.restoration import Restoring
+from vsr.live.shared_network import Share, SharedNetwork
+from vsr.live.stream import LiveStream
+from vsr.live.streams_file import read_streams
+from vsr.models.catalogue import load_network
+from vsr.restorer import Restorer
+
+log = logging.getLogger(__name__)
+
+
+def run_live(
+    source: str | None,
+    target: str | None,
+    streams: Path | None = None,
+    *,
+    model: str,
+    weights: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    status: str | None = None,
+    stop: threading.Event,
+    quiet: bool = False,
+    say: Callable[[str], None],
+    **options: Any,
+) -> Sequence[Figures]:
+    """Restore one running stream, or several, until they end or ``stop`` is set.
+
+    Args:
+        source: Of one stream.
+        target: Of one stream.
+        streams: A file that describes several, instead.
+        model: As for ``load_network``.
+        weights: As for ``load_network``.
+        device: As for ``Restorer``.
+        precision: As for ``Restorer``.
+        status: Address and port to serve figures at; None for nowhere.
+        stop: Set it to end in order.
+        quiet: Show no status line.
+        say: Told what was chosen.
+        options: Of ``StreamOptions``; of several streams what their file does not say.
+
+    Returns:
+        The last figures of every stream.
+
+    Raises:
+        VSRError: What the only stream ended with, or what cannot be begun.
+    """
+    given = StreamOptions(source=source or "", target=target or "", **options)
+    wanted = [given] if streams is None else read_streams(streams, given)
+    check_targets(wanted)
+    network = load_network(model, weights)
+    restorers: list[Restoring]
+    if len(wanted) == 1:
+        restorers = [Restorer(network, device=device, precision=precision)]
+    else:
+        batch = BatchRestorer(network, device=device, precision=precision, largest=len(wanted))
+        shared = SharedNetwork(batch)
+        restorers = [Share(shared, one.name) for one in wanted]
+    running = [
+        LiveStream(one, restorer, Figures(name=one.name), say=say)
+        for one, restorer in zip(wanted, restorers, strict=True)
+    ]
+    figures = [stream.figures for stream in running]
+    with ExitStack() as around:
+        if status is not None:
+            say(f"figures at {around.enter_context(serve_status(status, figures))}")
+        around.enter_context(status_line(figures, hidden=quiet))
+        if len(running) == 1:
+            running[0].run(stop)
+        else:
+            _run_all(running, stop)
+    return figures
+
+
+def _run_all(running: Sequence[LiveStream], stop: threading.Event) -> None:
+    """Each stream in a thread of its own: one that fails leaves the others alone."""
+
+    def run(stream: LiveStream) -> None:
+        try:
+            stream.run(stop)
+        except VSRError as error:
+            log.error("%s ended: %s", stream.options.name, error)
+        except Exception:
+            log.exception("%s ended", stream.options.name)
+
+    threads = [
+        threading.Thread(target=run, args=(stream,), name=f"vsr-live-{stream.options.name}")
+        for stream in running
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

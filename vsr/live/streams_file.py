@@ -1,0 +1,113 @@
+"""Several streams described in a TOML file.
+
+latency = "800ms"                # what is said here holds for every stream
+
+[[stream]]
+name = "yard"
+source = "rtmp://camera.example/app/yard"
+target = "rtmp://server.example/app/yard"
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from vsr.errors import ConfigurationError
+from vsr.live.options import StreamOptions
+from vsr.live.timing.quality_controller import Policy
+from vsr.streams.encode.encoders import parse_options
+
+ENDLESS = "endless"
+
+_SAID = {"latency": "latency_s"}
+"""Keys that are called otherwise in the file."""
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a duration such as ``800ms`` or ``1.5s``.
+
+    Raises:
+        ConfigurationError: Something else, or nothing at all.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text.strip())
+    if found is None or not float(found[1]):
+        raise ConfigurationError(f"{text!r} is not a time; give 800ms or 1.5s")
+    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+
+
+def read_streams(path: Path, defaults: StreamOptions) -> list[StreamOptions]:
+    """The streams of a file.
+
+    Args:
+        path: TOML.
+        defaults: What is not said in it; source, target and name aside.
+
+    Raises:
+        ConfigurationError: A file that is no TOML, an unknown key, a value of the wrong kind, or
+            two streams of one name.
+    """
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"'{path}' cannot be read ({error}); give a TOML file") from error
+    tables = said.pop("stream", None)
+    if not isinstance(tables, list) or not tables:
+        raise ConfigurationError(f"'{path}' describes no stream; give a [[stream]] for each")
+    common = replace(defaults, **_values(said, f"'{path}'"))
+    streams = [_stream(table, common, f"stream {i} of '{path}'") for i, table in enumerate(tables)]
+    names = [stream.name for stream in streams]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"'{path}' has several streams named {', '.join(doubled)}")
+    return streams
+
+
+def _stream(table: Mapping[str, Any], common: StreamOptions, where: str) -> StreamOptions:
+    missing = [key for key in ("name", "source", "target") if key not in table]
+    if missing:
+        raise ConfigurationError(f"{where} does not say its {' and '.join(missing)}")
+    return replace(common, **_values(table, where))
+
+
+def _values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    known = {field.name for field in fields(StreamOptions)} - set(_SAID.values()) | set(_SAID)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"give {', '.join(sorted(known))}"
+            raise ConfigurationError(f"{where} says {key!r}, which is unknown; {hint}")
+        try:
+            values[_SAID.get(key, key)] = _value(key, value)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"{where}: {key} = {value!r} {error}") from error
+    return values
+
+
+def _value(key: str, value: Any) -> Any:
+    if key == "retries":
+        if value == ENDLESS:
+            return None
+        return _of_kind(value, int, "is no number of attempts; give one, or endless")
+    if key in {"listen", "overwrite"}:
+        return _of_kind(value, bool, "is neither true nor false")
+    text = _of_kind(value, str, "is no text; put it in quotes")
+    if key == "latency":
+        return duration_s(text)
+    if key == "on_overload" and text not in get_args(Policy):
+        raise ValueError(f"is unknown; give {', '.join(get_args(Policy))}")
+    if key == "encode_args":
+        parse_options(text.split())
+        return tuple(text.split())
+    return Path(text) if key == "slate" else text
+
+
+def _of_kind(value: Any, kind: type, complaint: str) -> Any:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(complaint)
+    return value

@@ -1,0 +1,1 @@
+"""Clocks, the latency plan and the control of quality under overload."""

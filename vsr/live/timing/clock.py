@@ -1,0 +1,166 @@
+"""One output time for whatever times a source has.
+
+A source's times are shifted by a constant. Where they jump, or the source comes back, a new shift
+begins: the output goes on as far behind the last frame as the wall clock has moved, so that it is
+neither late nor ahead, and never goes back. So it does where a source was stopped and its times
+merely go on: its frames would all come too late. Sound is shifted as the frames of its time are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+
+from vsr.live.input.kind import rate_of
+
+JUMP_S = 1.0
+"""Frames further apart than this beyond the time that passed do not belong together; nor do those
+belong to the output's times that came too late for so long."""
+
+CATCHES_UP = 4
+"""Times as fast as the wall clock, at least: what was held up on its way, and not a source that was
+stopped and goes on."""
+
+SHORTEST = Fraction(1, 480)
+"""Seconds: frames closer together come of times that creep, a tick a frame, as muxers have them
+that are given times that went back."""
+
+NEAR_S = 3
+"""Sound this close to the picture belongs to it: interleaving is never so coarse."""
+
+FALLBACK_STEP = Fraction(1, 25)
+
+OTHER_AFTER = 50
+"""Frames that have come at another rate for it to be believed."""
+
+OTHER_BY = Fraction(5, 4)
+"""Times as often or as rarely, at least, is another rate."""
+
+MOST_HELD = 25
+"""Frames that fill a gap at once: whoever sends them looks at other things in between."""
+
+
+class Clock:
+    """Used by one thread.
+
+    Args:
+        time_base: Seconds per unit of the output's pts.
+        step: Seconds between frames, to go on by.
+
+    Attributes:
+        last: The output's latest time in seconds, of real and held frames; None before any.
+        jumps: Times the source's times did not go on, other than by reconnecting.
+    """
+
+    def __init__(self, time_base: Fraction, step: Fraction = FALLBACK_STEP) -> None:
+        self.time_base, self.step = time_base, step
+        self.last: Fraction | None = None
+        self.jumps = 0
+        self._shifts: list[Fraction] = []
+        self._last_source: Fraction | None = None
+        self._came_at = 0.0
+        self._late: tuple[Fraction, float] | None = None
+        self._last_real = Fraction(0)
+        self._last_at = 0.0
+        self._steps: deque[Fraction] = deque(maxlen=OTHER_AFTER)
+
+    def restart(self) -> None:
+        """The source is another one from here on: its times say nothing about the old ones."""
+        self._shifts, self._last_source, self._late = [], None, None
+        self._steps.clear()
+
+    def frame(self, time: Fraction, at: float) -> int | None:
+        """The output's pts of a frame.
+
+        Args:
+            time: Its time at the source, in seconds.
+            at: When it arrived, on the wall clock in seconds.
+
+        Returns:
+            A pts behind all others; None for a frame whose place has been filled already, or that
+            has none of its own.
+        """
+        if self._last_source is None or not self._goes_on(time, at) or self._stays_late(time, at):
+            self.jumps += self._last_source is not None
+            self._shifts = [self._resume(at) - time, *self._shifts[:1]]
+        else:
+            self._steps.append(time - self._last_source)
+        self._last_source, self._came_at = time, at
+        pts = round((time + self._shifts[0]) / self.time_base)
+        moment = pts * self.time_base
+        if self.last is not None and moment < self.last + SHORTEST:
+            self._late = self._late or (time, at)
+            return None
+        self._late, self._last_at, self._last_real = None, at, moment
+        self.last = moment
+        return pts
+
+    def other_rate(self) -> Fraction | None:
+        """Frames a second, where they come clearly more or less often than ``step`` says."""
+        if len(self._steps) < OTHER_AFTER:
+            return None
+        step = sorted(self._steps)[OTHER_AFTER // 2]
+        if step * OTHER_BY > self.step and self.step * OTHER_BY > step:
+            return None
+        alike = [one for one in self._steps if abs(one - step) * 2 < step]
+        self._steps.clear()
+        rate = (len(alike) / sum(alike, Fraction(0))).limit_denominator(100)
+        return rate if rate_of(rate) == rate else None
+
+    def near(self) -> list[tuple[Fraction, Fraction]]:
+        """From when to when, at the source, sound has a place in the output; both inclusive."""
+        reach = [self._last_real - NEAR_S, self._last_real + NEAR_S]
+        return [(reach[0] - shift, reach[1] - shift) for shift in self._shifts]
+
+    def sound(self, time: Fraction) -> Fraction | None:
+        """The output's time of a packet of sound; None where it belongs to frames yet to come."""
+        moments = [time + shift for shift in self._shifts]
+        nearest = min(moments, key=lambda moment: abs(moment - self._last_real), default=None)
+        if nearest is None or abs(nearest - self._last_real) > NEAR_S:
+            return None
+        return nearest
+
+    def held(self, now: float, delay_s: float) -> list[int]:
+        """The pts of frames that fill a gap and are due, ``MOST_HELD`` at most.
+
+        Args:
+            now: The wall clock.
+            delay_s: By how much the output is behind the source.
+        """
+        due: list[int] = []
+        while self.last is not None and len(due) < MOST_HELD:
+            pts = round((self.last + self.step) / self.time_base)
+            moment = pts * self.time_base
+            if now < self._last_at + float(moment - self._last_real) + delay_s:
+                break
+            self.last = moment
+            due.append(pts)
+        return due
+
+    def between(self, last: Fraction, pts: int) -> list[int]:
+        """The pts that fill what lies between a time of the output and a frame behind it."""
+        filled = []
+        while last + Fraction(3, 2) * self.step < pts * self.time_base:
+            last += self.step
+            filled.append(round(last / self.time_base))
+        return filled
+
+    def _goes_on(self, time: Fraction, at: float) -> bool:
+        assert self._last_source is not None
+        moved = float(time - self._last_source)
+        return 0 < moved < at - self._came_at + JUMP_S
+
+    def _stays_late(self, time: Fraction, at: float) -> bool:
+        """Whether frames have come too late for long, and do not catch up."""
+        if self._late is None or at - self._late[1] < JUMP_S:
+            return False
+        (first, since), self._late = self._late, None
+        return float(time - first) < CATCHES_UP * (at - since)
+
+    def _resume(self, at: float) -> Fraction:
+        """Where the output goes on with a frame that arrives now."""
+        if self.last is None:
+            return Fraction(0)
+        passed = Fraction(at - self._last_at).limit_denominator(1_000_000)
+        moment = max(self._last_real + max(passed, self.step), self.last + self.step)
+        return round(moment / self.time_base) * self.time_base

@@ -1,0 +1,202 @@
+"""What gives way when frames come faster than they can be restored.
+
+Quality falls in named steps, each as soon as the frames that wait would otherwise leave too late,
+and rises one by one once there was calm. A step up that does not hold is tried again ever later.
+Where no step would be in time, frames are enlarged until what waits has left, and the next step
+down follows that the machine is fast enough for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vsr.live.timing.latency_plan import CODING_S, Choice, Speed
+
+Policy = Literal["degrade", "skip", "block"]
+"""``degrade`` lowers the quality, ``skip`` leaves frames out, ``block`` lets the source wait."""
+
+FULL, NO_LOOK_AHEAD, PASS_THROUGH = "full", "no look-ahead", "pass-through"
+SHORTER, SMALLER, SHARE = "shorter look-ahead", "smaller chunk", "one frame in {}"
+
+SHARES = (2, 3, 4)
+"""Of how many frames one is restored by the last steps before none is."""
+
+CALM_S = 2.0
+"""How long nothing may be late before a step up."""
+
+LONGEST_CALM_S = 60.0
+
+HELD_S = 5.0
+"""A step up that lasts this long was right."""
+
+ROOM = 0.9
+"""Share of the time that restoring may take at a step that is gone to."""
+
+CAUGHT_UP = 2
+"""Frames' time that may have passed since a frame came for nothing to count as waiting."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A step of quality.
+
+    Attributes:
+        name: What people see.
+        chunk: Frames restored at once; 0 where frames are only enlarged.
+        look_ahead: Frames.
+        every: Of how many frames one is restored; the others are only enlarged.
+    """
+
+    name: str
+    chunk: int
+    look_ahead: int
+    every: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What waits.
+
+    Attributes:
+        age_s: Since the oldest frame arrived that has not been restored.
+        waiting: Frames that wait at the network, the one at hand included.
+        queued: Frames behind them that have arrived.
+    """
+
+    age_s: float
+    waiting: int
+    queued: int
+
+
+def ladder(chunk: int, look_ahead: int, *, sees_end: bool = False) -> list[Level]:
+    """The steps from full quality down; those that change nothing are left out.
+
+    Args:
+        chunk: Of full quality.
+        look_ahead: Likewise.
+        sees_end: As in ``NetworkFacts``: such a network cannot restore a frame by itself.
+    """
+    levels = [Level(name=FULL, chunk=chunk, look_ahead=look_ahead)]
+    if look_ahead > 1:
+        levels.append(Level(name=SHORTER, chunk=chunk, look_ahead=look_ahead // 2))
+    if look_ahead > 0:
+        levels.append(Level(name=NO_LOOK_AHEAD, chunk=chunk, look_ahead=0))
+    if chunk > 1:
+        levels.append(Level(name=SMALLER, chunk=max(1, chunk // 2), look_ahead=0))
+    if not sees_end:
+        levels += [Level(name=SHARE.format(n), chunk=1, look_ahead=0, every=n) for n in SHARES]
+    return [*levels, Level(name=PASS_THROUGH, chunk=0, look_ahead=0)]
+
+
+class Governor:
+    """Decides the level from frame to frame. Used by one thread.
+
+    Args:
+        choice: Full quality.
+        speed: Measured.
+        period_s: Between frames.
+        sees_end: As in ``NetworkFacts``.
+        policy: What gives way.
+    """
+
+    def __init__(
+        self,
+        choice: Choice,
+        speed: Speed,
+        period_s: float,
+        *,
+        sees_end: bool = False,
+        policy: Policy = "degrade",
+    ) -> None:
+        self.speed = speed
+        self._levels = ladder(choice.chunk, choice.look_ahead, sees_end=sees_end)
+        self._enlarging_s = 0.0
+        self._period_s, self._sees_end, self._policy = period_s, sees_end, policy
+        # A choice that cannot keep to the latency is not held against the frames.
+        self._limit_s = max(choice.budget_s, choice.latency_s) - CODING_S
+        self._index = 0
+        self._calm_s = CALM_S
+        self._calm_since: float | None = None
+        self._behind_since: float | None = None
+        self._rose_at = float("-inf")
+
+    @property
+    def level(self) -> Level:
+        """The step at the moment."""
+        return self._levels[self._index if self._behind_since is None else -1]
+
+    def decide(self, load: Load, now: float) -> Level:
+        """The level for what waits now."""
+        if self._policy != "degrade":
+            return self.level
+        if self._behind_since is not None:
+            self._catch_up(load, now, self._behind_since)
+        elif not self._in_time(load, self.level):
+            self._fall(load, now)
+        elif self._calm_since is None:
+            self._calm_since = now
+        elif now - self._calm_since >= self._calm_s:
+            self._rise(load, now)
+        return self.level
+
+    def skips(self, age_s: float) -> bool:
+        """Whether a frame of this age is left out instead of being late.
+
+        Args:
+            age_s: Since it arrived.
+        """
+        if self._policy == "skip":
+            return age_s + self._step_s(self._levels[0]) > self._limit_s
+        return self._policy == "degrade" and not self.level.chunk and age_s > self._limit_s
+
+    def learn(self, took_s: float) -> None:
+        """Take note of how long a step took at the level at the moment."""
+        if self.level.chunk:
+            self.speed = self.speed.adapted(self.level.chunk, self.level.look_ahead, took_s)
+
+    def learn_enlarging(self, took_s: float) -> None:
+        """Take note of how long it took to enlarge a frame."""
+        self._enlarging_s += (took_s - self._enlarging_s) / 8
+
+    def _in_time(self, load: Load, level: Level) -> bool:
+        if not level.chunk:
+            return load.age_s < self._limit_s / 2
+        needed = level.chunk + level.look_ahead + self._sees_end
+        begins_s = load.age_s
+        if load.waiting + load.queued < needed:
+            begins_s = max(begins_s, (needed - 1) * self._period_s)
+        return begins_s + self._step_s(level) <= self._limit_s
+
+    def _step_s(self, level: Level) -> float:
+        restoring_s = self.speed.step_s(level.chunk, level.look_ahead)
+        return restoring_s + (level.every - 1) * self._enlarging_s
+
+    def _fall(self, load: Load, now: float) -> None:
+        if self.level.chunk and now - self._rose_at < HELD_S:
+            self._calm_s = min(2 * self._calm_s, LONGEST_CALM_S)
+        self._calm_since = None
+        lower = range(self._index + 1, len(self._levels) - 1)
+        fast_enough = [index for index in lower if self._has_room(self._levels[index])]
+        in_time = [index for index in fast_enough if self._in_time(load, self._levels[index])]
+        if fast_enough and not in_time:
+            self._behind_since = now
+        self._index = [*in_time, *fast_enough, len(self._levels) - 1][0]
+
+    def _catch_up(self, load: Load, now: float, since: float) -> None:
+        if load.age_s <= CAUGHT_UP * self._period_s:
+            self._behind_since = None
+        elif now - since > CALM_S:
+            self._behind_since, self._index = None, len(self._levels) - 1
+
+    def _rise(self, load: Load, now: float) -> None:
+        self._calm_since = now
+        if now - self._rose_at > max(HELD_S, 2 * self._calm_s):
+            self._calm_s = CALM_S
+        # From pass-through there is nothing to go by: what was slow then may be fast now.
+        if self._index and (not self.level.chunk or self._has_room(self._levels[self._index - 1])):
+            self._index -= 1
+            self._rose_at = now
+
+    def _has_room(self, level: Level) -> bool:
+        return self._step_s(level) <= ROOM * level.chunk * level.every * self._period_s

@@ -1,0 +1,132 @@
+"""Videos that show the input beside what became of it, or both halves of one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vsr.quality.montage import label, panel_size, side_by_side
+from vsr.types import Chunk, Reader, StreamInfo, Writer
+
+Mode = Literal["side", "split"]
+MODES: tuple[Mode, ...] = ("side", "split")
+BEFORE, AFTER = "input", "restored"
+_LINE = 2
+
+
+class InputMemory:
+    """A reader that keeps the frames it gave until someone asks for them."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._frames: dict[int, Tensor] = {}
+
+    @property
+    def info(self) -> StreamInfo:
+        return self._reader.info
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._reader.notes
+
+    @property
+    def corrupt_frames(self) -> int:
+        return self._reader.corrupt_frames
+
+    @property
+    def size_changes(self) -> int:
+        return self._reader.size_changes
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        for chunk in self._reader.chunks(size):
+            self._frames |= dict(zip(chunk.pts, chunk.frames, strict=True))
+            yield chunk
+
+    def take(self, pts: int) -> Tensor:
+        """The frame (3, H, W) of a time; it is forgotten with all before it."""
+        found = self._frames[pts]
+        for earlier in [known for known in self._frames.copy() if known <= pts]:
+            del self._frames[earlier]
+        return found
+
+    def take_packets(self) -> Sequence[Any]:
+        return self._reader.take_packets()
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class ComparisonWriter:
+    """Joins each restored frame with the input of its time and hands both on."""
+
+    def __init__(self, writer: Writer, inputs: InputMemory, mode: Mode) -> None:
+        self._writer = writer
+        self._inputs = inputs
+        self._mode = mode
+        self.notes: Sequence[str] = writer.notes
+
+    @property
+    def added_frames(self) -> int:
+        return self._writer.added_frames
+
+    def write(self, chunk: Chunk) -> None:
+        for frame, pts in zip(chunk.frames, chunk.pts, strict=True):
+            joined = compare_frames(self._inputs.take(pts), frame, self._mode)[None]
+            one = replace(chunk, frames=joined, pts=(pts,), scene_starts=frozenset[int]())
+            self._writer.write(one)
+
+    def write_packets(self, packets: Sequence[Any]) -> None:
+        self._writer.write_packets(packets)
+
+    def finish(self, *, partial: bool = False) -> str:
+        return self._writer.finish(partial=partial)
+
+    def abort(self) -> None:
+        self._writer.abort()
+
+
+def compare_into(writer: Writer, inputs: InputMemory, mode: Mode | None) -> Writer:
+    """The writer itself where nothing is to be compared, else one that joins frames for it."""
+    return writer if mode is None else ComparisonWriter(writer, inputs, mode)
+
+
+def comparison_size(mode: Mode | None, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the comparison of frames of a size; their own without one."""
+    if mode != "side":
+        return height, width
+    rows, columns = panel_size(height, width)
+    return rows, 2 * columns
+
+
+def compare_frames(before: Tensor, after: Tensor, mode: Mode) -> Tensor:
+    """Show a frame and what became of it.
+
+    Args:
+        before: (3, h, w); enlarged to the other's size by a cubic.
+        after: (3, H, W).
+        mode: ``side`` for one beside the other, their middles where they are large; ``split`` for
+            the left half of the one and the right half of the other.
+
+    Returns:
+        (3, H, W) as ``comparison_size`` says.
+    """
+    after = after.float()
+    size = (after.shape[1], after.shape[2])
+    enlarged = F.interpolate(before[None].to(after), size, mode="bicubic", antialias=True)[0]
+    if mode == "side":
+        return side_by_side([(BEFORE, enlarged), (AFTER, after)])
+    middle = size[1] // 2
+    left, right = label(enlarged[..., :middle], BEFORE), label(after[..., middle:], AFTER)
+    left[..., -_LINE:] = 1
+    return torch.cat([left, right], dim=-1)

@@ -1,0 +1,238 @@
+"""What a run will be, said before it: sizes, memory, time."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vsr.engine.device_transfer import wait_for
+from vsr.engine.memory_plan import Asked
+from vsr.engine.parallel_scenes import ParallelScenes
+from vsr.engine.settings import Settings
+from vsr.engine.step_memory import LONGEST_SCENE
+from vsr.models.catalogue import DEFAULT_MODEL, load_network
+from vsr.offline.file_size import Encoding, expected_bytes
+from vsr.offline.output_size import SizeWish, choose_size
+from vsr.offline.restorer_factory import make_restorer
+from vsr.restorer import Restorer
+from vsr.resume.compatibility import SEGMENT_FRAMES, journal_planned
+from vsr.scenes.markers import AUTO, scene_marker
+from vsr.streams import open_reader
+from vsr.types import Chunk, StreamInfo
+
+SAMPLE = 64
+"""Side of the first frames that are timed; doubled until a step takes ``LONG_ENOUGH_S``."""
+
+LONG_ENOUGH_S = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """A run that has not begun.
+
+    Attributes:
+        model: The network's architecture.
+        device: Where it will run.
+        precision: Of its convolutions.
+        source: What is restored.
+        target: Where to.
+        input_size: Width and height.
+        output_size: Width and height.
+        frames: That will come; None where the source does not say.
+        settings: Sizes of the steps.
+        memory_bytes: Expected at the peak.
+        budget_bytes: What the run may take.
+        file_bytes: Expected of the output, sound included; None where none is left behind, or the
+            number of frames is not known.
+        fps: Expected restored frames per second, by a sample on this machine.
+        seconds: Expected in all; None where the number of frames is not known.
+        journal: Folder of what is needed to go on after an interruption; None where nothing is.
+    """
+
+    model: str
+    device: str
+    precision: str
+    source: str
+    target: str
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    frames: int | None
+    settings: Settings
+    memory_bytes: int
+    budget_bytes: int
+    file_bytes: int | None
+    fps: float
+    seconds: float | None
+    journal: str | None
+
+    def text(self) -> str:
+        """A line per fact."""
+        before, after, spent = self.cells()
+        rows = {
+            "model": f"{self.model}, {self.precision} on {self.device}",
+            "input": f"{self.source}: {before}",
+            "output": f"{self.target}: {after}",
+            "steps": str(self.settings),
+            "memory": f"{_mebibytes(self.memory_bytes)} of {_mebibytes(self.budget_bytes)}",
+            "time": spent,
+            "journal": "none" if self.journal is None else f"{self.journal}, for --resume",
+        }
+        return "\n".join(f"{name:8}{value}" for name, value in rows.items())
+
+    def cells(self) -> tuple[str, str, str]:
+        """Input, output and time, for a table of several runs."""
+        many = "an unknown number of" if self.frames is None else str(self.frames)
+        large = "" if self.file_bytes is None else f", about {_megabytes(self.file_bytes)}"
+        spent = "" if self.seconds is None else f"about {_duration(self.seconds)}, "
+        return (
+            f"{_size(self.input_size)}, {many} frames",
+            f"{_size(self.output_size)}{large}",
+            f"{spent}{self.fps:.1f} frames/s",
+        )
+
+
+def foresee(
+    source: str,
+    target: str,
+    *,
+    model: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    chunk: int | None = None,
+    look_ahead: int | str | None = None,
+    tiles: tuple[int, int] | None = None,
+    memory: str | None = None,
+    scenes: str = AUTO,
+    parallel_scenes: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+    encoder: str | None = None,
+    encode_args: Sequence[str] = (),
+    start_s: float | None = None,
+    end_s: float | None = None,
+    frame_rate: Fraction | None = None,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    fit: int | None = None,
+    in_process: bool = False,
+    segment: int = SEGMENT_FRAMES,
+    **_: Any,
+) -> Forecast:
+    """Say what ``restore`` would do, which takes the same arguments; nothing is written."""
+    network = load_network(model, weights)
+    asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
+    with open_reader(source, start_s=start_s, end_s=end_s, frame_rate=frame_rate) as reader:
+        info = reader.info
+        scene_marker(scenes, info)
+    restorer, plan = make_restorer(
+        network,
+        info,
+        asked=asked,
+        memory=memory,
+        scenes=scenes,
+        parallel_scenes=parallel_scenes,
+        device=device,
+        precision=precision,
+        exact=True,
+    )
+    fps = expected_fps(restorer, info)
+    journal = journal_planned(source, target, info, segment=segment, in_process=in_process)
+    output = choose_size(info, network.facts.scale, SizeWish(scale=scale, size=size, fit=fit))
+    encoding = Encoding(encoder=encoder, encode_args=encode_args, in_process=in_process)
+    return Forecast(
+        model=network.facts.name,
+        device=str(restorer.device),
+        precision=str(restorer.network.dtype).removeprefix("torch."),
+        source=source,
+        target=target,
+        input_size=(info.width, info.height),
+        output_size=(output.width, output.height),
+        frames=info.num_frames,
+        settings=plan.settings,
+        memory_bytes=plan.memory_bytes,
+        budget_bytes=plan.budget_bytes,
+        file_bytes=expected_bytes(
+            source,
+            target,
+            info,
+            restorer,
+            output,
+            encoding,
+            start_s=start_s,
+            frame_rate=frame_rate,
+        ),
+        fps=fps,
+        seconds=None if info.num_frames is None else info.num_frames / fps,
+        journal=None if journal is None else str(journal),
+    )
+
+
+def expected_fps(restorer: Restorer | ParallelScenes, info: StreamInfo) -> float:
+    """Restored frames per second, from a step on a small part of a frame."""
+    settings = restorer.settings
+    chunk = min(settings.chunk, 4)
+    scene = min(LONGEST_SCENE, info.num_frames or LONGEST_SCENE)
+    # To the end of the scene is half a scene on average.
+    look_ahead = scene // 2 if settings.look_ahead is None else settings.look_ahead
+    ahead = round(look_ahead * chunk / settings.chunk)
+    side = SAMPLE
+    while True:
+        height, width = min(side, info.height), min(side, info.width)
+        seconds = _time(restorer, chunk, ahead, (height, width))
+        whole = (height, width) == (info.height, info.width)
+        if whole or seconds >= LONG_ENOUGH_S:
+            return chunk / seconds * (height * width) / (info.height * info.width)
+        side *= 2
+
+
+def _time(
+    restorer: Restorer | ParallelScenes, chunk: int, ahead: int, size: tuple[int, int]
+) -> float:
+    """Seconds of a step, the second of two: the first one loads and chooses what it needs."""
+    timed = Restorer(
+        restorer.network,
+        chunk=chunk,
+        look_ahead=ahead,
+        device=str(restorer.device),
+        precision=str(restorer.network.dtype).removeprefix("torch."),
+    )
+    noise, starts = torch.rand(chunk, 3, *size, device=restorer.device), itertools.count(0, chunk)
+    seconds = 0.0
+    for _ in range(2):
+        left = 0
+        started = time.perf_counter()
+        while not left:
+            start = next(starts)
+            pts = tuple(range(start, start + chunk))
+            part = Chunk(frames=noise, pts=pts, time_base=Fraction(1, 25))
+            left = sum(map(len, timed.push(part)))
+        wait_for(restorer.device)
+        seconds = time.perf_counter() - started
+    return seconds
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"
+
+
+def _megabytes(size: int) -> str:
+    """As file managers count: by thousands, two digits that count."""
+    unit, name = next(
+        (u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u or n == "kB"
+    )
+    return f"{size / unit:.2g} {name}" if size < 10 * unit else f"{size / unit:.0f} {name}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

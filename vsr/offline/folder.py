@@ -1,0 +1,173 @@
+"""Folders in, folders out: every video of one restored into the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vsr.errors import OpenError, VSRError
+from vsr.results import Summary
+from vsr.resume.compatibility import is_done
+from vsr.resume.journal import SUFFIX as JOURNAL_SUFFIX
+from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.image_sequence import IMAGE_SUFFIXES
+from vsr.streams.open import NULL
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".m4v", ".flv", ".wmv"}
+    | {".mpg", ".mpeg", ".vob", ".ogv", ".3gp", ".264", ".h264", ".265", ".hevc", ".mxf", ".y4m"}
+)
+KEPT_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m4v"})
+"""Containers that outputs share with their sources; others become Matroska, which holds all."""
+
+State = Literal["restored", "skipped", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video, or one folder of images, and where it goes.
+
+    Attributes:
+        name: Of the source, within its folder.
+        source: As for ``restore``.
+        target: As for ``restore``.
+    """
+
+    name: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        name: The job's.
+        state: ``skipped`` where its target was there already.
+        frames: Frames written.
+        seconds: Of the run.
+        said: The error, where it failed.
+    """
+
+    name: str
+    state: State
+    frames: int = 0
+    seconds: float = 0.0
+    said: str = ""
+
+
+def holds_videos(source: str) -> bool:
+    """Whether a source is a folder of videos, or of folders of images."""
+    path = Path(source)
+    if not path.is_dir() or any(p.suffix.lower() in IMAGE_SUFFIXES for p in path.iterdir()):
+        return False
+    return bool(_sources(path))
+
+
+def mixed_note(source: str) -> str | None:
+    """What is left out of a folder of images that holds videos, too; None where nothing is."""
+    path = Path(source)
+    if not path.is_dir() or holds_videos(source):
+        return None
+    videos = sorted(p.name for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos:
+        return None
+    more = f" and {len(videos) - 1} more" if len(videos) > 1 else ""
+    return (
+        f"{source!r} holds images, which are taken as frames; '{videos[0]}'{more} is left out: "
+        "move either into a folder of their own"
+    )
+
+
+def list_jobs(source: str, target: str) -> list[Job]:
+    """Every video and every folder of images below a folder, in order of name.
+
+    Raises:
+        OpenError: The target is a file, names one, or is the source itself.
+    """
+    origin, goal = Path(source), Path(target)
+    if goal.is_file() or (not goal.is_dir() and _names_no_folder(target)):
+        raise OpenError(f"{target!r} is no folder; give one for the videos of {source!r}")
+    if goal.resolve() == origin.resolve():
+        raise OpenError(f"{target!r} is the source itself; give the output another name")
+    jobs = []
+    for path in _sources(origin):
+        if goal.resolve() in path.resolve().parents or path.resolve() == goal.resolve():
+            continue
+        name = path.relative_to(origin)
+        jobs.append(Job(name=str(name), source=str(path), target=str(goal / _target_name(name))))
+    return jobs
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    restore_one: Callable[[Job], Summary],
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    stop: threading.Event | None = None,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """Restore one after the other; a failure does not keep the rest from being done.
+
+    Args:
+        jobs: What to do.
+        restore_one: Restores one of them.
+        overwrite: Also those whose target is there.
+        resume: Also those whose target is there beside the journal of a run that was ended.
+        stop: Once set, no further job begins.
+        on_outcome: Called after each.
+    """
+    outcomes: list[Outcome] = []
+    for job in jobs:
+        if stop is not None and stop.is_set():
+            break
+        outcomes.append(_run(job, restore_one, overwrite=overwrite, resume=resume))
+        on_outcome(outcomes[-1])
+    return outcomes
+
+
+def _run(
+    job: Job, restore_one: Callable[[Job], Summary], *, overwrite: bool, resume: bool
+) -> Outcome:
+    if is_done(job.target, overwrite=overwrite, resume=resume):
+        return Outcome(name=job.name, state="skipped")
+    try:
+        Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        summary = restore_one(job)
+    except (VSRError, OSError) as error:
+        return Outcome(name=job.name, state="failed", said=str(error))
+    state: State = "interrupted" if summary.interrupted else "restored"
+    return Outcome(name=job.name, state=state, frames=summary.frames_out, seconds=summary.seconds)
+
+
+def _names_no_folder(target: str) -> bool:
+    suffix = Path(target).suffix.lower()
+    return target in {PIPE, NULL} or is_address(target) or suffix in VIDEO_SUFFIXES | IMAGE_SUFFIXES
+
+
+def _sources(folder: Path) -> Sequence[Path]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if any(part.startswith(".") or part.endswith(JOURNAL_SUFFIX) for part in parts):
+            continue
+        is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
+        if is_video or (path.is_dir() and _holds_images(path)):
+            found.append(path)
+    return found
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+
+
+def _target_name(name: Path) -> Path:
+    suffix = name.suffix.lower()
+    if suffix in KEPT_SUFFIXES or suffix not in VIDEO_SUFFIXES:
+        return name
+    return name.with_name(f"{name.name}.mkv")

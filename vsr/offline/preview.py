@@ -1,0 +1,128 @@
+"""One moment of a source, before and after, as a picture: a look before a long run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vsr.engine.memory_plan import Asked
+from vsr.engine.parallel_scenes import ParallelScenes
+from vsr.errors import ConfigurationError, EncodeError, OpenError
+from vsr.models.catalogue import DEFAULT_MODEL, load_network
+from vsr.offline.comparison_video import InputMemory, compare_frames
+from vsr.offline.job import restore
+from vsr.offline.restorer_factory import make_restorer
+from vsr.quality.montage import save_png
+from vsr.restorer import Restorer
+from vsr.streams import open_reader
+from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.image_sequence import image_folder, names_images
+from vsr.streams.names.target import TargetFile
+from vsr.streams.open import NULL
+from vsr.types import Chunk
+
+AROUND_S = 1.0
+"""Seconds before and after the moment that the network sees."""
+
+
+def preview(
+    source: str,
+    target: str,
+    moment_s: float,
+    *,
+    model: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    chunk: int | None = None,
+    look_ahead: int | str | None = None,
+    tiles: tuple[int, int] | None = None,
+    memory: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    frame_rate: Fraction | None = None,
+    overwrite: bool = False,
+    **_: Any,
+) -> str:
+    """Write the input, enlarged, beside the restored frame; takes what ``restore`` does.
+
+    Args:
+        source: As for ``restore``.
+        target: As for ``restore``; of a video, the picture is ``NAME.preview.png`` beside it.
+        moment_s: Seconds after the first frame: the frame shown is the first from then on.
+        model: As for ``restore``.
+        weights: As for ``restore``.
+        chunk: As for ``restore``.
+        look_ahead: As for ``restore``.
+        tiles: As for ``restore``.
+        memory: As for ``restore``.
+        device: As for ``restore``.
+        precision: As for ``restore``.
+        frame_rate: As for ``restore``.
+        overwrite: Replace a picture that exists.
+
+    Returns:
+        The picture's name.
+
+    Raises:
+        OpenError: The source cannot be opened, or the picture not be written.
+        EncodeError: The disk is full.
+        ConfigurationError: The source ends before that moment.
+    """
+    picture = TargetFile(str(picture_name(target)), source=source, overwrite=overwrite)
+    network = load_network(model, weights)
+    start = max(0.0, moment_s - AROUND_S)
+    end = moment_s + AROUND_S
+    with open_reader(source, start_s=start, end_s=end, frame_rate=frame_rate) as reader:
+        asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
+        restorer, _plan = make_restorer(
+            network, reader.info, asked=asked, memory=memory, device=device, precision=precision
+        )
+        inputs = InputMemory(reader)
+        wanted = reader.info.start_pts + moment_s / float(reader.info.time_base) - 0.5
+        for restored in _restored(inputs.chunks(restorer.chunk), restorer):
+            for frame, pts in zip(restored.frames, restored.pts, strict=True):
+                if pts >= wanted:
+                    both = compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side")
+                    return _keep(both, picture)
+    raise ConfigurationError(f"{source!r} ends before {moment_s:g} s; give an earlier moment")
+
+
+def unused(options: Mapping[str, Any]) -> list[str]:
+    """Names of arguments for ``restore`` that a preview takes and does not heed, where given."""
+    usual = signature(restore).parameters
+    heeded = signature(preview).parameters
+    return [n for n, given in options.items() if n not in heeded and given != usual[n].default]
+
+
+def _keep(pixels: Tensor, picture: TargetFile) -> str:
+    try:
+        save_png(pixels, Path(picture.temporary))
+    except OSError as error:
+        picture.remove()
+        raise EncodeError(f"'{picture.path}' cannot be written ({error.strerror})") from error
+    return picture.keep(partial=False)
+
+
+def picture_name(target: str) -> Path:
+    """Where a preview of a target goes.
+
+    Raises:
+        OpenError: The target is no file and no folder.
+    """
+    if target in {PIPE, NULL} or is_address(target):
+        raise OpenError(f"a preview is a file, {target!r} is none; give a name such as look.png")
+    if names_images(target):
+        folder = image_folder(target)
+        return folder.with_name(f"{folder.name}.preview.png")
+    path = Path(target)
+    return path if path.suffix.lower() == ".png" else path.with_name(f"{path.stem}.preview.png")
+
+
+def _restored(chunks: Iterable[Chunk], restorer: Restorer | ParallelScenes) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield from restorer.push(chunk)
+    yield from restorer.drain()

@@ -1,0 +1,1 @@
+"""Picture quality: metrics, degradations and pictures side by side."""

@@ -1,0 +1,1 @@
+"""Resuming an interrupted run: journal, checkpoints and what makes them compatible."""

@@ -1,0 +1,244 @@
+"""What a run leaves beside its target, so that another can go on after it was ended.
+
+    out.mkv.resume/
+        journal.jsonl            what the run was asked for, then a line per border
+        segment-….nut, images/   what is encoded
+        state-….safetensors      the network's state and the scenes' marks at the last border
+
+A line is written once all that it names is on the disk: whatever ends the run, a power cut too,
+what whole lines name is there. Anything else in the folder is of no use.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from vsr.errors import EncodeError, OpenError
+from vsr.resume.journal_lines import Border, border_line, header_line, parse, sealed_line
+from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.durable import sync, write_durably
+from vsr.streams.names.image_sequence import image_folder, names_images
+from vsr.types import Passed
+
+SUFFIX, NAME, IMAGES = ".resume", "journal.jsonl", "images"
+OURS = ("segment-*.nut", "state-*.safetensors", "marks-*.safetensors", f"{NAME}.part")
+START_ANEW = "start anew with --overwrite"
+
+
+class Journal:
+    """The journal of one run, open and locked.
+
+    Attributes:
+        folder: Where it is.
+        header: What the run was asked for.
+        borders: What is done.
+        sealed: Frames of the output, where that was whole and only needed its name.
+    """
+
+    def __init__(self, folder: Path, header: dict[str, Any], *, borders: list[Border]) -> None:
+        self.folder, self.header, self.borders = folder, header, borders
+        self.sealed: int | None = None
+        try:
+            self._file = (folder / NAME).open("r+b", buffering=0)
+        except OSError as error:
+            raise OpenError(f"'{folder / NAME}' cannot be opened ({error})") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise OpenError(
+                f"another run writes what '{folder}' belongs to; wait until it has ended"
+            ) from error
+
+    @classmethod
+    def create(cls, folder: Path, header: dict[str, Any]) -> Self:
+        """Begin a journal; what a folder of that name holds of another is overwritten.
+
+        Raises:
+            OpenError: The folder cannot be written.
+        """
+        try:
+            folder.mkdir(exist_ok=True)
+            sync(folder.parent)
+            write_durably(folder / NAME, header_line(header))
+        except OSError as error:
+            raise OpenError(f"'{folder}' cannot be written ({error})") from error
+        journal = cls(folder, header, borders=[])
+        journal._tidy()
+        journal._file.seek(0, os.SEEK_END)
+        return journal
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read a journal, to go on with it.
+
+        Raises:
+            OpenError: It is damaged, of another format, or still written.
+        """
+        try:
+            content = parse((folder / NAME).read_bytes())
+        except (OSError, ValueError) as error:
+            raise OpenError(
+                f"'{folder / NAME}' is no journal to go on with: {error}; {START_ANEW}"
+            ) from error
+        journal = cls(folder, content.header, borders=content.borders)
+        journal.sealed = content.sealed
+        journal._file.truncate(content.size)
+        journal._file.seek(0, os.SEEK_END)
+        journal._tidy()
+        return journal
+
+    @classmethod
+    def discard(cls, folder: Path) -> None:
+        """Remove a journal and what it names, whatever state they are in.
+
+        Raises:
+            OpenError: It is still written.
+        """
+        cls(folder, {}, borders=[]).remove()
+
+    def check(self) -> None:
+        """See that all is there that the journal names.
+
+        Raises:
+            OpenError: Something is missing, or not whole.
+        """
+        for border in self.borders:
+            if border.segment and self._size(border.segment) != border.size:
+                raise self._lost(border.segment)
+        for border in self.borders[-1:]:
+            for name in filter(None, (border.state, border.marks)):
+                if self._size(name) <= 0:
+                    raise self._lost(name)
+            if not border.segment and self._count_images() < border.frames:
+                raise self._lost(IMAGES)
+
+    @property
+    def passed(self) -> Passed:
+        """What need not be done again."""
+        if not self.borders:
+            return Passed()
+        return Passed(frames=self.borders[-1].frames, packets=self.borders[-1].packets)
+
+    @property
+    def segments(self) -> tuple[Path, ...]:
+        """What is encoded, in order."""
+        return tuple(self.path(border.segment) for border in self.borders if border.segment)
+
+    @property
+    def target(self) -> Path:
+        """The file or folder that the run writes."""
+        return self.folder.with_name(self.folder.name.removesuffix(SUFFIX))
+
+    def path(self, name: str) -> Path:
+        """A file of this journal."""
+        return self.folder / name
+
+    def append(self, border: Border) -> None:
+        """Record a border, all that it names being written.
+
+        Raises:
+            EncodeError: The disk is full, or the folder is gone.
+        """
+        try:
+            for name in filter(None, (border.segment, border.state, border.marks)):
+                sync(self.path(name))
+            sync(self.folder)
+            border = replace(border, size=self._size(border.segment) if border.segment else 0)
+            self._write(border_line(border))
+        except OSError as error:
+            raise EncodeError(f"'{self.folder}' cannot be written ({error})") from error
+        if self.borders:
+            self._remove(self.borders[-1].state, self.borders[-1].marks)
+        self.borders.append(border)
+
+    def seal(self, frames: int) -> None:
+        """Record that the output is whole.
+
+        Raises:
+            EncodeError: As for ``append``.
+        """
+        try:
+            self._write(sealed_line(frames))
+        except OSError as error:
+            raise EncodeError(f"'{self.folder}' cannot be written ({error})") from error
+        self.sealed = frames
+
+    def close(self) -> None:
+        """Let others go on; without a border there is nothing to go on from."""
+        if self.borders:
+            self._tidy()
+        else:
+            self.remove()
+        self._file.close()
+
+    def remove(self) -> None:
+        """Remove what is kept; never raises.
+
+        Of an output that is whole the journal goes last: until then it says so. Otherwise it goes
+        first: it must not name what is gone.
+        """
+        with suppress(OSError):
+            if self.sealed is None:
+                (self.folder / NAME).unlink(missing_ok=True)
+            shutil.rmtree(self.folder / IMAGES, ignore_errors=True)
+            sweep(self.folder)
+            (self.folder / NAME).unlink(missing_ok=True)
+            self.folder.rmdir()
+        self._file.close()
+
+    def _tidy(self) -> None:
+        """Remove our files but for those to go on from."""
+        last = {name for border in self.borders[-1:] for name in (border.state, border.marks)}
+        sweep(self.folder, last | {border.segment for border in self.borders})
+
+    def _remove(self, *names: str) -> None:
+        for name in filter(None, names):
+            self.path(name).unlink(missing_ok=True)
+
+    def _size(self, name: str) -> int:
+        """Bytes of a file; -1 where it is not there."""
+        path = self.path(name)
+        return path.stat().st_size if path.is_file() else -1
+
+    def _count_images(self) -> int:
+        folder = self.path(IMAGES)
+        return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+
+    def _lost(self, name: str) -> OpenError:
+        return OpenError(f"'{self.path(name)}' is missing or not whole; {START_ANEW}")
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[self._file.write(line) :]
+        os.fsync(self._file.fileno())
+
+
+def journal_folder(target: str) -> Path | None:
+    """Where the journal of a target is; None for addresses, pipes and nothing."""
+    if target in {PIPE, "null"} or is_address(target):
+        return None
+    path = image_folder(target) if names_images(target) else Path(target)
+    return path.with_name(f"{path.name}{SUFFIX}")
+
+
+def sweep(folder: Path, keep: Collection[str] = ()) -> None:
+    """Remove files named as ours from a folder; it goes, too, if nothing else is left."""
+    with suppress(OSError):
+        for path in [path for kind in OURS for path in folder.glob(kind)]:
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def has_journal(target: str) -> bool:
+    """Whether an earlier run's journal is beside a target."""
+    folder = journal_folder(target)
+    return folder is not None and (folder / NAME).exists()

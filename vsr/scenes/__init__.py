@@ -1,0 +1,1 @@
+"""Scenes: finding cuts in a stream, and marking where scenes start."""

@@ -1,0 +1,1 @@
+"""Training: clips, degradation, batches, the loop and its configuration."""

@@ -1,0 +1,84 @@
+"""Batches for a training run, from the folders its configuration names.
+
+B batch, T time, H, W size.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from vsr.errors import ConfigurationError
+from vsr.training.clips import ClipShape, StoredVideo, TrainingClips, load_photographs, open_videos
+from vsr.training.config import DataSettings, TrainingConfig
+from vsr.training.flow_pairs import FlowPairs
+
+
+def flow_batches(
+    config: TrainingConfig, photographs: Sequence[Tensor], iteration: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches of pairs and flows; nothing where the flow is not trained by itself.
+
+    Raises:
+        ConfigurationError: The schedule asks for that, and there are no photographs.
+    """
+    schedule = config.schedule
+    if iteration >= schedule.flow_iterations and not schedule.flow_weight:
+        return iter(())
+    pairs = FlowPairs(
+        photographs,
+        size=schedule.patch,
+        scale=int(config.network.options.get("scale", 4)),
+        motion=config.data.camera,
+        seed=schedule.seed + iteration,
+    )
+    if not pairs.photographs:
+        raise ConfigurationError(
+            "learning flow needs photographs at least 1.5 patches wide; add some, or set "
+            "flow_iterations and flow_weight to 0"
+        )
+    return in_workers(pairs, batch=schedule.batch * 2, workers=config.data.workers)
+
+
+def clip_batches(
+    config: TrainingConfig, data: Path, photographs: Sequence[Tensor], iteration: int
+) -> Iterator[Tensor]:
+    """Endless batches (B, T, 3, H, W), uint8; another sequence after each resumption."""
+    schedule, settings = config.schedule, config.data
+    size = schedule.patch * int(config.network.options.get("scale", 4))
+    clips = TrainingClips(
+        photographs,
+        _training_videos(data, settings),
+        ClipShape(frames=schedule.frames, size=size),
+        motion=settings.camera,
+        photograph_share=settings.photograph_share,
+        candidates=settings.candidates,
+        seed=schedule.seed + iteration,
+    )
+    return in_workers(clips, batch=schedule.batch, workers=settings.workers)
+
+
+def in_workers(dataset: IterableDataset[Any], *, batch: int, workers: int) -> Iterator[Any]:
+    """Batches of a data set, made by other processes.
+
+    These are forked from this one. A decoder that waits here for the garbage collector would be
+    freed there, where its threads are not, and waits for them for ever: garbage goes first.
+    """
+    gc.collect()
+    return iter(DataLoader(dataset, batch_size=batch, num_workers=workers))
+
+
+def photographs_of(data: Path, settings: DataSettings) -> list[Tensor]:
+    """The photographs of a run; none where it names no folder of them."""
+    return load_photographs(data / settings.photographs) if settings.photographs else []
+
+
+def _training_videos(data: Path, settings: DataSettings) -> list[Tensor | StoredVideo]:
+    if not settings.videos:
+        return []
+    return open_videos(data / settings.videos, exclude=settings.hold_out)

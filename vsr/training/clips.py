@@ -1,0 +1,216 @@
+"""Training clips from folders of photographs and of videos.
+
+N clips, T frames, C colour, H, W ground-truth size.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from vsr.errors import ConfigurationError, OpenError
+from vsr.streams import open_random_access, open_reader
+from vsr.streams.decode.random_access import RandomAccess
+from vsr.training.virtual_camera import CameraMotion, detail, film, plan
+
+PHOTOGRAPH_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+HELD_BYTES = 8 << 30
+"""Videos up to this size in all are held in memory; frames of further ones are read when drawn."""
+
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipShape:
+    """How much of a source one training clip shows.
+
+    Attributes:
+        frames: T.
+        size: Side of the square, in ground-truth pixels.
+    """
+
+    frames: int
+    size: int
+
+
+class StoredVideo:
+    """A video whose frames stay in its file until some are wanted: (T, 3, H, W), uint8."""
+
+    def __init__(self, reader: RandomAccess) -> None:
+        self._reader = reader
+        self.shape = torch.Size((len(reader), 3, reader.info.height, reader.info.width))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, wanted: slice) -> Tensor:
+        frames = self._reader.frames(range(*wanted.indices(len(self))))
+        return frames.mul(255).round().byte()
+
+    def __copy__(self) -> StoredVideo:
+        return StoredVideo(copy.copy(self._reader))
+
+
+class TrainingClips(IterableDataset[Tensor]):
+    """An endless, seeded sequence of clips (T, 3, size, size), uint8.
+
+    Args:
+        photographs: Each (3, H, W), uint8.
+        videos: Each (T, 3, H, W), uint8, in memory or in its file.
+        shape: What a clip looks like.
+        motion: The camera that is moved over photographs.
+        photograph_share: How many of the clips come from photographs, 0 to 1.
+        candidates: Clips drawn for each one kept, the one with most detail: flat ones teach little.
+        seed: The sequence of worker k of n is that of seed and k.
+    """
+
+    def __init__(
+        self,
+        photographs: Sequence[Tensor],
+        videos: Sequence[Tensor | StoredVideo],
+        shape: ClipShape,
+        *,
+        motion: CameraMotion,
+        photograph_share: float,
+        candidates: int = 1,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.photographs = [p for p in photographs if min(p.shape[-2:]) >= 1.5 * shape.size]
+        self.videos = [v for v in videos if _holds(v, shape)]
+        self.shape, self.motion, self.seed = shape, motion, seed
+        self.candidates = candidates
+        self.photograph_share = _share(photograph_share, self.photographs, self.videos, shape)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None:  # a file that is open belongs to one process
+            self.videos = [v if isinstance(v, Tensor) else copy.copy(v) for v in self.videos]
+        rng = torch.Generator().manual_seed(self.seed + 7919 * (worker.id if worker else 0))
+        while True:
+            yield self.draw(rng)
+
+    def draw(self, rng: torch.Generator) -> Tensor:
+        """One clip, with its flips and its direction in time drawn too."""
+        if float(torch.rand((), generator=rng)) < self.photograph_share:
+            return _flip(self._film(rng), rng)
+        cuts = [self._cut(rng) for _ in range(self.candidates)]
+        return _flip(max(cuts, key=_detail).clone(), rng)
+
+    def _film(self, rng: torch.Generator) -> Tensor:
+        """A clip from a photograph."""
+        shots = []
+        for _ in range(self.candidates):
+            photograph = self.photographs[_index(len(self.photographs), rng)]
+            sides = (photograph.shape[1], photograph.shape[2])
+            shots.append(
+                (photograph, plan(sides, self.shape.frames, self.shape.size, self.motion, rng))
+            )
+        best = max(shots, key=lambda shot: detail(*shot))
+        return film(*best).mul(255).round().byte()
+
+    def _cut(self, rng: torch.Generator) -> Tensor:
+        """A part of a video, at times every other frame only, so that motion doubles."""
+        video, shape = self.videos[_index(len(self.videos), rng)], self.shape
+        step = 2 if len(video) >= 2 * shape.frames and _index(4, rng) == 0 else 1
+        start = _index(len(video) - step * (shape.frames - 1), rng)
+        top, left = (_index(side - shape.size + 1, rng) for side in video.shape[-2:])
+        frames = video[start : start + step * (shape.frames - 1) + 1 : step]
+        return frames[..., top : top + shape.size, left : left + shape.size]
+
+
+def load_photographs(folder: Path, *, exclude: Sequence[str] = ()) -> list[Tensor]:
+    """Every photograph of a folder but those excluded, (3, H, W), uint8, in order of name."""
+    paths = _listed(folder, PHOTOGRAPH_SUFFIXES, exclude)
+    pictures = (np.array(Image.open(path).convert("RGB")) for path in paths)
+    return [torch.from_numpy(picture).permute(2, 0, 1).contiguous() for picture in pictures]
+
+
+def load_videos(
+    folder: Path, *, only: Sequence[str] | None = None, exclude: Sequence[str] = ()
+) -> list[Tensor]:
+    """Every video of a folder as (T, 3, H, W), uint8, in order of name; held in memory."""
+    paths = _listed(folder, VIDEO_SUFFIXES, exclude)
+    if only is not None:
+        if missing := sorted(set(only) - {path.name for path in paths}):
+            raise OpenError(
+                f"'{folder}' has no {missing[0]!r}; name videos of that folder to hold out"
+            )
+        paths = [path for path in paths if path.name in only]
+    return [load_video(path) for path in paths]
+
+
+def open_videos(
+    folder: Path, *, exclude: Sequence[str] = (), held_bytes: int = HELD_BYTES
+) -> list[Tensor | StoredVideo]:
+    """As ``load_videos``, but videos stay in their files that would not fit into ``held_bytes``."""
+    videos: list[Tensor | StoredVideo] = []
+    for path in _listed(folder, VIDEO_SUFFIXES, exclude):
+        with open_reader(str(path)) as reader:
+            info = reader.info
+        size = 3 * info.height * info.width * (info.num_frames or 0)
+        is_held = 0 < size <= held_bytes
+        held_bytes -= size if is_held else 0
+        videos.append(load_video(path) if is_held else StoredVideo(open_random_access(str(path))))
+    return videos
+
+
+def load_video(path: Path) -> Tensor:
+    """All frames of a video, (T, 3, H, W), uint8."""
+    with open_reader(str(path)) as reader:
+        parts = [chunk.frames.mul(255).round().byte() for chunk in reader.chunks(16)]
+    return torch.cat(parts)
+
+
+def _listed(folder: Path, suffixes: set[str], exclude: Sequence[str]) -> list[Path]:
+    if not folder.is_dir():
+        raise OpenError(f"'{folder}' is not a folder; give the folder that holds the training data")
+    found = (p for p in folder.iterdir() if p.suffix.lower() in suffixes)
+    return sorted(p for p in found if p.name not in exclude)
+
+
+def _holds(video: Tensor | StoredVideo, shape: ClipShape) -> bool:
+    return len(video) >= shape.frames and min(video.shape[-2:]) >= shape.size
+
+
+def _share(
+    asked: float,
+    photographs: Sequence[Tensor],
+    videos: Sequence[Tensor | StoredVideo],
+    shape: ClipShape,
+) -> float:
+    """The share of photographs that the sources allow."""
+    if not photographs and not videos:
+        raise ConfigurationError(
+            f"no photograph or video holds a clip of {shape.frames} frames of {shape.size} px; "
+            "add larger ones or train on smaller clips"
+        )
+    if not photographs:
+        return 0.0
+    return asked if videos else 1.0
+
+
+def _detail(clip: Tensor) -> float:
+    """Mean difference of neighbouring pixels in the first frame."""
+    rows = clip[0, :, ::4].short()
+    return float(rows.diff(dim=-1).abs().float().mean())
+
+
+def _flip(clip: Tensor, rng: torch.Generator) -> Tensor:
+    """Any of the eight orientations of a square, and either direction in time."""
+    if _index(2, rng):
+        clip = clip.mT
+    axes = [axis for axis in (0, 2, 3) if _index(2, rng)]
+    return clip.flip(axes).contiguous()
+
+
+def _index(end: int, rng: torch.Generator) -> int:
+    return int(torch.randint(end, (), generator=rng))

@@ -1,0 +1,186 @@
+"""The settings of a training run, read from TOML."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from vsr.errors import ConfigurationError
+from vsr.training.virtual_camera import CameraMotion
+
+Table = TypeVar("Table")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Which network: an architecture of the catalogue, and what it is built with."""
+
+    architecture: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Where clips come from; folders are relative to the folder given on the command line.
+
+    Attributes:
+        photographs: Folder of photographs, or empty.
+        videos: Folder of videos, or empty.
+        hold_out: Names of videos that are never trained on, for validation.
+        photograph_share: How many of the clips come from photographs, 0 to 1.
+        candidates: Clips drawn for each one kept, which is the one with most detail.
+        workers: Processes that prepare clips; 0 prepares them in the training process.
+        camera: The motion given to photographs.
+    """
+
+    photographs: str = ""
+    videos: str = ""
+    hold_out: tuple[str, ...] = ()
+    photograph_share: float = 0.5
+    candidates: int = 1
+    workers: int = 0
+    camera: CameraMotion = field(default_factory=CameraMotion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long, how much at once, how fast.
+
+    Attributes:
+        iterations: Steps of the optimiser with the reconstruction loss.
+        flow_iterations: Steps before those in which the flow network alone learns the true flow
+            of photographs seen by a moving camera.
+        flow_rate: Learning rate of the flow network after that, relative to the others'; 0 leaves
+            it as it is. Adam turns small, noisy gradients into steps of full size: a flow that
+            nothing uses yet drifts away.
+        flow_weight: Of the flow's error on its true flow in those steps; it keeps on course a flow
+            that goes on learning.
+        batch: Clips a step.
+        frames: Frames a clip.
+        patch: Side of a clip in low-resolution pixels.
+        learning_rate: Peak; warmed up linearly, then a cosine to ``final_learning_rate``.
+        final_learning_rate: At the last iteration.
+        warmup: Iterations of the warm-up.
+        clip_norm: Largest norm of the gradient.
+        ema_decay: Of the averaged weights that are validated and saved.
+        stream_share: Share of steps that run as a stream: cut into chunks, look-ahead truncated.
+        max_chunk: Largest chunk of those; drawn uniformly from 1.
+        max_look_ahead: Largest look-ahead of those; drawn uniformly from 0.
+        draft_weight: Of the error of a network's drafts, next to that of its result.
+        precision: ``bfloat16`` or ``float32``, of the convolutions.
+        seed: Of weights and data.
+    """
+
+    iterations: int = 1000
+    flow_iterations: int = 0
+    flow_rate: float = 0.0
+    flow_weight: float = 0.0
+    batch: int = 4
+    frames: int = 8
+    patch: int = 64
+    learning_rate: float = 5e-4
+    final_learning_rate: float = 1e-6
+    warmup: int = 200
+    clip_norm: float = 0.5
+    ema_decay: float = 0.999
+    stream_share: float = 0.5
+    max_chunk: int = 4
+    max_look_ahead: int = 2
+    draft_weight: float = 0.0
+    precision: str = "bfloat16"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {
+            "batch": (self.batch, 1),
+            "frames": (self.frames, 1),
+            "patch": (self.patch, 1),
+            "max_chunk": (self.max_chunk, 1),
+            "iterations": (self.iterations, 0),
+            "flow_iterations": (self.flow_iterations, 0),
+            "max_look_ahead": (self.max_look_ahead, 0),
+        }
+        for name, (value, smallest) in least.items():
+            if value < smallest:
+                raise ConfigurationError(f"{name} is {value}; give {smallest} or more")
+        if self.precision not in ("bfloat16", "float32"):
+            raise ConfigurationError(
+                f"precision is {self.precision!r}; give 'bfloat16' or 'float32'"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reporting:
+    """When to look at the result: iterations between log lines, checkpoints and validations."""
+
+    log_every: int = 50
+    save_every: int = 500
+    validate_every: int = 1000
+    validation_frames: int = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One training run."""
+
+    network: NetworkSettings
+    data: DataSettings
+    schedule: Schedule = field(default_factory=Schedule)
+    reporting: Reporting = field(default_factory=Reporting)
+
+
+def read_training_config(path: Path) -> TrainingConfig:
+    """Read a TOML file.
+
+    Raises:
+        ConfigurationError: No such file, not TOML, an unknown key (the nearest is named), a value
+            of another type.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"'{path}' cannot be read ({error.strerror}); give a TOML file"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"'{path}' is not TOML ({error}); correct that line") from error
+    return _fill(TrainingConfig, table, str(path))
+
+
+def _fill(kind: type[Table], table: Mapping[str, Any], where: str) -> Table:
+    """A dataclass from a table, key by key."""
+    hints = get_type_hints(kind)
+    for key in table:
+        if key not in hints:
+            raise ConfigurationError(f"{where}: unknown key {key!r}; {_nearest(key, hints)}")
+    values = {key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()}
+    needed = [f.name for f in fields(kind) if not _has_default(f)]  # type: ignore[arg-type]
+    if missing := [name for name in needed if name not in values]:
+        raise ConfigurationError(f"{where}: {missing[0]!r} is missing; add it")
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint) and isinstance(value, Mapping):
+        return _fill(hint, value, where)  # type: ignore[arg-type]
+    if hint == tuple[str, ...] and isinstance(value, list):
+        return tuple(str(item) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = dict if hint == dict[str, Any] else hint
+    if not isinstance(plain, type) or type(value) is not plain:
+        raise ConfigurationError(f"{where} is {value!r}; give a {getattr(hint, '__name__', hint)}")
+    return value
+
+
+def _has_default(entry: Any) -> bool:
+    return entry.default is not MISSING or entry.default_factory is not MISSING
+
+
+def _nearest(key: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"

@@ -1,0 +1,249 @@
+"""Training of the networks this project ships: ``vsr train CONFIG``.
+
+First the flow network alone learns the true flow of photographs under a moving camera, then
+everything learns to reconstruct, the flow network more slowly or not at all: a flow that has lost
+its way teaches nothing any more. A share of the steps runs as a stream - random chunks, truncated
+look-ahead, state carried with its gradient - so that what the network is used for is what it was
+trained for.
+
+B batch, T time, C colour, H, W size.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from vsr.models.compact.branch import grey
+from vsr.models.compact.network import Compact
+from vsr.models.layers.propagation import FlowEstimator, pair_flows
+from vsr.models.network import Network
+from vsr.models.ops.imresize import imresize
+from vsr.quality.degradation import bicubic_down
+from vsr.training.config import Schedule
+
+CHARBONNIER_EPSILON = 1e-3
+"""Rounds the absolute error near zero; the square is the 1e-6 of the published configurations."""
+
+FLOW_EPSILON = 0.01
+"""Pixels below which an error of the flow counts as none."""
+
+
+@dataclass(eq=False)
+class Training:
+    """A run in progress: everything a checkpoint needs.
+
+    Attributes:
+        network: The weights that learn, float32.
+        average: Their exponential moving average.
+        optimiser: Adam over all of them.
+        iteration: Steps done, flow steps included.
+        seconds: Time spent in steps, over all sessions.
+    """
+
+    network: Network[Any]
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    schedule: Schedule
+    device: torch.device
+    rng: torch.Generator
+    iteration: int = 0
+    seconds: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.schedule.flow_iterations + self.schedule.iterations
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did."""
+
+    iteration: int
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+
+
+def charbonnier(restored: Tensor, truth: Tensor) -> Tensor:
+    """Mean of sqrt(error² + epsilon²)."""
+    return ((restored - truth).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
+
+
+def run(
+    training: Training,
+    pairs: Iterator[tuple[Tensor, Tensor]],
+    clips: Iterator[Tensor],
+    after_step: Callable[[StepReport], None],
+) -> None:
+    """Train to the end of the schedule.
+
+    Args:
+        training: Changed in place; an interrupted run goes on from its checkpoint.
+        pairs: Batches of frames (B, 2, 3, h, w) in [0, 1] and flows (B, 2, 2, h, w); see
+            ``FlowPairs``. Asked only while ``flow_iterations`` last.
+        clips: Batches (B, T, 3, H, W), uint8, ground truth.
+        after_step: Called after every step, to log, save and validate.
+    """
+    while training.iteration < training.total:
+        started = time.perf_counter()
+        learns_flow = training.iteration < training.schedule.flow_iterations
+        for parameter in flow_parameters(training.network):
+            parameter.requires_grad_(learns_flow or training.schedule.flow_rate > 0)
+        loss = _flow_loss(training, *next(pairs)) if learns_flow else _loss(training, next(clips))
+        if not learns_flow and training.schedule.flow_weight:
+            loss = loss + training.schedule.flow_weight * _flow_loss(training, *next(pairs))
+        report = _descend(training, loss)
+        training.seconds += time.perf_counter() - started
+        after_step(report)
+
+
+def learning_rate(schedule: Schedule, iteration: int) -> float:
+    """Linear warm-up and cosine, over the flow steps and again over the others."""
+    span, done = schedule.iterations, iteration - schedule.flow_iterations
+    if done < 0:
+        span, done = schedule.flow_iterations, iteration
+    warm = min(1.0, (done + 1) / max(schedule.warmup, 1))
+    cosine = (1 + math.cos(math.pi * done / max(span, 1))) / 2
+    low = schedule.final_learning_rate
+    return warm * (low + (schedule.learning_rate - low) * cosine)
+
+
+def flow_error(flow: Tensor, truth: Tensor) -> Tensor:
+    """Mean root of the length of the difference of flows (N, 2, h, w), in pixels.
+
+    The root, because a tenth of a pixel decides whether a neighbour helps, and what has left the
+    picture is wrong by many whatever is learnt (as Sun et al., "PWC-Net", CVPR 2018, with 0.4).
+    """
+    squared = (flow - truth).square().sum(1) + FLOW_EPSILON**2
+    return squared.pow(0.25).mean()
+
+
+def _flow_loss(training: Training, frames: Tensor, truth: Tensor) -> Tensor:
+    """Error of both directions of each pair."""
+    frames, truth = frames.to(training.device), truth.to(training.device)
+    with _precision(training):
+        flows = pair_flows(flow_network(training.network), frames, None)
+        flow = torch.stack([flows.to_previous(1), flows.to_next(0)], 1)
+    return flow_error(flow.flatten(0, 1), truth.flatten(0, 1))
+
+
+def _loss(training: Training, truth_u8: Tensor) -> Tensor:
+    """Reconstruction error of clips."""
+    truth = truth_u8.to(training.device).float().div(255)
+    inputs = bicubic_down(truth, training.network.facts.scale)
+    with _precision(training):
+        restored, drafts = _restore(training, inputs)
+        loss = charbonnier(restored, truth)
+        if drafts and training.schedule.draft_weight:
+            loss = loss + training.schedule.draft_weight * _draft_loss(drafts, truth)
+    return loss
+
+
+def _draft_loss(drafts: Sequence[tuple[int, Tensor]], truth: Tensor) -> Tensor:
+    """Error of what the branches pass on, each with the number of its frame."""
+    num_frames, size = truth.shape[1], drafts[0][1].shape[-1]
+    shrunk = imresize(grey(truth.flatten(0, 1)), Fraction(size, truth.shape[-1]))
+    wanted = shrunk.view(-1, num_frames, *shrunk.shape[1:])
+    errors = [charbonnier(draft, wanted[:, i]) for i, draft in drafts]
+    return torch.stack(errors).mean()
+
+
+def _descend(training: Training, loss: Tensor) -> StepReport:
+    """One step of the optimiser; a gradient that is not finite is left out."""
+    schedule = training.schedule
+    rate = learning_rate(schedule, training.iteration)
+    learns_flow = training.iteration < schedule.flow_iterations
+    flow, others = training.optimiser.param_groups
+    flow["lr"], others["lr"] = rate if learns_flow else rate * schedule.flow_rate, rate
+    training.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_(training.network.parameters(), schedule.clip_norm)
+    if torch.isfinite(norm):
+        training.optimiser.step()
+        _average(training)
+    training.iteration += 1
+    return StepReport(training.iteration, float(loss.detach()), float(norm), rate)
+
+
+def make_optimiser(network: Network[Any]) -> torch.optim.Optimizer:
+    """Adam, the flow network's parameters first, in a group of their own."""
+    flow = list(flow_parameters(network))
+    known = {id(parameter) for parameter in flow}
+    others = [p for p in network.parameters() if id(p) not in known]
+    return torch.optim.Adam([{"params": flow}, {"params": others}], betas=(0.9, 0.99))
+
+
+def has_flow_network(network: Network[Any]) -> bool:
+    """Whether a network has the part that is trained first."""
+    return "flow" in dict(network.named_children())
+
+
+def flow_network(network: Network[Any]) -> FlowEstimator:
+    """The part of a network that estimates flow."""
+    return cast("FlowEstimator", network.get_submodule("flow"))
+
+
+def flow_parameters(network: Network[Any]) -> Iterator[nn.Parameter]:
+    """The parameters of that part."""
+    return network.get_submodule("flow").parameters()
+
+
+def _restore(training: Training, inputs: Tensor) -> tuple[Tensor, list[tuple[int, Tensor]]]:
+    """The clip, whole or as a stream, and what drafts there are, each with its frame's number."""
+    restored, drafts, state, start = [], [], None, 0
+    for num_keep, look_ahead in _cuts(training, inputs.shape[1]):
+        window = inputs[:, start : start + num_keep + look_ahead]
+        part, state, made = _step(training.network, window, state, num_keep)
+        restored.append(part)
+        drafts += [(start + i, draft) for branch in made for i, draft in enumerate(branch)]
+        start += num_keep
+    return torch.cat(restored, 1), drafts
+
+
+def _cuts(training: Training, num_frames: int) -> list[tuple[int, int]]:
+    """Frames to keep and look-ahead of each step over a clip."""
+    schedule, rng = training.schedule, training.rng
+    if float(torch.rand((), generator=rng)) >= schedule.stream_share:
+        return [(num_frames, 0)]
+    look_ahead, cuts = _draw(0, schedule.max_look_ahead, rng), []
+    while num_frames:
+        cuts.append((min(_draw(1, schedule.max_chunk, rng), num_frames), look_ahead))
+        num_frames -= cuts[-1][0]
+    return cuts
+
+
+def _step(
+    network: Network[Any], window: Tensor, state: Any, num_keep: int
+) -> tuple[Tensor, Any, tuple[list[Tensor], ...]]:
+    """One step, and the drafts of a network that makes any."""
+    if isinstance(network, Compact):
+        return network.step_with_drafts(window, state, num_keep)
+    restored, state = network.step(window, state, num_keep)
+    return restored, state, ()
+
+
+@torch.no_grad()
+def _average(training: Training) -> None:
+    """Pull the averaged weights towards the present ones; faster while the run is young."""
+    decay = min(training.schedule.ema_decay, (1 + training.iteration) / (10 + training.iteration))
+    present = dict(training.network.named_parameters())
+    for name, average in training.average.named_parameters():
+        average.lerp_(present[name], 1 - decay)
+
+
+def _precision(training: Training) -> torch.autocast:
+    low = training.schedule.precision == "bfloat16"
+    return torch.autocast(training.device.type, torch.bfloat16, enabled=low)
+
+
+def _draw(low: int, high: int, rng: torch.Generator) -> int:
+    return int(torch.randint(low, high + 1, (), generator=rng))
