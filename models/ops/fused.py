@@ -9,6 +9,8 @@ B batch, K features, H, W size.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,8 +58,16 @@ def _fuses(conv: nn.Conv2d, feat_BKHW: Tensor) -> bool:
         feat_BKHW.device.type == "cpu"
         and feat_BKHW.dtype == conv.weight.dtype == torch.bfloat16
         and not torch.is_grad_enabled()
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and _has_bfloat16()
     )
+
+
+@functools.cache
+def _has_bfloat16() -> bool:
+    """Whether oneDNN has bfloat16 convolutions for this CPU, which takes AVX512 or AVX-NE-CONVERT."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _pointwise(conv: nn.Conv2d, feat_BKHW: Tensor, name: str, values: list[float]) -> Tensor:
