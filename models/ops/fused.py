@@ -64,7 +64,7 @@ def _fuses(conv: nn.Conv2d, feat_BKHW: Tensor) -> bool:
 
 @functools.cache
 def _has_bfloat16() -> bool:
-    """Whether oneDNN has bfloat16 convolutions for this CPU, which takes AVX512 or AVX-NE-CONVERT."""
+    """Whether oneDNN has bfloat16 convolutions for this CPU: AVX512 or AVX-NE-CONVERT."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

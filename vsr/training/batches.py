@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from vsr.errors import ConfigurationError
 from vsr.training.clips import ClipShape, StoredVideo, TrainingClips, load_photographs, open_videos
 from vsr.training.config import DataSettings, TrainingConfig
+from vsr.training.degraded_clips import DegradedClips, ReducedClips, coded_shape
 from vsr.training.flow_pairs import FlowPairs
 
 
@@ -47,20 +48,30 @@ def flow_batches(
 
 def clip_batches(
     config: TrainingConfig, data: Path, photographs: Sequence[Tensor], iteration: int
-) -> Iterator[Tensor]:
-    """Endless batches (B, T, 3, H, W), uint8; another sequence after each resumption."""
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches of inputs (B, T, 3, h, w) and truths (B, T, 3, H, W), both uint8.
+
+    Another sequence after each resumption.
+    """
     schedule, settings = config.schedule, config.data
-    size = schedule.patch * int(config.network.options.get("scale", 4))
+    scale = int(config.network.options.get("scale", 4))
+    shape = ClipShape(frames=schedule.frames, size=schedule.patch * scale)
+    degradation = settings.degradation
     clips = TrainingClips(
         photographs,
         _training_videos(data, settings),
-        ClipShape(frames=schedule.frames, size=size),
+        shape if degradation is None else coded_shape(shape, scale, degradation),
         motion=settings.camera,
         photograph_share=settings.photograph_share,
         candidates=settings.candidates,
         seed=schedule.seed + iteration,
     )
-    return in_workers(clips, batch=schedule.batch, workers=settings.workers)
+    pairs: IterableDataset[tuple[Tensor, Tensor]] = (
+        ReducedClips(clips, scale)
+        if degradation is None
+        else DegradedClips(clips, shape, scale, degradation)
+    )
+    return in_workers(pairs, batch=schedule.batch, workers=settings.workers)
 
 
 def in_workers(dataset: IterableDataset[Any], *, batch: int, workers: int) -> Iterator[Any]:

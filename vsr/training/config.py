@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from vsr.errors import ConfigurationError
+from vsr.training.degraded_clips import ClipDegradation
 from vsr.training.virtual_camera import CameraMotion
 
 Table = TypeVar("Table")
@@ -35,6 +36,7 @@ class DataSettings:
         candidates: Clips drawn for each one kept, which is the one with most detail.
         workers: Processes that prepare clips; 0 prepares them in the training process.
         camera: The motion given to photographs.
+        degradation: How clips are degraded; without it they are reduced bicubically alone.
     """
 
     photographs: str = ""
@@ -44,6 +46,7 @@ class DataSettings:
     candidates: int = 1
     workers: int = 0
     camera: CameraMotion = field(default_factory=CameraMotion)
+    degradation: ClipDegradation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +168,8 @@ def _fill(kind: type[Table], table: Mapping[str, Any], where: str) -> Table:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
+    if hint == ClipDegradation | None:
+        hint = ClipDegradation
     if is_dataclass(hint) and isinstance(value, Mapping):
         return _fill(hint, value, where)  # type: ignore[arg-type]
     if hint == tuple[str, ...] and isinstance(value, list):

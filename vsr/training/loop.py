@@ -26,7 +26,6 @@ from vsr.models.compact.network import Compact
 from vsr.models.layers.propagation import FlowEstimator, pair_flows
 from vsr.models.network import Network
 from vsr.models.ops.imresize import imresize
-from vsr.quality.degradation import bicubic_down
 from vsr.training.config import Schedule
 
 CHARBONNIER_EPSILON = 1e-3
@@ -81,7 +80,7 @@ def charbonnier(restored: Tensor, truth: Tensor) -> Tensor:
 def run(
     training: Training,
     pairs: Iterator[tuple[Tensor, Tensor]],
-    clips: Iterator[Tensor],
+    clips: Iterator[tuple[Tensor, Tensor]],
     after_step: Callable[[StepReport], None],
 ) -> None:
     """Train to the end of the schedule.
@@ -90,7 +89,7 @@ def run(
         training: Changed in place; an interrupted run goes on from its checkpoint.
         pairs: Batches of frames (B, 2, 3, h, w) in [0, 1] and flows (B, 2, 2, h, w); see
             ``FlowPairs``. Asked only while ``flow_iterations`` last.
-        clips: Batches (B, T, 3, H, W), uint8, ground truth.
+        clips: Batches of inputs (B, T, 3, h, w) and truths (B, T, 3, H, W), both uint8.
         after_step: Called after every step, to log, save and validate.
     """
     while training.iteration < training.total:
@@ -98,7 +97,7 @@ def run(
         learns_flow = training.iteration < training.schedule.flow_iterations
         for parameter in flow_parameters(training.network):
             parameter.requires_grad_(learns_flow or training.schedule.flow_rate > 0)
-        loss = _flow_loss(training, *next(pairs)) if learns_flow else _loss(training, next(clips))
+        loss = _flow_loss(training, *next(pairs)) if learns_flow else _loss(training, *next(clips))
         if not learns_flow and training.schedule.flow_weight:
             loss = loss + training.schedule.flow_weight * _flow_loss(training, *next(pairs))
         report = _descend(training, loss)
@@ -136,10 +135,9 @@ def _flow_loss(training: Training, frames: Tensor, truth: Tensor) -> Tensor:
     return flow_error(flow.flatten(0, 1), truth.flatten(0, 1))
 
 
-def _loss(training: Training, truth_u8: Tensor) -> Tensor:
+def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
     """Reconstruction error of clips."""
-    truth = truth_u8.to(training.device).float().div(255)
-    inputs = bicubic_down(truth, training.network.facts.scale)
+    inputs, truth = (t.to(training.device).float().div(255) for t in (inputs_u8, truth_u8))
     with _precision(training):
         restored, drafts = _restore(training, inputs)
         loss = charbonnier(restored, truth)

@@ -30,6 +30,7 @@ from vsr.restorer import Restorer
 from vsr.training.batches import clip_batches, flow_batches, photographs_of
 from vsr.training.clips import load_videos
 from vsr.training.config import TrainingConfig
+from vsr.training.degraded_clips import ClipDegradation, degrade_clip
 from vsr.training.loop import StepReport, Training, has_flow_network, make_optimiser, run
 from vsr.types import Chunk
 
@@ -89,14 +90,26 @@ def train(
     return out / "best.safetensors"
 
 
-def validate(network: Network[Any], clips: Sequence[Tensor], frames: int, device: str) -> float:
+def validate(
+    network: Network[Any],
+    clips: Sequence[Tensor],
+    frames: int,
+    device: str,
+    degradation: ClipDegradation | None = None,
+) -> float:
     """Mean PSNR-Y of the middle of each clip, restored as a stream with the network's defaults."""
-    scores = [_score(network, clip[:frames], device) for clip in clips]
+    scores = [_score(network, clip[:frames], device, degradation) for clip in clips]
     return sum(scores) / len(scores)
 
 
-def _score(network: Network[Any], clip_u8: Tensor, device: str) -> float:
+def _score(
+    network: Network[Any], clip_u8: Tensor, device: str, degradation: ClipDegradation | None
+) -> float:
     reduced, truth = _middle(clip_u8, network.facts.scale)
+    if degradation is not None:
+        rng = torch.Generator().manual_seed(len(clip_u8) * clip_u8.shape[-1])
+        coded = degrade_clip(truth.mul(255).byte(), network.facts.scale, degradation, rng)
+        reduced = coded.float().div(255)
     restorer = Restorer(network, device=device)
     inputs = Chunk(frames=reduced, pts=tuple(range(len(truth))), time_base=Fraction(1, 25))
     restored = torch.cat([c.frames.cpu() for c in restorer.push(inputs) + restorer.drain()])
@@ -105,7 +118,7 @@ def _score(network: Network[Any], clip_u8: Tensor, device: str) -> float:
 
 def _middle(clip_u8: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """The middle of a clip in RGB, float32, reduced and as it is."""
-    height, width = (side // (2 * scale) * scale for side in clip_u8.shape[-2:])
+    height, width = (side // (4 * scale) * 2 * scale for side in clip_u8.shape[-2:])
     truth = clip_u8[..., height // 2 :, width // 2 :][..., :height, :width].float().div(255)
     return bicubic_down(truth, scale), truth
 
@@ -183,6 +196,7 @@ class _Recorder:
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.reporting, self.training, self.out = config.reporting, training, out
+        self.degradation = config.data.degradation
         self.held_out, self.on_progress = held_out, on_progress
         self.best = _best_so_far(out / "log.csv")
 
@@ -202,7 +216,8 @@ class _Recorder:
         network = self.training.average
         assert isinstance(network, Network)
         device = str(self.training.device)
-        score = validate(network, self.held_out, self.reporting.validation_frames, device)
+        frames, degradation = self.reporting.validation_frames, self.degradation
+        score = validate(network, self.held_out, frames, device, degradation)
         clips = (clip[:MEASURED] for clip in self.held_out)
         network = network.measured(_middle(clip, network.facts.scale)[0][None] for clip in clips)
         save_network(network, self.out / "last.safetensors")

@@ -1,0 +1,84 @@
+"""Degradation by a real video encoder: frames are encoded and decoded again by PyAV.
+
+T time, H, W size.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import av
+import numpy as np
+import torch
+from av.video.stream import VideoStream
+from torch import Tensor
+
+from vsr.errors import ConfigurationError
+
+RATE = 25
+"""Frames per second that encoders are told; what they decide by it (rate control) is not used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coding:
+    """One encoder with the options of one clip.
+
+    Attributes:
+        codec: ffmpeg's name of the encoder, such as ``libx264``.
+        options: Its options, such as ``{"crf": "28", "preset": "fast"}``, or for encoders without
+            ``crf`` the same ``qmin`` and ``qmax``.
+    """
+
+    codec: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def code(frames_u8: Tensor, coding: Coding) -> Tensor:
+    """Encode a clip as YUV 4:2:0 of 8 bits and decode it.
+
+    Args:
+        frames_u8: (T, 3, H, W) RGB, uint8; even sides.
+        coding: The encoder.
+
+    Returns:
+        (T, 3, H, W), uint8.
+
+    Raises:
+        ConfigurationError: An odd side, or an encoder that this ffmpeg lacks or that refuses its
+            options.
+    """
+    height, width = frames_u8.shape[-2:]
+    if height % 2 or width % 2:
+        raise ConfigurationError(f"a clip of {width}x{height} cannot be coded; give even sides")
+    file = io.BytesIO()
+    try:
+        _encode(frames_u8, coding, file)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ConfigurationError(
+            f"{coding.codec} refuses {dict(coding.options)} ({error}); correct the degradation"
+        ) from error
+    file.seek(0)
+    with av.open(file, mode="r") as container:
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).contiguous()
+
+
+def _encode(frames_u8: Tensor, coding: Coding, file: io.BytesIO) -> None:
+    with av.open(file, mode="w", format="matroska") as container:
+        stream = container.add_stream(coding.codec, rate=RATE)
+        if not isinstance(stream, VideoStream):
+            raise ConfigurationError(f"{coding.codec} encodes no video; give a video encoder")
+        stream.height, stream.width = frames_u8.shape[-2:]
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        stream.options = dict(coding.options)
+        for picture in _pictures(frames_u8):
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+def _pictures(frames_u8: Tensor) -> Iterator[av.VideoFrame]:
+    for frame in frames_u8.permute(0, 2, 3, 1).contiguous().numpy():
+        yield av.VideoFrame.from_ndarray(frame, format="rgb24")

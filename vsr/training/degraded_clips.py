@@ -1,0 +1,216 @@
+"""Training pairs: ground truth, and the same clip blurred, reduced, made noisy and coded.
+
+The parameters of each clip are drawn from the ranges of ``ClipDegradation``; a clip is drawn larger
+and longer than what is trained on, so that encoders see pictures, not stamps, and training sees
+frames of every kind (I, P, B) at every place of the block grid.
+
+T time, C colour, H, W ground-truth size, h, w low-resolution size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from vsr.errors import ConfigurationError
+from vsr.models.ops.imresize import imresize
+from vsr.quality.coding import Coding, code
+from vsr.quality.degradation import bicubic_down
+from vsr.training.clips import ClipShape, TrainingClips
+
+X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium")
+REDUCTIONS = ("area", "bicubic", "bilinear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipDegradation:
+    """Ranges that the degradation of each clip is drawn from, uniformly.
+
+    Attributes:
+        encoders: ffmpeg's names: ``libx264``, ``libx265`` or ``mpeg4``, each as likely as it is
+            often named.
+        uncoded_share: Share of clips that are not coded, only rounded to 8 bits.
+        least_crf: Of x264 and x265.
+        most_crf: The same.
+        least_quantiser: Of MPEG-4.
+        most_quantiser: The same.
+        blur_share: Share of clips that are blurred before they are reduced.
+        blur_sigma: Largest sigma of the Gaussian, in low-resolution pixels.
+        noise_share: Share of clips with Gaussian noise before coding.
+        noise_sigma: Largest sigma, in levels of 8 bits.
+        grey_share: Share of noisy clips whose noise is the same in all colours.
+        margin: Low-resolution pixels, in all, by which what is coded is wider than a patch.
+        lead: Frames by which it is longer than a training clip.
+    """
+
+    encoders: tuple[str, ...] = ("libx264", "libx264", "libx265", "mpeg4")
+    uncoded_share: float = 0.08
+    least_crf: float = 17.0
+    most_crf: float = 38.0
+    least_quantiser: float = 2.0
+    most_quantiser: float = 14.0
+    blur_share: float = 0.25
+    blur_sigma: float = 0.8
+    noise_share: float = 0.15
+    noise_sigma: float = 6.0
+    grey_share: float = 0.5
+    margin: int = 24
+    lead: int = 5
+
+    def __post_init__(self) -> None:
+        for name in self.encoders:
+            if name not in ("libx264", "libx265", "mpeg4"):
+                raise ConfigurationError(
+                    f"encoder {name!r} is unknown here; give libx264, libx265 or mpeg4"
+                )
+
+
+class ReducedClips(IterableDataset[tuple[Tensor, Tensor]]):
+    """Pairs of a clip reduced bicubically, uint8 (T, 3, h, w), and the clip itself.
+
+    Args:
+        clips: Ground truth.
+        scale: Ground-truth size over low-resolution size.
+    """
+
+    def __init__(self, clips: TrainingClips, scale: int) -> None:
+        super().__init__()
+        self.clips, self.scale = clips, scale
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for truth in self.clips:
+            reduced = bicubic_down(truth.float().div(255), self.scale)
+            yield reduced.mul(255).round().byte(), truth
+
+
+class DegradedClips(IterableDataset[tuple[Tensor, Tensor]]):
+    """An endless, seeded sequence of pairs, both uint8: input (T, 3, h, w), truth (T, 3, H, W).
+
+    Args:
+        clips: Ground truth, of ``coded_shape`` for the patch and the degradation.
+        shape: Of the truth that is given out.
+        scale: Ground-truth size over low-resolution size.
+        degradation: What is drawn for each clip.
+    """
+
+    def __init__(
+        self, clips: TrainingClips, shape: ClipShape, scale: int, degradation: ClipDegradation
+    ) -> None:
+        super().__init__()
+        self.clips, self.shape = clips, shape
+        self.scale, self.degradation = scale, degradation
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        torch.set_num_threads(1)
+        rng = torch.Generator()
+        for truth in self.clips:
+            rng.manual_seed(int(truth[0, :, ::7, ::7].long().sum()) + self.clips.seed)
+            yield self._crop(degrade_clip(truth, self.scale, self.degradation, rng), truth, rng)
+
+    def _crop(self, low: Tensor, truth: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        patch = self.shape.size // self.scale
+        start = _index(len(truth) - self.shape.frames + 1, rng)
+        top, left = (_index(side - patch + 1, rng) for side in low.shape[-2:])
+        time = slice(start, start + self.shape.frames)
+        small = low[time, :, top : top + patch, left : left + patch]
+        rows, columns = (slice(at * self.scale, (at + patch) * self.scale) for at in (top, left))
+        return small.contiguous(), truth[time, :, rows, columns].contiguous()
+
+
+def coded_shape(shape: ClipShape, scale: int, degradation: ClipDegradation) -> ClipShape:
+    """The ground truth of what is coded, for a ground truth of what is trained on."""
+    return ClipShape(
+        frames=shape.frames + degradation.lead, size=shape.size + degradation.margin * scale
+    )
+
+
+def degrade_clip(
+    truth_u8: Tensor, scale: int, degradation: ClipDegradation, rng: torch.Generator
+) -> Tensor:
+    """One clip as it might be found: blurred, reduced, noisy, coded.
+
+    Args:
+        truth_u8: (T, 3, H, W), uint8; sides divisible by twice the scale.
+        scale: Ground-truth size over low-resolution size.
+        degradation: Ranges to draw from.
+        rng: Source of all randomness.
+
+    Returns:
+        (T, 3, H / scale, W / scale), uint8.
+    """
+    frames = truth_u8.float().div(255)
+    if _uniform(rng) < degradation.blur_share:
+        frames = gaussian_blur(frames, scale * degradation.blur_sigma * _uniform(rng))
+    small = reduce(frames, scale, REDUCTIONS[_index(len(REDUCTIONS), rng)])
+    if _uniform(rng) < degradation.noise_share:
+        small = add_noise(small, degradation.noise_sigma * _uniform(rng) / 255, degradation, rng)
+    small_u8 = small.clamp(0, 1).mul(255).round().byte()
+    if _uniform(rng) < degradation.uncoded_share:
+        return small_u8
+    return code(small_u8, draw_coding(degradation, rng))
+
+
+def gaussian_blur(frames: Tensor, sigma: float) -> Tensor:
+    """A separable Gaussian over (T, 3, H, W); ``sigma`` in pixels, edges repeated."""
+    radius = math.ceil(3 * sigma)
+    if radius == 0:
+        return frames
+    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    kernel = torch.exp(-(x**2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).repeat(3, 1)
+    padded = F.pad(frames, (radius,) * 4, mode="replicate")
+    rows = F.conv2d(padded, kernel[:, None, :, None], groups=3)
+    return F.conv2d(rows, kernel[:, None, None, :], groups=3)
+
+
+def reduce(frames: Tensor, scale: int, how: str) -> Tensor:
+    """Reduce (T, 3, H, W) by ``area``, antialiased ``bicubic`` or antialiased ``bilinear``."""
+    if scale == 1:
+        return frames
+    if how == "area":
+        return F.avg_pool2d(frames, scale)
+    if how == "bicubic":
+        return imresize(frames, 1 / scale)
+    return F.interpolate(frames, scale_factor=1 / scale, mode="bilinear", antialias=True)
+
+
+def add_noise(
+    frames: Tensor, sigma: float, degradation: ClipDegradation, rng: torch.Generator
+) -> Tensor:
+    """Gaussian noise, new in each frame; ``sigma`` in units of [0, 1]."""
+    is_grey = _uniform(rng) < degradation.grey_share
+    shape = (len(frames), 1 if is_grey else 3, *frames.shape[-2:])
+    return frames + sigma * torch.randn(shape, generator=rng)
+
+
+def draw_coding(degradation: ClipDegradation, rng: torch.Generator) -> Coding:
+    """An encoder with options from the ranges."""
+    encoder = degradation.encoders[_index(len(degradation.encoders), rng)]
+    if encoder == "mpeg4":
+        level = str(round(_between(degradation.least_quantiser, degradation.most_quantiser, rng)))
+        return Coding(codec=encoder, options={"qmin": level, "qmax": level})
+    options = {
+        "crf": f"{_between(degradation.least_crf, degradation.most_crf, rng):.1f}",
+        "preset": X26X_PRESETS[_index(len(X26X_PRESETS), rng)],
+    }
+    if encoder == "libx265":
+        options["x265-params"] = "log-level=none:pools=none:frame-threads=1"
+    return Coding(codec=encoder, options=options)
+
+
+def _between(low: float, high: float, rng: torch.Generator) -> float:
+    return low + (high - low) * _uniform(rng)
+
+
+def _uniform(rng: torch.Generator) -> float:
+    return float(torch.rand((), generator=rng))
+
+
+def _index(end: int, rng: torch.Generator) -> int:
+    return int(torch.randint(end, (), generator=rng))
