@@ -15,8 +15,7 @@ from vsr.models.architecture_table import build_network, network_of, options_of
 from vsr.models.architectures import cascade
 from vsr.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from vsr.models.checkpoints.download import cached_path
-from vsr.models.checkpoints.model import Model, Quality
-from vsr.models.checkpoints.zoo import OFFICIAL
+from vsr.models.checkpoints.zoo import OFFICIAL, Model, Quality
 from vsr.models.network import Network
 
 SHIPPED = Path(__file__).parent / "weights"

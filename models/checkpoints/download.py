@@ -17,8 +17,7 @@ from urllib.request import Request, urlopen
 import platformdirs
 
 from vsr.errors import ConfigurationError, DownloadError
-from vsr.models.checkpoints.model import OfficialFile
-from vsr.models.checkpoints.zoo import BASE_URL
+from vsr.models.checkpoints.zoo import BASE_URL, OfficialFile
 
 TIMEOUT_S = 30.0
 """How long a server may be silent."""

@@ -12,8 +12,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+from vsr.streams.colour.coefficients import find_levels
 from vsr.streams.colour.pixel_format import PixelFormat
-from vsr.streams.colour.quantisation import find_levels
 from vsr.streams.colour.scratch import Scratch
 from vsr.streams.colour.yuv_native import YUVFrames, can_read, can_write
 from vsr.streams.colour.yuv_torch import YUVStrips, scale, store

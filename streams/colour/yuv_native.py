@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from vsr.streams.colour.chroma import SITINGS, Siting, find_gain
-from vsr.streams.colour.coefficients import find_reading, find_writing
+from vsr.streams.colour.coefficients import find_levels, find_reading, find_weights, find_writing
 from vsr.streams.colour.pixel_format import PixelFormat
-from vsr.streams.colour.quantisation import find_levels, find_weights
 from vsr.types import Colour
 
 try:

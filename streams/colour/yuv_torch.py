@@ -25,9 +25,8 @@ from vsr.streams.colour.chroma import (
     halve_columns,
     halve_rows,
 )
-from vsr.streams.colour.coefficients import find_reading, find_writing
+from vsr.streams.colour.coefficients import find_levels, find_reading, find_weights, find_writing
 from vsr.streams.colour.pixel_format import PixelFormat
-from vsr.streams.colour.quantisation import find_levels, find_weights
 from vsr.streams.colour.scratch import Scratch
 from vsr.types import Colour
 

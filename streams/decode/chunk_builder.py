@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import groupby
+from math import prod
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vsr.errors import ConfigurationError
 from vsr.streams.colour.planes import DecodedFrame, Picture, convert
-from vsr.streams.decode.frame_memory import FrameMemory
 from vsr.types import Chunk
+
+
+def check_chunk_size(size: int) -> None:
+    """Refuse chunks of no frames.
+
+    Raises:
+        ConfigurationError: Fewer than one.
+    """
+    if size < 1:
+        raise ConfigurationError(f"chunks of {size} frames were asked for; give 1 or more")
+
+
+Block = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class FrameMemory:
+    """Hands out memory for frames, and again once no tensor refers to it.
+
+    The system clears every page of new memory, which takes half as long as converting a frame.
+    What is kept is what was once in use at the same time. For a CPU; other devices have allocators
+    of their own.
+
+    Args:
+        device: Where the frames are wanted.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._free: list[Block] = []
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """A tensor of this shape, float32, contiguous, of whatever values."""
+        if self._device.type != "cpu":
+            return torch.empty(shape, dtype=torch.float32, device=self._device)
+        block = self._find(prod(shape))
+        # A new object each time, which the tensor and all its views keep alive.
+        lent = block[: prod(shape)].reshape(shape)
+        weakref.finalize(lent, self._free.append, block).atexit = False
+        return torch.from_numpy(lent)
+
+    def _find(self, size: int) -> Block:
+        while self._free:
+            block = self._free.pop()
+            if len(block) >= size:
+                return block
+        return np.empty(size, np.float32)
 
 
 class Assembly:

@@ -21,7 +21,7 @@ from torch import Tensor
 from vsr.errors import DecodeError, MissingDependency, OpenError
 from vsr.streams.colour.pixel_format import parse_pixel_format
 from vsr.streams.colour.tags import complete, luma_matrix
-from vsr.streams.decode.chunk_size import check_chunk_size
+from vsr.streams.decode.chunk_builder import check_chunk_size
 from vsr.streams.decode.video_reader import VideoReader
 from vsr.streams.names.container import local_name
 from vsr.streams.names.trim import Seconds, make_trim

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import DecodeError, OpenError
-from vsr.streams.decode.chunk_size import check_chunk_size
+from vsr.streams.decode.chunk_builder import check_chunk_size
 from vsr.streams.decode.image_codec import decode_image, is_transparent
 from vsr.streams.decode.unsupported import TRANSPARENCY
 from vsr.streams.names.image_sequence import list_images

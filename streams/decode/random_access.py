@@ -2,18 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, Self
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
-from vsr.errors import MissingDependency, OpenError
+from vsr.errors import DecodeError, MissingDependency, OpenError
 from vsr.streams.colour.pixel_format import parse_pixel_format
 from vsr.streams.decode.decord_reader import DecordReader
-from vsr.streams.decode.seeking_reader import SeekingReader
 from vsr.streams.decode.video_reader import VideoReader
-from vsr.types import StreamInfo
+from vsr.types import Chunk, StreamInfo
+
+READ_ON = 64
+"""Frames that are rather decoded and left out than sought past: key frames lie further apart."""
+
+CHANGED = "'{}' ended early, or changed while it was read"
+
+LEAD = 2
+"""Frames read before the wanted one: deinterlacing looks at its neighbours."""
+
+
+class SeekingReader:
+    """Reads frames by their index; fastest in order. Used by one thread; copies read apart.
+
+    Attributes:
+        info: Of the file, the number of frames counted.
+        notes: What was assumed about the file, a sentence each.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        device: torch.device | str = "cpu",
+        times: Sequence[int] | None = None,
+    ) -> None:
+        """Decode the file once, to know its frames: no container says reliably how many there are.
+
+        Args:
+            source: A file.
+            device: Where frames go.
+            times: The pts of all frames, where they are known.
+
+        Raises:
+            OpenError: The source is missing, unreadable, or has no frame.
+            DecodeError: It is damaged.
+        """
+        self._source, self._device = source, device
+        with VideoReader(source) as reader:
+            self.info, self.notes = reader.info, reader.notes
+            self._times = tuple(_times(reader) if times is None else times)
+        self._coming: Iterator[Chunk] = iter(())
+        self._reader: VideoReader | None = None
+        self._began = self._next = len(self._times)
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def frames(self, indices: Sequence[int]) -> Tensor:
+        """Decode frames.
+
+        Args:
+            indices: From 0, in any order, also repeated; at least one.
+
+        Returns:
+            (len(indices), 3, H, W), float32, RGB in [0, 1].
+
+        Raises:
+            DecodeError: There is no such frame, or the file has changed.
+        """
+        if not all(0 <= index < len(self) for index in indices):
+            raise DecodeError(f"frames {list(indices)} are not all among the {len(self)} there are")
+        found = {index: self._read(index) for index in sorted(set(indices))}
+        return torch.stack([found[index] for index in indices])
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader, self._next = None, len(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies, in other processes too, know the times and open the file anew."""
+        return partial(SeekingReader, device=self._device, times=self._times), (self._source,)
+
+    def _read(self, index: int) -> Tensor:
+        if not self._next <= index <= self._next + READ_ON:
+            self._begin(max(0, index - LEAD))
+        while True:
+            place, chunk = self._next, next(self._coming, None)
+            if chunk is not None and chunk.pts[0] == self._times[place]:
+                self._next += 1
+                if place == index:
+                    return chunk.frames[0]
+            elif self._began:  # some files lead a seek astray
+                self._begin(0)
+            else:
+                raise DecodeError(CHANGED.format(self._source))
+
+    def _begin(self, first: int) -> None:
+        self.close()
+        elapsed = (self._times[first] - self.info.start_pts) * self.info.time_base
+        start_s = elapsed if first else None
+        try:
+            self._reader = VideoReader(self._source, device=self._device, start_s=start_s)
+        except OpenError as error:
+            raise DecodeError(f"{CHANGED.format(self._source)} ({error})") from error
+        self._coming = self._reader.chunks(1)
+        self._began = self._next = first
+
+
+def _times(reader: VideoReader) -> Iterator[int]:
+    for chunk in reader.chunks(1):
+        yield chunk.pts[0]
 
 
 class RandomAccess(Protocol):

@@ -16,8 +16,7 @@ from vsr.streams.colour.pixel_format import parse_pixel_format
 from vsr.streams.colour.planes import DecodedFrame, Picture, read_frame
 from vsr.streams.colour.siting import find_chroma_location
 from vsr.streams.colour.tags import complete, guesses
-from vsr.streams.decode.chunk_builder import Assembly
-from vsr.streams.decode.chunk_size import check_chunk_size
+from vsr.streams.decode.chunk_builder import Assembly, check_chunk_size
 from vsr.streams.decode.deinterlace import deinterlace
 from vsr.streams.decode.demuxer import StampedFrame
 from vsr.streams.decode.hwaccel import open_accelerated

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
 
+from vsr.streams.colour.hdr import mastering_options
 from vsr.streams.decode.timestamps import FALLBACK_RATE
 from vsr.streams.encode.audio import AudioTrack, audio_options
-from vsr.streams.encode.command_input import (
-    Probing,
-    SourceFile,
-    raw_options,
-    seconds,
-    seek_options,
-    tag_options,
-)
-from vsr.streams.encode.container_options import container_options, language_code
 from vsr.streams.encode.encoders import Options, default_options
+from vsr.streams.encode.metadata import language_code
 from vsr.streams.encode.side_streams import (
     COPY,
     SideStream,
@@ -31,7 +26,125 @@ from vsr.streams.encode.side_streams import (
 from vsr.streams.encode.time_base import AVI
 from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.streams.names.container import local_name
+from vsr.streams.names.formats import ADDRESS_FORMATS, MATROSKA, MOV_FAMILY, NUT, WEBM
 from vsr.types import Colour, Mastering
+
+_MIN_TIMESCALE = 10_000
+
+
+def container_options(suffix: str, time_base: Fraction) -> Options:
+    """Options of ffmpeg's output.
+
+    Args:
+        suffix: The container, as ``suffixes.suffix_of`` names it.
+        time_base: Of the frames.
+    """
+    if suffix in MOV_FAMILY:
+        return {"movflags": "+faststart", "video_track_timescale": _timescale(time_base)}
+    if suffix in ADDRESS_FORMATS:
+        return {"f": ADDRESS_FORMATS[suffix]}
+    if suffix in {*MATROSKA, *WEBM, AVI}:
+        # Audio that begins before the first frame keeps its place; otherwise all would be late.
+        return {"avoid_negative_ts": "disabled"}
+    if suffix == NUT:
+        return {"f": "nut", "write_index": "0"}
+    return {}
+
+
+def _timescale(time_base: Fraction) -> str:
+    """A multiple of the source's, fine enough for players that expect one of 10000 or more."""
+    scale = time_base.denominator
+    while scale < _MIN_TIMESCALE:
+        scale *= 2
+    return str(scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """The source as a second input, for what is not in the raw stream.
+
+    Attributes:
+        path: A file.
+        shift_s: Seconds to add to its times.
+        start_s: Where to begin, in its own time; None for its beginning.
+        end_s: Where to end, in its own time; None for its end.
+    """
+
+    path: str
+    shift_s: Fraction = Fraction(0)
+    start_s: Fraction | None = None
+    end_s: Fraction | None = None
+
+
+class Probing(Enum):
+    """What ffmpeg looks for in a raw stream beside its header, which says everything of frames."""
+
+    NONE = "none"
+    """Nothing: what it makes of the streams does not depend on which packets come first."""
+    LEAST = "least"
+    """What is needed to encode or copy the streams at once."""
+    ALL = "all"
+    """What encoded frames say of themselves."""
+
+
+_PROBING: dict[Probing, Options] = {
+    Probing.NONE: {"nofind_stream_info": None},
+    Probing.LEAST: {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"},
+    Probing.ALL: {},
+}
+
+
+def raw_options(
+    colour: Colour,
+    mastering: Mastering,
+    audio_codecs: Sequence[str],
+    *,
+    lead_s: int,
+    probing: Probing = Probing.LEAST,
+) -> Options:
+    """Options of the raw stream: what NUT does not say of its frames and packets.
+
+    Args:
+        colour: Tags of the frames.
+        mastering: HDR10 metadata of the frames.
+        audio_codecs: Of the audio streams in it.
+        lead_s: Seconds by which its times are late.
+        probing: How far ffmpeg looks ahead.
+    """
+    return {
+        "f": "nut",
+        **_PROBING[probing],
+        "itsoffset": str(-lead_s),
+        **tag_options(colour),
+        **mastering_options(mastering),
+        # NUT has one tag for AC-3 and E-AC-3.
+        **{f"c:a:{place}": codec for place, codec in enumerate(audio_codecs)},
+    }
+
+
+def tag_options(colour: Colour) -> dict[str, str]:
+    """Options that say what samples mean."""
+    tags = {
+        "colorspace": colour.matrix,
+        "color_primaries": colour.primaries,
+        "color_trc": colour.transfer,
+        "color_range": colour.range,
+        "chroma_sample_location": colour.chroma_location,
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def seek_options(source: SourceFile) -> Options:
+    """Options that read the wanted part of the source, at the output's times."""
+    times = {"ss": source.start_s, "to": source.end_s, "itsoffset": source.shift_s}
+    seek: Options = {key: seconds(time) for key, time in times.items() if time is not None}
+    return seek | {"seek_timestamp": "1"} if source.start_s is not None else seek
+
+
+def seconds(time: Fraction) -> str:
+    """A time as ffmpeg takes it."""
+    return f"{float(time):.6f}"
+
 
 _FILTER_KEYS = ("vf", "filter:v", "filter:v:0")
 

@@ -11,8 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vsr.errors import EncodeError
-from vsr.streams.encode.command import Output, build_command, build_cut
-from vsr.streams.encode.command_input import SourceFile
+from vsr.streams.encode.command import Output, SourceFile, build_command, build_cut
 from vsr.streams.encode.encoder_process import Encoding
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.ffmpeg.process import query_ffmpeg

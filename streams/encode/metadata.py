@@ -27,8 +27,28 @@ _TECHNICAL = frozenset(
     {"encoder", "major_brand", "minor_version", "compatible_brands", "creation_time", "software"}
     | {"timecode", "duration", "service_name", "service_provider", "date"}
 )
+_QUICKTIME_LANGUAGES = {
+    "cze": "ces",
+    "deu": "ger",
+    "ell": "gre",
+    "fas": "per",
+    "fre": "fra",
+    "isl": "ice",
+    "nld": "dut",
+    "rum": "ron",
+    "slo": "slk",
+    "swe": "sve",
+    "zho": "chi",
+}
+"""Of two codes of a language (ISO 639-2), the one that ffmpeg's MOV muxer has a number for."""
+
 _LEAST_FLAGS = frozenset({"default", "dub", "original"})
 _UNDETERMINED = frozenset({None, "und"})
+
+
+def language_code(suffix: str, language: str | None) -> str | None:
+    """A language as a container takes it."""
+    return _QUICKTIME_LANGUAGES.get(language or "", language) if suffix == ".mov" else language
 
 
 def lost_labels(source: str, suffix: str, kept: Sequence[int]) -> list[str]:

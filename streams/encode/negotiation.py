@@ -15,11 +15,35 @@ from vsr.streams.encode.audio import AudioTrack
 from vsr.streams.encode.command import Output, build_command
 from vsr.streams.encode.raw_nut import Layout, RawStream
 from vsr.streams.encode.side_streams import loss_note
-from vsr.streams.encode.sound_codecs import holds_sound
 from vsr.streams.encode.time_base import clock_note, coarser_clocks
 from vsr.streams.ffmpeg.log import causes, in_one_line
 from vsr.streams.ffmpeg.process import QUERY_TIMEOUT_S
+from vsr.streams.names.formats import NUT, TRANSPORT
 from vsr.types import Mastering, OtherStream
+
+_IN_TRANSPORT = frozenset(
+    {"aac", "aac_latm", "ac3", "dts", "eac3", "mp1", "mp2", "mp3", "opus", "s302m", "truehd"}
+)
+_BLU_RAY = frozenset({".m2ts", ".mts"})
+_WINDOWS_MEDIA = frozenset({"wmalossless", "wmapro", "wmav1", "wmav2", "wmavoice"})
+_NOT_IN = {
+    ".avi": frozenset({"dts", "eac3", "vorbis"}),
+    ".mov": _WINDOWS_MEDIA | {"vorbis"},
+    NUT: _WINDOWS_MEDIA,
+}
+
+
+def holds_sound(suffix: str, codec: str) -> bool:
+    """Whether packets of a codec can be played from a container that ffmpeg copies them into.
+
+    Args:
+        suffix: The container, as ``suffixes.suffix_of`` names it.
+        codec: ffmpeg's name of the codec.
+    """
+    if suffix in TRANSPORT:
+        return codec in _IN_TRANSPORT or (codec == "pcm_bluray" and suffix in _BLU_RAY)
+    return codec not in _NOT_IN.get(suffix, ())
+
 
 _AUDIO_CODEC = frozenset({"c:a", "codec:a", "acodec", "an"})
 GLANCE_S = Fraction(1, 2)

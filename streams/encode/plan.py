@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
+from av.error import FFmpegError
+
+from vsr.errors import ConfigurationError
 from vsr.streams.colour import tags as colour_tags
 from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
+from vsr.streams.colour.tags import LUMA_WEIGHTS, MATRICES, complete
 from vsr.streams.decode.timestamps import FALLBACK_RATE
-from vsr.streams.encode.arriving_colour import encoded_colour, shown_colour
 from vsr.streams.encode.audio import AudioTrack
-from vsr.streams.encode.command import Output
-from vsr.streams.encode.command_input import SourceFile
+from vsr.streams.encode.command import Output, SourceFile
 from vsr.streams.encode.encoders import (
     Options,
     choose_encoder,
@@ -28,11 +31,89 @@ from vsr.streams.encode.metadata import lost_labels
 from vsr.streams.encode.negotiation import carried_of, settle
 from vsr.streams.encode.raw_nut import CARRIED_CODECS, Layout
 from vsr.streams.encode.side_streams import choose_side_streams, extract_covers
-from vsr.streams.encode.single_files import refuse_many_files
 from vsr.streams.encode.time_base import clock_note, container_clock
-from vsr.streams.names.container import PIPE
+from vsr.streams.names.container import PIPE, local_name
 from vsr.streams.names.formats import pipe_options, suffix_of
+from vsr.streams.names.image_sequence import IMAGE_SUFFIXES
 from vsr.types import Colour, OtherStream, StreamInfo
+
+_BT601_ONLY = frozenset({"mjpeg", "ljpeg", "libvpx"})
+"""JPEG (JFIF) and VP8 (RFC 6386, section 9.2) have no other matrix; decoders look at no tag."""
+
+_FULL_RANGE_ONLY = frozenset({"mjpeg", "ljpeg"})
+"""JPEG has no range either; its encoders refuse another."""
+
+
+def encoded_colour(colour: Colour, encoder: str) -> Colour:
+    """Tags of the frames that an encoder is given."""
+    if encoder in _BT601_ONLY:
+        colour = replace(colour, matrix="smpte170m")
+    return replace(colour, range="pc") if encoder in _FULL_RANGE_ONLY else colour
+
+
+def shown_colour(
+    path: str, colour: Colour, pixel_format: PixelFormat, size: tuple[int, int]
+) -> Colour:
+    """Tags of frames that are shown as they should be.
+
+    Args:
+        path: A file of one frame that was encoded with the wanted tags.
+        colour: Those.
+        pixel_format: Of the frames.
+        size: Their rows and columns.
+
+    Returns:
+        The wanted tags, with the matrix that the file says, or that players take where it says
+        none.
+    """
+    if pixel_format.family != "yuv":
+        return colour
+    try:
+        with av.open(local_name(path)) as container:
+            frame = next(container.decode(video=0))
+    except (FFmpegError, OSError, ValueError, IndexError, StopIteration):
+        return colour
+    if not frame.format.name.startswith("yuv"):
+        return colour
+    guess = complete(Colour(), pixel_format, height=size[0], width=size[1]).matrix
+    matrix = MATRICES.get(frame.colorspace) or guess
+    if matrix is None or LUMA_WEIGHTS.get(matrix) in {None, LUMA_WEIGHTS.get(colour.matrix or "")}:
+        return colour
+    return replace(colour, matrix=matrix)
+
+
+_PLAYLISTS = frozenset({".m3u8", ".mpd"})
+_MANY_FILES = frozenset({"dash", "hls", "segment", "smoothstreaming", "ssegment", "stream_segment"})
+_HELD_TOGETHER = frozenset({".webp"})
+
+
+def refuse_many_files(target: str, suffix: str, options: Options, num_frames: int | None) -> None:
+    """See that one file can hold an output.
+
+    Args:
+        target: The output's name.
+        suffix: The container, as ``suffixes.suffix_of`` names it.
+        options: The user's.
+        num_frames: How many frames come, as far as that is known.
+
+    Raises:
+        ConfigurationError: It cannot: the container is a playlist, or one picture.
+    """
+    if suffix in _PLAYLISTS or options.get("f") in _MANY_FILES:
+        raise ConfigurationError(
+            f"{target!r} would be a playlist with files of its own, which cannot be exchanged in "
+            "one go; give a file such as 'out.mp4', and cut that by "
+            "'ffmpeg -i out.mp4 -c copy -hls_playlist_type vod out.m3u8'"
+        )
+    # Of a still picture no number of frames is known.
+    is_one = num_frames == 1 or "update" in options
+    if suffix in IMAGE_SUFFIXES - _HELD_TOGETHER and num_frames is not None and not is_one:
+        stem = Path(target).stem
+        raise ConfigurationError(
+            f"{target!r} holds one picture; give a folder such as '{stem}/', or a pattern such as "
+            f"'{stem}_%06d{suffix}'"
+        )
+
 
 UNKNOWN = "unknown"
 

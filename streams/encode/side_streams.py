@@ -14,7 +14,7 @@ import av
 from av.error import FFmpegError
 
 from vsr.errors import OpenError
-from vsr.streams.encode.container_options import language_code
+from vsr.streams.encode.metadata import language_code
 from vsr.streams.names.container import local_name, reason
 from vsr.streams.names.formats import MATROSKA, MOV_FAMILY, TRANSPORT, WEBM
 from vsr.types import OtherStream, StreamInfo

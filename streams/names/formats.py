@@ -25,6 +25,8 @@ ADDRESS_FORMATS = {
 }
 """Containers of addresses, which have no suffix."""
 
+PLAYLISTS = frozenset({".m3u8"})
+
 
 def suffix_of(target: str, file_format: str | None = None) -> str:
     """What names the container: a file's suffix, or an address's scheme such as ``rtmp://``.

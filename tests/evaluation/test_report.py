@@ -16,7 +16,7 @@ import pytest
 from tests.command_line import Run
 from tests.evaluation.eval_trees import write_textured_pair
 from tests.networks import basicvsr
-from vsr.evaluation.charts import line_chart
+from vsr.evaluation.html import line_chart
 from vsr.models.checkpoints.checkpoint import save_network
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -11,8 +11,7 @@ import torch
 
 from tests.streams.piping import SYNC_POINT
 from vsr.live.audio.packets import Coded, PacketStream, Templates
-from vsr.live.output.encoder import LiveEncoder
-from vsr.live.output.picture import Picture
+from vsr.live.output.encoder import LiveEncoder, Picture
 from vsr.types import Chunk, Colour
 
 

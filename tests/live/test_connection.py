@@ -75,7 +75,7 @@ def test_what_deinterlacing_holds_back_counts_as_latency(tmp_path: Path) -> None
 def test_a_picture_that_ends_while_sound_goes_on_ends_the_connection(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vsr.live.input.watchdog.PICTURE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("vsr.live.input.connection.PICTURE_TIMEOUT_S", 1.0)
     address = f"udp://127.0.0.1:{free_port()}"
     words = ["-re", "-f", "lavfi", "-i", "sine", "-map", "0:v", "-map", "1", "-c:v", "copy"]
     words += ["-max_interleave_delta", "100000", "-f", "mpegts", address]

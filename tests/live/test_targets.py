@@ -25,7 +25,7 @@ from tests.live.harness import (
 )
 from vsr.errors import EncodeError, OpenError
 from vsr.live.options import StreamOptions
-from vsr.live.output.targets import check_targets
+from vsr.live.targets import check_targets
 
 __all__ = ["vsr"]
 

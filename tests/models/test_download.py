@@ -18,8 +18,7 @@ from vsr.models.architecture_table import ARCHITECTURES, build_network
 from vsr.models.catalogue import MODELS, load_network
 from vsr.models.checkpoints import download
 from vsr.models.checkpoints.download import cache_folder, cached_path, pull
-from vsr.models.checkpoints.model import Model, OfficialFile
-from vsr.models.checkpoints.zoo import OFFICIAL
+from vsr.models.checkpoints.zoo import OFFICIAL, Model, OfficialFile
 
 CONTENT = bytes(range(256)) * 1024
 

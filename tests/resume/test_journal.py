@@ -19,8 +19,7 @@ from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.offline.estimate import foresee
 from vsr.offline.job import restore
 from vsr.results import Progress
-from vsr.resume.journal import Journal, journal_folder
-from vsr.resume.journal_lines import Border
+from vsr.resume.journal import Border, Journal, journal_folder
 from vsr.streams import open_reader
 
 

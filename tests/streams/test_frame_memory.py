@@ -13,7 +13,7 @@ from av import VideoFrame
 from tests.media import Clip, write_clip
 from vsr.streams import open_reader
 from vsr.streams.colour.scratch import Scratch
-from vsr.streams.decode.frame_memory import FrameMemory
+from vsr.streams.decode.chunk_builder import FrameMemory
 
 SHAPE = (2, 3, 16, 24)
 

@@ -16,7 +16,7 @@ from tests.streams.rich_media import run_ffmpeg
 from vsr.errors import DecodeError, MissingDependency, OpenError
 from vsr.streams import open_random_access, open_reader
 from vsr.streams.decode.decord_reader import DecordReader
-from vsr.streams.decode.seeking_reader import SeekingReader
+from vsr.streams.decode.random_access import SeekingReader
 
 
 def test_a_missing_decord_says_what_to_install(

@@ -19,11 +19,9 @@ from vsr.cli.info import info
 from vsr.cli.live import live
 from vsr.cli.models import models
 from vsr.cli.restore import restore
+from vsr.cli.signals import INTERRUPTED
 from vsr.cli.train import train
 from vsr.errors import VSRError
-from vsr.live.leaving import leave
-
-INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -55,4 +53,4 @@ def main() -> None:
         # Whoever read stdout has gone (`vsr models | head`); nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    leave(code or 0)
+    sys.exit(code or 0)

@@ -19,8 +19,7 @@ from vsr.models.catalogue import (
     network_from_file,
     weights_path,
 )
-from vsr.models.checkpoints.model import Model, Quality
-from vsr.models.checkpoints.zoo import BASE_URL
+from vsr.models.checkpoints.zoo import BASE_URL, Model, Quality
 
 if TYPE_CHECKING:
     from torch import Tensor

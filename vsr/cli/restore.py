@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from vsr.cli.bench import Size
-from vsr.cli.folders import foresee_folder, restore_folder
+from vsr.cli.folders import foresee_folder, preview_folder, restore_folder
 from vsr.cli.parameters import PRECISIONS, Arguments, LookAhead, Moment, Rate, Tiles
-from vsr.cli.preview import write_preview
 from vsr.cli.progress import progress_bar
 from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
@@ -19,6 +18,25 @@ from vsr.offline.folder import holds_videos, mixed_note
 from vsr.results import Summary
 from vsr.resume.compatibility import SEGMENT_FRAMES
 from vsr.scenes.markers import AUTO
+
+
+def write_preview(
+    source: str, target: str, moment_s: float, options: dict[str, Any], *, as_json: bool
+) -> int:
+    """A picture of one moment, or of that moment of every video of a folder."""
+    from vsr.offline.preview import preview, unused
+
+    if names := sorted(f"--{n.removesuffix('_s').replace('_', '-')}" for n in unused(options)):
+        click.echo(
+            f"vsr: --preview shows all that the model makes; it does not heed {', '.join(names)}",
+            err=True,
+        )
+    if holds_videos(source):
+        return preview_folder(source, target, moment_s, options, as_json=as_json)
+    picture = preview(source, target, moment_s, **options)
+    click.echo(json.dumps({"output": picture}) if as_json else picture)
+    return 0
+
 
 PIPE = "-"
 """The target that is standard output: nothing else may go there."""

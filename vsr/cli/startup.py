@@ -73,7 +73,11 @@ def main() -> None:
     prepare()
     gc.disable()
     from vsr.cli.main import main as run
+    from vsr.cli.signals import leave
 
     gc.freeze()
     gc.enable()
-    run()
+    try:
+        run()
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else 0)

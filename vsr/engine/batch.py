@@ -2,16 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from vsr.engine.joint_steps import JointSteps, Key, Size
+import torch
+
+from vsr.engine.memory import give_back, may_be_out_of_memory
 from vsr.engine.settings import Settings, settings_for
+from vsr.engine.state_tree import apart, concatenate, signature
+from vsr.engine.step import restore_next
 from vsr.engine.stream import Counts, Stream
+from vsr.engine.tiling import tiled
+from vsr.engine.window import Step
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.types import Chunk
+
+log = logging.getLogger(__name__)
+
+Key = Any
+"""What the caller calls a stream; hashable."""
+
+Size = tuple[int, int]
+"""Rows and columns of a frame."""
+
+Ready = tuple[Key, Stream, Step, Any]
+"""A stream whose next step can be taken, and the state it goes on from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What steps take at most, as far as memory has shown.
+
+    Attributes:
+        settings: Of one stream.
+        largest: Streams stepped together.
+    """
+
+    settings: Settings
+    largest: int
+
+
+class JointSteps:
+    """Steps streams of one network, and remembers what memory was found to hold.
+
+    Args:
+        network: In its place and precision.
+        settings: That streams begin with.
+        largest: Streams stepped together at most.
+    """
+
+    def __init__(self, network: Network[Any], settings: Settings, largest: int) -> None:
+        self._network, self._asked = network, Limits(settings=settings, largest=largest)
+        self._limits: dict[Size, Limits] = {}
+
+    def settings_at(self, size: Size) -> Settings:
+        """Sizes of the first step of a stream of such frames that begins now."""
+        return self._asked.settings.within(self._limits_at(size).settings)
+
+    @torch.inference_mode()
+    def step(self, streams: Iterable[tuple[Key, Stream]]) -> list[tuple[Key, Chunk]]:
+        """Take one step of every stream that can take one; what leaves, by stream."""
+        return [
+            left
+            for group in _alike(self._ready(list(streams)))
+            for part in self._parts(group)
+            for left in self._step_together(part)
+        ]
+
+    def _limits_at(self, size: Size) -> Limits:
+        return self._limits.get(size, self._asked)
+
+    def _ready(self, streams: list[tuple[Key, Stream]]) -> list[Ready]:
+        for _, stream in streams:
+            self._heed(stream)
+        steps = ((key, stream, stream.next_step()) for key, stream in streams)
+        return [(key, stream, step, stream.past(step)) for key, stream, step in steps if step]
+
+    def _heed(self, stream: Stream) -> None:
+        """Let a stream take no more than memory was found to hold."""
+        limits = self._limits.get(size) if (size := stream.timeline.size) else None
+        if limits is not None:
+            stream.keep_within(limits.settings)
+
+    def _parts(self, group: list[Ready]) -> list[list[Ready]]:
+        """A group in pieces that may be stepped together."""
+        largest = self._limits_at(_size(group[0][1])).largest
+        return [group[i : i + largest] for i in range(0, len(group), largest)]
+
+    def _step_together(self, group: list[Ready]) -> list[tuple[Key, Chunk]]:
+        """One step of every stream of a group, in smaller ones where memory does not suffice."""
+        if len(group) == 1:
+            return [self._step_alone(*group[0][:2])]
+        try:
+            together = self._run(group)
+        except (MemoryError, RuntimeError) as error:
+            if not may_be_out_of_memory(error):
+                raise
+        else:
+            return self._settle(group, together)
+        self._halve(group)
+        return [left for part in self._parts(group) for left in self._step_together(part)]
+
+    def _halve(self, group: list[Ready]) -> None:
+        """Remember that memory does not suffice for so many; it counts for the first of them."""
+        first, fewer = group[0][1], len(group) // 2
+        first.counts.retries += 1
+        self._limits[_size(first)] = replace(self._limits_at(_size(first)), largest=fewer)
+        log.warning("out of memory: going on with %d at a time", fewer)
+
+    def _settle(
+        self, group: list[Ready], together: list[tuple[torch.Tensor, Any]]
+    ) -> list[tuple[Key, Chunk]]:
+        left = []
+        for (key, stream, _, past), (restored, state) in zip(group, together, strict=True):
+            chunk = stream.settle(past, restored, state)
+            left.append((key, chunk) if chunk else self._step_alone(key, stream))
+        return left
+
+    def _step_alone(self, key: Key, stream: Stream) -> tuple[Key, Chunk]:
+        """A step of a stream that is ready, smaller than it was where memory has run out since."""
+        self._heed(stream)
+        step, before = stream.next_step(), stream.settings
+        assert step is not None, "a smaller step waits for less than the one that was ready"
+        chunk = restore_next(self._network, stream, step)
+        if stream.settings != before:
+            self._learn(stream)
+        return key, chunk
+
+    def _learn(self, stream: Stream) -> None:
+        """Remember what was left when memory ran out."""
+        limits = self._limits_at(_size(stream))
+        stream.limit = stream.settings.within(limits.settings)
+        self._limits[_size(stream)] = replace(limits, settings=stream.limit)
+
+    def _run(self, group: list[Ready]) -> list[tuple[torch.Tensor, Any]]:
+        _, first, step, past = group[0]
+        state = None if past is None else concatenate([past for *_, past in group])
+        restored, new_state = tiled(self._network, first.settings.tiles).step(
+            torch.stack([stream.timeline.window(step.num_seen) for _, stream, _, _ in group]),
+            state,
+            step.num_keep,
+            ends_scene=step.ends_scene,
+        )
+        if restored.device.type == "cpu":
+            # What leaves now may wait for long, on top of what the step needed and has freed.
+            give_back()
+        return apart(restored, new_state)
+
+
+def _size(stream: Stream) -> Size:
+    assert stream.timeline.size is not None, "a stream that is stepped has frames"
+    return stream.timeline.size
+
+
+def _alike(ready: list[Ready]) -> list[list[Ready]]:
+    """Groups that can be stepped together."""
+    groups: dict[Hashable, list[Ready]] = {}
+    for one in ready:
+        _, stream, step, past = one
+        size = tuple(stream.timeline.frames[0].pixels.shape)
+        alike = (size, step.num_keep, step.num_seen, step.ends_scene, stream.settings.tiles)
+        groups.setdefault((*alike, signature(past)), []).append(one)
+    return list(groups.values())
 
 
 class BatchRestorer:

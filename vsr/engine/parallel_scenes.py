@@ -17,7 +17,7 @@ from vsr.engine.batch import BatchRestorer
 from vsr.engine.device_transfer import send
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
-from vsr.engine.validation import Entered, enter
+from vsr.engine.window import Entered, enter
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.types import Chunk

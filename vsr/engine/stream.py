@@ -14,8 +14,7 @@ from vsr.engine.divergence import Fault, Guard
 from vsr.engine.settings import Settings
 from vsr.engine.state_tree import after_gap
 from vsr.engine.tiling import finer
-from vsr.engine.validation import enter
-from vsr.engine.window import Step, Timeline
+from vsr.engine.window import Step, Timeline, enter
 from vsr.models.network import NetworkFacts
 from vsr.models.ops.imresize import imresize
 from vsr.types import Chunk

@@ -21,8 +21,7 @@ from torch import Tensor
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts, Stream
 from vsr.engine.tiling import TilesState
-from vsr.engine.validation import Entered
-from vsr.engine.window import Timeline
+from vsr.engine.window import Entered, Timeline
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.models.checkpoints.checkpoint import write_tensors
 from vsr.models.network import Network

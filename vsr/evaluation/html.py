@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -63,3 +64,91 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
+
+
+WIDTH, HEIGHT = 480, 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 8, 10, 24
+
+Series = Mapping[str, Sequence[float | None]]
+"""Values in order, by the name of a line; gaps are left out."""
+
+
+def line_chart(series: Series, *, names: Sequence[str], unit: str, label: str) -> str:
+    """Draw values of consecutive frames.
+
+    Args:
+        series: One or two lines, drawn in the colours of the classes ``line-0`` and ``line-1``.
+        names: What the values belong to, for the pointer.
+        unit: Of the values.
+        label: What the chart shows, for those who cannot see it.
+    """
+    finite = [v for values in series.values() for v in values if v is not None and math.isfinite(v)]
+    if not finite:
+        return f"<p>{escape(label)}: no finite value to draw</p>"
+    ticks = _ticks(min(finite), max(finite))
+    count = max(len(values) for values in series.values())
+    parts = [_grid(ticks, count, names)]
+    for number, (name, values) in enumerate(series.items()):
+        points = [
+            (_x(i, count), _y(value, ticks), names[i], value)
+            for i, value in enumerate(values)
+            if value is not None and math.isfinite(value)
+        ]
+        parts.append(_line(points, number))
+        parts += [
+            _dot(x, y, f"{frame}, {name}: {v:.3f} {unit}", number) for x, y, frame, v in points
+        ]
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Three to six round values that enclose a range."""
+    rough = max(high - low, 0.003) / 3
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    last += first == last
+    return [step * i for i in range(first, last + 1)]
+
+
+def _grid(ticks: Sequence[float], count: int, names: Sequence[str]) -> str:
+    digits = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    lines = [
+        f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{_y(t, ticks):.1f}" '
+        f'y2="{_y(t, ticks):.1f}"/><text x="{_LEFT - 6}" y="{_y(t, ticks) + 4:.1f}" '
+        f'text-anchor="end">{t:.{digits}f}</text>'
+        for t in ticks
+    ]
+    ends = [(0, "start"), (count - 1, "end")] if count > 1 else [(0, "middle")]
+    lines += [
+        f'<text x="{_x(i, count):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">'
+        f"{escape(names[i])}</text>"
+        for i, anchor in ends
+    ]
+    return "".join(lines)
+
+
+def _line(points: Sequence[tuple[float, float, str, float]], number: int) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in points)
+    return f'<polyline class="line-{number}" points="{path}"/>'
+
+
+def _dot(x: float, y: float, text: str, number: int) -> str:
+    return (
+        f'<circle class="line-{number}" cx="{x:.1f}" cy="{y:.1f}" r="2.5">'
+        f"<title>{escape(text)}</title></circle>"
+    )
+
+
+def _x(index: int, count: int) -> float:
+    if count == 1:
+        return (_LEFT + WIDTH - _RIGHT) / 2
+    return _LEFT + index * (WIDTH - _LEFT - _RIGHT) / (count - 1)
+
+
+def _y(value: float, ticks: Sequence[float]) -> float:
+    share = (value - ticks[0]) / (ticks[-1] - ticks[0])
+    return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)

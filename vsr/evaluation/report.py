@@ -9,8 +9,7 @@ from html import escape
 from pathlib import Path
 
 from vsr.errors import OpenError
-from vsr.evaluation.charts import Series, line_chart
-from vsr.evaluation.html import facts, image, table
+from vsr.evaluation.html import Series, facts, image, line_chart, table
 from vsr.evaluation.pictures import VIEWS
 from vsr.evaluation.results import ClipResult, Evaluation, to_json
 from vsr.evaluation.table import (

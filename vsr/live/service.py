@@ -15,11 +15,11 @@ from vsr.live.monitor.figures import Figures
 from vsr.live.monitor.http import serve_status
 from vsr.live.monitor.status_line import status_line
 from vsr.live.options import StreamOptions
-from vsr.live.output.targets import check_targets
 from vsr.live.restoration import Restoring
 from vsr.live.shared_network import Share, SharedNetwork
 from vsr.live.stream import LiveStream
 from vsr.live.streams_file import read_streams
+from vsr.live.targets import check_targets
 from vsr.models.catalogue import load_network
 from vsr.restorer import Restorer
 

@@ -12,31 +12,59 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
-from vsr.live.counting import count
+from vsr.errors import OpenError
 from vsr.live.input.connection import Arrival, Beginning
-from vsr.live.input.kind import rate_of
 from vsr.live.input.pending import PendingSound
 from vsr.live.input.retry import Retry
 from vsr.live.input.source import LOOK_EVERY_S, Lost, Source
 from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.output.encoder_clock import in_encoders_time
+from vsr.live.output.encoder import in_encoders_time, picture_of
 from vsr.live.output.encoder_thread import Writing
 from vsr.live.output.output import Output
-from vsr.live.output.picture import picture_of
-from vsr.live.output.sink import open_outlets
+from vsr.live.output.sink import Outlet
 from vsr.live.restoration import Restoration, Restoring
-from vsr.live.slate import load_slate
-from vsr.live.timing.clock import Clock
+from vsr.live.targets import check_targets
+from vsr.live.timing.clock import Clock, rate_of
 from vsr.live.timing.latency_plan import Stopped
 from vsr.types import Chunk
+
+
+def count(figures: Figures, source: Source, clock: Clock, outlets: Sequence[Outlet]) -> None:
+    """Bring a stream's figures up to date."""
+    tally = figures.tally
+    tally.corrupt, tally.reconnects = source.corrupt, source.reconnects
+    tally.jumps = clock.jumps
+    tally.reopened = sum(outlet.reopened for outlet in outlets)
+    tally.lost_packets = sum(outlet.lost for outlet in outlets)
+    figures.source_queue = source.depth
+    figures.sink_queue = max(outlet.depth for outlet in outlets)
+
+
+def load_slate(path: Path) -> Tensor:
+    """A picture of any size as (1, 3, H, W), float32 in [0, 1].
+
+    Raises:
+        OpenError: It cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise OpenError(f"the slate '{path}' cannot be read ({error}); give a picture") from error
+    return torch.from_numpy(pixels.copy()).movedim(-1, 0).float().div(255)[None]
+
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +96,11 @@ class LiveStream:
     ) -> None:
         self.options, self.figures, self._say = options, figures, say
         self._slate = None if options.slate is None else load_slate(options.slate)
-        self._outlets = open_outlets(options)
+        check_targets([options])
+        self._outlets = [
+            Outlet(target, retry=Retry(options.retries), overwrite=options.overwrite)
+            for target in options.targets
+        ]
         self._source = Source(options.source, listen=options.listen, retry=Retry(options.retries))
         self._restoration = Restoration(options, restorer, figures)
         self._writing = Writing(figures, options.latency_s)

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.restorer import Restorer
-from vsr.resume.journal import Journal
-from vsr.resume.journal_lines import Border
+from vsr.resume.journal import Border, Journal
 from vsr.scenes.state import Known, MarkerState, save_marks
 from vsr.streams.names.durable import Commit
 from vsr.types import Chunk

@@ -11,8 +11,7 @@ import av
 
 from vsr.errors import ConfigurationError
 from vsr.streams.colour.tags import RANGES
-from vsr.streams.encode.command import Output
-from vsr.streams.encode.command_input import Probing
+from vsr.streams.encode.command import Output, Probing
 from vsr.streams.encode.negotiation import attempt
 from vsr.streams.encode.plan import EncodingPlan
 from vsr.streams.encode.side_streams import COPY

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 
 import torch
@@ -25,10 +26,8 @@ from vsr.live.input.kind import (
     listening,
     open_options,
 )
-from vsr.live.input.pacing import Pacer
 from vsr.live.input.pending import MOST, goes_back
 from vsr.live.input.relay import Relay
-from vsr.live.input.watchdog import watched
 from vsr.streams.colour.hdr import read_mastering
 from vsr.streams.colour.planes import Picture, read_frame
 from vsr.streams.colour.siting import find_chroma_location
@@ -39,6 +38,60 @@ from vsr.streams.decode.probe import copied_streams, describe, time_base
 from vsr.streams.names.container import is_address, open_container, reason
 from vsr.streams.names.trim import Trim
 from vsr.types import Chunk, Mastering, StreamInfo
+
+PICTURE_TIMEOUT_S = 15.0
+"""A source that sends other packets for longer, but none of the picture, is connected to anew."""
+
+
+def watched(packets: Iterable[Packet[Stream]], picture: int, name: str) -> Iterator[Packet[Stream]]:
+    """Hand packets on while some are of the picture.
+
+    Only the time spent waiting for packets counts: whoever takes them may be busy for long.
+
+    Args:
+        packets: As they arrive.
+        picture: Index of the picture's stream.
+        name: Of the source, as errors show it.
+
+    Raises:
+        StreamTimeout: There has been no picture for ``PICTURE_TIMEOUT_S``.
+    """
+    missed_s, began = 0.0, time.monotonic()
+    for packet in packets:
+        missed_s += time.monotonic() - began
+        if packet.stream_index == picture:
+            missed_s = 0.0
+        elif missed_s > PICTURE_TIMEOUT_S:
+            raise StreamTimeout(f"{name} sent sound but no picture for {PICTURE_TIMEOUT_S:g} s")
+        yield packet
+        began = time.monotonic()
+
+
+LOOK_EVERY_S = 0.5
+
+
+class Pacer:
+    """Lets frames through at the pace of their times.
+
+    Attributes:
+        hurry: Let everything through.
+    """
+
+    def __init__(self) -> None:
+        self.hurry = False
+        self._origin: float | None = None
+        self._last: Fraction | None = None
+
+    def wait(self, moment: Fraction) -> None:
+        """Wait until a frame's time has come; a jump of times begins a new count."""
+        now = time.monotonic()
+        jumped = self._last is not None and not 0 < moment - self._last < 1
+        self._last = moment
+        if self._origin is None or jumped or now > self._origin + float(moment):
+            self._origin = now - float(moment)
+        while not self.hurry and (left := self._origin + float(moment) - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_EVERY_S))
+
 
 TIMEOUT_S = 5.0
 """A source that sends nothing for longer is given up and connected to anew."""

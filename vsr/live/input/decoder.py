@@ -11,7 +11,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vsr.errors import DecodeError
-from vsr.live.input.kind import rate_of
+from vsr.live.timing.clock import rate_of
 from vsr.streams.decode.demuxer import StampedFrame
 from vsr.streams.decode.probe import time_base
 from vsr.streams.names.container import reason

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from vsr.errors import ConfigurationError
 from vsr.live.input.address import shown
 from vsr.live.input.relay import FORMAT, RELAYED
-from vsr.streams.decode.timestamps import FALLBACK_RATE
 from vsr.streams.names.container import is_address
 
 CAMERA = "/dev/video"
@@ -17,8 +14,6 @@ PROBED_S = 1.5
 
 _LISTENING = ("rtmp://", "srt://", "tcp://", "udp://", "http://")
 """Addresses at which a publisher can be waited for."""
-
-_EVEN_RATES = range(1, 241)
 
 _TIMED = ("http://", "https://")
 """Sources that send as fast as one reads, or many seconds at a time: they are read in their own
@@ -35,13 +30,6 @@ def is_paced(source: str) -> bool:
 def ends(source: str) -> bool:
     """Whether the end of the source is the end of the stream: a file's."""
     return not is_address(source) and not source.startswith(CAMERA)
-
-
-def rate_of(rate: Fraction | None) -> Fraction:
-    """Frames per second; the usual ones where a container says nothing, or nonsense."""
-    if rate is None or int(rate) not in _EVEN_RATES:
-        return FALLBACK_RATE
-    return Fraction(rate)
 
 
 def is_relayed(source: str) -> bool:

@@ -17,7 +17,6 @@ from vsr.live.input.address import shown, without_secrets
 from vsr.live.input.connection import Arrival, Beginning, Connection
 from vsr.live.input.kind import check_listening, ends
 from vsr.live.input.retry import SETTLED_S, Retry
-from vsr.live.leaving import READING_THREAD
 from vsr.streams.names.container import reason
 
 log = logging.getLogger(__name__)
@@ -92,7 +91,7 @@ class Source:
         self._connection: Connection | None = None
         self._connected = 0
         self._corrupt_before = 0
-        self._thread = threading.Thread(target=self._read, name=READING_THREAD, daemon=True)
+        self._thread = threading.Thread(target=self._read, name="vsr-live-source", daemon=True)
 
     @property
     def corrupt(self) -> int:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import av
 import torch
+import torch.nn.functional as F
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
+from torch import Tensor
 
-from vsr.errors import EncodeError
+from vsr.errors import EncodeError, VSRError
 from vsr.live.audio.packets import Coded, Templates
-from vsr.live.output.picture import Picture, fitted
 from vsr.streams.colour.convert import from_rgb
-from vsr.streams.encode.command_input import raw_options
+from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
+from vsr.streams.colour.tags import for_output
+from vsr.streams.encode.command import raw_options
 from vsr.streams.encode.encoders import (
     DEFAULT_OPTIONS,
     choose_encoder,
@@ -25,8 +30,97 @@ from vsr.streams.encode.encoders import (
     parse_options,
 )
 from vsr.streams.encode.raw_nut import NUT_IN_PIPES, Layout, RawStream
+from vsr.streams.encode.time_base import coarser_clocks
 from vsr.streams.ffmpeg.process import FFmpegProcess, find_ffmpeg
-from vsr.types import Chunk, Mastering
+from vsr.types import Chunk, Colour, Mastering, StreamInfo
+
+
+def in_encoders_time(picture: Picture, encoder: str | None, arguments: Sequence[str]) -> Picture:
+    """The picture in the finest time base that works, its own first, tried with one frame.
+
+    Args:
+        picture: In the source's time base.
+        encoder: As for ``LiveEncoder``.
+        arguments: As for ``LiveEncoder``.
+
+    Returns:
+        It as it is where nothing works: the encoder will say why.
+    """
+    name = choose_encoder("", encoder, parse_options(arguments))
+    if name in LIVE_OPTIONS:
+        return picture
+    for clock in (picture.time_base, *coarser_clocks(picture.frame_rate)):
+        tried = replace(picture, time_base=clock)
+        if _is_taken(tried, encoder, arguments):
+            return tried
+    return picture
+
+
+def _is_taken(picture: Picture, encoder: str | None, arguments: Sequence[str]) -> bool:
+    coded: list[Coded] = []
+    black = torch.zeros(1, 3, picture.height, picture.width)
+    trial = LiveEncoder(picture, Templates(), coded.append, encoder=encoder, arguments=arguments)
+    try:
+        trial.write(Chunk(frames=black, pts=(0,), time_base=picture.time_base))
+        trial.finish()
+    except VSRError:
+        trial.abort()
+    return bool(coded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What the output shows; it stays the same however the source changes.
+
+    Attributes:
+        height: Rows, even.
+        width: Columns, even.
+        time_base: Of the pts.
+        frame_rate: What key frames are counted by.
+        colour: Complete tags of the frames.
+        aspect: Width of a pixel over its height.
+        bit_depth: Of the source.
+    """
+
+    height: int
+    width: int
+    time_base: Fraction
+    frame_rate: Fraction
+    colour: Colour
+    aspect: Fraction = Fraction(1)
+    bit_depth: int = 8
+
+
+def picture_of(info: StreamInfo, scale: int, frame_rate: Fraction) -> Picture:
+    """The output for a source's first connection: restored, its size made even."""
+    pixel_format = parse_pixel_format(info.pixel_format) or PixelFormat(
+        name="yuv420p", family="yuv", bits=8, shifts=(1, 1)
+    )
+    height, width = info.height * scale, info.width * scale
+    return Picture(
+        height=height + height % 2,
+        width=width + width % 2,
+        time_base=info.time_base,
+        frame_rate=frame_rate,
+        colour=for_output(info.colour, pixel_format, height=info.height, width=info.width),
+        aspect=info.sample_aspect_ratio,
+        bit_depth=info.bit_depth,
+    )
+
+
+def fitted(frames: Tensor, height: int, width: int) -> Tensor:
+    """Frames (T, 3, H, W) in a picture of a size: their shape is kept, what is left is black."""
+    rows, columns = frames.shape[-2:]
+    if (rows, columns) == (height, width):
+        return frames
+    if (rows + rows % 2, columns + columns % 2) == (height, width):
+        return F.pad(frames, (0, columns % 2, 0, rows % 2), mode="replicate")
+    ratio = min(height / rows, width / columns)
+    inner = (max(1, round(rows * ratio)), max(1, round(columns * ratio)))
+    scaled = F.interpolate(frames.float(), inner, mode="bilinear", antialias=True)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    return F.pad(scaled, (left, width - inner[1] - left, top, height - inner[0] - top))
+
 
 KEY_FRAMES_S = 2
 """Seconds between key frames: a sink that comes back waits for the next one."""

@@ -12,9 +12,8 @@ from av.stream import Stream
 from vsr.errors import EncodeError, VSRError
 from vsr.live.audio.packets import Coded, Templates
 from vsr.live.audio.track import Sound
-from vsr.live.output.encoder import LiveEncoder
+from vsr.live.output.encoder import LiveEncoder, Picture
 from vsr.live.output.interleaver import Junction
-from vsr.live.output.picture import Picture
 from vsr.live.output.sink import Outlet
 from vsr.streams.encode.raw_nut import CARRIED_CODECS
 from vsr.types import Chunk

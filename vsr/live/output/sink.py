@@ -18,12 +18,10 @@ from vsr.errors import EncodeError, VSRError
 from vsr.live.audio.packets import Coded, PacketStream
 from vsr.live.input.address import check_host, shown, without_secrets
 from vsr.live.input.retry import SETTLED_S, Retry
-from vsr.live.options import StreamOptions
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
-from vsr.live.output.targets import PLAYLISTS, check_targets
 from vsr.streams.ffmpeg.process import FFmpegProcess
 from vsr.streams.names.container import is_address, reason
-from vsr.streams.names.formats import suffix_of
+from vsr.streams.names.formats import PLAYLISTS, suffix_of
 from vsr.streams.names.target import TargetAddress, TargetFile
 
 log = logging.getLogger(__name__)
@@ -32,19 +30,6 @@ WAITING_S = 10
 """Seconds of packets that may wait for a sink; then it loses some."""
 
 WAITING_PACKETS = 2000
-
-
-def open_outlets(options: StreamOptions) -> list[Outlet]:
-    """The sinks of a stream, the one that matters first.
-
-    Raises:
-        OpenError: One that cannot be written, or is the source.
-    """
-    check_targets([options])
-    return [
-        Outlet(target, retry=Retry(options.retries), overwrite=options.overwrite)
-        for target in options.targets
-    ]
 
 
 class Outlet:

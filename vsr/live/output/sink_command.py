@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 from vsr.live.output.rtmp_sender import ADDRESSES
-from vsr.live.output.targets import PLAYLISTS
 from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.streams.names.container import is_address, local_name
-from vsr.streams.names.formats import ADDRESS_FORMATS, MOV_FAMILY, suffix_of
+from vsr.streams.names.formats import ADDRESS_FORMATS, MOV_FAMILY, PLAYLISTS, suffix_of
 
 TIMEOUT_S = 5.0
 """A sink that takes nothing for longer is given up and opened anew."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from fractions import Fraction
 
-from vsr.live.input.kind import rate_of
+from vsr.streams.decode.timestamps import FALLBACK_RATE
 
 JUMP_S = 1.0
 """Frames further apart than this beyond the time that passed do not belong together; nor do those
@@ -27,6 +27,8 @@ that are given times that went back."""
 
 NEAR_S = 3
 """Sound this close to the picture belongs to it: interleaving is never so coarse."""
+
+_EVEN_RATES = range(1, 241)
 
 FALLBACK_STEP = Fraction(1, 25)
 
@@ -164,3 +166,10 @@ class Clock:
         passed = Fraction(at - self._last_at).limit_denominator(1_000_000)
         moment = max(self._last_real + max(passed, self.step), self.last + self.step)
         return round(moment / self.time_base) * self.time_base
+
+
+def rate_of(rate: Fraction | None) -> Fraction:
+    """Frames per second; the usual ones where a container says nothing, or nonsense."""
+    if rate is None or int(rate) not in _EVEN_RATES:
+        return FALLBACK_RATE
+    return Fraction(rate)

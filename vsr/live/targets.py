@@ -13,9 +13,7 @@ from vsr.live.input.address import check_form, shown
 from vsr.live.input.kind import ends
 from vsr.live.options import StreamOptions
 from vsr.streams.names.container import is_address, local_name
-from vsr.streams.names.formats import ADDRESS_FORMATS, suffix_of
-
-PLAYLISTS = frozenset({".m3u8"})
+from vsr.streams.names.formats import ADDRESS_FORMATS, PLAYLISTS, suffix_of
 
 _PICTURES = frozenset({"image2", "webp"})
 """Formats of files of one picture."""
