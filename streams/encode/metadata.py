@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import av
 from av.error import FFmpegError
 from av.stream import Stream
 
 from vsr.streams.decode.probe import dispositions
-from vsr.streams.names.container import local_name
+from vsr.streams.names.container import local_name, open_input
 from vsr.streams.names.formats import MATROSKA, MOV_FAMILY, NUT, WEBM
 
 _WINDOWS_MEDIA = frozenset({".asf", ".wmv"})
@@ -60,7 +59,7 @@ def lost_labels(source: str, suffix: str, kept: Sequence[int]) -> list[str]:
         kept: The streams of the file that the container will hold.
     """
     try:
-        with av.open(local_name(source), metadata_errors="replace") as container:
+        with open_input(local_name(source)) as container:
             tracks = [stream for stream in container.streams if stream.index in kept]
             tags = {key.lower() for key in container.metadata} - _TECHNICAL
             says = {

@@ -23,7 +23,7 @@ from vsr.streams.colour.convert import from_rgb
 from vsr.streams.colour.padding import pad_to
 from vsr.streams.encode.encoders import default_options
 from vsr.streams.encode.plan import PicturePlan, plan_picture
-from vsr.streams.names.container import local_name, reason
+from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.formats import suffix_of
 from vsr.streams.names.target import TargetFile
 from vsr.streams.names.trim import Seconds, as_fraction
@@ -139,7 +139,7 @@ class PyAVWriter:
         self._copied = {other.index: self._copy(other) for other in audio}
         has_chapters = False
         if source is not None and Path(source).is_file():
-            with av.open(local_name(source), metadata_errors="replace") as original:
+            with open_input(local_name(source)) as original:
                 self._container.metadata.update(original.metadata)
                 _name(self._video, original.streams[info.index])
                 has_chapters = bool(original.chapters())

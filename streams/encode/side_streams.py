@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 from av.error import FFmpegError
 
 from vsr.errors import OpenError
 from vsr.streams.encode.metadata import language_code
-from vsr.streams.names.container import local_name, reason
+from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.formats import MATROSKA, MOV_FAMILY, TRANSPORT, WEBM
 from vsr.types import OtherStream, StreamInfo
 
@@ -117,7 +116,7 @@ def extract_covers(source: str, sides: Sequence[SideStream], folder: Path) -> No
     """
     for side, name in _attached(sides):
         try:
-            with av.open(local_name(source), metadata_errors="replace") as container:
+            with open_input(local_name(source)) as container:
                 packets = container.demux(container.streams[side.index])
                 picture = bytes(next(packet for packet in packets if packet.size))
             (folder / name).write_bytes(picture)

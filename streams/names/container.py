@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -28,6 +28,11 @@ ACCEPTED = "give a video file, an image folder or an address"
 
 Timeout = tuple[float | None, float | None]
 """Seconds to open and to read; None for endless."""
+
+_LENIENT: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+"""PyAV 18 refuses tags that are not UTF-8 unless it is told otherwise; 19 has no such argument."""
 
 _TEXT_FORMATS = frozenset({"tty"})
 _MAX_BOXES = 1000
@@ -82,13 +87,11 @@ def open_container(
     # Devices of a format of their own, such as cameras, are no files to ffmpeg.
     name = local_name(source) if file_format is None else source
     try:
-        container = av.open(
+        container = open_input(
             name if file is None else file,
-            mode="r",
             format=file_format,
             options=dict(options or {}),
             timeout=timeout,
-            metadata_errors="replace",
             hwaccel=hwaccel,
         )
     except (FFmpegError, OSError, ValueError) as error:
@@ -98,6 +101,20 @@ def open_container(
     except OpenError:
         container.close()
         raise
+
+
+def open_input(file: str | IO[bytes], **options: Any) -> InputContainer:
+    """PyAV's ``open`` for reading, whatever encoding a file's tags have.
+
+    Args:
+        file: A file's name or its bytes.
+        options: PyAV's other arguments.
+
+    Raises:
+        FFmpegError, OSError, ValueError: As PyAV has them.
+    """
+    container: InputContainer = av.open(file, mode="r", **_LENIENT, **options)
+    return container
 
 
 def is_cover(stream: Stream) -> bool:

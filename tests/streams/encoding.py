@@ -13,6 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from tests.media import HEIGHT, WIDTH, numbered_frames
 from vsr.streams import open_reader, open_writer
+from vsr.streams.names.container import open_input
 from vsr.types import Chunk, StreamInfo, Writer
 
 FAST = ("-preset", "ultrafast")
@@ -62,7 +63,7 @@ def first_frame(path: Path) -> tuple[VideoFrame, VideoCodecContext]:
 
 def frame_seconds(path: Path) -> list[Fraction]:
     """The time of every frame."""
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_input(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None
         return [(frame.pts or 0) * stream.time_base for frame in container.decode(stream)]

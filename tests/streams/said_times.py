@@ -10,7 +10,6 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-import av
 from av import Packet
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -18,6 +17,7 @@ from av.format import Flags
 from av.stream import Stream
 
 from vsr.streams.ffmpeg.process import find_ffmpeg
+from vsr.streams.names.container import open_input
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -74,7 +74,7 @@ def decoded_plainly(path: Path) -> Said:
     times: list[Fraction | None] = []
     coded: list[Fraction | None] = []
     sent: list[int] = []
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_input(str(path)) as container:
         video = container.streams.video[0]
         base = video.time_base or Fraction(0)
         joined = Flags.ts_discont in Flags(container.format.flags)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import pytest
 
 from tests.streams.encoding import frame_seconds
@@ -19,6 +18,7 @@ from tests.streams.said_times import (
     possible,
     without_stray,
 )
+from vsr.streams.names.container import open_input
 
 COUNT, SEED = 300, 20261121
 HALF_A_MILLISECOND = Fraction(1, 1999)
@@ -94,5 +94,5 @@ def time_faults(times: list[Fraction], said: Said) -> list[str]:
 
 def kinds(path: Path) -> list[str]:
     """Kinds of the streams."""
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_input(str(path)) as container:
         return sorted(stream.type for stream in container.streams if stream.codec_context)
