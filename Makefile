@@ -11,13 +11,13 @@ MMCV_READY := .venv-mmcv/.ready
 MMCV := mmcv==2.2.0
 MADE_FROM := pyproject.toml setup.py streams/_yuv.c streams/_yuv_rows.h
 # typings/ shows type checkers the folders as the sub-packages they are installed as.
-TYPED := vsr typings tests scripts benchmarks
+TYPED := vsr typings tests scripts benchmarks examples
 
 .DEFAULT_GOAL := help
 .PHONY: demo test test-slow test-mmcv lint types format package clean help
 
 demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
-	$(PY) -m vsr.demo $${VIDEO:+--video "$$VIDEO"}
+	$(PY) -m examples.demo $${VIDEO:+--video "$$VIDEO"}
 
 test: lint types  ## lint, types and the tests; those that need a GPU skip themselves without one
 	$(PY) -m pytest -m "not slow"

@@ -33,6 +33,13 @@ for name in sorted(names):
 if missing := set(sys.argv[1:]) - names: sys.exit(f"not in the installed package: {missing}")
 """
 
+MAKE_CLIP = """
+import subprocess, sys
+from vsr.streams.ffmpeg.process import find_ffmpeg
+words = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.4"]
+subprocess.run([find_ffmpeg(), *words, "-pix_fmt", "yuv420p", sys.argv[1]], check=True)
+"""
+
 
 def package_folders(root: Path) -> dict[str, Path]:
     """Give the folder of each top-level package, as ``pyproject.toml`` maps them."""
@@ -103,7 +110,8 @@ def try_wheel(wheel: Path, modules: set[str], folder: Path) -> None:
     run(python, "-I", "-c", IMPORT_ALL, *sorted(modules), folder=empty)
     run(vsr, "--help", folder=empty)
     run(vsr, "models", folder=empty)
-    run(python, "-I", "-m", "vsr.demo", "--seconds", "0.4", folder=empty)
+    run(python, "-I", "-c", MAKE_CLIP, "clip.mp4", folder=empty)
+    run(vsr, "restore", "clip.mp4", "restored.mp4", "--quiet", folder=empty)
 
 
 def main() -> None:

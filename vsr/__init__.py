@@ -13,6 +13,7 @@ Names are imported when they are first used, so that torch is loaded only by wha
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from vsr.restorer import Restorer
     from vsr.streams import open_reader, open_writer
     from vsr.types import Chunk, Colour, StreamInfo
+
+if not Path(__file__).with_name("streams").is_dir():
+    # In a checkout, vsr.streams, vsr.models and vsr.configs lie beside this folder: with this the
+    # package can be imported from the checkout's root, however it is installed.
+    __path__.append(str(Path(__file__).parents[1]))
 
 _HOMES = {
     "BatchRestorer": "vsr.engine.batch",

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vsr.demo.clip import DemoClip
-from vsr.demo.rendering import finished, render_input
+from examples.demo.clip import DemoClip
+from examples.demo.rendering import finished, render_input
 from vsr.errors import ConfigurationError, OpenError
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.models.ops.imresize import imresize

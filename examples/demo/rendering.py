@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from vsr.demo.clip import FRAME_RATE, HEIGHT, WIDTH, DemoClip
-from vsr.demo.sound import render_sound, write_wave
+from examples.demo.clip import FRAME_RATE, HEIGHT, WIDTH, DemoClip
+from examples.demo.sound import render_sound, write_wave
 from vsr.errors import EncodeError
 from vsr.quality.degradation import bicubic_down
 from vsr.streams import open_writer

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from vsr.demo.__main__ import demo
-from vsr.demo.clip import HEIGHT, WIDTH, DemoClip
-from vsr.demo.run import Files, compare, name_files, paint, restore_source
+from examples.demo.__main__ import demo
+from examples.demo.clip import HEIGHT, WIDTH, DemoClip
+from examples.demo.run import Files, compare, name_files, paint, restore_source
 from vsr.errors import ConfigurationError, OpenError
 from vsr.streams import open_reader
 

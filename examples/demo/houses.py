@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vsr.demo.paint import Canvas, Colour, shade
+from examples.demo.paint import Canvas, Colour, shade
 
 GROUND = 740
 """Where houses end and the road begins."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vsr.demo.houses import (
+from examples.demo.houses import (
     GROUND,
     paint_brick_house,
     paint_calendar,
@@ -16,7 +16,7 @@ from vsr.demo.houses import (
     paint_shop,
     paint_tower,
 )
-from vsr.demo.paint import Canvas, noise, shade
+from examples.demo.paint import Canvas, noise, shade
 
 STREET_WIDTH, STREET_HEIGHT = 1840, 940
 SKY_HEIGHT = 400

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from vsr.demo import moving
-from vsr.demo.houses import CLOCK
-from vsr.demo.paint import DENSITY
-from vsr.demo.street import RAILS, STREET_WIDTH, paint_sky, paint_street
+from examples.demo import moving
+from examples.demo.houses import CLOCK
+from examples.demo.paint import DENSITY
+from examples.demo.street import RAILS, STREET_WIDTH, paint_sky, paint_street
 
 WIDTH, HEIGHT, FRAME_RATE = 1280, 720, 25
 

@@ -1,4 +1,4 @@
-"""``python -m vsr.demo``: what ``make demo`` runs."""
+"""``python -m examples.demo``: what ``make demo`` runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from examples.demo.clip import FRAME_RATE, DemoClip
+from examples.demo.run import Scores, compare, name_files, paint, restore_source
 from vsr.cli.progress import progress_bar
-from vsr.demo.clip import FRAME_RATE, DemoClip
-from vsr.demo.run import Scores, compare, name_files, paint, restore_source
 from vsr.errors import VSRError
 from vsr.offline.pipeline import Summary
 

@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor
 
-from vsr.demo.houses import INK
-from vsr.demo.paint import Canvas, Colour, shade
+from examples.demo.houses import INK
+from examples.demo.paint import Canvas, Colour, shade
 
 TRAM_WIDTH, TRAM_HEIGHT = 800, 196
 BALLOON_WIDTH, BALLOON_HEIGHT = 110, 160

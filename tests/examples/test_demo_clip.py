@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsr.demo.clip import HEIGHT, WIDTH, Camera, DemoClip, Sprite, draw
-from vsr.demo.sound import SAMPLE_RATE, render_sound
-from vsr.demo.street import paint_street
+from examples.demo.clip import HEIGHT, WIDTH, Camera, DemoClip, Sprite, draw
+from examples.demo.sound import SAMPLE_RATE, render_sound
+from examples.demo.street import paint_street
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Programs that use the package, and are not part of it."""

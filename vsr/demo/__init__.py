@@ -1,1 +1,0 @@
-"""The project shown on a clip that it paints itself: ``python -m vsr.demo``."""
