@@ -127,7 +127,7 @@ with open_reader(source) as reader:
     info = reader.info
     restorer, plan = make_restorer(
         network, info, asked=asked, device="cpu", precision=precision, exact=True,
-        scenes=every, parallel_scenes=int(scenes),
+        parallel_scenes=int(scenes),
     )
     scale = network.facts.scale
     writer = open_writer(target, info, height=info.height * scale, width=info.width * scale)

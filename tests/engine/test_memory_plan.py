@@ -170,13 +170,12 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(vsr: Run, tmp_path:
     words = ("restore", source, tmp_path / "out.mp4", "-m", "bicubic-x2", "--dry-run")
     said = vsr(*words, "--chunk", "3")
     assert said.code == 0
-    for fact in ("bicubic", "96x72, 7 frames", "192x144, about", "chunk 3", "MiB of", "frames/s"):
+    for fact in ("bicubic", "96x72, 7 frames", "192x144", "chunk 3", "MiB of", "frames/s"):
         assert fact in said.out
     forecast = json.loads(vsr(*words, "--json").out)
     assert forecast["output_size"] == [192, 144]
     assert 0 < forecast["memory_bytes"] < forecast["budget_bytes"]
     assert forecast["seconds"] > 0
-    assert 1_000 < forecast["file_bytes"] < 100_000
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 

@@ -239,7 +239,7 @@ def _sentence(summary: Summary) -> str:
         f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}": (
             summary.retries
         ),
-        f"diverged and started anew {_times(summary.resets)}": summary.resets,
+        f"the state started anew {_times(summary.resets)}": summary.resets,
         f"{summary.corrupt} frames damaged in the source": summary.corrupt,
         f"the source's size changes {_times(summary.size_changes)}: all are scaled to the first "
         "frame's": summary.size_changes,

@@ -6,7 +6,7 @@ sizes that were not asked for are reduced in that order until the run fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,7 +57,6 @@ def make_plan(
     budget_bytes: int,
     asked: Asked | None = None,
     scenes: int = 1,
-    lengths: Sequence[int] | None = None,
     num_frames: int | None = None,
     exact: bool = True,
 ) -> Plan:
@@ -71,7 +70,6 @@ def make_plan(
         budget_bytes: Memory the process may have on a CPU, or the run on a CUDA device.
         asked: Sizes that are fixed.
         scenes: Scenes stepped together.
-        lengths: Frames of one scene after the other, where they are known.
         num_frames: Of the source, where that is known: no scene is longer.
         exact: Reckon exactly even where a look shows that what suits the network fits.
     """
@@ -89,7 +87,6 @@ def make_plan(
             height,
             width,
             scenes=scenes,
-            lengths=lengths,
             num_frames=num_frames,
         )
         plan = Plan(settings=settings, memory_bytes=memory, budget_bytes=budget_bytes)

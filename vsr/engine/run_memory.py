@@ -6,16 +6,13 @@ of the process on a CPU, of the device on CUDA.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import torch
 
 from vsr.engine.memory import resident_bytes
 from vsr.engine.parallel_scenes import num_held
-from vsr.engine.rehearsal import Moment, rehearse
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import (
     FLOAT,
@@ -51,7 +48,6 @@ def run_bytes(
     width: int,
     *,
     scenes: int = 1,
-    lengths: Sequence[int] | None = None,
     num_frames: int | None = None,
 ) -> int:
     """Memory of a whole run at its peak: what is there already, a step, and frames in queues.
@@ -63,43 +59,13 @@ def run_bytes(
         height: Of the frames.
         width: Of the frames.
         scenes: Scenes stepped together.
-        lengths: Frames of one scene after the other, where they are known.
         num_frames: Of the source, where that is known: no scene is longer.
     """
     within = _within(settings, num_frames)
-    if scenes == 1:
-        step = step_bytes(network, within, height, width)
-    else:
-        moments = rehearse(network.facts, settings, scenes, lengths, num_frames)
-        step = _busiest(network, settings, (height, width), moments)
+    step = step_bytes(network, within, height, width, scenes)
+    if scenes > 1:
+        step += _held_bytes(network, within, (height, width), scenes)
     return _with_queues(step, network, device, within, (height, width), scenes)
-
-
-def _busiest(
-    network: Network[Any], settings: Settings, size: tuple[int, int], moments: Sequence[Moment]
-) -> int:
-    """The moment that needs most of scenes in parallel: its step and the frames that wait."""
-    frame, restored = _frame_bytes(network, size)
-
-    @cache
-    def step(scenes: int, num_keep: int, num_ahead: int) -> int:
-        sizes = replace(settings, chunk=num_keep, look_ahead=num_ahead)
-        return step_bytes(network, sizes, *size, scenes)
-
-    def bound(moment: Moment) -> int:
-        """Several scenes together need no more than each by itself."""
-        return moment.scenes * largest + waiting(moment)
-
-    def waiting(moment: Moment) -> int:
-        return moment.waiting * frame + moment.kept * restored
-
-    largest = step(1, max(m.num_keep for m in moments), max(m.num_ahead for m in moments))
-    most = 0
-    for moment in sorted(moments, key=bound, reverse=True):
-        if bound(moment) > most:
-            needed = step(moment.scenes, moment.num_keep, moment.num_ahead)
-            most = max(most, needed + waiting(moment))
-    return most
 
 
 def at_most(
@@ -117,9 +83,7 @@ def at_most(
     a_frame = scenes * look_bytes(network, height, width)
     step = max(settings.chunk, settings.look_ahead or 0) * a_frame
     if scenes > 1:
-        step += (num_held(settings, scenes) + settings.chunk) * sum(
-            _frame_bytes(network, (height, width))
-        )
+        step += _held_bytes(network, settings, (height, width), scenes)
     return _with_queues(step, network, device, settings, (height, width), scenes)
 
 
@@ -145,6 +109,13 @@ def _with_queues(
         # of several scenes wait for so many frames that it is done by then.
         bytes_ += settings.chunk * restored
     return bytes_
+
+
+def _held_bytes(
+    network: Network[Any], settings: Settings, size: tuple[int, int], scenes: int
+) -> int:
+    """The most that scenes in parallel hold beside their steps: frames that wait, and restored."""
+    return (num_held(settings, scenes) + settings.chunk) * sum(_frame_bytes(network, size))
 
 
 def _frame_bytes(network: Network[Any], size: tuple[int, int]) -> tuple[int, int]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from vsr.engine.cutting import Uncuttable, cut_state
 from vsr.engine.device_transfer import send
 from vsr.engine.divergence import Fault, Guard
 from vsr.engine.settings import Settings
@@ -29,7 +28,7 @@ class Counts:
     Attributes:
         scenes: Scenes that began.
         passed_through: Frames that were enlarged without the network.
-        resets: Times a diverged state was thrown away.
+        resets: Times the state was discarded: it had diverged, or the tiles changed.
         retries: Steps that were repeated with smaller settings for want of memory.
     """
 
@@ -154,10 +153,14 @@ class Stream:
         return True
 
     def resize(self, settings: Settings) -> None:
-        """Take steps of other sizes from now on; the state goes on, in finer tiles too."""
+        """Take steps of other sizes from now on; in other tiles without the state so far."""
         old, self.settings = self.settings, settings
         if old.tiles != settings.tiles and self.state is not None:
-            self.state = self._cut(old)
+            self.counts.resets += 1
+            self.state = None
+            log.warning(
+                "tiles %s in place of %s: their state starts anew", settings.tiles, old.tiles
+            )
 
     def give_up(self, num_frames: int, reason: str) -> Chunk:
         """Enlarge frames that cannot be restored: none is ever dropped."""
@@ -186,17 +189,6 @@ class Stream:
         if limit is not self.limit:
             self.limit = limit
             self.resize(self.settings.within(limit))
-
-    def _cut(self, old: Settings) -> Any:
-        """The state in other tiles; None where it cannot be had, or no frame goes on from it."""
-        waiting = self.timeline.frames
-        if self.timeline.size is None or (waiting and self.timeline.starts_scene):
-            return None
-        try:
-            return cut_state(self.state, self.timeline.size, old.tiles, self.settings.tiles)
-        except Uncuttable as error:
-            log.warning("the state cannot be cut into tiles (%s): starting anew", error)
-            return None
 
     def _enlarge(self, num_frames: int) -> Chunk:
         self.counts.passed_through += num_frames

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +17,6 @@ from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
 from vsr.models.catalogue import DEFAULT_MODEL, load_network
-from vsr.offline.file_size import Encoding, expected_bytes
 from vsr.offline.output_size import SizeWish, choose_size
 from vsr.offline.restorer_factory import make_restorer
 from vsr.restorer import Restorer
@@ -49,8 +47,6 @@ class Forecast:
         settings: Sizes of the steps.
         memory_bytes: Expected at the peak.
         budget_bytes: What the run may take.
-        file_bytes: Expected of the output, sound included; None where none is left behind, or the
-            number of frames is not known.
         fps: Expected restored frames per second, by a sample on this machine.
         seconds: Expected in all; None where the number of frames is not known.
         journal: Folder of what is needed to go on after an interruption; None where nothing is.
@@ -67,7 +63,6 @@ class Forecast:
     settings: Settings
     memory_bytes: int
     budget_bytes: int
-    file_bytes: int | None
     fps: float
     seconds: float | None
     journal: str | None
@@ -89,11 +84,10 @@ class Forecast:
     def cells(self) -> tuple[str, str, str]:
         """Input, output and time, for a table of several runs."""
         many = "an unknown number of" if self.frames is None else str(self.frames)
-        large = "" if self.file_bytes is None else f", about {_megabytes(self.file_bytes)}"
         spent = "" if self.seconds is None else f"about {_duration(self.seconds)}, "
         return (
             f"{_size(self.input_size)}, {many} frames",
-            f"{_size(self.output_size)}{large}",
+            _size(self.output_size),
             f"{spent}{self.fps:.1f} frames/s",
         )
 
@@ -112,8 +106,6 @@ def foresee(
     parallel_scenes: int = 1,
     device: str = "auto",
     precision: str = "auto",
-    encoder: str | None = None,
-    encode_args: Sequence[str] = (),
     start_s: float | None = None,
     end_s: float | None = None,
     frame_rate: Fraction | None = None,
@@ -135,7 +127,6 @@ def foresee(
         info,
         asked=asked,
         memory=memory,
-        scenes=scenes,
         parallel_scenes=parallel_scenes,
         device=device,
         precision=precision,
@@ -144,7 +135,6 @@ def foresee(
     fps = expected_fps(restorer, info)
     journal = journal_planned(source, target, info, segment=segment, in_process=in_process)
     output = choose_size(info, network.facts.scale, SizeWish(scale=scale, size=size, fit=fit))
-    encoding = Encoding(encoder=encoder, encode_args=encode_args, in_process=in_process)
     return Forecast(
         model=network.facts.name,
         device=str(restorer.device),
@@ -157,16 +147,6 @@ def foresee(
         settings=plan.settings,
         memory_bytes=plan.memory_bytes,
         budget_bytes=plan.budget_bytes,
-        file_bytes=expected_bytes(
-            source,
-            target,
-            info,
-            restorer,
-            output,
-            encoding,
-            start_s=start_s,
-            frame_rate=frame_rate,
-        ),
         fps=fps,
         seconds=None if info.num_frames is None else info.num_frames / fps,
         journal=None if journal is None else str(journal),
@@ -223,14 +203,6 @@ def _size(size: tuple[int, int]) -> str:
 
 def _mebibytes(size: int) -> str:
     return f"{size / 2**20:.0f} MiB"
-
-
-def _megabytes(size: int) -> str:
-    """As file managers count: by thousands, two digits that count."""
-    unit, name = next(
-        (u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u or n == "kB"
-    )
-    return f"{size / unit:.2g} {name}" if size < 10 * unit else f"{size / unit:.0f} {name}"
 
 
 def _duration(seconds: float) -> str:

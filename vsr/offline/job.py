@@ -152,7 +152,6 @@ def restore(
             info,
             asked=keeping.settings or asked,
             memory=memory,
-            scenes=scenes,
             parallel_scenes=parallel_scenes,
             device=device,
             precision=precision,

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-from fractions import Fraction
 from typing import Any
-
-import torch
 
 from vsr.engine.memory import budget_bytes
 from vsr.engine.memory_plan import Asked, Plan, make_plan, require
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import FULL
-from vsr.models.network import Network, NetworkFacts
+from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.restorer import Restorer
-from vsr.scenes.markers import AUTO, OFF, scene_marker
-from vsr.types import Chunk, StreamInfo
+from vsr.types import StreamInfo
 
 log = logging.getLogger(__name__)
-
-KNOWN_FRAMES = 10_000
-"""Frames of which scenes are planned for one by one: it takes half a second."""
 
 
 def make_restorer(
@@ -31,7 +23,6 @@ def make_restorer(
     *,
     asked: Asked,
     memory: str | None = None,
-    scenes: str = AUTO,
     parallel_scenes: int = 1,
     device: str = "auto",
     precision: str = "auto",
@@ -44,7 +35,6 @@ def make_restorer(
         info: Of what it will restore.
         asked: Sizes that are fixed.
         memory: As for ``restore``.
-        scenes: As for ``restore``.
         parallel_scenes: As for ``restore``.
         device: As for ``restore``.
         precision: As for ``restore``.
@@ -63,7 +53,6 @@ def make_restorer(
         budget_bytes=budget_bytes(memory, where),
         asked=asked,
         scenes=parallel_scenes,
-        lengths=known_lengths(scenes, info, placed.facts) if parallel_scenes > 1 else None,
         num_frames=info.num_frames,
         exact=exact,
     )
@@ -87,30 +76,3 @@ def make_restorer(
     if parallel_scenes == 1:
         return Restorer(placed, **options), plan
     return ParallelScenes(placed, scenes=parallel_scenes, **options), plan
-
-
-def known_lengths(scenes: str, info: StreamInfo, facts: NetworkFacts) -> list[int] | None:
-    """Frames of the first scenes of a stream, one after the other; None where they are found later.
-
-    Args:
-        scenes: As for ``restore``.
-        info: Of the stream.
-        facts: Of the network: one that restores each frame by itself has no cuts searched for.
-
-    Raises:
-        ConfigurationError: As of ``scene_marker``.
-    """
-    if scenes == AUTO:
-        if not facts.stateless:
-            return None
-        scenes = OFF
-    num_frames = min(info.num_frames or KNOWN_FRAMES, KNOWN_FRAMES)
-    between = 1 / (info.frame_rate * info.time_base) if info.frame_rate else Fraction(1)
-    frames = Chunk(
-        frames=torch.zeros(num_frames, 3, 1, 1),
-        pts=tuple(info.start_pts + round(i * between) for i in range(num_frames)),
-        time_base=info.time_base,
-    )
-    (marked,) = scene_marker(scenes, info).push(frames)
-    borders = sorted({0, *marked.scene_starts, num_frames})
-    return [end - start for start, end in itertools.pairwise(borders)]
