@@ -10,7 +10,15 @@ from typing import Any
 from torch import Tensor
 
 from vsr.errors import CheckpointError, ConfigurationError
-from vsr.models.architectures import basicvsr, cascade, edvr, iconvsr, realbasicvsr
+from vsr.models.architectures import (
+    basicvsr,
+    cascade,
+    edvr,
+    iconvsr,
+    realbasicvsr,
+    rrdbnet,
+    srvgg,
+)
 from vsr.models.architectures.baselines import Bicubic, Identity
 from vsr.models.checkpoints.checkpoint import Checkpoint, first_few, load_into
 from vsr.models.compact import network as compact
@@ -47,6 +55,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     "edvr": Architecture(build=edvr.EDVR, options_from_weights=edvr.options_from_weights),
     "cascade": Architecture(
         build=cascade.Cascade, options_from_weights=cascade.options_from_weights
+    ),
+    "rrdbnet": Architecture(
+        build=rrdbnet.RRDBNet, options_from_weights=rrdbnet.options_from_weights
+    ),
+    "srvgg": Architecture(
+        build=srvgg.SRVGGNetCompact, options_from_weights=srvgg.options_from_weights
     ),
     "bicubic": Architecture(build=Bicubic, options_from_weights=lambda _: None),
     "identity": Architecture(build=Identity, options_from_weights=lambda _: None),

@@ -23,6 +23,9 @@ SHIPPED = Path(__file__).parent / "weights"
 
 DEFAULT_MODEL = "compact-x4"
 
+CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".param", ".bin"})
+"""What is taken for a file even where there is none."""
+
 _STAGES_ACCEPTED = "give two EDVR as FIRST+SECOND, names of models or checkpoints"
 
 
@@ -202,7 +205,7 @@ def _stages(model: str) -> tuple[str, str] | None:
 
 
 def _looks_like_a_file(model: str) -> bool:
-    return Path(model).suffix in {".pth", ".pt", ".safetensors"} or Path(model).is_file()
+    return Path(model).suffix in CHECKPOINT_SUFFIXES or Path(model).is_file()
 
 
 def _unknown(model: str) -> str:

@@ -28,6 +28,9 @@ class NetworkFacts:
             until it is known not to hold it.
         stateless: Frames are restored each by itself, so that it does not matter where scenes
             begin.
+        receptive_radius: Input pixels on each side that an output pixel depends on: tiles with so
+            many real neighbours give exactly what whole frames do. None where it is the whole
+            frame, or where a state carries what lies further away.
     """
 
     name: str
@@ -36,6 +39,7 @@ class NetworkFacts:
     chunk: int = 8
     sees_end: bool = False
     stateless: bool = False
+    receptive_radius: int | None = None
 
 
 class Network(nn.Module, ABC, Generic[State]):

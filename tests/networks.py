@@ -12,6 +12,8 @@ from vsr.models.architectures.cascade import Cascade
 from vsr.models.architectures.edvr import EDVR
 from vsr.models.architectures.iconvsr import IconVSR
 from vsr.models.architectures.realbasicvsr import RealBasicVSR
+from vsr.models.architectures.rrdbnet import RRDBNet
+from vsr.models.architectures.srvgg import SRVGGNetCompact
 from vsr.models.compact.branch import Branch
 from vsr.models.compact.network import Compact
 from vsr.models.network import Network
@@ -73,6 +75,14 @@ def deblurring_edvr() -> Network[Any]:
     return awakened(EDVR(**SMALL_EDVR, with_predeblur=True, hr_in=True, with_tsa=False))
 
 
+def rrdbnet() -> Network[Any]:
+    return awakened(RRDBNet(scale=2, num_feat=8, num_block=1, num_grow=4))
+
+
+def srvgg() -> Network[Any]:
+    return awakened(SRVGGNetCompact(num_feat=8, num_conv=2))
+
+
 RECURRENT = {
     "compact": compact,
     "basicvsr": basicvsr,
@@ -86,6 +96,8 @@ RECURRENT = {
 ALL = {
     **RECURRENT,
     "edvr_deblur": deblurring_edvr,
+    "rrdbnet": rrdbnet,
+    "srvgg": srvgg,
     "bicubic": lambda: Bicubic(scale=3),
     "identity": Identity,
 }

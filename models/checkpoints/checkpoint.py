@@ -3,6 +3,8 @@
 BasicSR      {"params": …} or {"params_ema": …}, pickled
 OpenMMLab    {"meta": …, "state_dict": …}, pickled, other names (see key_layout)
 EDVR         weights only, pickled, other names again
+ESRGAN       the same
+ncnn         a graph and nameless tensors, see ncnn
 ours         safetensors, BasicSR's names; float16 where we trained them
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,6 +28,7 @@ from torch import Tensor
 
 from vsr.errors import CheckpointError, OpenError
 from vsr.models.checkpoints.key_mapping import likely_layout, to_basicsr
+from vsr.models.checkpoints.ncnn import is_ncnn, read_ncnn
 from vsr.models.network import Network
 
 WRAPPERS = ("params_ema", "params", "state_dict")
@@ -37,6 +41,7 @@ DAMAGED = (
     EOFError,
     ValueError,
     LookupError,
+    struct.error,
     pickle.UnpicklingError,
 )
 """What reading a file of tensors raises where it is none, or no longer one: the unpickler follows a
@@ -69,10 +74,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise CheckpointError(
-            f"'{path}' is not there; give the path of a .pth or .safetensors file"
+            f"'{path}' is not there; give the path of a .pth, .safetensors or ncnn file"
         )
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+        content = _read(path)
     except DAMAGED as error:
         raise CheckpointError(
             f"'{path}' is not a checkpoint ({_first_line(error)}); "
@@ -157,6 +162,12 @@ def write_tensors(
             f"'{path}' cannot be written ({_first_line(error)}); "
             "give a name in a folder that exists and has room"
         ) from error
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if is_ncnn(path):
+        return read_ncnn(path)
+    return load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
 
 
 def _unpickle(path: Path) -> Mapping[str, Any]:

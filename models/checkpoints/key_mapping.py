@@ -3,13 +3,15 @@
 BasicSR      backward_trunk.main.2.0.conv1.weight     as it is
 OpenMMLab    generator.backward_resblocks.main.2.0.conv1.weight     (mmagic, mmediting)
 EDVR         recon_trunk.0.conv1.weight               the first code, github.com/xinntao/EDVR
+ESRGAN       RRDB_trunk.0.RDB1.conv1.weight           its code of 2019
+             model.1.sub.0.RDB1.conv1.0.weight        its code of 2018, and others since
 parallel     module.…                                 wrapped by a data-parallel trainer
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -58,7 +60,27 @@ _LAYOUTS = {
     for name, patterns in (("mmagic", _OPENMMLAB), ("the first EDVR code", _EDVR_2019))
 }
 
-_BASICSR = re.compile(r"(_trunk|pcd_align|basic_module\.\d|reconstruction|image_cleaning)\.")
+_ESRGAN = {
+    "RRDB_trunk.": (
+        (r"^RRDB_trunk\.(\d+)\.RDB(\d)\.", r"body.\1.rdb\2."),
+        (r"^trunk_conv\.", "conv_body."),
+        (r"^upconv([12])\.", r"conv_up\1."),
+        (r"^HRconv\.", "conv_hr."),
+    ),
+    "model.1.sub.": (
+        (r"^model\.0\.", "conv_first."),
+        (r"^model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.", r"body.\1.rdb\2.conv\3."),
+        (r"^model\.1\.sub\.\d+\.(weight|bias)$", r"conv_body.\1"),
+        (r"^model\.3\.", "conv_up1."),
+        (r"^model\.6\.", "conv_up2."),
+        (r"^model\.8\.", "conv_hr."),
+        (r"^model\.10\.", "conv_last."),
+    ),
+}
+"""What ESRGAN's two layouts become, by what some key of each begins with. Their other names mean
+other things elsewhere: ``upconv1`` is BasicVSR's, too."""
+
+_BASICSR = re.compile(r"(_trunk|pcd_align|basic_module\.\d|reconstruction|image_cleaning|rdb1)\.")
 
 _FLOW_CONV = re.compile(r"(basic_module\.\d+\.basic_module\.)(\d+)\.conv\.")
 
@@ -72,6 +94,8 @@ def to_basicsr(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if chosen := {k: v for k, v in weights.items() if _unwrapped(k).startswith(prefix)}:
             weights = {_unwrapped(k).removeprefix(prefix): v for k, v in chosen.items()}
             break
+    if (esrgan := _esrgan_layout(weights)) is not None:
+        return {_substituted(_unwrapped(key), esrgan): value for key, value in weights.items()}
     return {_rename(key): value for key, value in weights.items() if key not in SKIPPED}
 
 
@@ -80,16 +104,31 @@ def likely_layout(names: Iterable[str]) -> str | None:
     names = list(names)
     if any(_unwrapped(name).startswith(_PREFIXES) for name in names):
         return "mmagic"
+    if _esrgan_layout(names) is not None:
+        return "ESRGAN"
     for layout, patterns in _LAYOUTS.items():
         if any(pattern.search(name) for pattern, _ in patterns for name in names):
             return layout
     return "BasicSR" if any(_BASICSR.search(name) for name in names) else None
 
 
+def _esrgan_layout(names: Iterable[str]) -> Sequence[tuple[str, str]] | None:
+    """Substitutions for that of ESRGAN's layouts which the names have; None if neither."""
+    names = [_unwrapped(name) for name in names]
+    for beginning, patterns in _ESRGAN.items():
+        if any(name.startswith(beginning) for name in names):
+            return patterns
+    return None
+
+
+def _substituted(key: str, patterns: Iterable[tuple[str | re.Pattern[str], str]]) -> str:
+    for pattern, replacement in patterns:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
 def _rename(key: str) -> str:
-    key = _unwrapped(key)
-    for pattern, replacement in (pair for pairs in _LAYOUTS.values() for pair in pairs):
-        key = pattern.sub(replacement, key)
+    key = _substituted(_unwrapped(key), (pair for pairs in _LAYOUTS.values() for pair in pairs))
     # OpenMMLab numbers a flow level's convolutions, BasicSR the activations between them too.
     return _FLOW_CONV.sub(lambda found: f"{found[1]}{2 * int(found[2])}.", key)
 

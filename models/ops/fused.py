@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NEGATIVE_SLOPE = 0.1
-"""Of every leaky ReLU in the published networks."""
+"""Of every leaky ReLU in the published video networks."""
 
 
 def conv_relu(conv: nn.Conv2d, feat_BKHW: Tensor) -> Tensor:
@@ -26,11 +26,11 @@ def conv_relu(conv: nn.Conv2d, feat_BKHW: Tensor) -> Tensor:
     return F.relu(conv(feat_BKHW), inplace=True)
 
 
-def conv_leaky_relu(conv: nn.Conv2d, feat_BKHW: Tensor) -> Tensor:
-    """Leaky ReLU of a convolution."""
+def conv_leaky_relu(conv: nn.Conv2d, feat_BKHW: Tensor, slope: float = NEGATIVE_SLOPE) -> Tensor:
+    """Leaky ReLU of a convolution, with this slope below zero."""
     if _fuses(conv, feat_BKHW):
-        return _pointwise(conv, feat_BKHW, "leaky_relu", [NEGATIVE_SLOPE])
-    return F.leaky_relu(conv(feat_BKHW), NEGATIVE_SLOPE, inplace=True)
+        return _pointwise(conv, feat_BKHW, "leaky_relu", [slope])
+    return F.leaky_relu(conv(feat_BKHW), slope, inplace=True)
 
 
 def conv_add(conv: nn.Conv2d, feat_BKHW: Tensor, other_BKHW: Tensor) -> Tensor:

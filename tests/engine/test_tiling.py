@@ -18,9 +18,12 @@ from vsr.restorer import Restorer
 
 @pytest.mark.parametrize("side", [40, 128, 200, 233, 1000])
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_tiles_cover_a_side_and_their_weights_add_up_to_one(side: int, count: int) -> None:
+@pytest.mark.parametrize("radius", [None, 0, 18, 94])
+def test_tiles_cover_a_side_and_their_weights_add_up_to_one(
+    side: int, count: int, radius: int | None
+) -> None:
     total = torch.zeros(4 * side)
-    for span in spans(side, count):
+    for span in spans(side, count, radius):
         total[4 * span.start : 4 * span.end] += span.weights(4, torch.device("cpu"))
     torch.testing.assert_close(total, torch.ones(4 * side))
 
@@ -58,6 +61,24 @@ def test_tiles_cost_less_than_a_twentieth_of_a_decibel() -> None:
     )
     assert not torch.equal(whole, tiled)
     assert abs(psnr(whole, truth) - psnr(tiled, truth)) < 0.05
+
+
+@pytest.mark.parametrize("make", [ALL["rrdbnet"], ALL["srvgg"]])
+def test_tiles_of_a_network_with_a_known_radius_are_exact(make: Maker) -> None:
+    clip = moving_clip(3, 261, 135)
+    whole, tiled = (
+        frames_of(stream(tiled_restorer(make, tiles), pieces(clip, 3)))
+        for tiles in ((1, 1), (4, 2))
+    )
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+
+
+def test_tiles_of_a_large_radius_are_large() -> None:
+    assert finer(Settings(chunk=1, look_ahead=0), 600, 700, radius=349) is None
+    finest = finer(Settings(chunk=1, look_ahead=0), 600, 710, radius=349)
+    assert finest is not None
+    assert finest.tiles == (1, 2)
+    assert [span.end - span.start for span in spans(1500, 8, radius=349)] == [720, 1088, 1072, 732]
 
 
 def test_finer_tiles_halve_the_longer_side_until_tiles_are_small() -> None:

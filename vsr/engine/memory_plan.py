@@ -120,7 +120,8 @@ def candidates(network: Network[Any], asked: Asked, height: int, width: int) -> 
     while asked.chunk is None and settings.chunk // 2 >= worthwhile:
         settings = replace(settings, chunk=settings.chunk // 2)
         yield settings
-    while asked.tiles is None and (smaller := finer(settings, height, width)) is not None:
+    radius = network.facts.receptive_radius
+    while asked.tiles is None and (smaller := finer(settings, height, width, radius)) is not None:
         settings = smaller
         yield settings
     while (smaller := _shorter(settings, asked)) != settings:

@@ -66,7 +66,9 @@ def step_bytes(
     """
     scale = network.facts.scale
     ahead = LONGEST_SCENE if settings.look_ahead is None else settings.look_ahead
-    rows, columns = (spans(n, m) for n, m in zip((height, width), settings.tiles, strict=True))
+    radius = network.facts.receptive_radius
+    sides = zip((height, width), settings.tiles, strict=True)
+    rows, columns = (spans(side, count, radius) for side, count in sides)
     tile = [max(span.end - span.start for span in along) for along in (rows, columns)]
     peak, state = _peak(network, (batch, settings.chunk, min(ahead, FAR), *tile))
     if ahead > FAR:

@@ -140,7 +140,8 @@ class Stream:
         Frames have to be here.
         """
         height, width = self.timeline.frames[0].pixels.shape[-2:]
-        return self.settings.smaller() or finer(self.settings, height, width)
+        radius = self.facts.receptive_radius
+        return self.settings.smaller() or finer(self.settings, height, width, radius)
 
     def shrink(self) -> bool:
         """Go on with smaller steps, having run out of memory; False where that is impossible."""

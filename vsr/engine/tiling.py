@@ -1,14 +1,18 @@
 """Frames in tiles: for frames that do not fit into memory at once.
 
 Every tile keeps a state of its own, so that it is restored as a small stream would be. Tiles
-overlap, and where they do their results are blended linearly, so that no border shows.
+overlap, and where they do their results are blended linearly, so that no border shows. A network
+whose receptive radius is known is spared the blending: a tile sees that many pixels more on every
+side than are kept of it, so that the result is that of whole frames.
 
 B batch, T time, C colour, H, W size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -37,12 +41,16 @@ class Span:
         end: Behind the last.
         ramp_in: Pixels at its start that are blended with the tile before.
         ramp_out: Pixels at its end that are blended with the tile behind.
+        margin_in: Pixels at its start that are seen and not kept.
+        margin_out: Pixels at its end that are seen and not kept.
     """
 
     start: int
     end: int
     ramp_in: int
     ramp_out: int
+    margin_in: int = 0
+    margin_out: int = 0
 
     def weights(self, scale: int, device: torch.device) -> Tensor:
         """One weight per output row or column; those of all tiles add up to one."""
@@ -53,18 +61,23 @@ class Span:
         if falling:
             ramp = (torch.arange(falling, device=device) + 0.5) / falling
             weights[len(weights) - falling :] = 1 - ramp
+        weights[: scale * self.margin_in] = 0
+        weights[len(weights) - scale * self.margin_out :] = 0
         return weights
 
 
-def spans(side: int, count: int) -> list[Span]:
+def spans(side: int, count: int, radius: int | None = None) -> list[Span]:
     """Tiles along an axis.
 
     Args:
         side: Pixels.
         count: Tiles asked for; fewer where they would become too small.
+        radius: The network's ``receptive_radius``.
     """
-    count = max(1, min(count, side // SMALLEST))
+    count = max(1, min(count, side // smallest(radius)))
     borders = [round(side * i / count / ALIGNMENT) * ALIGNMENT for i in range(1, count)]
+    if radius is not None:
+        return _exact_spans(side, [0, *borders, side], _aligned(radius))
     starts = [0, *(border - OVERLAP // 2 for border in borders)]
     ends = [*(border + OVERLAP // 2 for border in borders), side]
     return [
@@ -78,18 +91,39 @@ def spans(side: int, count: int) -> list[Span]:
     ]
 
 
+def _exact_spans(side: int, borders: Sequence[int], margin: int) -> list[Span]:
+    """Tiles that keep what lies between two borders, and see a margin around it."""
+    tiles = []
+    for first, last in pairwise(borders):
+        start, end = max(0, first - margin), min(side, last + margin)
+        within = {"margin_in": first - start, "margin_out": end - last}
+        tiles.append(Span(start=start, end=end, ramp_in=0, ramp_out=0, **within))
+    return tiles
+
+
+def smallest(radius: int | None) -> int:
+    """Pixels that a tile advances by at least: half of what it sees beside, or more."""
+    return SMALLEST if radius is None else max(SMALLEST, _aligned(radius))
+
+
+def _aligned(pixels: int) -> int:
+    """The next multiple of ``ALIGNMENT``."""
+    return pixels + -pixels % ALIGNMENT
+
+
 Box = tuple[Span, Span]
 """A tile: its rows and its columns."""
 
 
-def boxes_of(size: tuple[int, int], tiles: tuple[int, int]) -> list[Box]:
+def boxes_of(size: tuple[int, int], tiles: tuple[int, int], radius: int | None = None) -> list[Box]:
     """The tiles of frames, row by row.
 
     Args:
         size: Rows and columns of a frame.
         tiles: Rows and columns of tiles.
+        radius: The network's ``receptive_radius``.
     """
-    rows, columns = (spans(side, count) for side, count in zip(size, tiles, strict=True))
+    rows, columns = (spans(side, count, radius) for side, count in zip(size, tiles, strict=True))
     return [(row, column) for row in rows for column in columns]
 
 
@@ -128,7 +162,8 @@ class Tiled(Network[TilesState]):
         *,
         ends_scene: bool = True,
     ) -> tuple[Tensor, TilesState]:
-        boxes = boxes_of((window_BTCHW.shape[-2], window_BTCHW.shape[-1]), self.tiles)
+        size, radius = (window_BTCHW.shape[-2], window_BTCHW.shape[-1]), self.facts.receptive_radius
+        boxes = boxes_of(size, self.tiles, radius)
         states = [None] * len(boxes) if state is None else state.tiles
         batch, _, colours, height, width = window_BTCHW.shape
         scale = self.facts.scale
@@ -150,11 +185,13 @@ def tiled(network: Network[Any], tiles: tuple[int, int]) -> Network[Any]:
     return network if tiles == (1, 1) else Tiled(network, tiles)
 
 
-def finer(settings: Settings, height: int, width: int) -> Settings | None:
+def finer(
+    settings: Settings, height: int, width: int, radius: int | None = None
+) -> Settings | None:
     """Twice as many tiles, the longer side of a tile halved; None where that is too small."""
     rows, columns = settings.tiles
     along_rows = height / rows > width / columns
-    if (height // rows if along_rows else width // columns) < 2 * SMALLEST:
+    if (height // rows if along_rows else width // columns) < 2 * smallest(radius):
         return None
     return replace(settings, tiles=(2 * rows, columns) if along_rows else (rows, 2 * columns))
 
