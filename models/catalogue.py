@@ -10,12 +10,13 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from vsr.errors import CheckpointError, ConfigurationError
+from vsr.errors import CheckpointError, ConfigurationError, NotPulled
 from vsr.models.architecture_table import build_network, network_of, options_of
 from vsr.models.architectures import cascade
-from vsr.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from vsr.models.checkpoints.download import cached_path
-from vsr.models.checkpoints.zoo import OFFICIAL, Model, Quality
+from vsr.models.checkpoints.cache import cached_path, is_cached
+from vsr.models.checkpoints.checkpoint import Checkpoint, interpolate, read_checkpoint
+from vsr.models.checkpoints.model import Model, Quality
+from vsr.models.checkpoints.zoo import OFFICIAL
 from vsr.models.network import Network
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -109,7 +110,10 @@ MODELS: dict[str, Model] = {
 
 
 def load_network(
-    model: str | Path = DEFAULT_MODEL, weights: str | Path | None = None
+    model: str | Path = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    *,
+    fidelity: float | None = None,
 ) -> Network[Any]:
     """A network ready to use, on the CPU in float32, its weights frozen.
 
@@ -122,12 +126,21 @@ def load_network(
             keep the size, refines what the first restored.
         weights: A checkpoint for that model, instead of the shipped one; two as above for
             ``cascade``.
+        fidelity: 0 to 1, for a model that has a ``faithful`` counterpart: how far its weights are
+            mixed with that one's. With two files as VIVID+FAITHFUL, as the model or as its
+            weights, those are mixed. None for what the model is published with.
 
     Raises:
-        ConfigurationError: An unknown name, or a model whose weights have to be given.
-        CheckpointError: A file that is missing, not yet pulled, damaged, or of another network.
+        ConfigurationError: An unknown name, a model whose weights have to be given, or a fidelity
+            out of range or for a model that has none.
+        CheckpointError: A file that is missing, damaged, or of another network.
+        NotPulled: Official weights that are not here yet.
     """
     model = str(model)
+    mixed = _mixed(model, weights, fidelity)
+    if mixed is not None:
+        architecture = MODELS[model].architecture if model in MODELS else None
+        return network_of(mixed, architecture).requires_grad_(False)
     if model not in MODELS:
         if weights is None and (_stages(model) or _looks_like_a_file(model)):
             return network_from_file(Path(model)).requires_grad_(False)
@@ -152,8 +165,9 @@ def weights_path(model: str) -> Path | None:
         model: A key of ``MODELS``.
     """
     entry = MODELS[model]
-    if entry.file is not None:
-        return cached_path(entry.file)
+    if entry.releases:
+        here = (release for release in entry.releases if is_cached(release))
+        return cached_path(next(here, entry.releases[0])[0])
     return None if entry.weights is None else SHIPPED / entry.weights
 
 
@@ -169,6 +183,39 @@ def network_from_file(path: Path, architecture: str | None = None) -> Network[An
     return network_of(checkpoint, architecture)
 
 
+def _mixed(model: str, weights: str | Path | None, fidelity: float | None) -> Checkpoint | None:
+    """The weights that a fidelity asks for; None where one file by itself is meant."""
+    if fidelity is not None and not 0 <= fidelity <= 1:
+        raise ConfigurationError(f"fidelity is {fidelity}; give 0 (vivid) to 1 (faithful)")
+    entry = MODELS.get(model)
+    if fidelity is None:
+        fidelity = entry.fidelity if entry is not None and weights is None else 0.0
+        if not fidelity:
+            return None
+    ends = _stages(model if weights is None else str(weights))
+    if ends is None and entry is not None and weights is None and entry.faithful:
+        ends = model, entry.faithful
+    if ends is None:
+        named = ", ".join(name for name, known in MODELS.items() if known.faithful)
+        raise ConfigurationError(
+            f"fidelity is {fidelity}, but {weights or model} is one set of weights; give "
+            f"{named}, or two checkpoints as VIVID+FAITHFUL"
+        )
+    if fidelity in (0.0, 1.0):
+        return _read_end(ends[round(fidelity)])
+    return interpolate(_read_end(ends[0]), _read_end(ends[1]), fidelity)
+
+
+def _read_end(name: str) -> Checkpoint:
+    """The weights of a model of the catalogue, or of a file."""
+    path = weights_path(name) if name in MODELS else Path(name)
+    if path is None:
+        raise ConfigurationError(f"{name!r} has no file of weights; give a checkpoint")
+    if name in MODELS:
+        _check_pulled(name, path)
+    return read_checkpoint(path)
+
+
 def _read_cascade(first: str, second: str) -> Checkpoint:
     """The weights of two EDVR as those of a cascade."""
     stages = [_read_stage(name) for name in (first, second)]
@@ -182,20 +229,17 @@ def _read_cascade(first: str, second: str) -> Checkpoint:
 
 def _read_stage(name: str) -> Checkpoint:
     """The weights of an EDVR: a model of the catalogue, or a file."""
-    path = weights_path(name) if name in MODELS else Path(name)
-    if path is None:
+    if name in MODELS and weights_path(name) is None:
         raise ConfigurationError(f"{name!r} has no file of weights; {_STAGES_ACCEPTED}")
-    if name in MODELS:
-        _check_pulled(name, path)
-    checkpoint = read_checkpoint(path)
+    checkpoint = _read_end(name)
     if options_of("edvr", checkpoint) is None:
         raise CheckpointError(f"{checkpoint} is not of an EDVR; {_STAGES_ACCEPTED}")
     return checkpoint
 
 
 def _check_pulled(model: str, path: Path) -> None:
-    if MODELS[model].file is not None and not path.is_file():
-        raise CheckpointError(f"{model} is not here; `vsr models pull {model}` brings it")
+    if MODELS[model].releases and not path.is_file():
+        raise NotPulled(model)
 
 
 def _stages(model: str) -> tuple[str, str] | None:

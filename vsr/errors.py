@@ -9,6 +9,7 @@ VSRError                  exit code 1
 ├── StreamTimeout         nothing arrived, or nothing was taken, for too long
 ├── DownloadError         a file that does not arrive, or is not the one it should be
 ├── CheckpointError       weights that are damaged, or belong to another network
+│   └── NotPulled         official weights that have not been brought here yet
 └── MemoryLimitError      a frame that does not fit, however small the pieces
 
 A message is one sentence: what came, what is accepted, what to do. Errors of the libraries below
@@ -54,6 +55,18 @@ class DownloadError(VSRError):
 
 class CheckpointError(VSRError):
     """Weights that cannot be loaded."""
+
+
+class NotPulled(CheckpointError):
+    """Official weights that are not in the cache.
+
+    Attributes:
+        model: The name of the model that they belong to.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"{model} is not here; `vsr models pull {model}` brings it")
+        self.model = model
 
 
 class MemoryLimitError(VSRError):

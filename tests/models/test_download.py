@@ -17,15 +17,20 @@ from vsr.errors import CheckpointError, ConfigurationError, DownloadError
 from vsr.models.architecture_table import ARCHITECTURES, build_network
 from vsr.models.catalogue import MODELS, load_network
 from vsr.models.checkpoints import download
-from vsr.models.checkpoints.download import cache_folder, cached_path, pull
-from vsr.models.checkpoints.zoo import OFFICIAL, Model, OfficialFile
+from vsr.models.checkpoints.cache import cache_folder, cached_path, part_of
+from vsr.models.checkpoints.model import HASH_DIGITS, Model, OfficialFile
+from vsr.models.checkpoints.pull import pull
+from vsr.models.checkpoints.zoo import OFFICIAL
 
 CONTENT = bytes(range(256)) * 1024
 
 
-def official_file(content: bytes) -> OfficialFile:
-    """A file named as official ones are."""
-    return OfficialFile(path=f"network/net-{hashlib.sha256(content).hexdigest()[:8]}.pth")
+def official_file(content: bytes, *, digits: int = HASH_DIGITS) -> OfficialFile:
+    """A file named as official ones are, on a server that is not there."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = f"net-{sha256[:8]}.pth"
+    base = "http://127.0.0.1:1/"
+    return OfficialFile(name=name, sha256=sha256[:digits], base=base, path=f"network/{name}")
 
 
 FILE = official_file(CONTENT)
@@ -38,7 +43,7 @@ def served(mirror: Mirror, cache: Path) -> None:
 
 def leave_part(content: bytes) -> Path:
     """What a cut connection left."""
-    part = cached_path(FILE).with_name(f"{FILE.name}.part")
+    part = part_of(cached_path(FILE))
     part.parent.mkdir()
     part.write_bytes(content)
     return part
@@ -95,7 +100,7 @@ def test_wrong_content_is_removed_and_the_next_pull_starts_over(
     leave_part(left)
     if not left:
         mirror.files[FILE.path] = b"a page that asks to log in"
-    with pytest.raises(DownloadError, match=f"does not begin with {FILE.sha256_prefix}"):
+    with pytest.raises(DownloadError, match=f"not {FILE.sha256}; it was removed"):
         pull(FILE, mirror=mirror.address)
     assert names(cache) == []
     mirror.files[FILE.path] = CONTENT
@@ -175,7 +180,7 @@ def test_a_pulled_network_loads_with_no_server(
     torch.save({"params": weights}, tmp_path / "tiny.pth")
     content = (tmp_path / "tiny.pth").read_bytes()
     file = official_file(content)
-    tiny = Model(architecture="basicvsr", summary="", needs_weights=True, file=file)
+    tiny = Model(architecture="basicvsr", summary="", needs_weights=True, releases=((file,),))
     monkeypatch.setitem(MODELS, "tiny", tiny)
     with pytest.raises(CheckpointError, match="`vsr models pull tiny`"):
         load_network("tiny")
@@ -187,11 +192,22 @@ def test_a_pulled_network_loads_with_no_server(
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_an_official_file_is_named_by_its_hash(name: str) -> None:
-    file = OFFICIAL[name].file
-    assert file is not None
-    assert file.name.endswith(f"-{file.sha256_prefix}.pth")
-    assert len(bytes.fromhex(file.sha256_prefix)) == 4
+def test_an_official_file_is_known_by_its_hash_and_has_a_home(name: str) -> None:
+    for file in (file for release in OFFICIAL[name].releases for file in release):
+        digits = len(file.sha256)
+        assert digits in (8, HASH_DIGITS)
+        assert len(bytes.fromhex(file.sha256)) == digits // 2
+        assert file.homes
+        if digits == 8:
+            assert file.name.endswith(f"-{file.sha256}.pth"), "all that its authors publish"
+
+
+def test_of_a_hash_that_is_published_in_part_the_whole_is_told(
+    mirror: Mirror, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = official_file(CONTENT, digits=8)
+    pull(file, mirror=mirror.address)
+    assert hashlib.sha256(CONTENT).hexdigest() in caplog.text
 
 
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.parameters])

@@ -123,7 +123,8 @@ def test_the_stated_radius_is_what_a_pixel_depends_on(network: Network[Any]) -> 
 
 def write_ncnn(network: Network[Any], path: Path, *, half: bool) -> None:
     """A network's weights as ncnn keeps them."""
-    lines, content = [], b""
+    lines: list[str] = []
+    content = b""
     for key, value in network.state_dict().items():
         if value.ndim == 4:
             count, (num_out, _, kernel, _) = value.numel(), value.shape

@@ -17,11 +17,11 @@ from vsr.cli.bench import bench
 from vsr.cli.eval import evaluate
 from vsr.cli.info import info
 from vsr.cli.live import live
-from vsr.cli.models import models
+from vsr.cli.models import bring, models, terms
 from vsr.cli.restore import restore
 from vsr.cli.signals import INTERRUPTED
 from vsr.cli.train import train
-from vsr.errors import VSRError
+from vsr.errors import NotPulled, VSRError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -40,7 +40,7 @@ for command in (restore, live, evaluate, train, bench, models, info):
 def main() -> None:
     """Run the command line; errors become one line and an exit code."""
     try:
-        code = vsr.main(auto_envvar_prefix="VSR", standalone_mode=False)
+        code = _run()
     except click.exceptions.Abort:
         code = INTERRUPTED
     except click.ClickException as error:
@@ -54,3 +54,20 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code or 0)
+
+
+def _run() -> int | None:
+    """Run the command; where weights are missing and somebody agrees, pull and run it again."""
+    while True:
+        try:
+            code: int | None = vsr.main(auto_envvar_prefix="VSR", standalone_mode=False)
+            return code
+        except NotPulled as error:
+            if not (sys.stdin.isatty() and sys.stderr.isatty()):
+                raise
+            click.echo(terms(error.model), err=True)
+            if not click.confirm(
+                f"{error.model} is not here; pull it now?", default=True, err=True
+            ):
+                raise
+            bring(error.model, mirror=os.environ.get("VSR_MIRROR"))

