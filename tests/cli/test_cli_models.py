@@ -18,7 +18,8 @@ from tests.mirror import Mirror
 from tests.networks import basicvsr, compact, deblurring_edvr, edvr
 from vsr.models.catalogue import MODELS, load_network
 from vsr.models.checkpoints.checkpoint import save_network
-from vsr.models.checkpoints.zoo import OFFICIAL, Model, OfficialFile
+from vsr.models.checkpoints.model import Model, OfficialFile
+from vsr.models.checkpoints.zoo import OFFICIAL
 from vsr.models.network import Network
 from vsr.models.ops.int8_conv import runs_int8
 

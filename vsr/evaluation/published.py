@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vsr.models.catalogue import MODELS
-from vsr.models.checkpoints.zoo import Quality
+from vsr.models.checkpoints.model import Quality
 
 PSNR_OF_CLIPS: Mapping[tuple[str, str], Mapping[str, float]] = {
     ("REDS4", "basicvsr_reds4"): {"000": 28.39, "011": 32.46, "015": 34.22, "020": 30.60},
