@@ -1,7 +1,8 @@
 # `make` lists the targets. The environment is .venv, updated when what it is made from changes.
 PYTHON ?= python3
 VIDEO ?=
-export VIDEO
+VID4 ?= ../shared/data/eval/vid4
+export VIDEO VID4
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -14,7 +15,7 @@ MADE_FROM := pyproject.toml setup.py streams/_yuv.c streams/_yuv_rows.h
 TYPED := vsr typings tests scripts benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow test-mmcv lint types format package clean help
+.PHONY: demo test test-slow test-mmcv papers lint types format package clean help
 
 demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
 	$(PY) -m examples.demo $${VIDEO:+--video "$$VIDEO"}
@@ -30,6 +31,9 @@ test-mmcv: $(MMCV_READY)  ## deformable convolution against mmcv's, which is com
 		-W 'ignore::DeprecationWarning:torch.jit._script'
 	$(MMCV_PY) -m pytest tests/models/test_deform_compiled.py
 	$(MMCV_PY) -m benchmarks.deform
+
+papers: $(READY)  ## published networks on Vid4 (VID4=FOLDER), our figures beside theirs; hours on a CPU
+	$(PY) -m benchmarks.papers --root "$$VID4" --out papers
 
 lint: $(READY)  ## ruff: rules and format
 	$(PY) -m ruff check .
