@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.parameters import PRECISIONS, LookAhead
+from vsr.cli.parameters import PRECISIONS, LookAhead, fidelity_option
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
@@ -47,6 +47,7 @@ class Names(click.ParamType["tuple[str, ...]"]):
 )
 @click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="As for restore.")
 @click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
+@fidelity_option
 @click.option(
     "--degradation",
     metavar="NAME",
@@ -107,6 +108,7 @@ def evaluate(
     lq: Path | None,
     model: str,
     weights: str | None,
+    fidelity: float | None,
     degradation: str | None,
     whole_clip: bool,
     streamed: bool,
@@ -143,13 +145,14 @@ def evaluate(
     from vsr.evaluation.results import to_json
     from vsr.models.catalogue import load_network
 
-    network = load_network(model, weights)
+    network = load_network(model, weights, fidelity=fidelity)
     scale = network.facts.scale
     found = _find(dataset, root, gt, lq, scale=scale, degradation=degradation, partial=partial)
     streamed = streamed or chunk is not None or look_ahead is not None
     setup = Setup(
         model=model,
         weights=weights,
+        fidelity=fidelity,
         device=device,
         precision=precision,
         metrics=tuple(name for name in metrics if name not in ("psnr", "ssim")),

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from vsr.cli.parameters import PRECISIONS, Arguments
+from vsr.cli.parameters import PRECISIONS, Arguments, fidelity_option
 from vsr.cli.startup import LIVE_MMAP_THRESHOLD, set_mmap_threshold
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
@@ -65,6 +65,7 @@ class Retries(click.ParamType["int | None"]):
 )
 @click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="As for `restore`.")
 @click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
+@fidelity_option
 @click.option("--device", default="auto", show_default=True, metavar="NAME")
 @click.option(
     "--precision",

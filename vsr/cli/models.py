@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vsr.cli.parameters import fidelity_option
 from vsr.cli.progress import download_bar
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError, OpenError
@@ -140,8 +141,9 @@ def print_path(name: str) -> None:
 @click.argument("source", metavar="A")
 @click.argument("target", metavar="B")
 @click.option("--half", is_flag=True, help="Store float16: half the size, rounded.")
+@fidelity_option
 @click.option("-y", "--overwrite", is_flag=True, help="Replace B if it exists.")
-def convert(source: str, target: str, half: bool, overwrite: bool) -> None:
+def convert(source: str, target: str, half: bool, fidelity: float | None, overwrite: bool) -> None:
     """Write the checkpoint A as B, safetensors with our names.
 
     A is a model that `vsr models` lists, or any checkpoint of BasicSR, of OpenMMLab, of the first
@@ -153,7 +155,7 @@ def convert(source: str, target: str, half: bool, overwrite: bool) -> None:
     from vsr.models.checkpoints.checkpoint import save_network
 
     _refuse_target(target, overwrite)
-    network = _network(source)
+    network = _network(source, fidelity)
     save_network(network, Path(target), dtype=torch.float16 if half else torch.float32)
     count = sum(parameter.numel() for parameter in network.parameters())
     facts = network.facts
@@ -161,8 +163,10 @@ def convert(source: str, target: str, half: bool, overwrite: bool) -> None:
     click.echo(f"{target}: {facts.name}, x{facts.scale}, {count:,} parameters, {kind}")
 
 
-def _network(source: str) -> Network[Any]:
+def _network(source: str, fidelity: float | None = None) -> Network[Any]:
     """Of a model's name, or of a checkpoint."""
+    if fidelity is not None:
+        return load_network(source, fidelity=fidelity)
     if source not in MODELS or Path(source).exists():
         return network_from_file(Path(source))
     if weights_path(source) is None:

@@ -105,3 +105,14 @@ class Tiles(click.ParamType["tuple[int, int]"]):
         if not (columns.isdecimal() and rows.isdecimal() and int(columns) and int(rows)):
             self.fail(f"{value!r} are no tiles; give COLUMNSxROWS, such as 2x2")
         return int(rows), int(columns)
+
+
+fidelity_option = click.option(
+    "--fidelity",
+    type=click.FloatRange(0, 1),
+    metavar="0..1",
+    help="For models with two sets of weights: 0 invents the most detail, 1 stays closest to the "
+    "input, between them they are mixed. Also for two checkpoints, VIVID+FAITHFUL.  [default: as "
+    "the model is published]",
+)
+"""``--fidelity`` of every command that takes ``--model``."""

@@ -10,7 +10,15 @@ import click
 
 from vsr.cli.bench import Size
 from vsr.cli.folders import foresee_folder, preview_folder, restore_folder
-from vsr.cli.parameters import PRECISIONS, Arguments, LookAhead, Moment, Rate, Tiles
+from vsr.cli.parameters import (
+    PRECISIONS,
+    Arguments,
+    LookAhead,
+    Moment,
+    Rate,
+    Tiles,
+    fidelity_option,
+)
 from vsr.cli.progress import progress_bar
 from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
 from vsr.models.catalogue import DEFAULT_MODEL
@@ -53,6 +61,7 @@ PIPE = "-"
     help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND.",
 )
 @click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
+@fidelity_option
 @click.option(
     "--chunk",
     type=click.IntRange(min=1),

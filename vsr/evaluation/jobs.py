@@ -39,6 +39,7 @@ class Setup:
     Attributes:
         model: As for ``load_network``.
         weights: As for ``load_network``.
+        fidelity: As for ``load_network``.
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
         metrics: Scores besides PSNR and SSIM: ``tof``, ``warp``, or pyiqa's names.
@@ -48,6 +49,7 @@ class Setup:
 
     model: str
     weights: str | None = None
+    fidelity: float | None = None
     device: str = "auto"
     precision: str = "auto"
     metrics: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ class Workplace:
     """Where jobs are done: a network on its device, and what scores."""
 
     def __init__(self, setup: Setup) -> None:
-        network = load_network(setup.model, setup.weights)
+        network = load_network(setup.model, setup.weights, fidelity=setup.fidelity)
         self.network, self.device = place(network, device=setup.device, precision=setup.precision)
         self.scoring = Scoring(
             crop=setup.crop,

@@ -33,6 +33,7 @@ def run_live(
     *,
     model: str,
     weights: str | None = None,
+    fidelity: float | None = None,
     device: str = "auto",
     precision: str = "auto",
     status: str | None = None,
@@ -49,6 +50,7 @@ def run_live(
         streams: A file that describes several, instead.
         model: As for ``load_network``.
         weights: As for ``load_network``.
+        fidelity: As for ``load_network``.
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
         status: Address and port to serve figures at; None for nowhere.
@@ -66,7 +68,7 @@ def run_live(
     given = StreamOptions(source=source or "", target=target or "", **options)
     wanted = [given] if streams is None else read_streams(streams, given)
     check_targets(wanted)
-    network = load_network(model, weights)
+    network = load_network(model, weights, fidelity=fidelity)
     restorers: list[Restoring]
     if len(wanted) == 1:
         restorers = [Restorer(network, device=device, precision=precision)]

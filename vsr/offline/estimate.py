@@ -98,6 +98,7 @@ def foresee(
     *,
     model: str = DEFAULT_MODEL,
     weights: str | Path | None = None,
+    fidelity: float | None = None,
     chunk: int | None = None,
     look_ahead: int | str | None = None,
     tiles: tuple[int, int] | None = None,
@@ -117,7 +118,7 @@ def foresee(
     **_: Any,
 ) -> Forecast:
     """Say what ``restore`` would do, which takes the same arguments; nothing is written."""
-    network = load_network(model, weights)
+    network = load_network(model, weights, fidelity=fidelity)
     asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
     with open_reader(source, start_s=start_s, end_s=end_s, frame_rate=frame_rate) as reader:
         info = reader.info

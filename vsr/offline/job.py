@@ -39,6 +39,7 @@ def restore(
     *,
     model: str = DEFAULT_MODEL,
     weights: str | Path | None = None,
+    fidelity: float | None = None,
     chunk: int | None = None,
     look_ahead: int | str | None = None,
     tiles: tuple[int, int] | None = None,
@@ -71,6 +72,7 @@ def restore(
         target: The same kinds, or ``null`` to throw the frames away; ``-`` means a pipe in both.
         model: As for ``load_network``.
         weights: As for ``load_network``.
+        fidelity: As for ``load_network``.
         chunk: As for ``Restorer``; None for what suits the network and fits into memory.
         look_ahead: As for ``Restorer``, likewise.
         tiles: As for ``Restorer``, likewise.
@@ -108,12 +110,13 @@ def restore(
         raise ConfigurationError("--resume and --in-process exclude each other; give one of them")
     if resume and is_done(target, overwrite=overwrite, resume=resume):
         return nothing_done(target, skipped=True)
-    network = load_network(model, weights)
+    network = load_network(model, weights, fidelity=fidelity)
     if scenes == AUTO and network.facts.stateless:
         scenes = OFF
     options = {
         "model": model,
         "weights": weights,
+        "fidelity": fidelity,
         "chunk": chunk,
         "look_ahead": look_ahead,
         "tiles": tiles,

@@ -37,6 +37,7 @@ def preview(
     *,
     model: str = DEFAULT_MODEL,
     weights: str | Path | None = None,
+    fidelity: float | None = None,
     chunk: int | None = None,
     look_ahead: int | str | None = None,
     tiles: tuple[int, int] | None = None,
@@ -55,6 +56,7 @@ def preview(
         moment_s: Seconds after the first frame: the frame shown is the first from then on.
         model: As for ``restore``.
         weights: As for ``restore``.
+        fidelity: As for ``restore``.
         chunk: As for ``restore``.
         look_ahead: As for ``restore``.
         tiles: As for ``restore``.
@@ -73,7 +75,7 @@ def preview(
         ConfigurationError: The source ends before that moment.
     """
     picture = TargetFile(str(picture_name(target)), source=source, overwrite=overwrite)
-    network = load_network(model, weights)
+    network = load_network(model, weights, fidelity=fidelity)
     start = max(0.0, moment_s - AROUND_S)
     end = moment_s + AROUND_S
     with open_reader(source, start_s=start, end_s=end, frame_rate=frame_rate) as reader:
