@@ -63,6 +63,8 @@ ENTRIES = (
     Entry(model="basicvsr_reds4_basicsr", degradation="BI"),
     Entry(model="basicvsr_vimeo90k_bi", degradation="BI"),
     Entry(model="basicvsr_vimeo90k_bd", degradation="BD"),
+    Entry(model="basicvsrpp_vimeo90k_bi", degradation="BI"),
+    Entry(model="basicvsrpp_vimeo90k_bd", degradation="BD"),
     Entry(model="iconvsr_vimeo90k_bi", degradation="BI"),
     Entry(model="iconvsr_vimeo90k_bd", degradation="BD"),
     Entry(model="compact-x4", degradation="BI"),

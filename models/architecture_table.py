@@ -12,6 +12,7 @@ from torch import Tensor
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.models.architectures import (
     basicvsr,
+    basicvsrpp,
     cascade,
     edvr,
     iconvsr,
@@ -45,6 +46,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "basicvsr": Architecture(
         build=basicvsr.BasicVSR, options_from_weights=basicvsr.options_from_weights
+    ),
+    "basicvsrpp": Architecture(
+        build=basicvsrpp.BasicVSRPP, options_from_weights=basicvsrpp.options_from_weights
     ),
     "iconvsr": Architecture(
         build=iconvsr.IconVSR, options_from_weights=iconvsr.options_from_weights

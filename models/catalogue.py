@@ -59,6 +59,25 @@ MODELS: dict[str, Model] = {
         scale=4,
         size_multiple=4,
     ),
+    "basicvsrpp": Model(
+        architecture="basicvsrpp",
+        summary="x4, or x1 for deblurring, denoising and the like; bring a checkpoint of BasicSR or "
+        "mmagic with --weights",
+        needs_weights=True,
+        size_multiple=None,
+    ),
+    "rrdbnet": Model(
+        architecture="rrdbnet",
+        summary="ESRGAN's network, x4, x2 or x1; bring a checkpoint of BasicSR, ESRGAN, mmagic or "
+        "ncnn with --weights",
+        needs_weights=True,
+        size_multiple=None,
+    ),
+    "srvgg": Model(
+        architecture="srvgg",
+        summary="Real-ESRGAN's small network; bring a checkpoint of BasicSR or ncnn with --weights",
+        needs_weights=True,
+    ),
     "edvr": Model(
         architecture="edvr",
         summary="x4, or x1 for deblurring; bring a checkpoint of BasicSR or mmagic with --weights",

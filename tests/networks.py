@@ -8,6 +8,7 @@ import torch
 
 from vsr.models.architectures.baselines import Bicubic, Identity
 from vsr.models.architectures.basicvsr import BasicVSR
+from vsr.models.architectures.basicvsrpp import BasicVSRPP
 from vsr.models.architectures.cascade import Cascade
 from vsr.models.architectures.edvr import EDVR
 from vsr.models.architectures.iconvsr import IconVSR
@@ -79,6 +80,14 @@ def rrdbnet() -> Network[Any]:
     return awakened(RRDBNet(scale=2, num_feat=8, num_block=1, num_grow=4))
 
 
+def basicvsrpp() -> Network[Any]:
+    return awakened(BasicVSRPP(num_feat=8, num_block=1, groups=4))
+
+
+def deblurring_basicvsrpp() -> Network[Any]:
+    return awakened(BasicVSRPP(num_feat=8, num_block=1, groups=4, hr_in=True))
+
+
 def srvgg() -> Network[Any]:
     return awakened(SRVGGNetCompact(num_feat=8, num_conv=2))
 
@@ -87,6 +96,7 @@ RECURRENT = {
     "compact": compact,
     "basicvsr": basicvsr,
     "realbasicvsr": realbasicvsr,
+    "basicvsrpp": basicvsrpp,
     "iconvsr": iconvsr,
     "edvr": edvr,
     "cascade": cascade,
@@ -96,6 +106,7 @@ RECURRENT = {
 ALL = {
     **RECURRENT,
     "edvr_deblur": deblurring_edvr,
+    "basicvsrpp_deblur": deblurring_basicvsrpp,
     "rrdbnet": rrdbnet,
     "srvgg": srvgg,
     "bicubic": lambda: Bicubic(scale=3),

@@ -6,7 +6,7 @@ of a package on pip's index. Real-ESRGAN's are on its project's page; of some, a
 same weights in float16, as ncnn keeps them. None of them comes with this package.
 
 Figures are those of mmagic's model zoo (README.md and metafile.yml of configs/basicvsr,
-configs/iconvsr, configs/edvr). It measures RealBasicVSR without a reference (NRQM, NIQE, PI,
+configs/basicvsr_pp, configs/iconvsr, configs/edvr). It measures RealBasicVSR without a reference (NRQM, NIQE, PI,
 BRISQUE), so that there is no PSNR to list.
 """
 
@@ -96,6 +96,27 @@ _edvr = partial(
 )
 
 _LARGE = {"num_feat": 128, "num_reconstruct_block": 40}
+
+_basicvsrpp = partial(
+    Model,
+    architecture="basicvsrpp",
+    needs_weights=True,
+    scale=4,
+    parameters=7_322_927,
+    licence=_WITH_SPYNET,
+    notice=_SPYNET_NOTICE,
+)
+
+_DEEP = {"num_feat": 128, "num_block": 25}
+
+_decompressing = partial(
+    _basicvsrpp,
+    options={**_DEEP, "hr_in": True},
+    scale=1,
+    degradation="compression",
+    parameters=44_075_631,
+    size_multiple=4,
+)
 
 _image = partial(
     Model,
@@ -247,6 +268,67 @@ OFFICIAL: dict[str, Model] = {
         quality=(
             _figure(data="Vid4 BD", channels="Y", psnr_db=27.9791, ssim=0.8556),
             _figure(data="UDM10 BD", channels="Y", psnr_db=39.9953, ssim=0.9695),
+        ),
+    ),
+    "basicvsrpp_reds4": _basicvsrpp(
+        summary="BasicVSR++, bicubic degradation of REDS",
+        releases=_openmmlab(
+            "basicvsr_plusplus/basicvsr_plusplus_c64n7_8x1_600k_reds4_20210217-db622b2f.pth"
+        ),
+        degradation="BI",
+        trained_on="REDS",
+        quality=(_figure(data="REDS4", channels="RGB", psnr_db=32.3855, ssim=0.9069),),
+    ),
+    "basicvsrpp_vimeo90k_bi": _basicvsrpp(
+        summary="BasicVSR++, bicubic degradation of Vimeo-90K",
+        releases=_openmmlab(
+            "basicvsr_plusplus/basicvsr_plusplus_c64n7_8x1_300k_vimeo90k_bi_20210305-4ef437e2.pth"
+        ),
+        degradation="BI",
+        trained_on="Vimeo-90K",
+        quality=(_figure(data="Vid4 BI", channels="Y", psnr_db=27.7882, ssim=0.8401),),
+    ),
+    "basicvsrpp_vimeo90k_bd": _basicvsrpp(
+        summary="BasicVSR++, blur-downsampling of Vimeo-90K",
+        releases=_openmmlab(
+            "basicvsr_plusplus/basicvsr_plusplus_c64n7_8x1_300k_vimeo90k_bd_20210305-ab315ab1.pth"
+        ),
+        degradation="BD",
+        trained_on="Vimeo-90K",
+        quality=(
+            _figure(data="Vid4 BD", channels="Y", psnr_db=29.0400, ssim=0.8753),
+            _figure(data="UDM10 BD", channels="Y", psnr_db=40.7216, ssim=0.9722),
+        ),
+    ),
+    "basicvsrpp_ntire_vsr": _basicvsrpp(
+        summary="BasicVSR++ of the NTIRE 2021 challenge, 128 features, bicubic degradation of REDS",
+        options=_DEEP,
+        releases=_openmmlab(
+            "basicvsr_plusplus/basicvsr_plusplus_c128n25_ntire_vsr_20210311-1ff35292.pth"
+        ),
+        degradation="BI",
+        trained_on="REDS",
+        parameters=43_780_463,
+    ),
+    "basicvsrpp_ntire_decompress_1": _decompressing(
+        summary="BasicVSR++ of the NTIRE 2021 challenge, same size: HEVC of a fixed quantiser",
+        releases=_openmmlab(
+            "basicvsr_plusplus/"
+            "basicvsr_plusplus_c128n25_ntire_decompress_track1_20210223-7b2eba02.pth"
+        ),
+    ),
+    "basicvsrpp_ntire_decompress_2": _decompressing(
+        summary="BasicVSR++ of the NTIRE 2021 challenge, same size: the same, made to look good",
+        releases=_openmmlab(
+            "basicvsr_plusplus/"
+            "basicvsr_plusplus_c128n25_ntire_decompress_track2_20210314-eeae05e6.pth"
+        ),
+    ),
+    "basicvsrpp_ntire_decompress_3": _decompressing(
+        summary="BasicVSR++ of the NTIRE 2021 challenge, same size: HEVC of a fixed bit rate",
+        releases=_openmmlab(
+            "basicvsr_plusplus/"
+            "basicvsr_plusplus_c128n25_ntire_decompress_track3_20210304-6daf4a40.pth"
         ),
     ),
     "iconvsr_reds4": _iconvsr(

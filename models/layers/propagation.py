@@ -31,6 +31,19 @@ class FlowEstimator(Protocol):
         ...
 
 
+class KnownFlows(Protocol):
+    """What a state has that says which flows are known."""
+
+    @property
+    def frame_BCHW(self) -> Tensor: ...
+
+    @property
+    def forward_BP2HW(self) -> Tensor: ...
+
+    @property
+    def backward_BP2HW(self) -> Tensor: ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PropagationState:
     """A stream's past, and the flows already known of its future.
@@ -89,7 +102,7 @@ class PairFlows:
 
 
 def pair_flows(
-    estimator: FlowEstimator, window_BTCHW: Tensor, state: PropagationState | None
+    estimator: FlowEstimator, window_BTCHW: Tensor, state: KnownFlows | None
 ) -> PairFlows:
     """Flows of all pairs of a window, each pair of the stream estimated once.
 

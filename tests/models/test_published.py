@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from vsr.models.architectures.basicvsr import BasicVSR
+from vsr.models.architectures.basicvsrpp import SecondOrderAlignment
 from vsr.models.architectures.edvr import AlignedFeatures, alignment_options
+from vsr.models.architectures.realbasicvsr import RealBasicVSR
 from vsr.models.catalogue import load_network
 from vsr.models.checkpoints.key_mapping import to_basicsr
 from vsr.models.layers.spynet import SPyNet
@@ -122,6 +124,77 @@ def test_openmmlabs_names_mean_the_same_network(name: str, shared: Path, tmp_pat
     torch.save({"meta": {}, "state_dict": content}, tmp_path / "mmagic.pth")
     loaded = load_network(str(tmp_path / "mmagic.pth")).state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in to_basicsr(weights).items())
+
+
+PLUSPLUS = {
+    "basicvsrpp": 2e-5,
+    "basicvsrpp_2f": 2e-5,
+    "basicvsrpp_1f": 2e-5,
+    "basicvsrpp_hr": 2e-5,
+    "realbasicvsr": 5e-5,
+}
+"""Cases of which every 5th row and column is kept, and how far they may be off: their values go up
+to 10."""
+
+
+@pytest.mark.parametrize("case", PLUSPLUS)
+def test_what_followed_basicvsr_gives_the_published_output(
+    case: str, shared: Path, tmp_path: Path
+) -> None:
+    weights, clip, expected = reference(shared, case)
+    torch.save({"params": weights}, tmp_path / "checkpoint.pth")
+    network = load_network(str(tmp_path / "checkpoint.pth"))
+    with torch.inference_mode():
+        restored = network(clip)
+    torch.testing.assert_close(restored[..., ::5, ::5], expected, atol=PLUSPLUS[case], rtol=0)
+
+
+def test_second_order_alignment_agrees_with_the_published_code(shared: Path) -> None:
+    weights, _, expected = reference(shared, "basicvsrpp_align")
+    arrays = np.load(shared / "oracle" / "basicvsrpp_align.npz")
+    feats, seen, near, far = (
+        torch.from_numpy(arrays[name]) for name in ("input", "cond", "flow_1", "flow_2")
+    )
+    alignment = SecondOrderAlignment(16, 16)
+    alignment.load_state_dict(weights)
+    with torch.inference_mode():
+        aligned = alignment(feats, seen, (near, far))
+    torch.testing.assert_close(aligned, expected, atol=1e-5, rtol=0)
+
+
+def test_realbasicvsrs_cleaning_agrees_with_the_published_code(shared: Path) -> None:
+    weights, clip, expected = reference(shared, "realbasicvsr_cleaning")
+    arrays = np.load(shared / "oracle" / "realbasicvsr_cleaning.npz")
+    network = RealBasicVSR(num_feat=64, num_block=1, num_clean_block=3)
+    network.load_state_dict(weights, strict=False)
+    frames = clip[0]
+    with torch.inference_mode():
+        for name in ("clean_1", "clean_2", "output"):
+            frames = frames + network.image_cleaning(frames)
+            torch.testing.assert_close(frames, torch.from_numpy(arrays[name])[0], atol=5e-5, rtol=0)
+    torch.testing.assert_close(frames, expected[0], atol=5e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("basicvsrpp", 7_322_927),
+        ("basicvsrpp_c128n25_hr", 44_075_631),
+        ("realbasicvsr", 6_294_834),
+    ],
+)
+@pytest.mark.parametrize("base", ["basicsr", "mmagic"])
+def test_an_official_successor_is_built_from_its_keys(
+    name: str, count: int, base: str, shared: Path, tmp_path: Path
+) -> None:
+    layouts = json.loads((shared / "oracle" / "layouts_basicvsrpp.json").read_text())
+    prefix = "generator." if base == "mmagic" else ""
+    weights = random_weights({f"{prefix}{key}": v for key, v in layouts[base][name].items()})
+    torch.save({"state_dict": weights}, tmp_path / "net.pth")
+    network = load_network(str(tmp_path / "net.pth"))
+    own = {key: list(value.shape) for key, value in network.state_dict().items()}
+    assert own == layouts["basicsr"][name]
+    assert sum(parameter.numel() for parameter in network.parameters()) == count
 
 
 def random_weights(layout: dict[str, list[int]]) -> dict[str, Tensor]:
