@@ -61,8 +61,8 @@ MODELS: dict[str, Model] = {
     ),
     "basicvsrpp": Model(
         architecture="basicvsrpp",
-        summary="x4, or x1 for deblurring, denoising and the like; bring a checkpoint of BasicSR or "
-        "mmagic with --weights",
+        summary="x4, or x1 for deblurring and the like; bring a checkpoint of BasicSR or mmagic "
+        "with --weights",
         needs_weights=True,
         size_multiple=None,
     ),

@@ -6,8 +6,8 @@ of a package on pip's index. Real-ESRGAN's are on its project's page; of some, a
 same weights in float16, as ncnn keeps them. None of them comes with this package.
 
 Figures are those of mmagic's model zoo (README.md and metafile.yml of configs/basicvsr,
-configs/basicvsr_pp, configs/iconvsr, configs/edvr). It measures RealBasicVSR without a reference (NRQM, NIQE, PI,
-BRISQUE), so that there is no PSNR to list.
+configs/basicvsr_pp, configs/iconvsr, configs/edvr). It measures RealBasicVSR without a reference
+(NRQM, NIQE, PI, BRISQUE), so that there is no PSNR to list.
 """
 
 from __future__ import annotations
