@@ -70,6 +70,17 @@ class Network(nn.Module, ABC, Generic[State]):
             The state passed in is left as it was.
         """
 
+    def begin(self, tiles: Iterable[Tensor]) -> State | None:
+        """What the tiles of a scene have to agree on, as the state of each before its first step.
+
+        Args:
+            tiles: The scene's first window in tiles, (B, T, 3, H, W) each.
+
+        Returns:
+            None where there is no such thing.
+        """
+        return None
+
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
         """Restore a whole clip: (B, T, 3, H, W) to (B, T, 3, scale H, scale W).
 

@@ -9,14 +9,15 @@ Apache-2.0, the flow network inside under a non-commercial research licence.
 
 The mean is over all frames: a number of passes chosen anew for every chunk would show as a seam.
 It is chosen from the first window of a scene, frames to restore and look-ahead, and then kept to
-the scene's end; with full look-ahead that window is the whole scene, as published.
+the scene's end; with full look-ahead that window is the whole scene, as published. Frames in tiles
+have it chosen from the mean over all tiles, not each tile its own.
 
 B batch, T time, C colour, H, W size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -41,7 +42,7 @@ class RealBasicVSRState:
     """The state of BasicVSR, and what cleaning has settled.
 
     Attributes:
-        propagation: Of BasicVSR, over cleaned frames.
+        propagation: Of BasicVSR, over cleaned frames; None before the first step of a tile.
         cleaned_BTCHW: The cleaned look-ahead.
         passes_B: Passes over every frame of the scene, an integer for each stream; on the CPU, so
             that only the first step of a scene waits for the device.
@@ -49,7 +50,7 @@ class RealBasicVSRState:
 
     TAG: ClassVar[str] = "realbasicvsr.v1"
 
-    propagation: PropagationState
+    propagation: PropagationState | None
     cleaned_BTCHW: Tensor
     passes_B: Tensor
 
@@ -95,6 +96,9 @@ class RealBasicVSR(Network[RealBasicVSRState]):
     ) -> tuple[Tensor, RealBasicVSRState]:
         if state is None:
             cleaned_BTCHW, passes_B = self._clean_until_settled(window_BTCHW)
+        elif state.propagation is None:
+            passes_B = state.passes_B
+            cleaned_BTCHW = self._clean(window_BTCHW, passes_B)
         else:
             fresh_BTCHW = window_BTCHW[:, state.cleaned_BTCHW.shape[1] :]
             passes_B = state.passes_B.cpu()
@@ -107,6 +111,26 @@ class RealBasicVSR(Network[RealBasicVSRState]):
         return restored_BTCHW, RealBasicVSRState(
             propagation=propagation, cleaned_BTCHW=ahead, passes_B=passes_B
         )
+
+    def begin(self, tiles: Iterable[Tensor]) -> RealBasicVSRState:
+        means, area = [], []
+        for window_BTCHW in tiles:
+            nothing = window_BTCHW[:, :0]
+            means.append(self._mean_residues(window_BTCHW))
+            area.append(window_BTCHW.shape[-2] * window_BTCHW.shape[-1])
+        shares = torch.tensor(area, dtype=torch.float64) / sum(area)
+        mean_PB = torch.einsum("n,npb->pb", shares, torch.stack(means).cpu().double())
+        passes_B = 1 + (mean_PB[:-1] >= self.threshold).cumprod(0).sum(0)
+        return RealBasicVSRState(propagation=None, cleaned_BTCHW=nothing, passes_B=passes_B)
+
+    def _mean_residues(self, window_BTCHW: Tensor) -> Tensor:
+        """(P, B): the mean residue of each pass, were all of them made."""
+        means = []
+        for _ in range(MAX_PASSES):
+            residue_BTCHW = self._residue(window_BTCHW)
+            window_BTCHW = window_BTCHW + residue_BTCHW
+            means.append(residue_BTCHW.abs().mean((1, 2, 3, 4)))
+        return torch.stack(means)
 
     def _clean_until_settled(self, window_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
         """The window, cleaned, and the passes that each stream of the batch took."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tests.networks import moving_clip
 from tests.networks import realbasicvsr as small_realbasicvsr
+from vsr.engine.tiling import tiled
 from vsr.models.architectures.realbasicvsr import RealBasicVSR
 from vsr.models.catalogue import load_network
 
@@ -68,6 +69,26 @@ def test_streams_of_one_batch_are_cleaned_each_as_often_as_it_needs() -> None:
         alone = torch.cat([network(clip[None]) for clip in clips])
     assert state.passes_B.tolist() == [1, 3]
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_tiles_are_cleaned_as_often_as_each_other() -> None:
+    network, clip = network_with(0.0), moving_clip(3, 128, 130)
+    clip[..., 65:] = 0.5
+    with torch.inference_mode():
+        left, right = (
+            residues(network, clip[..., part]).abs().mean()
+            for part in (slice(None, 65), slice(65, None))
+        )
+        whole = residues(network, clip).abs().mean()
+        network.threshold = float(whole + max(left, right)) / 2
+        alone = [
+            network.step(clip[None, ..., part], None, 3)[1].passes_B.item()
+            for part in (slice(None, 65), slice(65, None))
+        ]
+        assert len(set(alone)) == 2, "by themselves the halves are cleaned differently"
+        _, state = tiled(network, (1, 2)).step(clip[None], None, 3)
+        _, untiled = network.step(clip[None], None, 3)
+    assert [tile.passes_B.tolist() for tile in state.tiles] == [untiled.passes_B.tolist()] * 2
 
 
 def test_each_frame_is_cleaned_once() -> None:

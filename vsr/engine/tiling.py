@@ -164,20 +164,25 @@ class Tiled(Network[TilesState]):
     ) -> tuple[Tensor, TilesState]:
         size, radius = (window_BTCHW.shape[-2], window_BTCHW.shape[-1]), self.facts.receptive_radius
         boxes = boxes_of(size, self.tiles, radius)
-        states = [None] * len(boxes) if state is None else state.tiles
+        states = self._begin(window_BTCHW, boxes) if state is None else state.tiles
         batch, _, colours, height, width = window_BTCHW.shape
         scale = self.facts.scale
         blended = window_BTCHW.new_zeros((batch, num_keep, colours, scale * height, scale * width))
         left = []
         for (rows, columns), tile_state in zip(boxes, states, strict=True):
-            seen = window_BTCHW[..., rows.start : rows.end, columns.start : columns.end]
+            seen = _cut(window_BTCHW, rows, columns)
             restored, new_state = self.network.step(
-                seen.contiguous(), tile_state, num_keep, ends_scene=ends_scene
+                seen, tile_state, num_keep, ends_scene=ends_scene
             )
             left.append(new_state)
             _blend(blended, restored, rows, columns, scale)
             del restored, new_state, seen  # not to keep a tile's frames while the next is restored
         return blended, TilesState(tiles=tuple(left))
+
+    def _begin(self, window_BTCHW: Tensor, boxes: Sequence[Box]) -> tuple[Any, ...]:
+        """The states of all tiles at the start of a scene."""
+        tiles = (_cut(window_BTCHW, rows, columns) for rows, columns in boxes)
+        return (self.network.begin(tiles),) * len(boxes)
 
 
 def tiled(network: Network[Any], tiles: tuple[int, int]) -> Network[Any]:
@@ -194,6 +199,10 @@ def finer(
     if (height // rows if along_rows else width // columns) < 2 * smallest(radius):
         return None
     return replace(settings, tiles=(2 * rows, columns) if along_rows else (rows, 2 * columns))
+
+
+def _cut(window_BTCHW: Tensor, rows: Span, columns: Span) -> Tensor:
+    return window_BTCHW[..., rows.start : rows.end, columns.start : columns.end].contiguous()
 
 
 def _blend(into: Tensor, restored: Tensor, rows: Span, columns: Span, scale: int) -> None:
