@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,9 +14,6 @@ from vsr.engine.step_memory import step_bytes
 from vsr.errors import ConfigurationError, MissingDependency
 from vsr.models.ops.deform_conv import BACKENDS, Backend, DeformConv, chosen_backend, load_backend
 
-# What Triton 3.9 says of a default that will be another.
-pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION:UserWarning")
-
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
@@ -29,8 +25,6 @@ def name(request: pytest.FixtureRequest) -> str:
         load_backend(name)
     except MissingDependency as error:
         pytest.skip(str(error))
-    if name == "triton" and device_of(name) == "cpu" and not os.environ.get("TRITON_INTERPRET"):
-        pytest.skip("no CUDA device, and Triton's interpreter is off (TRITON_INTERPRET=1)")
     return name
 
 
@@ -40,7 +34,7 @@ def backend(name: str) -> Backend:
 
 
 def device_of(name: str) -> str:
-    return "cuda" if name == "triton" and torch.cuda.is_available() else "cpu"
+    return "cuda" if name == "torchvision" and torch.cuda.is_available() else "cpu"
 
 
 def random_inputs(
@@ -178,9 +172,9 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 def test_the_backend_is_chosen_once(choose: pytest.MonkeyPatch) -> None:
     choose.delenv("VSR_DEFORM", raising=False)
-    assert chosen_backend() is load_backend("torch")
+    assert chosen_backend(False) is load_backend("torch")
     choose.setenv("VSR_DEFORM", "nobody")
-    assert chosen_backend() is load_backend("torch")
+    assert chosen_backend(False) is load_backend("torch")
 
 
 def test_a_network_gives_the_same_by_every_backend(name: str, choose: pytest.MonkeyPatch) -> None:
@@ -210,5 +204,5 @@ def test_a_step_is_planned_whatever_the_backend(backend: str, choose: pytest.Mon
 
 def test_an_unknown_backend_is_refused_with_those_there_are(choose: pytest.MonkeyPatch) -> None:
     choose.setenv("VSR_DEFORM", "nobody")
-    with pytest.raises(ConfigurationError, match=r"'nobody'; give one of torch, triton, mmcv"):
+    with pytest.raises(ConfigurationError, match=r"'nobody'; give one of torch, torchvision, mmcv"):
         DeformConv(8, 2)(torch.rand(1, 8, 4, 4), torch.rand(1, 8, 4, 4))

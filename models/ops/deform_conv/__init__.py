@@ -3,11 +3,11 @@
 Zhu et al., "Deformable ConvNets v2: More Deformable, Better Results", CVPR 2019. Every tap of the
 kernel samples the input at its own place plus a learnt offset, and weighs what it finds by a mask.
 
-    torch     ours, on any device, nothing to compile; what is used unless told otherwise
-    triton    ours, on CUDA: the sampling as one kernel
-    mmcv      mmcv.ops, where mmcv is installed with its ops
+    torch         ours, on any device, nothing to compile
+    torchvision   torchvision.ops, where torchvision is installed: the default on CUDA there
+    mmcv          mmcv.ops, where mmcv is installed with its ops
 
-All give the same within rounding. The environment variable VSR_DEFORM names another one.
+All give the same within rounding. The environment variable VSR_DEFORM chooses one.
 
 B batch, K input features, N output features, G deformable groups, P taps of the kernel, H, W size.
 """
@@ -15,6 +15,7 @@ B batch, K input features, N output features, G deformable groups, P taps of the
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from typing import Protocol
@@ -22,11 +23,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from vsr.errors import ConfigurationError
+from vsr.errors import ConfigurationError, MissingDependency
 
 BACKENDS = {
     "torch": "vsr.models.ops.deform_conv.torch_backend",
-    "triton": "vsr.models.ops.deform_conv.triton_backend",
+    "torchvision": "vsr.models.ops.deform_conv.torchvision_backend",
     "mmcv": "vsr.models.ops.deform_conv.mmcv_backend",
 }
 """Modules with a function ``modulated_deform_conv``, imported when they are asked for."""
@@ -65,17 +66,28 @@ def modulated_deform_conv(
         ConfigurationError: VSR_DEFORM names no backend, or one for another device.
         MissingDependency: It names one that is not installed.
     """
-    backend = chosen_backend()
-    if feat_BKHW.is_meta:
-        # Kernels need contents; for sizes alone any backend will do.
-        backend = load_backend("torch")
+    # Kernels need contents; on the meta device, for sizes alone, any backend will do.
+    backend = load_backend("torch") if feat_BKHW.is_meta else chosen_backend(feat_BKHW.is_cuda)
     return backend(feat_BKHW, offset_BOHW, mask_BMHW, weight, bias)
 
 
 @cache
-def chosen_backend() -> Backend:
-    """The backend of this process: what VSR_DEFORM says when it is first needed, or ``torch``."""
-    return load_backend(os.environ.get("VSR_DEFORM") or "torch")
+def chosen_backend(on_cuda: bool) -> Backend:
+    """The backend of this process, chosen when it is first needed.
+
+    Args:
+        on_cuda: Whether the tensors are on a CUDA device.
+
+    Returns:
+        The one that VSR_DEFORM names; otherwise torchvision's on CUDA where it can be imported,
+        and ours.
+    """
+    if name := os.environ.get("VSR_DEFORM"):
+        return load_backend(name)
+    if on_cuda:
+        with suppress(MissingDependency):
+            return load_backend("torchvision")
+    return load_backend("torch")
 
 
 def load_backend(name: str) -> Backend:
