@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+from vsr.engine.cpu_threads import use_one_core
 from vsr.engine.device_transfer import Moving, Transfer, leaving
 from vsr.engine.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.engine.settings import Settings
@@ -155,7 +156,7 @@ class Stages:
 
     def decode(self) -> None:
         """The decoding thread: read until the end, or until nobody listens."""
-        torch.set_num_threads(1)
+        use_one_core()
         upwards = Transfer(self.restorer.device)
         try:
             for chunk in self.reader.chunks(self.restorer.settings.chunk):
@@ -223,7 +224,7 @@ class Stages:
 
     def encode(self) -> None:
         """The encoding thread: write until the end, or until something fails."""
-        torch.set_num_threads(1)
+        use_one_core()
         downwards = Transfer(self.restorer.device)
         try:
             for piece in self.restored:

@@ -107,7 +107,6 @@ class DegradedClips(IterableDataset[tuple[Tensor, Tensor]]):
         self.scale, self.degradation = scale, degradation
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        torch.set_num_threads(1)
         rng = torch.Generator()
         for truth in self.clips:
             rng.manual_seed(int(truth[0, :, ::7, ::7].long().sum()) + self.clips.seed)

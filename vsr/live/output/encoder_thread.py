@@ -7,8 +7,7 @@ import time
 from collections import deque
 from fractions import Fraction
 
-import torch
-
+from vsr.engine.cpu_threads import use_one_core
 from vsr.live.monitor.figures import Figures
 from vsr.live.output.output import Output
 from vsr.offline.queue import Channel
@@ -74,7 +73,7 @@ class Writing:
             self._thread.join()
 
     def _run(self) -> None:
-        torch.set_num_threads(1)
+        use_one_core()
         try:
             for chunk in self._chunks:
                 self._output.write(chunk)
