@@ -43,12 +43,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file that is there as a whole or not at all, whatever happens."""
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(content)
-    sync(partial)
-    partial.replace(path)
-    sync(path.parent)

@@ -19,7 +19,7 @@ from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.offline.estimate import foresee
 from vsr.offline.job import restore
 from vsr.results import Progress
-from vsr.resume.journal import Border, Journal, journal_folder
+from vsr.resume.journal import NAME, Border, Journal, header_line, journal_folder
 from vsr.streams import open_reader
 
 
@@ -257,7 +257,6 @@ def test_removing_what_is_kept_may_be_ended_as_well(clip: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "it is empty"),
         ("[]\n", "line 1 is damaged"),
         ("{}\n", "its format is another"),
         ('{"format": 2}\n{"number": 1}\n', "line 2 is damaged"),
@@ -290,3 +289,25 @@ def test_a_dry_run_says_where(clip: Path, tmp_path: Path) -> None:
     assert foreseen.journal == f"{target}.resume"
     assert f"journal {target}.resume, for --resume" in foreseen.text()
     assert foresee(str(clip), target, model="identity", device="cpu").journal is None
+
+
+def test_a_run_that_was_ended_before_its_first_checkpoint_does_not_hinder_the_next(
+    clip: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.mp4"
+    for header in (b"", b'{"format": 2, "version"', header_line({"version": "0.1.0"})):
+        folder = tmp_path / "out.mp4.resume"
+        folder.mkdir()
+        (folder / NAME).write_bytes(header)
+        summary = restore(str(clip), str(target), model="identity", overwrite=False, **SIZES)
+        assert (summary.frames_out, summary.resumed) == (40, 0)
+        assert not folder.exists()
+        target.unlink()
+
+
+def test_a_journal_is_locked_before_anything_of_it_changes(tmp_path: Path) -> None:
+    first = Journal.create(tmp_path / "out.resume", {"run": "first"})
+    with pytest.raises(OpenError, match="another run writes"):
+        Journal.create(tmp_path / "out.resume", {"run": "second"})
+    assert b"first" in (tmp_path / "out.resume" / NAME).read_bytes()
+    first.close()

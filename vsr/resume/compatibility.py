@@ -14,7 +14,7 @@ from vsr.engine.settings import FULL, Settings
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import OpenError
 from vsr.models.network import Network
-from vsr.resume.journal import START_ANEW, Journal, has_journal, journal_folder, sweep
+from vsr.resume.journal import START_ANEW, Journal, has_journal, is_blank, journal_folder, sweep
 from vsr.streams.names.container import PIPE, is_address
 from vsr.streams.names.image_sequence import (
     image_folder,
@@ -55,7 +55,7 @@ def find_journal(
     if not has_journal(target):
         sweep(folder)
         return None
-    if overwrite and not resume:
+    if (overwrite and not resume) or is_blank(folder):
         Journal.discard(folder)
         return None
     journal = Journal.open(folder)

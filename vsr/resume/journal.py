@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from vsr.errors import EncodeError, OpenError
 from vsr.streams.names.container import PIPE, is_address
-from vsr.streams.names.durable import sync, write_durably
+from vsr.streams.names.durable import sync
 from vsr.streams.names.image_sequence import image_folder, names_images
 from vsr.types import Passed
 
@@ -172,12 +172,18 @@ class Journal:
         try:
             folder.mkdir(exist_ok=True)
             sync(folder.parent)
-            write_durably(folder / NAME, header_line(header))
+            (folder / NAME).touch()
         except OSError as error:
             raise OpenError(f"'{folder}' cannot be written ({error})") from error
-        journal = cls(folder, header, borders=[])
+        journal = cls(folder, header, borders=[])  # locked before anything in it changes
+        try:
+            journal._file.truncate(0)
+            journal._write(header_line(header))
+            sync(folder)
+        except OSError as error:
+            journal._file.close()
+            raise OpenError(f"'{folder}' cannot be written ({error})") from error
         journal._tidy()
-        journal._file.seek(0, os.SEEK_END)
         return journal
 
     @classmethod
@@ -341,6 +347,15 @@ def sweep(folder: Path, keep: Collection[str] = ()) -> None:
             if path.name not in keep:
                 path.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def is_blank(folder: Path) -> bool:
+    """Whether a run was ended before its journal had anything to go on from."""
+    try:
+        content = (folder / NAME).read_bytes()
+        return b"\n" not in content or not (parse(content).borders or parse(content).sealed)
+    except (OSError, ValueError):
+        return False
 
 
 def has_journal(target: str) -> bool:
