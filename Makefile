@@ -15,7 +15,7 @@ MADE_FROM := pyproject.toml setup.py streams/_yuv.c streams/_yuv_rows.h
 TYPED := vsr typings tests scripts benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow test-mmcv papers lint types format package clean help
+.PHONY: demo test fuzz test-slow test-mmcv papers lint types format package clean help
 
 demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
 	$(PY) -m examples.demo $${VIDEO:+--video "$$VIDEO"}
@@ -25,6 +25,9 @@ test: lint types  ## lint, types and the tests; those that need a GPU skip thems
 
 test-slow: $(READY)  ## the tests that take long
 	$(PY) -m pytest -m slow
+
+fuzz: $(READY)  ## damaged files, 2,000 of each kind: read, or refused in one line
+	$(PY) -W ignore -m tests.fuzz
 
 test-mmcv: $(MMCV_READY)  ## deformable convolution against mmcv's, which is compiled once
 	$(MMCV_PY) -m pytest tests/models/test_deform.py \

@@ -48,6 +48,13 @@ DAMAGED = (
 damaged stream wherever that leads."""
 
 
+LARGEST_WEIGHT = 1e6
+"""The published networks' largest weights are of the order of 10."""
+
+MOST_EXPANSION = 10
+"""Bytes of a tensor for each byte of its file, at most: archives are not compressed, as a rule."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
     """What a file of weights holds.
@@ -83,11 +90,39 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"'{path}' is not a checkpoint ({_first_line(error)}); "
             "give a .pth file of tensors or a .safetensors file"
         ) from error
-    tensors = {str(k): v.float() for k, v in content.items() if isinstance(v, Tensor)}
+    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+    _check_values(path, tensors)
+    tensors = {name: tensor.float() for name, tensor in tensors.items()}
     weights = to_basicsr(tensors)
     if not weights:
         raise CheckpointError(f"'{path}' holds no tensors; give the file of a network's weights")
     return Checkpoint(source=str(path), layout=likely_layout(tensors), weights=weights)
+
+
+def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse what no training leaves: integers, infinities, and more values than the file holds.
+
+    Raises:
+        CheckpointError: One of them; the tensor is named.
+    """
+    size = path.stat().st_size
+    for name, tensor in tensors.items():
+        if tensor.numel() * tensor.element_size() > MOST_EXPANSION * size:
+            raise CheckpointError(
+                f"'{path}' says that {name} has {tensor.numel()} values, which {size} bytes cannot "
+                "hold; give a file that is whole"
+            )
+        if tensor.ndim and not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"'{path}' holds {name} as {kind}; give weights in float32, float16 or bfloat16"
+            )
+        largest = float(tensor.float().abs().max()) if tensor.numel() else 0.0
+        if not largest <= LARGEST_WEIGHT:
+            raise CheckpointError(
+                f"'{path}' has a value of {largest:g} in {name}; give finite weights of at most "
+                f"{LARGEST_WEIGHT:g}, of a training that did not diverge"
+            )
 
 
 def read_weights(path: Path) -> Mapping[str, Tensor]:

@@ -5,6 +5,7 @@ Pillow knows no colour pictures of 16 bits: those go through ffmpeg's codecs.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,18 @@ SAVE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 Samples = np.ndarray[Any, np.dtype[Any]]
 
 
+UNREADABLE = (
+    OSError,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    EOFError,
+)
+"""What Pillow raises of files that are damaged, or too large for any picture."""
+
+
 def decode_image(path: Path) -> tuple[Tensor, int]:
     """Decode an image.
 
@@ -48,7 +61,7 @@ def decode_image(path: Path) -> tuple[Tensor, int]:
         with Image.open(path) as image:
             deep = _is_deep_colour(path, image)
             samples = _read_deep(path) if deep else _samples(ImageOps.exif_transpose(image))
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, FFmpegError) as error:
+    except (*UNREADABLE, FFmpegError) as error:
         raise DecodeError(f"'{path}' cannot be read as an image ({error})") from error
     peak = int(np.iinfo(samples.dtype).max)
     pixels = torch.from_numpy(samples).permute(2, 0, 1).float().div_(peak).contiguous()
@@ -60,7 +73,7 @@ def is_transparent(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             return image.mode in _TRANSPARENT_MODES or "transparency" in image.info
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
+    except UNREADABLE:
         return False
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.networks import RECURRENT, basicvsr, compact, iconvsr, moving_clip
 from tests.streaming import Maker
 from vsr.errors import CheckpointError, ConfigurationError, VSRError
 from vsr.models.architecture_table import network_of
 from vsr.models.catalogue import MODELS, load_network
-from vsr.models.checkpoints.checkpoint import Checkpoint, save_network
+from vsr.models.checkpoints.checkpoint import Checkpoint, read_checkpoint, save_network
 
 
 def test_a_saved_network_is_known_again_from_its_shapes(tmp_path: Path) -> None:
@@ -161,3 +162,23 @@ def test_a_loaded_network_keeps_nothing_for_gradients_until_it_is_asked_to() -> 
 def test_a_model_without_weights_asks_for_them() -> None:
     with pytest.raises(ConfigurationError, match="--weights"):
         load_network("basicvsr")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda weight: weight.fill_(float("nan")), "has a value of nan in"),
+        (lambda weight: weight.fill_(1e30), r"has a value of 1e\+30 in"),
+        (lambda weight: weight.to(torch.int8), "as int8; give weights in float32"),
+        (lambda weight: weight.flatten()[:1].expand(1 << 33), "which [0-9]+ bytes cannot hold"),
+    ],
+)
+def test_weights_that_no_training_leaves_are_refused(
+    spoil: Callable[[Tensor], Tensor], said: str, tmp_path: Path
+) -> None:
+    weights = {k: v.detach().clone() for k, v in compact().state_dict().items()}
+    name = next(name for name, value in weights.items() if value.ndim == 4)
+    weights[name] = spoil(weights[name])
+    torch.save(weights, tmp_path / "bad.pth")
+    with pytest.raises(CheckpointError, match=said):
+        read_checkpoint(tmp_path / "bad.pth")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from vsr.chunks import stack
 from vsr.errors import CheckpointError
+from vsr.models.checkpoints.checkpoint import write_tensors
 from vsr.streams.decode.scene_score import Change
 from vsr.types import Chunk
 
@@ -69,7 +69,11 @@ class MarkerState:
 
 
 def save_marks(path: Path, state: MarkerState) -> None:
-    """Write a state: safetensors."""
+    """Write a state: safetensors.
+
+    Raises:
+        OpenError: The disk is full, or the folder is gone.
+    """
     glimpses = (*state.past, *state.doubted)
     facts = {
         "known": [[known.pts, known.starts] for known in state.known],
@@ -79,7 +83,7 @@ def save_marks(path: Path, state: MarkerState) -> None:
         "changes": [asdict(glimpse.change) for glimpse in glimpses],
     }
     images = {str(i): torch.from_numpy(glimpse.reduced) for i, glimpse in enumerate(glimpses)}
-    save_file(images, path, metadata={KEY: json.dumps(facts)})
+    write_tensors(images, path, metadata={KEY: json.dumps(facts)})
 
 
 def load_marks(path: Path) -> MarkerState:

@@ -1,0 +1,11 @@
+"""A few of the damaged files that ``make fuzz`` tries by the thousand."""
+
+import pytest
+
+from tests.fuzz import KINDS, failures
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_files_are_read_or_refused_in_one_line(kind: str) -> None:
+    assert list(failures(kind, 25, 0)) == []
