@@ -100,7 +100,11 @@ def alone_at(part: Path) -> Iterator[None]:
     part.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with part.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.warning("another process brings '%s': waiting for it", part)
+                fcntl.flock(file, fcntl.LOCK_EX)
             if not part.exists() or not os.path.samestat(part.stat(), os.fstat(file.fileno())):
                 continue
             try:
