@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vsr.streams.encode.encoders import Options
 from vsr.streams.encode.side_streams import COPY
+from vsr.streams.ffmpeg.command import Options
 
 AUDIO_BIT_RATE = "192k"
 

@@ -1,4 +1,4 @@
-"""The command line of the encoding ffmpeg, built with ffmpeg-python."""
+"""The command line of an ffmpeg that encodes: of files and of live streams."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import ffmpeg
 
 from vsr.streams.colour.hdr import mastering_options
 from vsr.streams.decode.timestamps import FALLBACK_RATE
 from vsr.streams.encode.audio import AudioTrack, audio_options
-from vsr.streams.encode.encoders import Options, default_options
+from vsr.streams.encode.encoders import default_options
 from vsr.streams.encode.metadata import language_code
 from vsr.streams.encode.side_streams import (
     COPY,
@@ -24,7 +23,7 @@ from vsr.streams.encode.side_streams import (
     side_options,
 )
 from vsr.streams.encode.time_base import AVI
-from vsr.streams.ffmpeg.process import find_ffmpeg
+from vsr.streams.ffmpeg.command import Options, output_command
 from vsr.streams.names.container import local_name
 from vsr.streams.names.formats import ADDRESS_FORMATS, MATROSKA, MOV_FAMILY, NUT, WEBM
 from vsr.types import Colour, Mastering
@@ -154,9 +153,6 @@ _FRAME_DURATION = "setts=pts=PTS:dts=DTS:duration=1/({rate})/TB"
 _STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS")
 """What Matroska files say of a track's packets: no longer true of frames encoded anew."""
 
-_MESSAGES = ("-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats")
-_REPORTS = ("-progress", "pipe:2", "-stats_period", "1")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
@@ -170,7 +166,8 @@ class Output:
         colour: Tags of the raw frames.
         mastering: HDR10 metadata of the raw frames.
         time_base: Of the frames: containers that can keep it do.
-        is_rounded: Whether it is coarser than the source's, because more cannot be encoded.
+        is_rounded: Whether the encoder takes it as it is given, not as the raw stream's muxer
+            refined it: it is coarser than the source's, because more cannot be encoded.
         frame_rate: Of the source, on average.
         sample_aspect_ratio: Width of a pixel over its height.
         audio: The audio streams; carried ones come first in the output.
@@ -239,44 +236,22 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
     options |= _source_options(output) | side_options(output.sides, trimmed=trimmed)
     options |= output.options
     _join_filters(options, output)
-    once, words = _apart(options)
-    node = ffmpeg.output(*streams, local_name(output.path), **once)
-    node = node.global_args(*_MESSAGES, *_REPORTS, "-copyts").overwrite_output()
-    return _insert(words + attachment_options(output.sides, output.covers), node, output.path)
+    options |= attachment_options(output.sides, output.covers)
+    return output_command(streams, output.path, options)
 
 
 def build_cut(output: Output, target: str, end_s: Fraction) -> list[str]:
     """Arguments that copy an output up to a moment of its time: sound can be longer than frames."""
     # Attached covers come back as streams of video, which V leaves out: they are attached again.
     attached = any(side.attached for side in output.sides)
-    mapped = ("0:V", "0:a?", "0:s?", "0:t?") if attached else ("0",)
-    words = [word for which in mapped for word in ("-map", which)]
-    options = {"c": "copy", "t": seconds(end_s)} | container_options(
-        output.suffix, output.time_base
-    )
-    node = ffmpeg.input(local_name(output.path)).output(local_name(target), **options)
-    node = node.global_args("-copyts").overwrite_output()
-    return _insert(words + attachment_options(output.sides, output.covers), node, target)[1:]
-
-
-def _apart(options: Options) -> tuple[dict[str, str | None], list[str]]:
-    """Options given once, and the words of those given more often, which ffmpeg-python cannot."""
-    once = {key: value for key, value in options.items() if not isinstance(value, list)}
-    words = [
-        word
-        for key, values in options.items()
-        if isinstance(values, list)
-        for value in values
-        for word in (f"-{key}", value)
-    ]
-    return once, words
-
-
-def _insert(words: list[str], node: Any, target: str) -> list[str]:
-    """A command with more options of its output, which stand before the output's name."""
-    command: list[str] = node.compile(cmd=find_ffmpeg())
-    place = len(command) - 1 - command[::-1].index(local_name(target))
-    return command[:place] + words + command[place:]
+    options: Options = {
+        "map": ["0:V", "0:a?", "0:s?", "0:t?"] if attached else ["0"],
+        "c": "copy",
+        "t": seconds(end_s),
+    }
+    options |= container_options(output.suffix, output.time_base)
+    options |= attachment_options(output.sides, output.covers)
+    return output_command([ffmpeg.input(local_name(output.path))], target, options)[1:]
 
 
 def _video_options(output: Output) -> Options:

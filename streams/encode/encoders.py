@@ -8,10 +8,8 @@ from functools import cache
 
 from vsr.errors import ConfigurationError
 from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
+from vsr.streams.ffmpeg.command import Options
 from vsr.streams.ffmpeg.process import query_ffmpeg
-
-Options = dict[str, str | list[str] | None]
-"""ffmpeg's options without the dash; None for a flag, a list for an option given more than once."""
 
 DEFAULT_ENCODER = "libx264"
 _DEFAULT_BY_SUFFIX = {
@@ -74,7 +72,11 @@ def refuse_ends(options: Options) -> None:
 
 def default_options(encoder: str, options: Options) -> Options:
     """An encoder's usual options, without its quality where the user's options set another."""
-    defaults = DEFAULT_OPTIONS.get(encoder, {})
+    return without_quality(DEFAULT_OPTIONS.get(encoder, {}), options)
+
+
+def without_quality(defaults: Options, options: Options) -> Options:
+    """Defaults, without those of quality where other options set one."""
     if not _QUALITIES & {key.partition(":")[0] for key in options}:
         return defaults
     return {k: v for k, v in defaults.items() if k.partition(":")[0] not in _DEFAULT_QUALITIES}

@@ -18,7 +18,6 @@ from vsr.streams.decode.timestamps import FALLBACK_RATE
 from vsr.streams.encode.audio import AudioTrack
 from vsr.streams.encode.command import Output, SourceFile
 from vsr.streams.encode.encoders import (
-    Options,
     choose_encoder,
     choose_pixel_format,
     encoder_formats,
@@ -32,6 +31,7 @@ from vsr.streams.encode.negotiation import carried_of, settle
 from vsr.streams.encode.raw_nut import CARRIED_CODECS, Layout
 from vsr.streams.encode.side_streams import choose_side_streams, extract_covers
 from vsr.streams.encode.time_base import clock_note, container_clock
+from vsr.streams.ffmpeg.command import Options
 from vsr.streams.names.container import PIPE, local_name
 from vsr.streams.names.formats import pipe_options, suffix_of
 from vsr.streams.names.image_sequence import IMAGE_SUFFIXES

@@ -14,6 +14,7 @@ from av.error import FFmpegError
 
 from vsr.errors import OpenError
 from vsr.streams.encode.metadata import language_code
+from vsr.streams.ffmpeg.command import Options
 from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.formats import MATROSKA, MOV_FAMILY, TRANSPORT, WEBM
 from vsr.types import OtherStream, StreamInfo
@@ -154,15 +155,17 @@ def side_options(
     return options
 
 
-def attachment_options(sides: Sequence[SideStream], folder: Path) -> list[str]:
-    """Words of ffmpeg's output that attach extracted covers behind the mapped attachments."""
+def attachment_options(sides: Sequence[SideStream], folder: Path) -> Options:
+    """Options of ffmpeg's output that attach extracted covers behind the mapped attachments."""
     first = sum(side.kind == "attachment" for side in sides)
-    words: list[str] = []
-    for place, (side, name) in enumerate(_attached(sides), first):
-        words += ["-attach", local_name(str(folder / name))]
-        words += [f"-metadata:s:t:{place}", f"mimetype={_COVERS[side.codec][1]}"]
-        words += [f"-metadata:s:t:{place}", f"filename={name}"]
-    return words
+    attached = _attached(sides)
+    options: Options = {
+        f"metadata:s:t:{place}": [f"mimetype={_COVERS[side.codec][1]}", f"filename={name}"]
+        for place, (side, name) in enumerate(attached, first)
+    }
+    if attached:
+        options["attach"] = [local_name(str(folder / name)) for _, name in attached]
+    return options
 
 
 def disposition(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from vsr.live.output.encoder import LiveEncoder, Picture
 from vsr.types import Chunk, Colour
 
 
-def encode(taken: list[Coded], num_frames: int) -> Templates:
+def encode(taken: list[Coded], num_frames: int, *arguments: str) -> Templates:
     """Pictures of noise, each a scene of its own: several key frames."""
     templates = Templates()
     picture = Picture(
@@ -25,7 +25,7 @@ def encode(taken: list[Coded], num_frames: int) -> Templates:
         frame_rate=Fraction(25),
         colour=Colour(matrix="bt709", range="tv", primaries="bt709", transfer="bt709"),
     )
-    encoder = LiveEncoder(picture, templates, taken.append)
+    encoder = LiveEncoder(picture, templates, taken.append, arguments=arguments)
     encoder.write(
         Chunk(
             frames=torch.rand(num_frames, 3, 32, 32),
@@ -79,3 +79,11 @@ def test_what_goes_to_a_sink_has_no_more_either() -> None:
     whole = b"".join(sent)
     assert whole.startswith(b"nut/multimedia container")
     assert whole.count(SYNC_POINT) == 1
+
+
+def test_a_bit_rate_asked_for_takes_the_place_of_the_usual_quality() -> None:
+    usual: list[Coded] = []
+    small: list[Coded] = []
+    encode(usual, 60)
+    encode(small, 60, "-b:v", "20k")
+    assert 3 * sum(len(packet.data) for packet in small) < sum(len(packet.data) for packet in usual)

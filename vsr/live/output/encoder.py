@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -21,18 +21,21 @@ from vsr.live.audio.packets import Coded, Templates
 from vsr.streams.colour.convert import from_rgb
 from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.colour.tags import for_output
-from vsr.streams.encode.command import raw_options
+from vsr.streams.encode.command import Output, build_command
 from vsr.streams.encode.encoders import (
-    DEFAULT_OPTIONS,
     choose_encoder,
     choose_pixel_format,
     encoder_formats,
     parse_options,
+    without_quality,
 )
 from vsr.streams.encode.raw_nut import NUT_IN_PIPES, Layout, RawStream
 from vsr.streams.encode.time_base import coarser_clocks
-from vsr.streams.ffmpeg.process import FFmpegProcess, find_ffmpeg
-from vsr.types import Chunk, Colour, Mastering, StreamInfo
+from vsr.streams.ffmpeg.command import Options
+from vsr.streams.ffmpeg.process import FFmpegProcess
+from vsr.streams.names.container import OUTPUT_PIPE
+from vsr.streams.names.formats import NUT
+from vsr.types import Chunk, Colour, StreamInfo
 
 
 def in_encoders_time(picture: Picture, encoder: str | None, arguments: Sequence[str]) -> Picture:
@@ -125,7 +128,7 @@ def fitted(frames: Tensor, height: int, width: int) -> Tensor:
 KEY_FRAMES_S = 2
 """Seconds between key frames: a sink that comes back waits for the next one."""
 
-LIVE_OPTIONS = {
+LIVE_OPTIONS: dict[str, Options] = {
     "libx264": {"preset": "superfast", "tune": "zerolatency", "bf": "0", "crf": "21"},
     "libx265": {"tune": "zerolatency", "crf": "22"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
@@ -265,31 +268,25 @@ def _coded(packet: av.Packet[VideoStream], stream: VideoStream) -> Coded:
     )
 
 
-def _command(
-    picture: Picture, encoder: str, options: dict[str, str | list[str] | None], lead_s: int
-) -> list[str]:
-    made: dict[str, str | list[str] | None] = {
-        "c:v": encoder,
-        "fps_mode": "passthrough",
-        "enc_time_base": str(picture.time_base),
+def _command(picture: Picture, encoder: str, options: Options, lead_s: int) -> list[str]:
+    made: Options = {
         "g": str(round(KEY_FRAMES_S * picture.frame_rate)),
-        **DEFAULT_OPTIONS.get(encoder, {}),
-        **LIVE_OPTIONS.get(encoder, {}),
+        **without_quality(LIVE_OPTIONS.get(encoder, {}), options),
+        **options,
+        "f": "nut",
+        "flush_packets": "1",
+        **NUT_IN_PIPES,
     }
-    if picture.aspect != 1:
-        made["vf"] = f"setsar={picture.aspect.numerator}/{picture.aspect.denominator}"
-    made |= options
-    given = raw_options(picture.colour, Mastering(), (), lead_s=lead_s)
-    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"]
-    command += ["-progress", "pipe:2", "-stats_period", "1", "-copyts"]
-    command += [*_words(given), "-i", "pipe:0", "-map", "0:v", *_words(made)]
+    output = Output(
+        path=OUTPUT_PIPE,
+        suffix=NUT,
+        encoder=encoder,
+        options=made,
+        colour=picture.colour,
+        time_base=picture.time_base,
+        is_rounded=True,
+        frame_rate=picture.frame_rate,
+        sample_aspect_ratio=picture.aspect,
+    )
     # Times are the pipe's own again at the other end, shifted by the same lead.
-    return [*command, "-f", "nut", "-flush_packets", "1", *_words(NUT_IN_PIPES), "pipe:1"]
-
-
-def _words(options: Mapping[str, str | list[str] | None]) -> list[str]:
-    words: list[str] = []
-    for key, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            words += [f"-{key}"] if one is None else [f"-{key}", one]
-    return words
+    return build_command(output, lead_s=lead_s)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import ffmpeg
+
 from vsr.live.output.rtmp_sender import ADDRESSES
-from vsr.streams.ffmpeg.process import find_ffmpeg
-from vsr.streams.names.container import is_address, local_name
+from vsr.streams.ffmpeg.command import Options, output_command
+from vsr.streams.names.container import INPUT_PIPE, is_address
 from vsr.streams.names.formats import ADDRESS_FORMATS, MOV_FAMILY, PLAYLISTS, suffix_of
 
 TIMEOUT_S = 5.0
@@ -26,14 +28,17 @@ def sink_command(target: str, path: str) -> list[str]:
     """
     if target.startswith(ADDRESSES):
         return [sys.executable, "-P", "-m", "vsr.live.output.rtmp_sender"]
-    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"]
-    command += ["-progress", "pipe:2", "-stats_period", "0.5", "-copyts", "-y"]
-    command += ["-f", "nut", "-probesize", "32", "-analyzeduration", "0"]
-    command += ["-i", "pipe:0", "-map", "0", "-c", "copy", "-max_interleave_delta", "500000"]
+    packets = ffmpeg.input(INPUT_PIPE, f="nut", probesize="32", analyzeduration="0")
     if suffix_of(target) in PLAYLISTS and not is_address(path):
         # A playlist's lines are what follows the last slash of its own name, `file:` included.
         path = str(Path(path).absolute())
-    return [*command, "-flush_packets", "1", *_format(target), local_name(path)]
+    options: Options = {
+        "map": "0",
+        "c": "copy",
+        "max_interleave_delta": "500000",
+        "flush_packets": "1",
+    }
+    return output_command([packets], path, options | _format(target), report_s=0.5)
 
 
 def sink_preamble(target: str) -> bytes:
@@ -41,15 +46,15 @@ def sink_preamble(target: str) -> bytes:
     return f"{target}\n".encode() if target.startswith(ADDRESSES) else b""
 
 
-def _format(target: str) -> list[str]:
+def _format(target: str) -> Options:
     suffix = suffix_of(target)
     if suffix in PLAYLISTS:
-        words = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "6"]
-        return [*words, "-hls_flags", "delete_segments+independent_segments"]
+        kept = {"hls_time": "2", "hls_list_size": "6"}
+        return {"f": "hls", **kept, "hls_flags": "delete_segments+independent_segments"}
     if suffix in ADDRESS_FORMATS:
-        words = ["-f", ADDRESS_FORMATS[suffix]]
-        return [*words, "-rw_timeout", str(round(TIMEOUT_S * 1_000_000))]
+        timeout = str(round(TIMEOUT_S * 1_000_000))
+        return {"f": ADDRESS_FORMATS[suffix], "rw_timeout": timeout}
     if suffix in MOV_FAMILY:
         # Playable however it ends.
-        return ["-movflags", "+frag_keyframe"]
-    return []
+        return {"movflags": "+frag_keyframe"}
+    return {}
