@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from vsr.quality.blur_kernels import blur
 from vsr.quality.filters import RESIZES, gaussian_noise, poisson_noise, resize, sharpen
 from vsr.quality.jpeg import jpeg
 
-FAMILIES = {
+FAMILIES: dict[str, Callable[..., Tensor]] = {
     "bivariate_Gaussian": blur_kernels.gaussian,
     "bivariate_generalized_Gaussian": blur_kernels.generalised_gaussian,
     "bivariate_plateau": blur_kernels.plateau,

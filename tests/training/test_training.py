@@ -72,6 +72,26 @@ def test_a_run_goes_on_from_its_checkpoint(footage: Path, tmp_path: Path) -> Non
     assert seen == [5, 6, 7, 8]
 
 
+def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
+    footage: Path, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    schedule = replace(TINY.schedule, flow_rate=0.5, flow_weight=0.1)
+    config = replace(TINY, schedule=schedule)
+    train(config, footage, whole, device="cpu")
+
+    def stop_after_five(progress: Progress) -> None:
+        if progress.step.iteration == 5:  # one step beyond the checkpoint
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, footage, broken, device="cpu", on_progress=stop_after_five)
+    train(replace(config, data=replace(config.data, workers=2)), footage, broken, device="cpu")
+    assert losses(whole)[4:] == losses(broken)[5:]
+    ends = [torch.load(out / "last.pt", weights_only=True)["network"] for out in (whole, broken)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
 def test_training_lowers_the_loss(footage: Path, tmp_path: Path) -> None:
     config = replace(TINY, schedule=replace(TINY.schedule, iterations=40, flow_iterations=0))
     train(config, footage, tmp_path / "run", device="cpu")

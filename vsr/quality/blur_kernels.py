@@ -117,7 +117,7 @@ def _bell(
 
 
 def _offsets(side: int) -> tuple[Tensor, Tensor]:
-    """x and y of each place, both (S, S), from the middle."""
+    """Columns and rows from the middle, (S, S) each."""
     axis = torch.arange(side, dtype=torch.float64) - side // 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return x, y

@@ -88,7 +88,7 @@ def _cosines() -> Tensor:
 
 def _to_ycc(rgb: Tensor) -> tuple[Tensor, Tensor]:
     """Luma (N, 1, H, W) and chroma (N, 2, H, W) of full range (JFIF)."""
-    red, green, blue = rgb.split(1, 1)
+    red, green, blue = torch.split(rgb, 1, 1)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     cb = -0.168736 * red - 0.331264 * green + 0.5 * blue + MIDDLE
     cr = 0.5 * red - 0.418688 * green - 0.081312 * blue + MIDDLE
@@ -96,7 +96,7 @@ def _to_ycc(rgb: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _to_rgb(luma: Tensor, chroma: Tensor) -> Tensor:
-    cb, cr = (chroma - MIDDLE).split(1, 1)
+    cb, cr = torch.split(chroma - MIDDLE, 1, 1)
     return torch.cat(
         [luma + 1.402 * cr, luma - 0.344136 * cb - 0.714136 * cr, luma + 1.772 * cb], 1
     )

@@ -18,6 +18,7 @@ from vsr.training.clips import ClipShape, StoredVideo, TrainingClips, load_photo
 from vsr.training.config import DataSettings, TrainingConfig
 from vsr.training.degraded_clips import DegradedClips, ReducedClips, coded_shape
 from vsr.training.flow_pairs import FlowPairs
+from vsr.training.sample_order import Place
 
 
 def flow_batches(
@@ -31,19 +32,21 @@ def flow_batches(
     schedule = config.schedule
     if iteration >= schedule.flow_iterations and not schedule.flow_weight:
         return iter(())
+    batch = schedule.batch * 2
     pairs = FlowPairs(
         photographs,
         size=schedule.patch,
         scale=int(config.network.options.get("scale", 4)),
         motion=config.data.camera,
-        seed=schedule.seed + iteration,
+        seed=schedule.seed,
+        place=Place(start=iteration * batch, batch=batch),
     )
     if not pairs.photographs:
         raise ConfigurationError(
             "learning flow needs photographs at least 1.5 patches wide; add some, or set "
             "flow_iterations and flow_weight to 0"
         )
-    return in_workers(pairs, batch=schedule.batch * 2, workers=config.data.workers)
+    return in_workers(pairs, batch=batch, workers=config.data.workers)
 
 
 def clip_batches(
@@ -51,7 +54,7 @@ def clip_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of inputs (B, T, 3, h, w) and truths (B, T, 3, H, W), both uint8.
 
-    Another sequence after each resumption.
+    Where a run goes on at ``iteration``, its batches are those that it would have seen.
     """
     schedule, settings = config.schedule, config.data
     scale = int(config.network.options.get("scale", 4))
@@ -64,7 +67,11 @@ def clip_batches(
         motion=settings.camera,
         photograph_share=settings.photograph_share,
         candidates=settings.candidates,
-        seed=schedule.seed + iteration,
+        seed=schedule.seed,
+        place=Place(
+            start=max(0, iteration - schedule.flow_iterations) * schedule.batch,
+            batch=schedule.batch,
+        ),
     )
     pairs: IterableDataset[tuple[Tensor, Tensor]] = (
         ReducedClips(clips, scale)

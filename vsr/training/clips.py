@@ -19,6 +19,7 @@ from torch.utils.data import IterableDataset
 from vsr.errors import ConfigurationError, OpenError
 from vsr.streams import open_random_access, open_reader
 from vsr.streams.decode.random_access import RandomAccess
+from vsr.training.sample_order import BEGINNING, Place, generators
 from vsr.training.virtual_camera import CameraMotion, detail, film, plan
 
 PHOTOGRAPH_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -69,7 +70,8 @@ class TrainingClips(IterableDataset[Tensor]):
         motion: The camera that is moved over photographs.
         photograph_share: How many of the clips come from photographs, 0 to 1.
         candidates: Clips drawn for each one kept, the one with most detail: flat ones teach little.
-        seed: The sequence of worker k of n is that of seed and k.
+        seed: Of the sequence; clip number n is the same however many workers draw.
+        place: Where in the sequence to begin, and how workers share it.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class TrainingClips(IterableDataset[Tensor]):
         photograph_share: float,
         candidates: int = 1,
         seed: int,
+        place: Place = BEGINNING,
     ) -> None:
         super().__init__()
+        self.place = place
         self.photographs = [p for p in photographs if min(p.shape[-2:]) >= 1.5 * shape.size]
         self.videos = [v for v in videos if _holds(v, shape)]
         self.shape, self.motion, self.seed = shape, motion, seed
@@ -94,8 +98,7 @@ class TrainingClips(IterableDataset[Tensor]):
         worker = torch.utils.data.get_worker_info()
         if worker is not None:  # a file that is open belongs to one process
             self.videos = [v if isinstance(v, Tensor) else copy.copy(v) for v in self.videos]
-        rng = torch.Generator().manual_seed(self.seed + 7919 * (worker.id if worker else 0))
-        while True:
+        for rng in generators(self.seed, self.place):
             yield self.draw(rng)
 
     def draw(self, rng: torch.Generator) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from vsr.errors import ConfigurationError
 from vsr.training.degraded_clips import ClipDegradation
@@ -172,14 +172,23 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         hint = ClipDegradation
     if is_dataclass(hint) and isinstance(value, Mapping):
         return _fill(hint, value, where)  # type: ignore[arg-type]
-    if hint == tuple[str, ...] and isinstance(value, list):
-        return tuple(str(item) for item in value)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return _sequence(get_args(hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     plain = dict if hint == dict[str, Any] else hint
     if not isinstance(plain, type) or type(value) is not plain:
         raise ConfigurationError(f"{where} is {value!r}; give a {getattr(hint, '__name__', hint)}")
     return value
+
+
+def _sequence(hints: tuple[Any, ...], values: Sequence[Any], where: str) -> tuple[Any, ...]:
+    """A tuple of one kind of values, of any length, or of those that the hints list."""
+    if hints[-1] is Ellipsis:
+        return tuple(_value(hints[0], value, where) for value in values)
+    if len(values) != len(hints):
+        raise ConfigurationError(f"{where} is {values!r}; give {len(hints)} values")
+    return tuple(_value(hint, v, where) for hint, v in zip(hints, values, strict=True))
 
 
 def _has_default(entry: Any) -> bool:

@@ -20,8 +20,11 @@ from torch.utils.data import IterableDataset
 
 from vsr.errors import ConfigurationError
 from vsr.models.ops.imresize import imresize
+from vsr.quality.blur_kernels import blur
 from vsr.quality.coding import Coding, code
 from vsr.quality.degradation import bicubic_down
+from vsr.quality.filters import resize
+from vsr.quality.second_order import Order, between, chance, degrade_once, draw_sinc, index
 from vsr.training.clips import ClipShape, TrainingClips
 
 X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium")
@@ -38,6 +41,8 @@ class ClipDegradation:
         uncoded_share: Share of clips that are not coded, only rounded to 8 bits.
         least_crf: Of x264 and x265.
         most_crf: The same.
+        group: Shortest and longest distance of key frames of x264 and x265, in frames.
+        most_b_frames: Consecutive B-frames of x264 and x265, at most.
         least_quantiser: Of MPEG-4.
         most_quantiser: The same.
         blur_share: Share of clips that are blurred before they are reduced.
@@ -45,6 +50,9 @@ class ClipDegradation:
         noise_share: Share of clips with Gaussian noise before coding.
         noise_sigma: Largest sigma, in levels of 8 bits.
         grey_share: Share of noisy clips whose noise is the same in all colours.
+        orders: Degradation before the reduction, in this order; two are Real-ESRGAN's second order.
+        sinc_share: Share of clips that are filtered by an ideal low-pass filter after the
+            reduction, which rings.
         margin: Low-resolution pixels, in all, by which what is coded is wider than a patch.
         lead: Frames by which it is longer than a training clip.
     """
@@ -53,6 +61,8 @@ class ClipDegradation:
     uncoded_share: float = 0.08
     least_crf: float = 17.0
     most_crf: float = 38.0
+    group: tuple[int, int] = (6, 60)
+    most_b_frames: int = 3
     least_quantiser: float = 2.0
     most_quantiser: float = 14.0
     blur_share: float = 0.25
@@ -60,6 +70,8 @@ class ClipDegradation:
     noise_share: float = 0.15
     noise_sigma: float = 6.0
     grey_share: float = 0.5
+    orders: tuple[Order, ...] = ()
+    sinc_share: float = 0.0
     margin: int = 24
     lead: int = 5
 
@@ -114,8 +126,8 @@ class DegradedClips(IterableDataset[tuple[Tensor, Tensor]]):
 
     def _crop(self, low: Tensor, truth: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         patch = self.shape.size // self.scale
-        start = _index(len(truth) - self.shape.frames + 1, rng)
-        top, left = (_index(side - patch + 1, rng) for side in low.shape[-2:])
+        start = index(len(truth) - self.shape.frames + 1, rng)
+        top, left = (index(side - patch + 1, rng) for side in low.shape[-2:])
         time = slice(start, start + self.shape.frames)
         small = low[time, :, top : top + patch, left : left + patch]
         rows, columns = (slice(at * self.scale, (at + patch) * self.scale) for at in (top, left))
@@ -144,13 +156,18 @@ def degrade_clip(
         (T, 3, H / scale, W / scale), uint8.
     """
     frames = truth_u8.float().div(255)
-    if _uniform(rng) < degradation.blur_share:
-        frames = gaussian_blur(frames, scale * degradation.blur_sigma * _uniform(rng))
-    small = reduce(frames, scale, REDUCTIONS[_index(len(REDUCTIONS), rng)])
-    if _uniform(rng) < degradation.noise_share:
-        small = add_noise(small, degradation.noise_sigma * _uniform(rng) / 255, degradation, rng)
+    if chance(degradation.blur_share, rng):
+        frames = gaussian_blur(frames, scale * between(0, degradation.blur_sigma, rng))
+    for order in degradation.orders:
+        frames = degrade_once(frames, order, rng)
+    size = (truth_u8.shape[-2] // scale, truth_u8.shape[-1] // scale)
+    small = _reduced(frames, size, REDUCTIONS[index(len(REDUCTIONS), rng)])
+    if degradation.sinc_share and chance(degradation.sinc_share, rng):
+        small = blur(small, draw_sinc(len(small), 0.0, rng))
+    if chance(degradation.noise_share, rng):
+        small = add_noise(small, between(0, degradation.noise_sigma, rng) / 255, degradation, rng)
     small_u8 = small.clamp(0, 1).mul(255).round().byte()
-    if _uniform(rng) < degradation.uncoded_share:
+    if chance(degradation.uncoded_share, rng):
         return small_u8
     return code(small_u8, draw_coding(degradation, rng))
 
@@ -168,6 +185,14 @@ def gaussian_blur(frames: Tensor, sigma: float) -> Tensor:
     return F.conv2d(rows, kernel[:, None, None, :], groups=3)
 
 
+def _reduced(frames: Tensor, size: tuple[int, int], how: str) -> Tensor:
+    """To a size that orders of degradation may have brought near, or beyond."""
+    factor = frames.shape[-1] // size[1]
+    if frames.shape[-2:] == (factor * size[0], factor * size[1]):
+        return reduce(frames, factor, how)
+    return resize(frames, size, how).clamp(0, 1)
+
+
 def reduce(frames: Tensor, scale: int, how: str) -> Tensor:
     """Reduce (T, 3, H, W) by ``area``, antialiased ``bicubic`` or antialiased ``bilinear``."""
     if scale == 1:
@@ -183,33 +208,23 @@ def add_noise(
     frames: Tensor, sigma: float, degradation: ClipDegradation, rng: torch.Generator
 ) -> Tensor:
     """Gaussian noise, new in each frame; ``sigma`` in units of [0, 1]."""
-    is_grey = _uniform(rng) < degradation.grey_share
+    is_grey = chance(degradation.grey_share, rng)
     shape = (len(frames), 1 if is_grey else 3, *frames.shape[-2:])
     return frames + sigma * torch.randn(shape, generator=rng)
 
 
 def draw_coding(degradation: ClipDegradation, rng: torch.Generator) -> Coding:
     """An encoder with options from the ranges."""
-    encoder = degradation.encoders[_index(len(degradation.encoders), rng)]
+    encoder = degradation.encoders[index(len(degradation.encoders), rng)]
     if encoder == "mpeg4":
-        level = str(round(_between(degradation.least_quantiser, degradation.most_quantiser, rng)))
+        level = str(round(between(degradation.least_quantiser, degradation.most_quantiser, rng)))
         return Coding(codec=encoder, options={"qmin": level, "qmax": level})
     options = {
-        "crf": f"{_between(degradation.least_crf, degradation.most_crf, rng):.1f}",
-        "preset": X26X_PRESETS[_index(len(X26X_PRESETS), rng)],
+        "crf": f"{between(degradation.least_crf, degradation.most_crf, rng):.1f}",
+        "g": str(round(between(*degradation.group, rng))),
+        "bf": str(index(degradation.most_b_frames + 1, rng)),
+        "preset": X26X_PRESETS[index(len(X26X_PRESETS), rng)],
     }
     if encoder == "libx265":
         options["x265-params"] = "log-level=none:pools=none:frame-threads=1"
     return Coding(codec=encoder, options=options)
-
-
-def _between(low: float, high: float, rng: torch.Generator) -> float:
-    return low + (high - low) * _uniform(rng)
-
-
-def _uniform(rng: torch.Generator) -> float:
-    return float(torch.rand((), generator=rng))
-
-
-def _index(end: int, rng: torch.Generator) -> int:
-    return int(torch.randint(end, (), generator=rng))

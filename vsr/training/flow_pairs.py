@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from vsr.quality.degradation import bicubic_down
+from vsr.training.sample_order import BEGINNING, Place, generators
 from vsr.training.virtual_camera import CameraMotion, film, plan, true_flow
 
 
@@ -23,7 +24,8 @@ class FlowPairs(IterableDataset[tuple[Tensor, Tensor]]):
         size: Side of the low-resolution frames.
         scale: Ground-truth size over low-resolution size.
         motion: The camera that is moved over photographs.
-        seed: The sequence of worker k of n is that of seed and k.
+        seed: Of the sequence; pair number n is the same however many workers draw.
+        place: Where in the sequence to begin, and how workers share it.
     """
 
     def __init__(
@@ -34,15 +36,15 @@ class FlowPairs(IterableDataset[tuple[Tensor, Tensor]]):
         scale: int,
         motion: CameraMotion,
         seed: int,
+        place: Place = BEGINNING,
     ) -> None:
         super().__init__()
+        self.place = place
         self.photographs = [p for p in photographs if min(p.shape[-2:]) >= 1.5 * size * scale]
         self.size, self.scale, self.motion, self.seed = size, scale, motion, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        worker = torch.utils.data.get_worker_info()
-        rng = torch.Generator().manual_seed(self.seed + 7919 * (worker.id if worker else 0))
-        while True:
+        for rng in generators(self.seed, self.place):
             yield self.draw(rng)
 
     def draw(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
