@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from vsr.engine.cgroups import bytes_left_in_cgroups
 from vsr.errors import ConfigurationError
 
 SHARE = 0.8
@@ -27,9 +28,6 @@ OUT_OF_MEMORY = (
 )
 """What messages say of it: torch's of the host, C++'s, the driver's, and those of libraries that
 allocate by themselves."""
-
-CGROUP = Path("/sys/fs/cgroup")
-"""Where Linux says what a container may use."""
 
 
 def peak_host_bytes() -> int:
@@ -74,7 +72,7 @@ def give_back() -> None:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free on a CUDA device, or on the host within the container's limit.
+    """Memory that is free on a CUDA device, or on the host within the limits of control groups.
 
     What torch keeps of a device for later tensors is free to them.
     """
@@ -86,7 +84,7 @@ def free_bytes(device: torch.device) -> int:
         return _half_of_all()
     found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text(encoding="ascii"))
     available = int(found[1]) * 1024 if found else _half_of_all()
-    return min(available, _left_in_container())
+    return min(available, bytes_left_in_cgroups())
 
 
 def budget_bytes(asked: str | None, device: torch.device) -> int:
@@ -109,24 +107,6 @@ def budget_bytes(asked: str | None, device: torch.device) -> int:
     if size is None or not float(size[1]):
         raise ConfigurationError(f"memory is {asked!r}; give a size (4G, 800M) or a share (75%)")
     return round(float(size[1]) * UNITS[size[2].upper()])
-
-
-def _left_in_container() -> int:
-    """What Linux lets this container still use; very much where it is in none.
-
-    Pages of files count as used there, and are given up when something else needs them.
-    """
-    try:
-        limit, used, parts = (
-            (CGROUP / name).read_text(encoding="ascii").strip()
-            for name in ("memory.max", "memory.current", "memory.stat")
-        )
-    except OSError:
-        return sys.maxsize
-    if limit == "max":
-        return sys.maxsize
-    files = sum(int(n) for n in re.findall(r"^(?:in)?active_file (\d+)$", parts, re.MULTILINE))
-    return max(0, int(limit) - max(0, int(used) - files))
 
 
 def _half_of_all() -> int:
