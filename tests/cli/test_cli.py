@@ -269,6 +269,26 @@ def test_ctrl_c_leaves_a_playable_file_and_exit_code_130(tmp_path: Path) -> None
         assert sum(len(chunk) for chunk in reader.chunks(8)) == summary["frames_out"]
 
 
+def test_ctrl_c_ends_a_run_whose_source_is_silent(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mkv", Clip(num_frames=400))
+    command = [sys.executable, "-m", "vsr", "restore", "-", str(tmp_path / "out.mkv")]
+    command += ["-m", "identity", "--chunk", "1", "--encoder", "ffv1", "--json"]
+    command += ["--encode-args", "-flush_packets 1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(source.read_bytes())
+        process.stdin.flush()  # and nothing more: it stays open
+        while process.poll() is None and not _has_grown(tmp_path):
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=120) == 130
+        assert process.stdout is not None
+        summary = json.loads(process.stdout.read())
+    assert summary["interrupted"]
+    with open_reader(str(tmp_path / "out.partial.mkv")) as reader:
+        assert sum(len(chunk) for chunk in reader.chunks(8)) == summary["frames_out"] > 0
+
+
 def _has_grown(folder: Path) -> bool:
     """Whether an unfinished output has its first frames; trials of the encoder come and go."""
     try:

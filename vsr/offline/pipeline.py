@@ -75,6 +75,10 @@ QUEUED_CHUNKS = 1
 """Chunks that may wait between two stages, beside the one each stage works on."""
 
 
+SILENT_S = 1.0
+"""How long a run that was stopped waits for its source."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Piece:
     """What travels between stages: frames, and the copied packets that were read with them.
@@ -124,7 +128,7 @@ class Stages:
     ) -> None:
         self.reader, self.restorer, self.writer, self.marker = reader, restorer, writer, marker
         self.borders, self.on_progress, self.stop = borders, on_progress, stop
-        self.decoded: Channel[_Piece] = Channel(QUEUED_CHUNKS)
+        self.decoded: Channel[_Piece] = Channel(QUEUED_CHUNKS, stop=stop)
         self.restored: Channel[_Piece] = Channel(QUEUED_CHUNKS)
         self.resumed = borders.num_done if borders else 0
         self.frames_in = self.frames_out = self.resumed
@@ -149,7 +153,8 @@ class Stages:
         finally:
             self.decoded.close()
             for thread in threads:
-                thread.join()
+                # A silent source holds its thread in PyAV; a run that stops goes without it.
+                thread.join(SILENT_S if thread is threads[0] and self.stop.is_set() else None)
         self.restored.raise_error()
         self.report()
         return broken
@@ -200,7 +205,8 @@ class Stages:
             if not self.frames_in:
                 raise
             broken = error
-        self.hand_on(self.restorer.iter_drain())
+        if not self.stop.is_set():
+            self.hand_on(self.restorer.iter_drain())
         return broken
 
     def hand_on(self, chunks: Iterator[Chunk], packets: Sequence[Any] = ()) -> None:

@@ -9,17 +9,21 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
+LOOK_EVERY_S = 0.1
+"""How often a wait for the next item looks whether it is to stop."""
+
 
 class Channel(Generic[Item]):
     """One thread puts, another iterates. Either may close it; what waits is still delivered.
 
     Args:
         size: Items that may wait; ``put`` blocks while so many do.
+        stop: Once set, iterating ends, even where nothing comes any more.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, stop: threading.Event | None = None) -> None:
         self._items: deque[Item] = deque()
-        self._size = size
+        self._size, self._stop = size, stop or threading.Event()
         self._changed = threading.Condition()
         self._closed = False
         self._error: BaseException | None = None
@@ -52,7 +56,10 @@ class Channel(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or bool(self._items))
+                while not (self._closed or self._items or self._stop.is_set()):
+                    self._changed.wait(LOOK_EVERY_S)
+                if self._stop.is_set():
+                    return
                 if not self._items:
                     self.raise_error()
                     return
