@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vsr.engine.batch import BatchRestorer
     from vsr.errors import VSRError
+    from vsr.live.service import run_live
     from vsr.models.catalogue import load_network
+    from vsr.offline.job import restore
     from vsr.restorer import Restorer
     from vsr.streams import open_reader, open_writer
     from vsr.types import Chunk, Colour, StreamInfo
@@ -39,6 +41,8 @@ _HOMES = {
     "load_network": "vsr.models.catalogue",
     "open_reader": "vsr.streams",
     "open_writer": "vsr.streams",
+    "restore": "vsr.offline.job",
+    "run_live": "vsr.live.service",
 }
 
 __all__ = [
@@ -51,6 +55,8 @@ __all__ = [
     "load_network",
     "open_reader",
     "open_writer",
+    "restore",
+    "run_live",
 ]
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import av
 import pytest
 
+import vsr
 from tests.media import Clip, audio_packets, numbered_frames, read_numbers, write_clip
-from vsr.errors import DecodeError, EncodeError
+from vsr.errors import DecodeError, EncodeError, OpenError
 from vsr.models.catalogue import load_network
 from vsr.offline.job import restore
 from vsr.offline.pipeline import Progress, Summary, run
@@ -225,3 +226,25 @@ def test_writers_and_readers_are_what_the_pipeline_takes(tmp_path: Path) -> None
     with open_reader(str(source)) as reader:
         writer = open_writer("null", reader.info, height=72, width=96)
         assert run(reader, restorer(), writer).frames_out == 5
+
+
+def test_two_runs_of_one_target_do_not_meet(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=6))
+    target = str(tmp_path / "out.mp4")
+    refused: list[str] = []
+
+    def begin_another(_: object) -> None:
+        if not refused:
+            with pytest.raises(OpenError) as error:
+                restore(str(source), target, model="identity", overwrite=True)
+            refused.append(str(error.value))
+
+    summary = restore(str(source), target, model="identity", chunk=2, on_progress=begin_another)
+    assert "another run writes" in refused[0]
+    assert (summary.frames_out, numbers(tmp_path / "out.mp4")) == (6, list(range(6)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_the_package_gives_out_restore_as_a_function(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
+    assert vsr.restore(str(source), str(tmp_path / "out.mp4"), model="identity").frames_out == 3

@@ -29,6 +29,7 @@ from vsr.scenes.markers import AUTO, OFF, scene_marker
 from vsr.streams import open_reader
 from vsr.streams.decode.image_reader import DEFAULT_RATE
 from vsr.streams.names.image_sequence import names_images
+from vsr.streams.names.target_lock import lock_target
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +140,7 @@ def restore(
     asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
     with (
         Keeping(journal) as keeping,
+        lock_target(target),
         open_reader(
             source,
             start_s=start_s,
