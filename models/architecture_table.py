@@ -72,7 +72,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 UNFIT = (IndexError, ArithmeticError, ValueError, RuntimeError)
-"""What reading options off shapes, or building with them, ends in where shapes are nobody's."""
+"""Exceptions raised when tensor shapes match no known architecture."""
 
 PARTS = {
     "basic_module.0.basic_module.0.weight": "SPyNet, the optical flow part of BasicVSR and IconVSR",

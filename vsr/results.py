@@ -35,7 +35,7 @@ class Summary:
         corrupt: Frames that the source held damaged; what the decoder made of them was restored.
         scenes: Scenes that began, the first included.
         resets: Times the state was discarded: it had diverged, or the tiles changed.
-        retries: Steps that were repeated with smaller settings for want of memory.
+        retries: Steps that were repeated with smaller settings after memory ran out.
         settings: Sizes of the last steps; smaller than planned where there were retries.
         seconds: From the first frame asked for to the closed output.
         fps: Frames of this run per second.

@@ -125,7 +125,7 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:
-    """What of a source an earlier run is done with.
+    """Input frames and packets that a previous run has already processed.
 
     Attributes:
         frames: From the first wanted one on.

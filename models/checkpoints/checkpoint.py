@@ -61,7 +61,7 @@ class Checkpoint:
 
     Attributes:
         source: The file, for messages.
-        layout: Whose names it has, most likely; None if they are nobody's that we know.
+        layout: The code base whose key names it most likely has; None if unknown.
         weights: All tensors, float32, by BasicSR's names.
     """
 

@@ -100,7 +100,7 @@ def to_basicsr(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def likely_layout(names: Iterable[str]) -> str | None:
-    """Whose names these most likely are; None if they remind of nobody's."""
+    """The code base whose key names these most likely are; None if unknown."""
     names = list(names)
     if any(_unwrapped(name).startswith(_PREFIXES) for name in names):
         return "mmagic"

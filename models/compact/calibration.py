@@ -40,7 +40,7 @@ class BranchRanges(nn.Module):
 
     Attributes:
         differences_D: Of what says how a frame differs from its neighbour.
-        features_K: Of what residual blocks add up, and of what is handed on.
+        features_K: Activation range of the residual sum and of the propagated features.
         hidden_MK: Within each block.
     """
 
@@ -105,7 +105,7 @@ def measure_ranges(
 
 
 class _Seen:
-    """Numbers of features at random places of what passed, by the name of their range."""
+    """Random activation samples per range, by the name of their range."""
 
     def __init__(self, rng: torch.Generator) -> None:
         self._rng = rng

@@ -75,7 +75,7 @@ class Timestamps(Generic[Frame]):
         return [(frame, self._settle(known))]
 
     def _is_false(self, step: int, both: int) -> bool:
-        """Whether a time is, which lies so far behind the last one, and the next one's so far."""
+        """Whether a pts is an outlier by its distance, and the next one's, from the last."""
         usual = max(self._step, self._last_step)
         if both <= 0 or 0 < step < both or 0 < step <= LEAP * usual:
             return False
@@ -93,7 +93,7 @@ class Timestamps(Generic[Frame]):
 
 
 class Continuity:
-    """Lets time go on where the clock of a transport stream jumps, for all streams alike.
+    """Corrects timestamp discontinuities in MPEG-TS, for all streams alike.
 
     Streams jump one after the other, as they are interleaved: the first to do so says by how much,
     and each takes that over when its own turn comes.

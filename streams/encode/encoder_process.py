@@ -31,7 +31,7 @@ class Encoding:
 
     Attributes:
         frames: Frames written so far.
-        end_s: A moment behind the last of them and not behind the next, in the source's time.
+        end_s: A time after the last written frame and before the next one, in the source's time.
     """
 
     def __init__(

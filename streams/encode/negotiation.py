@@ -115,7 +115,7 @@ def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
 
 
 def _encode_unheard(output: Output) -> tuple[Output, str | None]:
-    """Do not copy what ffmpeg would copy, but nobody could play."""
+    """Transcode audio that the muxer accepts but players cannot decode."""
     lost = [track for track in output.audio if not holds_sound(output.suffix, track.codec)]
     if not lost or _AUDIO_CODEC & output.options.keys():
         return output, None

@@ -184,7 +184,7 @@ def test_what_cannot_be_kept_in_pieces_is_written_in_one_go(
     target, options = tmp_path / "out.mp4", {**SIZES, "encode_args": ("-vf", "hflip")}
     with caplog.at_level(logging.WARNING):
         assert restore(str(clip), str(target), model="identity", **options).frames_out == 40
-    assert "cannot be gone on with if it is interrupted: -vf" in caplog.text
+    assert "cannot be resumed if it is interrupted: -vf" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 

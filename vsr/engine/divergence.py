@@ -125,7 +125,7 @@ class Guard:
         return math.isfinite(size) and (size / fault.usual) ** 2 > fault.times
 
     def overlook(self) -> None:
-        """Leave what is still under way unjudged: nothing goes on from those states."""
+        """Discard pending measurements; their states are no longer used."""
         self._readings.clear()
 
     def forgive(self) -> None:

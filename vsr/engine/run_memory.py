@@ -1,6 +1,6 @@
 """What a whole run holds at its peak, known before it.
 
-That is what is there already, what a step needs, and frames that are on their way through queues:
+Resident memory, the peak of one step, and frames in queues:
 of the process on a CPU, of the device on CUDA.
 """
 

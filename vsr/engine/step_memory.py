@@ -29,7 +29,7 @@ from vsr.engine.tiling import spans
 from vsr.models.network import Network
 
 OVERHEAD = 1.08
-"""Between measured and reckoned bytes of a step on a CPU; chosen so that the cases of
+"""Ratio of measured to estimated bytes per step on a CPU; chosen so that the cases of
 `python -m benchmarks.memory` come out right."""
 
 LONGEST_SCENE = 250

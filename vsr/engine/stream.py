@@ -29,7 +29,7 @@ class Counts:
         scenes: Scenes that began.
         passed_through: Frames that were enlarged without the network.
         resets: Times the state was discarded: it had diverged, or the tiles changed.
-        retries: Steps that were repeated with smaller settings for want of memory.
+        retries: Steps that were repeated with smaller settings after memory ran out.
     """
 
     scenes: int = 0
@@ -132,7 +132,7 @@ class Stream:
         if fault.finite:
             self.state = state
             return self._leave(restored)
-        return self.give_up(len(restored), "the network gives no numbers")
+        return self.give_up(len(restored), "the network output is NaN or Inf")
 
     def smaller(self) -> Settings | None:
         """Sizes with which a step takes less memory, tiles coming last; None where there are none.
@@ -209,7 +209,7 @@ class Stream:
             self._restart(fault)
 
     def _is_in_the_pictures(self) -> bool:
-        """Whether a step without the past has shown that the past is not at fault."""
+        """Whether a step without state showed that the content caused the growth."""
         doubt, self._doubt = self._doubt, None
         if doubt is None:
             return False

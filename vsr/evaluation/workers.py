@@ -42,7 +42,7 @@ def run_in_processes(setup: Setup, jobs: Sequence[Job], workers: int) -> Iterato
             yield future.result()
     except BrokenProcessPool as error:
         raise VSRError(
-            "a worker was killed, perhaps for want of memory; take fewer --workers, finished clips "
+            "a worker was killed, perhaps because memory ran out; take fewer --workers, finished clips "
             "are kept where --out or --report is given"
         ) from error
     finally:

@@ -44,7 +44,7 @@ def run(
         restorer: Fresh, or reset.
         writer: Finished here; aborted where an error ends the run.
         scenes: Marks where scenes begin; None for the marks that the reader makes.
-        borders: Where the run may be ended and gone on from; None for nowhere.
+        borders: Resume checkpoints of the run; None without a journal.
         on_progress: Called in the calling thread after each step.
         stop: Set it to end early; the output is closed, playable, and named as partial.
 

@@ -1,4 +1,4 @@
-"""Where a run can be gone on from: between two steps, every so many frames."""
+"""Resume checkpoints: saved between two steps, at most every N frames."""
 
 from __future__ import annotations
 

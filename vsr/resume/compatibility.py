@@ -76,7 +76,7 @@ def find_journal(
 
 
 def is_done(target: str, *, overwrite: bool, resume: bool) -> bool:
-    """Whether a target is there, and is neither to be replaced nor gone on with."""
+    """Whether a target exists, and is to be neither replaced nor resumed."""
     return is_there(target) and not (overwrite or (resume and has_journal(target)))
 
 

@@ -77,7 +77,7 @@ class Keeping:
         return Resumed(marker, load_marks(self._journal.path(border.marks)))
 
     def begin(self, header: dict[str, Any], folder: Path | None) -> None:
-        """Begin a journal in a folder, unless an earlier run's is gone on with, or none is kept."""
+        """Begin a journal in a folder, unless resuming, or journaling is disabled."""
         if self._journal is None and folder is not None:
             self._journal = Journal.create(folder, header)
 
@@ -89,7 +89,7 @@ class Keeping:
             try:
                 self._sink = open_kept_writer(target, info, self._kept(target), **options)
             except NotInPieces as error:
-                log.warning("this run cannot be gone on with if it is interrupted: %s", error)
+                log.warning("this run cannot be resumed if it is interrupted: %s", error)
                 self._journal.remove()
                 self._journal = None
             else:

@@ -19,7 +19,7 @@ from vsr.streams.names.container import reason
 
 @dataclass(frozen=True, kw_only=True)
 class Coded:
-    """A packet that belongs to nobody.
+    """A muxer-independent encoded packet.
 
     Attributes:
         place: 0 for the picture, 1 for sound.

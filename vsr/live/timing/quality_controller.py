@@ -1,4 +1,4 @@
-"""What gives way when frames come faster than they can be restored.
+"""Quality controller: lowers quality levels under overload.
 
 Quality falls in named steps, each as soon as the frames that wait would otherwise leave too late,
 and rises one by one once there was calm. A step up that does not hold is tried again ever later.
