@@ -42,8 +42,8 @@ def run_in_processes(setup: Setup, jobs: Sequence[Job], workers: int) -> Iterato
             yield future.result()
     except BrokenProcessPool as error:
         raise VSRError(
-            "a worker was killed, perhaps because memory ran out; take fewer --workers, finished clips "
-            "are kept where --out or --report is given"
+            "a worker was killed, perhaps because memory ran out; take fewer --workers, finished "
+            "clips are kept where --out or --report is given"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
