@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.parts import Cost, Parts, first_frames, measure, measure_parts, render, vsr_words
 from vsr.cli.startup import prepare
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.restorer import Restorer
 from vsr.types import Chunk
 

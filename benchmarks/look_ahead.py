@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from vsr.errors import MissingDependency
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.quality.metrics import luma, psnr
 from vsr.restorer import FULL, Restorer

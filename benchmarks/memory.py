@@ -110,7 +110,8 @@ vsr.cli.startup.prepare()
 from vsr.engine.memory_plan import Asked
 from vsr.engine.memory import peak_host_bytes
 from vsr.models.architecture_table import ARCHITECTURES
-from vsr.models.catalogue import build_network, load_network
+from vsr.models.architecture_table import build_network
+from vsr.models.loading import load_network
 from vsr.offline.pipeline import run
 from vsr.offline.restorer_factory import make_restorer
 from vsr.scenes.markers import scene_marker

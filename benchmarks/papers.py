@@ -26,8 +26,9 @@ from vsr.evaluation.evaluate import evaluate
 from vsr.evaluation.jobs import Setup
 from vsr.evaluation.published import published
 from vsr.evaluation.results import Evaluation
-from vsr.models.catalogue import MODELS, load_network
+from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.pull import pull_model
+from vsr.models.loading import load_network
 from vsr.models.placement import resolve_device, resolve_precision
 
 HEADINGS = (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vsr.engine.batch import BatchRestorer
     from vsr.errors import VSRError
     from vsr.live.service import run_live
-    from vsr.models.catalogue import load_network
+    from vsr.models.loading import load_network
     from vsr.offline.job import restore
     from vsr.restorer import Restorer
     from vsr.streams import open_reader, open_writer
@@ -38,7 +38,7 @@ _HOMES = {
     "Restorer": "vsr.restorer",
     "StreamInfo": "vsr.types",
     "VSRError": "vsr.errors",
-    "load_network": "vsr.models.catalogue",
+    "load_network": "vsr.models.loading",
     "open_reader": "vsr.streams",
     "open_writer": "vsr.streams",
     "restore": "vsr.offline.job",

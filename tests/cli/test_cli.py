@@ -18,7 +18,7 @@ from tests.media import Clip, write_clip, write_images
 from tests.networks import ALL, basicvsr
 from tests.streaming import Maker
 from tests.streams.encoding import frame_seconds
-from vsr.cli.bench import measure
+from vsr.evaluation.speed import measure
 from vsr.streams import open_reader
 from vsr.streams.colour import yuv_native as compiled_yuv
 

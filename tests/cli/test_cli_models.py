@@ -16,10 +16,11 @@ from tests.command_line import Run
 from tests.media import Clip, write_clip
 from tests.mirror import Mirror
 from tests.networks import basicvsr, compact, deblurring_edvr, edvr
-from vsr.models.catalogue import MODELS, load_network
+from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.checkpoint import save_network
 from vsr.models.checkpoints.model import Model, OfficialFile
 from vsr.models.checkpoints.zoo import OFFICIAL
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.ops.int8_conv import runs_int8
 

@@ -16,8 +16,8 @@ from vsr.engine.settings import Settings
 from vsr.engine.step import restore_ready
 from vsr.engine.stream import Counts, Stream
 from vsr.models.architectures.baselines import Identity
-from vsr.models.catalogue import load_network
 from vsr.models.layers.propagation import PropagationState
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 
 PICTURE = torch.zeros(1, 3, 12, 12)

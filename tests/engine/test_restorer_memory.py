@@ -15,7 +15,7 @@ from tests.conftest import REPOSITORY
 from tests.networks import RECURRENT, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
 from vsr.models.architectures.baselines import Identity
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.restorer import Restorer
 

@@ -11,7 +11,7 @@ from tests.streaming import Maker, frames_of, pieces, stream, whole_clip
 from vsr.engine.settings import Settings
 from vsr.engine.tiling import OVERLAP, finer, spans
 from vsr.errors import ConfigurationError
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.models.ops.imresize import imresize
 from vsr.restorer import Restorer
 

@@ -14,8 +14,8 @@ from tests.networks import cascade as small_cascade
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.models.architectures.cascade import Cascade, CascadeState
 from vsr.models.architectures.edvr import EDVR
-from vsr.models.catalogue import load_network
 from vsr.models.checkpoints.checkpoint import save_network
+from vsr.models.loading import load_network
 
 
 def small_edvr(**options: Any) -> EDVR:

@@ -14,8 +14,9 @@ from tests.networks import RECURRENT, basicvsr, compact, iconvsr, moving_clip
 from tests.streaming import Maker
 from vsr.errors import CheckpointError, ConfigurationError, VSRError
 from vsr.models.architecture_table import network_of
-from vsr.models.catalogue import MODELS, load_network
+from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.checkpoint import Checkpoint, read_checkpoint, save_network
+from vsr.models.loading import load_network
 
 
 def test_a_saved_network_is_known_again_from_its_shapes(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.networks import moving_clip
-from vsr.models.catalogue import load_network
 from vsr.models.compact.flow import CoarseFlow
+from vsr.models.loading import load_network
 from vsr.training.loop import flow_network
 
 

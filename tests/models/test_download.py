@@ -15,12 +15,13 @@ from tests.mirror import Mirror
 from tests.networks import basicvsr
 from vsr.errors import CheckpointError, ConfigurationError, DownloadError
 from vsr.models.architecture_table import ARCHITECTURES, build_network
-from vsr.models.catalogue import MODELS, load_network
+from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints import download
 from vsr.models.checkpoints.cache import cache_folder, cached_path, part_of
 from vsr.models.checkpoints.model import HASH_DIGITS, Model, OfficialFile
 from vsr.models.checkpoints.pull import pull
 from vsr.models.checkpoints.zoo import OFFICIAL
+from vsr.models.loading import load_network
 
 CONTENT = bytes(range(256)) * 1024
 

@@ -14,8 +14,9 @@ from tests.media import Clip, write_clip
 from tests.networks import awakened, basicvsr, srvgg
 from vsr.errors import CheckpointError, ConfigurationError, NotPulled
 from vsr.models.architectures.srvgg import SRVGGNetCompact
-from vsr.models.catalogue import MODELS, load_network
+from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.model import Model, OfficialFile
+from vsr.models.loading import load_network
 
 
 @pytest.fixture

@@ -20,9 +20,10 @@ from vsr.errors import CheckpointError, ConfigurationError, DownloadError
 from vsr.models.architectures import rrdbnet
 from vsr.models.architectures.rrdbnet import RRDBNet
 from vsr.models.architectures.srvgg import SRVGGNetCompact
-from vsr.models.catalogue import MODELS, load_network
+from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.key_mapping import likely_layout, to_basicsr
 from vsr.models.checkpoints.pull import pull_model
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 
 CASES = ["rrdbnet_x4", "rrdbnet_x2", "rrdbnet_x2_odd", "rrdbnet_x1", "srvgg", "srvgg_x2_relu"]

@@ -16,9 +16,9 @@ from tests.streaming import frames_of, pieces, stream
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import step_bytes
 from vsr.errors import ConfigurationError
-from vsr.models.catalogue import load_network
 from vsr.models.checkpoints.checkpoint import save_network
 from vsr.models.compact.network import Compact
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.ops.int8_conv import Int8Conv, runs_int8, signed, to_levels, unsigned
 from vsr.models.placement import place

@@ -10,8 +10,8 @@ import torch
 
 from tests.networks import SMALL_EDVR, awakened, basicvsr
 from vsr.models.architectures.edvr import EDVR
-from vsr.models.catalogue import load_network
 from vsr.models.checkpoints.key_mapping import likely_layout, to_basicsr
+from vsr.models.loading import load_network
 
 FIRST_CODE = {
     "predeblur.conv_first": "pre_deblur.conv_first",

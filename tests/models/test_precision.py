@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.networks import awakened, moving_clip
 from vsr.models.architectures.basicvsr import BasicVSR
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.ops import cpu_sampling as gathering
 from vsr.models.placement import place

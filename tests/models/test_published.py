@@ -15,9 +15,9 @@ from vsr.models.architectures.basicvsr import BasicVSR
 from vsr.models.architectures.basicvsrpp import SecondOrderAlignment
 from vsr.models.architectures.edvr import AlignedFeatures, alignment_options
 from vsr.models.architectures.realbasicvsr import RealBasicVSR
-from vsr.models.catalogue import load_network
 from vsr.models.checkpoints.key_mapping import to_basicsr
 from vsr.models.layers.spynet import SPyNet
+from vsr.models.loading import load_network
 
 
 def formula_weight(key: str, shape: list[int], seed: int) -> Tensor:

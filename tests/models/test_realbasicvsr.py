@@ -12,7 +12,7 @@ from tests.networks import moving_clip
 from tests.networks import realbasicvsr as small_realbasicvsr
 from vsr.engine.tiling import tiled
 from vsr.models.architectures.realbasicvsr import RealBasicVSR
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 
 
 def network_with(threshold: float) -> RealBasicVSR:

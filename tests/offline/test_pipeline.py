@@ -14,7 +14,7 @@ import pytest
 import vsr
 from tests.media import Clip, audio_packets, numbered_frames, read_numbers, write_clip
 from vsr.errors import DecodeError, EncodeError, OpenError
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.offline.job import restore
 from vsr.offline.pipeline import Progress, Summary, run
 from vsr.restorer import Restorer

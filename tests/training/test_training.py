@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from vsr.errors import CheckpointError, ConfigurationError, OpenError
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.training.config import (
     DataSettings,
     NetworkSettings,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.parameters import PRECISIONS, LookAhead, fidelity_option
+from vsr.cli.parameters import MEDIA, PRECISIONS, LookAhead, complete_model, fidelity_option
+from vsr.cli.startup import loading
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
@@ -45,8 +46,15 @@ class Names(click.ParamType["tuple[str, ...]"]):
     type=click.Path(path_type=Path),
     help="The input that belongs to --gt.  [default: made from it]",
 )
-@click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="As for restore.")
-@click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
+@click.option(
+    "-m",
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    shell_complete=complete_model,
+    help="As for restore.",
+)
+@click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
 @click.option(
     "--degradation",
@@ -138,12 +146,13 @@ def evaluate(
     vsr eval reds4 --root REDS --model basicvsr_reds4 --whole-clip --streamed --report report
     vsr eval --gt truth/ --lq restored_elsewhere/ --model identity
     """
-    from vsr.cli.progress import progress_bar
-    from vsr.evaluation.evaluate import evaluate as run
-    from vsr.evaluation.jobs import Setup
-    from vsr.evaluation.report import write_report
-    from vsr.evaluation.results import to_json
-    from vsr.models.catalogue import load_network
+    with loading():
+        from vsr.cli.progress import progress_bar
+        from vsr.evaluation.evaluate import evaluate as run
+        from vsr.evaluation.jobs import Setup
+        from vsr.evaluation.report import write_report
+        from vsr.evaluation.results import to_json
+        from vsr.models.loading import load_network
 
     network = load_network(model, weights, fidelity=fidelity)
     scale = network.facts.scale

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
-from importlib.metadata import version
 from typing import Any
 
 import click
 
+from vsr.cli.parameters import MEDIA
+
 
 @click.command()
-@click.argument("source", required=False)
+@click.argument("source", required=False, type=MEDIA)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(source: str | None, as_json: bool) -> None:
     """Say what SOURCE holds: size, time, colour, other streams.
@@ -34,6 +35,8 @@ def _held_by(source: str) -> dict[str, Any]:
 
 
 def _installed() -> dict[str, Any]:
+    from importlib.metadata import version
+
     from vsr.streams.colour import yuv_native as compiled_yuv
     from vsr.streams.ffmpeg.process import find_ffmpeg
 

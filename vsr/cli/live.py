@@ -13,9 +13,10 @@ from typing import Any
 
 import click
 
-from vsr.cli.parameters import PRECISIONS, Arguments, fidelity_option
-from vsr.cli.startup import LIVE_MMAP_THRESHOLD, set_mmap_threshold
+from vsr.cli.parameters import MEDIA, PRECISIONS, Arguments, complete_model, fidelity_option
+from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
 from vsr.errors import ConfigurationError
+from vsr.live.duration import duration_s
 from vsr.models.catalogue import DEFAULT_MODEL
 
 INTERRUPTED = 130
@@ -29,8 +30,6 @@ class Duration(click.ParamType["float"]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        from vsr.live.streams_file import duration_s
-
         if isinstance(value, float):
             return value
         try:
@@ -55,16 +54,23 @@ class Retries(click.ParamType["int | None"]):
 
 
 @click.command()
-@click.argument("source", required=False)
-@click.argument("target", required=False)
+@click.argument("source", required=False, type=MEDIA)
+@click.argument("target", required=False, type=MEDIA)
 @click.option(
     "--streams",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Several streams from a TOML file, instead of SOURCE and TARGET.",
 )
-@click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="As for `restore`.")
-@click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
+@click.option(
+    "-m",
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    shell_complete=complete_model,
+    help="As for `restore`.",
+)
+@click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
 @click.option("--device", default="auto", show_default=True, metavar="NAME")
 @click.option(
@@ -89,7 +95,7 @@ class Retries(click.ParamType["int | None"]):
     help="Lower the quality, leave frames out, or let the source wait.",
 )
 @click.option("--listen", is_flag=True, help="Wait at SOURCE for a publisher, as a server does.")
-@click.option("--record", metavar="FILE", help="Write a copy of the output.")
+@click.option("--record", type=MEDIA, metavar="FILE", help="Write a copy of the output.")
 @click.option(
     "--retries",
     type=Retries(),
@@ -132,7 +138,8 @@ def live(
         raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
     set_mmap_threshold(LIVE_MMAP_THRESHOLD)
     with stop_on_signal() as (stop, received):
-        from vsr.live.service import run_live
+        with loading():
+            from vsr.live.service import run_live
 
         figures = run_live(
             source, target, streams, stop=stop, quiet=quiet or as_json, say=_say, **options

@@ -2,7 +2,7 @@
 
 Results go to stdout; progress, logs and errors to stderr. Exit codes: 0 done, 1 one of our errors,
 2 usage, 130 interrupted. Every option can be set by the environment too:
-``VSR_RESTORE_DEVICE=cpu``.
+``VSR_RESTORE_DEVICE=cpu``. No command loads torch before it runs: help and completion are quick.
 """
 
 from __future__ import annotations
@@ -23,8 +23,17 @@ from vsr.cli.signals import INTERRUPTED
 from vsr.cli.train import train
 from vsr.errors import NotPulled, VSRError
 
+EPILOG = """\b
+Every option can be set by the environment, such as VSR_RESTORE_DEVICE=cpu.
+Completion in bash: eval "$(_VSR_COMPLETE=bash_source vsr)"; also zsh_source, fish_source.
+docs/command_line.md has more of both.
+"""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+)
 @click.version_option(package_name="vsr-stream", prog_name="vsr")
 @click.option("-v", "--verbose", is_flag=True, help="Say more about what happens.")
 def vsr(verbose: bool) -> None:
@@ -35,6 +44,18 @@ def vsr(verbose: bool) -> None:
 
 for command in (restore, live, evaluate, train, bench, models, info):
     vsr.add_command(command)
+
+
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Name the environment's variable of each option after the option, as people know it."""
+    for option in (p for p in command.params if isinstance(p, click.Option) and p.envvar is None):
+        longest = max(option.opts, key=len).lstrip("-")
+        option.envvar = f"{prefix}_{longest}".replace("-", "_").upper()
+    for name, below in getattr(command, "commands", {}).items():
+        _name_variables(below, f"{prefix}_{name}")
+
+
+_name_variables(vsr, "VSR")
 
 
 def main() -> None:

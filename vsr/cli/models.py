@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.parameters import fidelity_option
-from vsr.cli.progress import download_bar
+from vsr.cli.parameters import MEDIA, complete_model, fidelity_option
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError, OpenError
-from vsr.models.catalogue import (
-    DEFAULT_MODEL,
-    MODELS,
-    load_network,
-    network_from_file,
-    weights_path,
-)
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS, weights_path
 from vsr.models.checkpoints.model import HASH_DIGITS, Model, OfficialFile
 
 if TYPE_CHECKING:
@@ -54,7 +47,7 @@ def models(context: click.Context, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_model)
 def show(name: str) -> None:
     """Print what is known of NAME: published quality, licence, files and where they can be had."""
     if name not in MODELS:
@@ -64,7 +57,7 @@ def show(name: str) -> None:
 
 
 @models.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_model)
 @click.option(
     "--mirror",
     metavar="URL",
@@ -105,6 +98,7 @@ def bring(
         force: As for ``pull_model``.
         source: Where they are on this machine; None for their homes.
     """
+    from vsr.cli.progress import download_bar
     from vsr.models.checkpoints.pull import pull_model, take
 
     model = MODELS[name]
@@ -127,7 +121,7 @@ def _licence(model: Model) -> str:
 
 
 @models.command("path")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_model)
 def print_path(name: str) -> None:
     """Print where the weights of NAME are, or will be once pulled."""
     found = weights_path(name) if name in MODELS else None
@@ -138,8 +132,8 @@ def print_path(name: str) -> None:
 
 
 @models.command()
-@click.argument("source", metavar="A")
-@click.argument("target", metavar="B")
+@click.argument("source", metavar="A", type=MEDIA)
+@click.argument("target", metavar="B", type=MEDIA)
 @click.option("--half", is_flag=True, help="Store float16: half the size, rounded.")
 @fidelity_option
 @click.option("-y", "--overwrite", is_flag=True, help="Replace B if it exists.")
@@ -165,6 +159,8 @@ def convert(source: str, target: str, half: bool, fidelity: float | None, overwr
 
 def _network(source: str, fidelity: float | None = None) -> Network[Any]:
     """Of a model's name, or of a checkpoint."""
+    from vsr.models.loading import load_network, network_from_file
+
     if fidelity is not None:
         return load_network(source, fidelity=fidelity)
     if source not in MODELS or Path(source).exists():
@@ -182,9 +178,9 @@ def _refuse_target(target: str, overwrite: bool) -> None:
 
 
 @models.command()
-@click.argument("source", metavar="A")
-@click.argument("target", metavar="B")
-@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
+@click.argument("source", metavar="A", type=MEDIA)
+@click.argument("target", metavar="B", type=MEDIA)
+@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True, type=MEDIA)
 @click.option(
     "--frames", default=8, show_default=True, type=click.IntRange(min=1), help="Of each video."
 )

@@ -8,11 +8,26 @@ from fractions import Fraction
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from vsr.engine.settings import FULL
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 """Of ``--precision``; what they mean is for ``place`` to say."""
+
+
+MEDIA = click.Path(readable=False)
+"""A file, a folder or an address, taken as it is written; shells complete it as a file."""
+
+
+def complete_model(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Names of models for a shell; files where no name begins like this."""
+    from vsr.models.catalogue import MODELS
+
+    names = [CompletionItem(name, help=MODELS[name].summary) for name in MODELS]
+    return [n for n in names if n.value.startswith(begun)] or [CompletionItem(begun, type="file")]
 
 
 class Moment(click.ParamType["float"]):
@@ -105,6 +120,20 @@ class Tiles(click.ParamType["tuple[int, int]"]):
         if not (columns.isdecimal() and rows.isdecimal() and int(columns) and int(rows)):
             self.fail(f"{value!r} are no tiles; give COLUMNSxROWS, such as 2x2")
         return int(rows), int(columns)
+
+
+class Size(click.ParamType["tuple[int, int]"]):
+    """WIDTHxHEIGHT, as (height, width)."""
+
+    name = "WIDTHxHEIGHT"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        width, _, height = str(value).partition("x")
+        if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+            self.fail(f"{value!r} is not a size; give WIDTHxHEIGHT, such as 320x180")
+        return int(height), int(width)
 
 
 fidelity_option = click.option(

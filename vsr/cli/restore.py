@@ -8,30 +8,32 @@ from typing import Any
 
 import click
 
-from vsr.cli.bench import Size
-from vsr.cli.folders import foresee_folder, preview_folder, restore_folder
 from vsr.cli.parameters import (
+    MEDIA,
     PRECISIONS,
     Arguments,
     LookAhead,
     Moment,
     Rate,
+    Size,
     Tiles,
+    complete_model,
     fidelity_option,
 )
-from vsr.cli.progress import progress_bar
 from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
+from vsr.cli.startup import loading
 from vsr.models.catalogue import DEFAULT_MODEL
-from vsr.offline.folder import holds_videos, mixed_note
 from vsr.results import Summary
-from vsr.resume.compatibility import SEGMENT_FRAMES
-from vsr.scenes.markers import AUTO
+from vsr.resume import SEGMENT_FRAMES
+from vsr.scenes import AUTO
 
 
 def write_preview(
     source: str, target: str, moment_s: float, options: dict[str, Any], *, as_json: bool
 ) -> int:
     """A picture of one moment, or of that moment of every video of a folder."""
+    from vsr.cli.folders import preview_folder
+    from vsr.offline.folder import holds_videos
     from vsr.offline.preview import preview, unused
 
     if names := sorted(f"--{n.removesuffix('_s').replace('_', '-')}" for n in unused(options)):
@@ -51,16 +53,17 @@ PIPE = "-"
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", type=MEDIA)
+@click.argument("target", type=MEDIA)
 @click.option(
     "-m",
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
+    shell_complete=complete_model,
     help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND.",
 )
-@click.option("--weights", metavar="FILE", help="A checkpoint for that model.")
+@click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
 @click.option(
     "--chunk",
@@ -204,7 +207,11 @@ def restore(
     vsr restore old.mp4 restored.mp4 --start 1:00 --end 1:30 --encode-args "-crf 14 -preset slow"
     vsr restore frames/ restored/ --model basicvsr --weights BasicVSR_REDS4-543c8261.pth
     """
-    from vsr.offline import job as restoring
+    with loading():
+        from vsr.cli.folders import foresee_folder, restore_folder
+        from vsr.cli.progress import progress_bar
+        from vsr.offline import job as restoring
+        from vsr.offline.folder import holds_videos, mixed_note
 
     if dry_run and preview is not None:
         raise click.UsageError("--dry-run and --preview exclude each other; give one of them")

@@ -27,6 +27,8 @@ import ctypes
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SPIN_COUNT = "1000"
 """Turns a thread waits before it sleeps: some microseconds, instead of milliseconds."""
@@ -59,6 +61,23 @@ def prepare() -> None:
     set_mmap_threshold(MMAP_THRESHOLD)
 
 
+@contextmanager
+def loading() -> Iterator[None]:
+    """Keep the collector from what is imported inside, now and later; commands load torch so.
+
+    Where torch is loaded, little is left to keep it from.
+    """
+    if "torch" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def set_mmap_threshold(size: int) -> None:
     """Let tensors of so many bytes have memory of their own, where the C library is glibc."""
     if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
@@ -71,12 +90,10 @@ def set_mmap_threshold(size: int) -> None:
 def main() -> None:
     """Run the command line."""
     prepare()
-    gc.disable()
-    from vsr.cli.main import main as run
-    from vsr.cli.signals import leave
+    with loading():
+        from vsr.cli.main import main as run
+        from vsr.cli.signals import leave
 
-    gc.freeze()
-    gc.enable()
     try:
         run()
     except SystemExit as ended:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
-from rich.table import Table
-
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print aligned columns, each row on one line however wide the terminal is."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(*headings, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)

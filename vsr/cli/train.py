@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
+from vsr.cli.startup import loading
 from vsr.errors import ConfigurationError
 
 
@@ -38,8 +36,13 @@ def train(config: Path, data: Path, out: Path, init: Path | None, device: str) -
     \b
     vsr train configs/compact_x4.toml --data footage --out runs/compact_x4
     """
-    from vsr.training import run as training_run
-    from vsr.training.config import read_training_config
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    with loading():
+        from vsr.training import run as training_run
+        from vsr.training.config import read_training_config
 
     columns = (
         TextColumn("{task.description}"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from vsr.errors import ConfigurationError
-from vsr.models.network import NetworkFacts
+
+if TYPE_CHECKING:
+    from vsr.models.network import NetworkFacts  # loads torch, which --help does without
 
 FULL: Final = "full"
 """Look-ahead to the end of the scene: as good as the whole clip, the scene held in memory."""

@@ -22,7 +22,7 @@ from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
 from vsr.evaluation.results import ClipResult, Scores
 from vsr.evaluation.scoring import TEMPORAL, ClipScorer, Scoring
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.models.placement import place
 
 SCORED_AT_ONCE = 8

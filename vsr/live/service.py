@@ -20,7 +20,7 @@ from vsr.live.shared_network import Share, SharedNetwork
 from vsr.live.stream import LiveStream
 from vsr.live.streams_file import read_streams
 from vsr.live.targets import check_targets
-from vsr.models.catalogue import load_network
+from vsr.models.loading import load_network
 from vsr.restorer import Restorer
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ target = "rtmp://server.example/app/yard"
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vsr.errors import ConfigurationError
+from vsr.live.duration import duration_s
 from vsr.live.options import StreamOptions
 from vsr.live.timing.quality_controller import Policy
 from vsr.streams.encode.encoders import parse_options
@@ -27,18 +27,6 @@ ENDLESS = "endless"
 
 _SAID = {"latency": "latency_s"}
 """Keys that are called otherwise in the file."""
-
-
-def duration_s(text: str) -> float:
-    """Seconds of a duration such as ``800ms`` or ``1.5s``.
-
-    Raises:
-        ConfigurationError: Something else, or nothing at all.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text.strip())
-    if found is None or not float(found[1]):
-        raise ConfigurationError(f"{text!r} is not a time; give 800ms or 1.5s")
-    return float(found[1]) / (1000 if found[2] == "ms" else 1)
 
 
 def read_streams(path: Path, defaults: StreamOptions) -> list[StreamOptions]:

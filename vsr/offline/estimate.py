@@ -16,12 +16,15 @@ from vsr.engine.memory_plan import Asked
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
-from vsr.models.catalogue import DEFAULT_MODEL, load_network
+from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.loading import load_network
 from vsr.offline.output_size import SizeWish, choose_size
 from vsr.offline.restorer_factory import make_restorer
 from vsr.restorer import Restorer
-from vsr.resume.compatibility import SEGMENT_FRAMES, journal_planned
-from vsr.scenes.markers import AUTO, scene_marker
+from vsr.resume import SEGMENT_FRAMES
+from vsr.resume.compatibility import journal_planned
+from vsr.scenes import AUTO
+from vsr.scenes.markers import scene_marker
 from vsr.streams import open_reader
 from vsr.types import Chunk, StreamInfo
 

@@ -11,21 +11,23 @@ from pathlib import Path
 
 from vsr.engine.memory_plan import Asked
 from vsr.errors import ConfigurationError
-from vsr.models.catalogue import DEFAULT_MODEL, load_network
+from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.loading import load_network
 from vsr.offline.comparison_video import InputMemory, Mode, compare_into, comparison_size
 from vsr.offline.output_size import SizeWish, choose_size, fit_writer
 from vsr.offline.pipeline import run
 from vsr.offline.restorer_factory import make_restorer
 from vsr.results import Progress, Summary, nothing_done
+from vsr.resume import SEGMENT_FRAMES
 from vsr.resume.compatibility import (
-    SEGMENT_FRAMES,
     find_journal,
     header_of,
     is_done,
     journal_planned,
 )
 from vsr.resume.session import Keeping, finish_sealed
-from vsr.scenes.markers import AUTO, OFF, scene_marker
+from vsr.scenes import AUTO, OFF
+from vsr.scenes.markers import scene_marker
 from vsr.streams import open_reader
 from vsr.streams.decode.image_reader import DEFAULT_RATE
 from vsr.streams.names.image_sequence import names_images

@@ -13,7 +13,8 @@ from torch import Tensor
 from vsr.engine.memory_plan import Asked
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
-from vsr.models.catalogue import DEFAULT_MODEL, load_network
+from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.loading import load_network
 from vsr.offline.comparison_video import InputMemory, compare_frames
 from vsr.offline.job import restore
 from vsr.offline.restorer_factory import make_restorer

@@ -25,10 +25,6 @@ from vsr.streams.names.image_sequence import (
 )
 from vsr.types import StreamInfo
 
-SEGMENT_FRAMES = 250
-"""Most frames of a run that is not kept in segments, and of a segment: x264 and x265 begin anew
-with a key frame after as many, so that segments of no more have hardly more of them."""
-
 VERSION = version("vsr-stream")
 _SAMPLE_BYTES = 1 << 20
 _HEADER = frozenset({"version", "source", "options", "settings", "network"})

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Protocol
 
 from vsr.errors import ConfigurationError, OpenError
+from vsr.scenes import AUTO, OFF
 from vsr.scenes.detector import Detector
 from vsr.scenes.state import MarkerState, joined, marked, part
 from vsr.types import Chunk, StreamInfo
-
-AUTO, OFF = "auto", "off"
-"""Words for finding cuts, and for taking all frames as one scene."""
 
 
 class SceneMarker(Protocol):
