@@ -1,6 +1,8 @@
 # `make` lists the targets. The environment is .venv, updated when what it is made from changes.
 PYTHON ?= python3
 VIDEO ?=
+# Other versions that are tested where this machine has them; each gets an environment .venv-3.N.
+PYTHONS ?= 3.12 3.13
 VID4 ?= ../shared/data/eval/vid4
 export VIDEO VID4
 
@@ -15,7 +17,7 @@ MADE_FROM := pyproject.toml setup.py streams/_yuv.c streams/_yuv_rows.h
 TYPED := vsr typings tests scripts benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: demo test fuzz test-slow test-mmcv papers lint types format package clean help
+.PHONY: demo test fuzz test-slow test-mmcv test-pythons test-newest papers lint types format package clean help
 
 demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
 	$(PY) -m examples.demo $${VIDEO:+--video "$$VIDEO"}
@@ -36,6 +38,12 @@ test-mmcv: $(MMCV_READY)  ## deformable convolution against mmcv's, which is com
 
 papers: $(READY)  ## published networks on Vid4 (VID4=FOLDER), our figures beside theirs; hours on a CPU
 	$(PY) -m benchmarks.papers --root "$$VID4" --out papers
+
+test-pythons: $(READY)  ## the core of the tests on other Pythons, with the newest releases in range
+	$(PY) -m scripts.pythons $(PYTHONS)
+
+test-newest: $(READY)  ## the same on the newest Python that is here, its packages brought up to date
+	$(PY) -m scripts.pythons --newest $(PYTHONS)
 
 lint: $(READY)  ## ruff: rules and format
 	$(PY) -m ruff check .

@@ -5,6 +5,7 @@ it, and torch does what it does.
 """
 
 import sysconfig
+import tempfile
 
 from setuptools import Extension, setup
 
@@ -20,7 +21,13 @@ COMPILED = Extension(
     optional=True,
 )
 
+# What an earlier installation left in build/ would be packed again, modules that are gone included.
+BUILD = tempfile.TemporaryDirectory(prefix="vsr-build-")
+OPTIONS = {"build": {"build_base": BUILD.name}}
+if LIMITED_API:
+    OPTIONS["bdist_wheel"] = {"py_limited_api": "cp311"}
+
 setup(
     ext_modules=[COMPILED] if LIMITED_API else [],
-    options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED_API else {},
+    options=OPTIONS,
 )

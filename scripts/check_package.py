@@ -110,6 +110,7 @@ def try_wheel(wheel: Path, modules: set[str], folder: Path) -> None:
     run(python, "-I", "-c", IMPORT_ALL, *sorted(modules), folder=empty)
     run(vsr, "--help", folder=empty)
     run(vsr, "models", folder=empty)
+    run(python, "-m", "vsr", "models", folder=ROOT)  # where folders of the tree have like names
     run(python, "-I", "-c", MAKE_CLIP, "clip.mp4", folder=empty)
     run(vsr, "restore", "clip.mp4", "restored.mp4", "--quiet", folder=empty)
 

@@ -1,6 +1,10 @@
 """What is in the tree is in the package, and nothing imports under another name."""
 
 import importlib.util
+import shutil
+import subprocess
+import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -8,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.check_package import (
+    COMPILED,
     ROOT,
     find_faults,
     module_names,
@@ -69,3 +74,34 @@ def test_modules_are_named_as_they_are_imported() -> None:
     files = ["vsr/__init__.py", "vsr/types.py", "vsr/streams/__init__.py", "vsr/configs/a.toml"]
     files += ["vsr/streams/_yuv.abi3.so", "vsr/streams/_yuv.pyi"]
     assert module_names(files) == {"vsr.types", "vsr.streams", "vsr.streams._yuv"}
+
+
+def test_an_earlier_build_is_not_packed_again(tmp_path: Path) -> None:
+    tree, wheels = tmp_path / "tree", tmp_path / "wheels"
+    apart = shutil.ignore_patterns(".*", "*.egg-info", "tests", "build", "dist", "docs", "runs")
+    shutil.copytree(ROOT, tree, ignore=apart)
+    old = tree / "build/lib/vsr/old.py"
+    old.parent.mkdir(parents=True)
+    old.write_text("")
+    words = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, tree)
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+    (wheel,) = wheels.iterdir()
+    assert find_faults(tree_files(tree) | COMPILED, wheel_files(wheel)) == []
+
+
+WITHOUT_EDITABLE = "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
+"""With Python's -S, packages are found, and nothing that an editable installation arranges."""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "sys.argv.append('models'); runpy.run_module('vsr', run_name='__main__')",
+        "import vsr; vsr.Restorer(vsr.load_network('identity')); print(vsr.open_reader)",
+    ],
+    ids=["command", "library"],
+)
+def test_the_clones_folder_hides_no_part_of_the_package(program: str) -> None:
+    words = [sys.executable, "-S", "-c", WITHOUT_EDITABLE + program, sysconfig.get_path("purelib")]
+    said = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert "compact-x4" in said or "open_reader" in said
