@@ -14,6 +14,7 @@ import sys
 import click
 
 from vsr.cli.bench import bench
+from vsr.cli.degrade import degrade
 from vsr.cli.eval import evaluate
 from vsr.cli.info import info
 from vsr.cli.live import live
@@ -42,7 +43,7 @@ def vsr(verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
 
 
-for command in (restore, live, evaluate, train, bench, models, info):
+for command in (restore, live, evaluate, train, degrade, bench, models, info):
     vsr.add_command(command)
 
 

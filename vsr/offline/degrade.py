@@ -1,0 +1,101 @@
+"""A video made worse, as a source for tests, training and demonstrations: ``vsr degrade``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from vsr.errors import ConfigurationError
+from vsr.quality.filters import resize
+from vsr.quality.presets import PRESETS
+from vsr.results import Progress
+from vsr.streams import open_reader, open_writer
+
+CHUNK = 4
+"""Frames at once; a constant, because what is drawn depends on it."""
+
+SMALLEST = 26
+"""Pixels of the shorter side below which the filters do not work."""
+
+
+def degrade(
+    source: str,
+    target: str,
+    *,
+    preset: str,
+    scale: int = 1,
+    seed: int = 0,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> str:
+    """Write a degraded version of a video; its sound and subtitles are copied.
+
+    Args:
+        source: As for ``open_reader``.
+        target: As for ``open_writer``.
+        preset: One of ``PRESETS``.
+        scale: How many times smaller the picture becomes, by area, before anything else.
+        seed: Of noise and the like: the same seed gives the same file.
+        overwrite: Replace a target that exists.
+        on_progress: Called after every step.
+        stop: Set it to end early with a playable partial result.
+
+    Returns:
+        The name of the result.
+
+    Raises:
+        ConfigurationError: An unknown preset, or a picture that is too small for it.
+        VSRError: The source cannot be read, or the target cannot be written.
+    """
+    if preset not in PRESETS:
+        raise ConfigurationError(
+            f"preset {preset!r} is unknown; known are {', '.join(sorted(PRESETS))}"
+        )
+    with open_reader(source) as reader:
+        info = replace(reader.info, bit_depth=8, pixel_format="yuv420p")
+        height, width = _reduced_size(info.height, info.width, scale)
+        chosen = PRESETS[preset]
+        writer = open_writer(
+            target,
+            info,
+            height=height,
+            width=width,
+            encoder=chosen.encoder,
+            encode_args=chosen.encode_args,
+            source=source,
+            overwrite=overwrite,
+        )
+        try:
+            started, done, stop = time.perf_counter(), 0, stop or threading.Event()
+            rng = torch.Generator().manual_seed(seed)
+            for chunk in reader.chunks(CHUNK):
+                small = resize(chunk.frames, (height, width), "area")
+                frames = chosen.picture(small, rng).clamp(0, 1)
+                writer.write(replace(chunk, frames=frames))
+                writer.write_packets(reader.take_packets())
+                done += len(chunk)
+                seconds = time.perf_counter() - started
+                on_progress(Progress(frames=done, total=info.num_frames, seconds=seconds))
+                if stop.is_set():
+                    break
+            writer.write_packets(reader.take_packets())
+            return writer.finish(partial=stop.is_set())
+        except BaseException:
+            writer.abort()
+            raise
+
+
+def _reduced_size(height: int, width: int, scale: int) -> tuple[int, int]:
+    """Even sides, so that chroma can be halved."""
+    reduced = (height // scale // 2 * 2, width // scale // 2 * 2)
+    if min(reduced) < SMALLEST:
+        raise ConfigurationError(
+            f"{width}x{height} reduced by {scale} has fewer than {SMALLEST} rows or columns; "
+            "give a larger picture or a smaller scale"
+        )
+    return reduced
