@@ -59,16 +59,22 @@ def gaussian_noise(
 
 
 def poisson_noise(
-    images: Tensor, strength: Tensor, rng: torch.Generator, *, grey: bool = False
+    images: Tensor,
+    strength: Tensor,
+    rng: torch.Generator,
+    *,
+    grey: bool = False,
+    photons: int | None = None,
 ) -> Tensor:
     """Add the noise of counted light, which grows with brightness.
 
     Args:
         images: (N, 3, H, W) in [0, 1]; rounded to 8 bits first.
-        strength: (N,); 1 is the noise of as many photons as an image has different values, rounded
-            up to a power of two.
+        strength: (N,), what the noise is multiplied by.
         rng: Source of all randomness.
         grey: The noise of the grey image, the same in all colours.
+        photons: Counted where a pixel is white; None for as many as an image has different values,
+            rounded up to a power of two, as published: flat images become very noisy.
 
     Returns:
         (N, 3, H, W), not clipped.
@@ -77,7 +83,8 @@ def poisson_noise(
     if grey:
         shares = images.new_tensor(LUMA).view(3, 1, 1)
         exact = (exact * shares).sum(1, keepdim=True).mul(255).round().div(255)
-    levels = torch.stack([_num_levels(image) for image in exact]).to(images)[:, None, None, None]
+    counts = [photons or _num_levels(image) for image in exact]
+    levels = images.new_tensor(counts)[:, None, None, None]
     noise = torch.poisson((exact * levels).cpu(), generator=rng).to(images) / levels - exact
     return images + noise * strength.to(images)[:, None, None, None]
 
@@ -99,7 +106,7 @@ def sharpen(images: Tensor, weight: float = 0.5) -> Tensor:
     return where * sharp + (1 - where) * images
 
 
-def _num_levels(image: Tensor) -> Tensor:
+def _num_levels(image: Tensor) -> int:
     """The number of different 8-bit values, rounded up to a power of two."""
-    count = torch.unique(image.mul(255).round()).numel()
-    return torch.tensor(float(2 ** (count - 1).bit_length()))
+    count: int = torch.unique(image.mul(255).round()).numel()
+    return 1 << (count - 1).bit_length()
