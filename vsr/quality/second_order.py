@@ -66,7 +66,7 @@ class Order:
     blur_share: float = 1.0
     sinc_share: float = 0.1
     kernel_weights: tuple[float, ...] = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
-    kernel_sides: Range = (7, 21)
+    kernel_sides: tuple[int, int] = (7, 21)
     blur_sigma: Range = (0.2, 3.0)
     generalised_shape: Range = (0.5, 4.0)
     plateau_shape: Range = (1.0, 2.0)
@@ -94,10 +94,10 @@ class Order:
                 raise ConfigurationError(
                     f"{name} is [{low}, {high}]; give two numbers above 0, the lower one first"
                 )
-        low, high = self.kernel_sides
-        if not 3 <= low <= high <= 51 or low % 2 != 1 or high % 2 != 1:
+        smallest, largest = self.kernel_sides
+        if not 3 <= smallest <= largest <= 51 or not smallest % 2 == largest % 2 == 1:
             raise ConfigurationError(
-                f"kernel_sides is [{low:g}, {high:g}]; give two odd numbers from 3 to 51"
+                f"kernel_sides is [{smallest}, {largest}]; give two odd numbers from 3 to 51"
             )
 
 
@@ -125,7 +125,7 @@ def degrade_once(frames: Tensor, order: Order, rng: torch.Generator) -> Tensor:
 
 def draw_kernels(order: Order, num_frames: int, rng: torch.Generator) -> Tensor:
     """Draw a blur: (1, S, S) for all frames, or (T, S, S) where parameters drift."""
-    low, high = (int(side) // 2 for side in order.kernel_sides)
+    low, high = (side // 2 for side in order.kernel_sides)
     side = 2 * (low + index(high - low + 1, rng)) + 1
     num_kernels = num_frames if order.drift else 1
     if chance(order.sinc_share, rng):
