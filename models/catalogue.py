@@ -33,6 +33,16 @@ MODELS: dict[str, Model] = {
         ),
         licence="Apache-2.0",
     ),
+    "compact-x4-video": Model(
+        architecture="compact",
+        summary="real time, ours, for footage that H.264, HEVC or MPEG-4 has coded",
+        weights="compact_x4_video.safetensors",
+        scale=4,
+        degradation="compression",
+        parameters=757_915,
+        size_multiple=2,
+        licence="Apache-2.0",
+    ),
     "basicvsr": Model(
         architecture="basicvsr",
         summary="as published; bring a checkpoint of BasicSR or mmagic with --weights",

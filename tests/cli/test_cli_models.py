@@ -75,7 +75,7 @@ def test_the_table_fits_a_terminal_and_says_where_weights_are(vsr: Run, cache: P
         assert fact in line
     assert line.rstrip().endswith("pull: page")
     assert line_of("realesrgan-x4plus ", table).rstrip().endswith("pull: page, pip")
-    assert line_of("compact-x4", table).rstrip().endswith("shipped")
+    assert line_of("compact-x4 ", table).rstrip().endswith("shipped")
     assert line_of("identity", table).rstrip().endswith("none needed")
     assert line_of("basicvsr ", table).rstrip().endswith("bring a file")
 
