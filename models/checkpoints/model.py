@@ -101,7 +101,8 @@ class Model:
         scale: Output size over input size; None where the checkpoint decides.
         degradation: What it was trained to undo: ``BI``, MATLAB's bicubic; ``BD``, blur and then
             every 4th pixel; ``real``, random blur, noise, scaling and compression;
-            ``compression``, video encoders alone; empty where nothing was trained or the checkpoint decides.
+            ``compression``, video encoders alone; empty where nothing was trained or the
+            checkpoint decides.
         trained_on: Data set, or empty.
         parameters: Their number; None where the checkpoint decides.
         size_multiple: The network works on sides that are multiples of this; others are padded
