@@ -10,7 +10,7 @@ import torch
 
 from tests.command_line import Run
 from tests.conftest import REPOSITORY
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS, SHIPPED
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS, SHIPPED, load_network
 from vsr.models.ops.int8_conv import runs_int8
 
 QUALITY = MODELS[DEFAULT_MODEL].quality[0]
@@ -24,9 +24,14 @@ def test_the_catalogue_the_card_and_the_readme_agree() -> None:
     assert row.endswith(f"| {QUALITY.psnr_db:.2f} / {QUALITY.ssim:.3f} |")
 
 
-def test_the_card_names_the_network_that_is_built() -> None:
-    parameters = MODELS[DEFAULT_MODEL].parameters
-    assert f"{parameters:,} parameters" in CARD.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.weights])
+def test_a_card_names_the_network_that_is_built(name: str) -> None:
+    model = MODELS[name]
+    assert model.weights is not None
+    card = (SHIPPED / model.weights).with_suffix(".md").read_text(encoding="utf-8")
+    network = load_network(name)
+    assert sum(p.numel() for p in network.parameters()) == model.parameters
+    assert f"{model.parameters:,} parameters" in card
 
 
 @pytest.mark.slow
