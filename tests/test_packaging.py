@@ -76,16 +76,18 @@ def test_modules_are_named_as_they_are_imported() -> None:
     assert module_names(files) == {"vsr.types", "vsr.streams", "vsr.streams._yuv"}
 
 
-def test_an_earlier_build_is_not_packed_again(tmp_path: Path) -> None:
+def test_a_module_that_is_gone_is_not_packed_again(tmp_path: Path) -> None:
     tree, wheels = tmp_path / "tree", tmp_path / "wheels"
     apart = shutil.ignore_patterns(".*", "*.egg-info", "tests", "build", "dist", "docs", "runs")
     shutil.copytree(ROOT, tree, ignore=apart)
-    old = tree / "build/lib/vsr/old.py"
-    old.parent.mkdir(parents=True)
-    old.write_text("")
     words = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, tree)
+    old = tree / "vsr/old.py"
+    old.write_text("")
     subprocess.run([sys.executable, "-m", "pip", *words], check=True)
     (wheel,) = wheels.iterdir()
+    assert "vsr/old.py" in wheel_files(wheel)
+    old.unlink()
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True)
     assert find_faults(tree_files(tree) | COMPILED, wheel_files(wheel)) == []
 
 
