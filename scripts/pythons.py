@@ -1,8 +1,8 @@
 """Run the core of the tests on other versions of Python: ``make test-pythons``.
 
 Each version gets an environment of its own, with the newest releases that ``pyproject.toml``
-allows. A version that this machine lacks is named, and so is every release that is newer than what
-was installed: nothing is skipped silently.
+allows. A version that this machine lacks is named, and so is every release of a direct dependency
+that is newer than its range: nothing is skipped silently.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -110,17 +111,22 @@ def _version(python: Path) -> str:
 
 
 def held_back(inside: Path) -> list[str]:
-    """Releases that are newer than what is installed, because of some package's range."""
+    """Releases that are newer than those installed, of packages that ``pyproject.toml`` names."""
+    words = ("-m", "pip", "--python", inside, "list", "--outdated", "--format=json")
     listed = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", inside, "list", "--outdated", "--format=json"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
+        [sys.executable, *words], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
     return [
-        f"{one['name']} {one['version']} < {one['latest_version']}" for one in json.loads(listed)
+        f"{one['name']} {one['version']} < {one['latest_version']}"
+        for one in json.loads(listed)
+        if one["name"].lower() in _named_packages()
     ]
+
+
+def _named_packages() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    return {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in asked}
 
 
 def test_core(version: str, python: Path) -> str:
