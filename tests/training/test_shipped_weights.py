@@ -10,7 +10,8 @@ import torch
 
 from tests.command_line import Run
 from tests.conftest import REPOSITORY
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS, SHIPPED, load_network
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS, SHIPPED
+from vsr.models.loading import load_network
 from vsr.models.ops.int8_conv import runs_int8
 
 QUALITY = MODELS[DEFAULT_MODEL].quality[0]
