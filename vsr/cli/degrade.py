@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from vsr.cli.progress import progress_bar
 from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
 
 PRESET_NAMES = ("phone", "web", "dvd", "vhs")
@@ -43,6 +42,8 @@ def degrade(
     vsr degrade film.mkv worse.mp4 --preset web --scale 4
     """
     from vsr.offline.degrade import degrade as degrade_video
+
+    from vsr.cli.progress import progress_bar
 
     with stop_on_interrupt() as stop, progress_bar(hidden=quiet) as on_progress:
         written = degrade_video(
