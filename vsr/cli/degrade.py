@@ -41,9 +41,8 @@ def degrade(
     \b
     vsr degrade film.mkv worse.mp4 --preset web --scale 4
     """
-    from vsr.offline.degrade import degrade as degrade_video
-
     from vsr.cli.progress import progress_bar
+    from vsr.offline.degrade import degrade as degrade_video
 
     with stop_on_interrupt() as stop, progress_bar(hidden=quiet) as on_progress:
         written = degrade_video(
