@@ -20,6 +20,7 @@ from vsr.errors import DecodeError, OpenError, StreamTimeout
 from vsr.live.input.address import check_host, shown, without_secrets
 from vsr.live.input.decoder import Decoder
 from vsr.live.input.kind import (
+    ends,
     file_format,
     is_paced,
     is_relayed,
@@ -215,9 +216,14 @@ class Connection:
             self._relay.interrupt()
 
     def close(self) -> None:
-        """Close the source, from the reading thread."""
-        with suppress(FFmpegError, OSError):
-            self._container.close()
+        """Close the source, from the reading thread.
+
+        A file closes with the last stream that somebody holds: a short one is at its end before its
+        first frame is taken, and the output copies the parameters of its sound only then.
+        """
+        if not ends(self._source):
+            with suppress(FFmpegError, OSError):
+                self._container.close()
         if self._relay is not None:
             self._relay.close()
 
