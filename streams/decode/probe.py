@@ -55,13 +55,18 @@ def describe(
 
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
-    """Frames per second; ffmpeg's guess, because averages of short or odd files mislead."""
-    return stream.guessed_rate or stream.average_rate or None
+    """Frames per second; ffmpeg's guess, because averages of short or odd files mislead.
+
+    This and the other times become Fraction here: PyAV 19 has a type of its own, which is printed
+    otherwise and cannot be rounded.
+    """
+    rate = stream.guessed_rate or stream.average_rate
+    return Fraction(rate) if rate else None
 
 
 def time_base(stream: VideoStream) -> Fraction:
     """Seconds per unit of the stream's pts."""
-    return stream.time_base or Fraction(1, av.time_base)
+    return Fraction(stream.time_base or Fraction(1, av.time_base))
 
 
 def origin(stream: VideoStream) -> Fraction:
@@ -123,5 +128,5 @@ def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None
 
 
 def _aspect_ratio(stream: VideoStream, picture: Picture) -> Fraction:
-    ratio = stream.sample_aspect_ratio or Fraction(1)
+    ratio = Fraction(stream.sample_aspect_ratio or 1)
     return 1 / ratio if picture.orientation.transposed else ratio

@@ -13,6 +13,7 @@ from tests.media import (
     read_numbers,
     write_clip,
 )
+from vsr.streams import open_reader
 from vsr.streams.decode.video_reader import VideoReader
 from vsr.types import Chunk
 
@@ -176,3 +177,13 @@ def test_a_bitstream_without_times_is_trimmed_to_the_frame(tmp_path: Path) -> No
     path = write_clip(tmp_path / "raw.h264", Clip(num_frames=90, options={"g": "12"}))
     with VideoReader(str(path), start_s=2.4, end_s=2.8) as reader:
         assert read_numbers(next(reader.chunks(20)).frames) == list(range(60, 70))
+
+
+def test_times_and_rates_are_fractions_whatever_pyav_has_them_as(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "clip.mp4", Clip(num_frames=3))
+    with open_reader(str(source)) as reader:
+        info = reader.info
+        chunk = next(iter(reader.chunks(3)))
+    kinds = {type(value) for value in (info.frame_rate, info.time_base, chunk.time_base)}
+    assert kinds == {Fraction}
+    assert str(info.frame_rate) == "25"

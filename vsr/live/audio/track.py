@@ -49,7 +49,7 @@ class Sound:
     def __init__(self, stream: AudioStream, template: Any) -> None:
         self.end: Fraction | None = None
         self._stream = stream
-        self._base = stream.time_base or Fraction(1, 1000)
+        self._base = Fraction(stream.time_base or Fraction(1, 1000))
         self._codec = stream.codec_context.codec.canonical_name
         self._rate = stream.codec_context.sample_rate
         self._layout = stream.codec_context.layout.name

@@ -263,7 +263,7 @@ def _coded(packet: av.Packet[VideoStream], stream: VideoStream) -> Coded:
         pts=packet.pts,
         dts=dts,
         duration=packet.duration or 0,
-        time_base=stream.time_base,
+        time_base=Fraction(stream.time_base),
         is_key=packet.is_keyframe,
     )
 

@@ -170,6 +170,5 @@ class Clock:
 
 def rate_of(rate: Fraction | None) -> Fraction:
     """Frames per second; the usual ones where a container says nothing, or nonsense."""
-    if rate is None or int(rate) not in _EVEN_RATES:
-        return FALLBACK_RATE
-    return Fraction(rate)
+    exact = Fraction(rate or 0)  # PyAV 19 has a type of its own, which int() refuses
+    return exact if int(exact) in _EVEN_RATES else FALLBACK_RATE
