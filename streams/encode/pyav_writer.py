@@ -21,15 +21,16 @@ from av.video.stream import VideoStream
 from vsr.errors import ConfigurationError, EncodeError
 from vsr.streams.colour.convert import from_rgb
 from vsr.streams.colour.padding import pad_to
+from vsr.streams.decode.timestamps import FALLBACK_RATE
+from vsr.streams.encode.command import tag_options
 from vsr.streams.encode.encoders import default_options
 from vsr.streams.encode.plan import PicturePlan, plan_picture
 from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.formats import suffix_of
 from vsr.streams.names.target import TargetFile
 from vsr.streams.names.trim import Seconds, as_fraction
-from vsr.types import Chunk, Colour, OtherStream, StreamInfo
+from vsr.types import Chunk, OtherStream, StreamInfo
 
-FALLBACK_RATE = Fraction(25)
 _FAILURES = (FFmpegError, ValueError, OSError)
 
 
@@ -159,7 +160,7 @@ class PyAVWriter:
         words.pop("pix_fmt", None)
         rate = info.frame_rate or FALLBACK_RATE
         stream = self._container.add_stream(
-            plan.encoder, rate=rate, options=words | _colour_options(plan.colour)
+            plan.encoder, rate=rate, options=words | tag_options(plan.colour)
         )
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = plan.size
@@ -220,17 +221,6 @@ def _formats(encoder: str) -> tuple[str, ...]:
     if codec.type != "video":
         raise ConfigurationError(f"{encoder!r} encodes no video; give a video encoder")
     return tuple(found.name for found in codec.video_formats or ())
-
-
-def _colour_options(colour: Colour) -> dict[str, str]:
-    tags = {
-        "colorspace": colour.matrix,
-        "color_primaries": colour.primaries,
-        "color_trc": colour.transfer,
-        "color_range": colour.range,
-        "chroma_sample_location": colour.chroma_location,
-    }
-    return {name: tag for name, tag in tags.items() if tag}
 
 
 def _name(stream: Stream, original: Stream) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from vsr.errors import EncodeError
 from vsr.streams.colour.pixel_format import PixelFormat
+from vsr.streams.decode.timestamps import FALLBACK_RATE
 from vsr.streams.names.container import reason
 from vsr.types import OtherStream
 
@@ -41,8 +42,6 @@ NUT_IN_PIPES = {"write_index": "0", "syncpoints": "none", "f_strict": "experimen
 A reader keeps each sync point in memory until the end, and there is one for every large frame: 500
 MB a day. What a pipe brings is whole, and is read from its beginning; it needs none.
 """
-
-FALLBACK_RATE = Fraction(25)
 
 _MUX_BUFFER_BYTES = 1 << 18
 

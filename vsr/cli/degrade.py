@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
+from vsr.cli.signals import INTERRUPTED, stop_on_signal
 
 PRESET_NAMES = ("phone", "web", "dvd", "vhs")
 """Written out, so that the help needs no torch; a test holds them to the table."""
@@ -44,7 +44,7 @@ def degrade(
     from vsr.cli.progress import progress_bar
     from vsr.offline.degrade import degrade as degrade_video
 
-    with stop_on_interrupt() as stop, progress_bar(hidden=quiet) as on_progress:
+    with stop_on_signal() as stop, progress_bar(hidden=quiet) as on_progress:
         written = degrade_video(
             source,
             target,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from vsr.cli.progress import progress_bar
-from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
+from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError, VSRError
 from vsr.offline.folder import Job, Outcome, list_jobs, run_jobs
@@ -29,7 +29,7 @@ def restore_folder(
     from vsr.offline.job import restore as restore_one
 
     jobs = _jobs(source, target, options)
-    with stop_on_interrupt() as stop:
+    with stop_on_signal() as stop:
 
         def run(job: Job) -> Summary:
             with progress_bar(hidden=quiet or as_json) as on_progress:

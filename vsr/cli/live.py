@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
 from vsr.cli.parameters import MEDIA, PRECISIONS, Arguments, complete_model, fidelity_option
+from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
 from vsr.errors import ConfigurationError
 from vsr.live.duration import duration_s
 from vsr.models.catalogue import DEFAULT_MODEL
-
-INTERRUPTED = 130
 
 
 class Duration(click.ParamType["float"]):
@@ -137,7 +132,7 @@ def live(
     if (streams is None) == (source is None or target is None):
         raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
     set_mmap_threshold(LIVE_MMAP_THRESHOLD)
-    with stop_on_signal() as (stop, received):
+    with stop_on_signal() as stop:
         with loading():
             from vsr.live.service import run_live
 
@@ -146,27 +141,9 @@ def live(
         )
     if as_json:
         click.echo(json.dumps([one.plain() for one in figures]))
-    if signal.SIGINT in received:
+    if signal.SIGINT in stop.received:
         return INTERRUPTED
     return 1 if any(one.state == "failed" for one in figures) else 0
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[tuple[threading.Event, list[int]]]:
-    """An event that Ctrl-C and SIGTERM set, and which of them came; a second one ends at once."""
-    stop, received = threading.Event(), list[int]()
-
-    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])
-
-    previous = {n: signal.signal(n, ask_to_stop) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop, received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _say(sentence: str) -> None:

@@ -20,7 +20,7 @@ from vsr.cli.parameters import (
     complete_model,
     fidelity_option,
 )
-from vsr.cli.signals import INTERRUPTED, stop_on_interrupt
+from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import loading
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.results import Summary
@@ -230,7 +230,7 @@ def restore(
         forecast = foresee(source, target, **times, **options)
         click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
         return 0
-    with stop_on_interrupt() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
+    with stop_on_signal() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
         summary = restoring.restore(
             source, target, on_progress=on_progress, stop=stop, **times, **options
         )

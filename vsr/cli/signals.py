@@ -15,12 +15,25 @@ INTERRUPTED = 130
 """The exit code of a run that was ended early."""
 
 
+class Stop(threading.Event):
+    """Set when a run shall end early.
+
+    Attributes:
+        received: Numbers of the signals that asked for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: list[int] = []
+
+
 @contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[Stop]:
     """An event that the first Ctrl-C or SIGTERM sets; the second ends the program at once."""
-    stop = threading.Event()
+    stop = Stop()
 
     def ask_to_stop(number: int, _frame: FrameType | None) -> None:
+        stop.received.append(number)
         stop.set()
         signal.signal(number, previous[signal.Signals(number)])
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vsr.offline.forwarding_writer import ForwardingWriter
 from vsr.quality.montage import label, panel_size, side_by_side
 from vsr.types import Chunk, Reader, StreamInfo, Writer
 
@@ -67,33 +68,19 @@ class InputMemory:
         self.close()
 
 
-class ComparisonWriter:
+class ComparisonWriter(ForwardingWriter):
     """Joins each restored frame with the input of its time and hands both on."""
 
     def __init__(self, writer: Writer, inputs: InputMemory, mode: Mode) -> None:
-        self._writer = writer
+        super().__init__(writer)
         self._inputs = inputs
         self._mode = mode
-        self.notes: Sequence[str] = writer.notes
-
-    @property
-    def added_frames(self) -> int:
-        return self._writer.added_frames
 
     def write(self, chunk: Chunk) -> None:
         for frame, pts in zip(chunk.frames, chunk.pts, strict=True):
             joined = compare_frames(self._inputs.take(pts), frame, self._mode)[None]
             one = replace(chunk, frames=joined, pts=(pts,), scene_starts=frozenset[int]())
             self._writer.write(one)
-
-    def write_packets(self, packets: Sequence[Any]) -> None:
-        self._writer.write_packets(packets)
-
-    def finish(self, *, partial: bool = False) -> str:
-        return self._writer.finish(partial=partial)
-
-    def abort(self) -> None:
-        self._writer.abort()
 
 
 def compare_into(writer: Writer, inputs: InputMemory, mode: Mode | None) -> Writer:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import torch.nn.functional as F
 
 from vsr.errors import ConfigurationError
+from vsr.offline.forwarding_writer import ForwardingWriter
 from vsr.types import Chunk, StreamInfo, Writer
 
 LARGEST = 16_384
@@ -82,17 +81,12 @@ def fit_writer(writer: Writer, size: OutputSize) -> Writer:
     return ResamplingWriter(writer, size) if size.resampled else writer
 
 
-class ResamplingWriter:
+class ResamplingWriter(ForwardingWriter):
     """Resamples frames once, with a cubic that is widened for smaller sizes, and hands them on."""
 
     def __init__(self, writer: Writer, size: OutputSize) -> None:
-        self._writer = writer
+        super().__init__(writer)
         self._size = size.height, size.width
-        self.notes: Sequence[str] = writer.notes
-
-    @property
-    def added_frames(self) -> int:
-        return self._writer.added_frames
 
     def write(self, chunk: Chunk) -> None:
         for index, pts in enumerate(chunk.pts):
@@ -100,15 +94,6 @@ class ResamplingWriter:
             resampled = F.interpolate(frames, self._size, mode="bicubic", antialias=True)
             starts = frozenset({0}) if index in chunk.scene_starts else frozenset[int]()
             self._writer.write(replace(chunk, frames=resampled, pts=(pts,), scene_starts=starts))
-
-    def write_packets(self, packets: Sequence[Any]) -> None:
-        self._writer.write_packets(packets)
-
-    def finish(self, *, partial: bool = False) -> str:
-        return self._writer.finish(partial=partial)
-
-    def abort(self) -> None:
-        self._writer.abort()
 
 
 def _wanted(info: StreamInfo, wish: SizeWish) -> tuple[int, int]:

@@ -1,0 +1,36 @@
+"""A writer in front of another one, which changes the frames and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vsr.types import Chunk, Writer
+
+
+class ForwardingWriter:
+    """Hands everything on to another writer; a subclass changes the frames.
+
+    Args:
+        writer: Gets what is written.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.notes: Sequence[str] = writer.notes
+
+    @property
+    def added_frames(self) -> int:
+        return self._writer.added_frames
+
+    def write(self, chunk: Chunk) -> None:
+        self._writer.write(chunk)
+
+    def write_packets(self, packets: Sequence[Any]) -> None:
+        self._writer.write_packets(packets)
+
+    def finish(self, *, partial: bool = False) -> str:
+        return self._writer.finish(partial=partial)
+
+    def abort(self) -> None:
+        self._writer.abort()
