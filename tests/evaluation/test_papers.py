@@ -25,6 +25,7 @@ def run(*words: str | Path) -> list[list[str]]:
     return rows[2:]
 
 
+@pytest.mark.slow
 def test_bicubic_enlargement_scores_what_papers_say(shared: Path, tmp_path: Path) -> None:
     root = shared / "data" / "eval" / "vid4"
     options = ("--models", "bicubic-x4", "--ways", "whole", "--precisions", "float32")
