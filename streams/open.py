@@ -20,10 +20,9 @@ from vsr.streams.encode.segments.writer import SegmentWriter
 from vsr.streams.names.container import PIPE, is_address
 from vsr.streams.names.durable import Kept
 from vsr.streams.names.image_sequence import names_images
+from vsr.streams.names.target import NULL
 from vsr.streams.names.trim import Seconds
 from vsr.types import NOTHING, Passed, Reader, StreamInfo, Writer
-
-NULL = "null"
 
 
 def open_reader(

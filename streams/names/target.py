@@ -7,7 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from vsr.errors import OpenError
-from vsr.streams.names.container import OUTPUT_PIPE, PIPE
+from vsr.streams.names.container import OUTPUT_PIPE, PIPE, is_address
+from vsr.streams.names.image_sequence import image_folder, names_images
+
+NULL = "null"
+"""The target that throws frames away."""
 
 
 class TargetFile:
@@ -65,6 +69,13 @@ class TargetFile:
         for name in (self.temporary, self.trial):
             with suppress(OSError):
                 Path(name).unlink(missing_ok=True)
+
+
+def local_target(target: str) -> Path | None:
+    """The file or the folder of images that a target is; None for pipes, addresses and ``null``."""
+    if target in {PIPE, NULL} or is_address(target):
+        return None
+    return image_folder(target) if names_images(target) else Path(target)
 
 
 def temporary_name(path: Path) -> Path:

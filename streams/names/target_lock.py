@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vsr.errors import OpenError
-from vsr.streams.names.container import PIPE, is_address
-from vsr.streams.names.image_sequence import image_folder, names_images
+from vsr.streams.names.target import local_target
 
 LONGEST_NAME = 255
 """Bytes of a file's name that file systems take."""
@@ -39,9 +38,9 @@ def lock_target(target: str) -> Iterator[None]:
 
 
 def _lock_path(target: str) -> Path | None:
-    if target in {PIPE, "null"} or is_address(target):
+    path = local_target(target)
+    if path is None:
         return None
-    path = image_folder(target) if names_images(target) else Path(target)
     name = f".{path.name}.lock"
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.lock"

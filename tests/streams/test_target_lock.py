@@ -32,9 +32,12 @@ def test_a_second_run_is_refused_in_a_line_until_the_first_has_ended(tmp_path: P
 
 
 @pytest.mark.parametrize("target", ["null", "-", "rtmp://127.0.0.1/live/key"])
-def test_what_is_no_file_is_not_locked(target: str) -> None:
+def test_what_is_no_file_is_not_locked(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with lock_target(target), lock_target(target):
-        pass
+        assert names(tmp_path) == []
 
 
 def test_a_lock_of_a_killed_run_is_taken_over_and_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vsr.resume.compatibility import is_done
 from vsr.resume.journal import SUFFIX as JOURNAL_SUFFIX
 from vsr.streams.names.container import PIPE, is_address
 from vsr.streams.names.image_sequence import IMAGE_SUFFIXES
-from vsr.streams.open import NULL
+from vsr.streams.names.target import NULL
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".m4v", ".flv", ".wmv"}

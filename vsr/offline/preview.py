@@ -23,8 +23,7 @@ from vsr.restorer import Restorer
 from vsr.streams import open_reader
 from vsr.streams.names.container import PIPE, is_address
 from vsr.streams.names.image_sequence import image_folder, names_images
-from vsr.streams.names.target import TargetFile
-from vsr.streams.open import NULL
+from vsr.streams.names.target import NULL, TargetFile
 from vsr.types import Chunk
 
 AROUND_S = 1.0

@@ -18,6 +18,7 @@ from torch import Tensor
 from vsr.errors import ConfigurationError
 from vsr.quality import blur_kernels
 from vsr.quality.blur_kernels import blur
+from vsr.quality.draw import between, chance, index
 from vsr.quality.filters import RESIZES, gaussian_noise, poisson_noise, resize
 from vsr.quality.jpeg import jpeg
 
@@ -149,21 +150,6 @@ def curve(values: Range, num_frames: int, drift: float, rng: torch.Generator) ->
     begin, other = between(*values, rng), between(*values, rng)
     place = torch.linspace(0, 1, num_frames)
     return begin + drift * (other - begin) * place.square() * (3 - 2 * place)
-
-
-def chance(share: float, rng: torch.Generator) -> bool:
-    """True in this share of draws."""
-    return float(torch.rand((), generator=rng)) < share
-
-
-def between(low: float, high: float, rng: torch.Generator) -> float:
-    """A uniform draw."""
-    return low + (high - low) * float(torch.rand((), generator=rng))
-
-
-def index(end: int, rng: torch.Generator) -> int:
-    """A whole number from 0, below ``end``."""
-    return int(torch.randint(end, (), generator=rng))
 
 
 def _bells(order: Order, side: int, num_kernels: int, rng: torch.Generator) -> list[Tensor]:

@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from vsr.errors import EncodeError, OpenError
-from vsr.streams.names.container import PIPE, is_address
 from vsr.streams.names.durable import sync
-from vsr.streams.names.image_sequence import image_folder, names_images
+from vsr.streams.names.target import local_target
 from vsr.types import Passed
 
 FORMAT = 2
@@ -334,10 +333,8 @@ class Journal:
 
 def journal_folder(target: str) -> Path | None:
     """Where the journal of a target is; None for addresses, pipes and nothing."""
-    if target in {PIPE, "null"} or is_address(target):
-        return None
-    path = image_folder(target) if names_images(target) else Path(target)
-    return path.with_name(f"{path.name}{SUFFIX}")
+    path = local_target(target)
+    return None if path is None else path.with_name(f"{path.name}{SUFFIX}")
 
 
 def sweep(folder: Path, keep: Collection[str] = ()) -> None:
@@ -353,9 +350,10 @@ def is_blank(folder: Path) -> bool:
     """Whether a run was ended before its journal had anything to go on from."""
     try:
         content = (folder / NAME).read_bytes()
-        return b"\n" not in content or not (parse(content).borders or parse(content).sealed)
+        journal = parse(content) if b"\n" in content else None
     except (OSError, ValueError):
         return False
+    return journal is None or not (journal.borders or journal.sealed)
 
 
 def has_journal(target: str) -> bool:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from vsr.errors import ConfigurationError, OpenError
+from vsr.quality.draw import index
 from vsr.streams import open_random_access, open_reader
 from vsr.streams.decode.random_access import RandomAccess
 from vsr.training.sample_order import BEGINNING, Place, generators
@@ -112,7 +113,7 @@ class TrainingClips(IterableDataset[Tensor]):
         """A clip from a photograph."""
         shots = []
         for _ in range(self.candidates):
-            photograph = self.photographs[_index(len(self.photographs), rng)]
+            photograph = self.photographs[index(len(self.photographs), rng)]
             sides = (photograph.shape[1], photograph.shape[2])
             shots.append(
                 (photograph, plan(sides, self.shape.frames, self.shape.size, self.motion, rng))
@@ -122,10 +123,10 @@ class TrainingClips(IterableDataset[Tensor]):
 
     def _cut(self, rng: torch.Generator) -> Tensor:
         """A part of a video, at times every other frame only, so that motion doubles."""
-        video, shape = self.videos[_index(len(self.videos), rng)], self.shape
-        step = 2 if len(video) >= 2 * shape.frames and _index(4, rng) == 0 else 1
-        start = _index(len(video) - step * (shape.frames - 1), rng)
-        top, left = (_index(side - shape.size + 1, rng) for side in video.shape[-2:])
+        video, shape = self.videos[index(len(self.videos), rng)], self.shape
+        step = 2 if len(video) >= 2 * shape.frames and index(4, rng) == 0 else 1
+        start = index(len(video) - step * (shape.frames - 1), rng)
+        top, left = (index(side - shape.size + 1, rng) for side in video.shape[-2:])
         frames = video[start : start + step * (shape.frames - 1) + 1 : step]
         return frames[..., top : top + shape.size, left : left + shape.size]
 
@@ -209,11 +210,7 @@ def _detail(clip: Tensor) -> float:
 
 def _flip(clip: Tensor, rng: torch.Generator) -> Tensor:
     """Any of the eight orientations of a square, and either direction in time."""
-    if _index(2, rng):
+    if index(2, rng):
         clip = clip.mT
-    axes = [axis for axis in (0, 2, 3) if _index(2, rng)]
+    axes = [axis for axis in (0, 2, 3) if index(2, rng)]
     return clip.flip(axes).contiguous()
-
-
-def _index(end: int, rng: torch.Generator) -> int:
-    return int(torch.randint(end, (), generator=rng))

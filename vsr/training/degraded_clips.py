@@ -20,11 +20,12 @@ from torch.utils.data import IterableDataset
 
 from vsr.errors import ConfigurationError
 from vsr.models.ops.imresize import imresize
-from vsr.quality.blur_kernels import blur
+from vsr.quality.blur_kernels import blur, gaussian
 from vsr.quality.coding import Coding, code
 from vsr.quality.degradation import bicubic_down
-from vsr.quality.filters import resize
-from vsr.quality.second_order import Order, between, chance, degrade_once, draw_sinc, index
+from vsr.quality.draw import between, chance, index
+from vsr.quality.filters import gaussian_noise, resize
+from vsr.quality.second_order import Order, degrade_once, draw_sinc
 from vsr.training.clips import ClipShape, TrainingClips
 
 X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium")
@@ -157,7 +158,8 @@ def degrade_clip(
     """
     frames = truth_u8.float().div(255)
     if chance(degradation.blur_share, rng):
-        frames = gaussian_blur(frames, scale * between(0, degradation.blur_sigma, rng))
+        sigma = scale * between(0, degradation.blur_sigma, rng)
+        frames = blur(frames, gaussian(2 * math.ceil(3 * sigma) + 1, (sigma, sigma))[None])
     for order in degradation.orders:
         frames = degrade_once(frames, order, rng)
     size = (truth_u8.shape[-2] // scale, truth_u8.shape[-1] // scale)
@@ -165,24 +167,12 @@ def degrade_clip(
     if degradation.sinc_share and chance(degradation.sinc_share, rng):
         small = blur(small, draw_sinc(len(small), 0.0, rng))
     if chance(degradation.noise_share, rng):
-        small = add_noise(small, between(0, degradation.noise_sigma, rng) / 255, degradation, rng)
+        sigmas = torch.full((len(small),), between(0, degradation.noise_sigma, rng) / 255)
+        small = gaussian_noise(small, sigmas, rng, grey=chance(degradation.grey_share, rng))
     small_u8 = small.clamp(0, 1).mul(255).round().byte()
     if chance(degradation.uncoded_share, rng):
         return small_u8
     return code(small_u8, draw_coding(degradation, rng))
-
-
-def gaussian_blur(frames: Tensor, sigma: float) -> Tensor:
-    """A separable Gaussian over (T, 3, H, W); ``sigma`` in pixels, edges repeated."""
-    radius = math.ceil(3 * sigma)
-    if radius == 0:
-        return frames
-    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.exp(-(x**2) / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).repeat(3, 1)
-    padded = F.pad(frames, (radius,) * 4, mode="replicate")
-    rows = F.conv2d(padded, kernel[:, None, :, None], groups=3)
-    return F.conv2d(rows, kernel[:, None, None, :], groups=3)
 
 
 def _reduced(frames: Tensor, size: tuple[int, int], how: str) -> Tensor:
@@ -202,15 +192,6 @@ def reduce(frames: Tensor, scale: int, how: str) -> Tensor:
     if how == "bicubic":
         return imresize(frames, 1 / scale)
     return F.interpolate(frames, scale_factor=1 / scale, mode="bilinear", antialias=True)
-
-
-def add_noise(
-    frames: Tensor, sigma: float, degradation: ClipDegradation, rng: torch.Generator
-) -> Tensor:
-    """Gaussian noise, new in each frame; ``sigma`` in units of [0, 1]."""
-    is_grey = chance(degradation.grey_share, rng)
-    shape = (len(frames), 1 if is_grey else 3, *frames.shape[-2:])
-    return frames + sigma * torch.randn(shape, generator=rng)
 
 
 def draw_coding(degradation: ClipDegradation, rng: torch.Generator) -> Coding:

@@ -98,17 +98,23 @@ def validate(
     degradation: ClipDegradation | None = None,
 ) -> float:
     """Mean PSNR-Y of the middle of each clip, restored as a stream with the network's defaults."""
-    scores = [_score(network, clip[:frames], device, degradation) for clip in clips]
+    scores = [
+        _score(network, clip[:frames], device, degradation, seed) for seed, clip in enumerate(clips)
+    ]
     return sum(scores) / len(scores)
 
 
 def _score(
-    network: Network[Any], clip_u8: Tensor, device: str, degradation: ClipDegradation | None
+    network: Network[Any],
+    clip_u8: Tensor,
+    device: str,
+    degradation: ClipDegradation | None,
+    seed: int,
 ) -> float:
     reduced, truth = _middle(clip_u8, network.facts.scale)
     if degradation is not None:
-        rng = torch.Generator().manual_seed(len(clip_u8) * clip_u8.shape[-1])
-        coded = degrade_clip(truth.mul(255).byte(), network.facts.scale, degradation, rng)
+        rng = torch.Generator().manual_seed(seed)
+        coded = degrade_clip(truth.mul(255).round().byte(), network.facts.scale, degradation, rng)
         reduced = coded.float().div(255)
     restorer = Restorer(network, device=device)
     inputs = Chunk(frames=reduced, pts=tuple(range(len(truth))), time_base=Fraction(1, 25))
