@@ -19,6 +19,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.offline.pipeline import Progress
 
 SPEED_FRAMES = 300
@@ -58,7 +59,7 @@ def memory(model: str, folder: Path) -> None:
         samples.append((progress.frames, pages * resource.getpagesize()))
 
     source = render(folder / "memory.mp4", MEMORY_FRAMES[-1], "96x72")
-    restore(str(source), "null", model=model, on_progress=sample)
+    restore(str(source), "null", RestoreOptions(model=model), on_progress=sample)
     means = []
     for end in MEMORY_FRAMES:
         near = [size for frames, size in samples if end - MEMORY_SPAN <= frames <= end]

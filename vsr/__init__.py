@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vsr.live.service import run_live
     from vsr.models.loading import load_network
     from vsr.offline.job import restore
+    from vsr.offline.options import RestoreOptions
     from vsr.restorer import Restorer
     from vsr.streams import open_reader, open_writer
     from vsr.types import Chunk, Colour, StreamInfo
@@ -35,6 +36,7 @@ _HOMES = {
     "BatchRestorer": "vsr.engine.batch",
     "Chunk": "vsr.types",
     "Colour": "vsr.types",
+    "RestoreOptions": "vsr.offline.options",
     "Restorer": "vsr.restorer",
     "StreamInfo": "vsr.types",
     "VSRError": "vsr.errors",
@@ -49,6 +51,7 @@ __all__ = [
     "BatchRestorer",
     "Chunk",
     "Colour",
+    "RestoreOptions",
     "Restorer",
     "StreamInfo",
     "VSRError",

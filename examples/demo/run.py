@@ -16,6 +16,7 @@ from vsr.errors import ConfigurationError, OpenError
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.models.ops.imresize import imresize
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.offline.pipeline import Progress, Summary
 from vsr.quality.metrics import luma, psnr
 from vsr.quality.montage import Panel, detail_sheet, panel_size, save_png, side_by_side
@@ -88,9 +89,7 @@ def restore_source(
     return restore(
         files.source,
         str(files.restored),
-        model=model,
-        end_s=end_s,
-        overwrite=True,
+        RestoreOptions(model=model, end_s=end_s, overwrite=True),
         on_progress=on_progress,
     )
 

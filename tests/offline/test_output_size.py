@@ -12,6 +12,7 @@ from tests.media import Clip, read_numbers, write_clip
 from vsr.errors import ConfigurationError
 from vsr.offline.estimate import foresee
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.offline.output_size import SizeWish, choose_size
 from vsr.streams import open_reader
 from vsr.types import StreamInfo
@@ -73,19 +74,19 @@ def test_the_output_has_the_size_asked_for(
 ) -> None:
     source = str(write_clip(tmp_path / "in.mp4", Clip(num_frames=9, audio="aac")))
     target = str(tmp_path / "out.mp4")
-    restore(source, target, model="bicubic-x4", **options)  # type: ignore[arg-type]
+    restore(source, target, RestoreOptions(model="bicubic-x4", **options))  # type: ignore[arg-type]
     with open_reader(target) as reader:
         assert (reader.info.height, reader.info.width) == size
         assert [n for c in reader.chunks(4) for n in read_numbers(c.frames)] == list(range(9))
         shape = reader.info.sample_aspect_ratio * Fraction(size[1], size[0])
         assert abs(shape - Fraction(96, 72)) < Fraction(1, 50)
-    foreseen = foresee(source, target, model="bicubic-x4", **options)  # type: ignore[arg-type]
+    foreseen = foresee(source, target, RestoreOptions(model="bicubic-x4", **options))  # type: ignore[arg-type]
     assert foreseen.output_size == (size[1], size[0])
 
 
 def test_the_networks_own_size_is_not_resampled(tmp_path: Path) -> None:
     source = str(write_clip(tmp_path / "in.mp4", Clip(num_frames=4)))
     for name, scale in {"plain": None, "asked": 4.0}.items():
-        restore(source, str(tmp_path / name), model="bicubic-x4", scale=scale)
+        restore(source, str(tmp_path / name), RestoreOptions(model="bicubic-x4", scale=scale))
     for image in (tmp_path / "plain").iterdir():
         assert image.read_bytes() == (tmp_path / "asked" / image.name).read_bytes()

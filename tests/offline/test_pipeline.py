@@ -16,6 +16,7 @@ from tests.media import Clip, audio_packets, numbered_frames, read_numbers, writ
 from vsr.errors import DecodeError, EncodeError, OpenError
 from vsr.models.loading import load_network
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.offline.pipeline import Progress, Summary, run
 from vsr.restorer import Restorer
 from vsr.streams import open_reader, open_writer
@@ -41,7 +42,7 @@ def test_frames_times_and_sound_arrive_unchanged(model: str, name: str, tmp_path
     clip = Clip(num_frames=21, audio="aac")
     source = write_clip(tmp_path / "in.mp4", clip)
     target = tmp_path / name
-    summary = restore(str(source), str(target), model=model, chunk=4, look_ahead=2)
+    summary = restore(str(source), str(target), RestoreOptions(model=model, chunk=4, look_ahead=2))
     assert summary.frames_in == summary.frames_out == 21
     assert numbers(target) == list(range(21))
     assert frame_times(target) == clip.seconds
@@ -55,28 +56,32 @@ def test_a_variable_frame_rate_and_a_late_start_survive(tmp_path: Path) -> None:
     pts = [5000, 5512, 6600, 6700, 9000, 9512, 10536, 14000, 14001, 20000]
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=10, pts=pts))
     times = frame_times(source)
-    restore(str(source), str(tmp_path / "out.mp4"), model="bicubic-x2", chunk=3)
+    restore(str(source), str(tmp_path / "out.mp4"), RestoreOptions(model="bicubic-x2", chunk=3))
     assert frame_times(tmp_path / "out.mp4") == times
     assert numbers(tmp_path / "out.mp4") == list(range(10))
 
 
 def test_the_output_is_larger_by_the_scale_of_the_network(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
-    restore(str(source), str(tmp_path / "out.mkv"), model="bicubic-x3")
+    restore(str(source), str(tmp_path / "out.mkv"), RestoreOptions(model="bicubic-x3"))
     with open_reader(str(tmp_path / "out.mkv")) as reader:
         assert (reader.info.height, reader.info.width) == (216, 288)
 
 
 def test_a_part_can_be_restored(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=20))
-    restore(str(source), str(tmp_path / "out.mp4"), model="identity", start_s=0.2, end_s=0.48)
+    restore(
+        str(source),
+        str(tmp_path / "out.mp4"),
+        RestoreOptions(model="identity", start_s=0.2, end_s=0.48),
+    )
     assert numbers(tmp_path / "out.mp4") == list(range(5, 12))
 
 
 def test_progress_reaches_every_frame(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=20))
     seen: list[Progress] = []
-    restore(str(source), "null", model="identity", chunk=3, on_progress=seen.append)
+    restore(str(source), "null", RestoreOptions(model="identity", chunk=3), on_progress=seen.append)
     assert (seen[-1].frames, seen[-1].total) == (20, 20)
     assert [p.frames for p in seen] == sorted(p.frames for p in seen)
 
@@ -92,8 +97,7 @@ def test_stopping_leaves_a_playable_partial_file(tmp_path: Path) -> None:
     summary = restore(
         str(source),
         str(tmp_path / "out.mp4"),
-        model="identity",
-        chunk=4,
+        RestoreOptions(model="identity", chunk=4),
         on_progress=stop_after_a_while,
         stop=stop,
     )
@@ -110,7 +114,7 @@ def test_a_source_that_breaks_keeps_what_came_before_and_says_so(tmp_path: Path)
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     with pytest.raises(DecodeError, match=r"what came before is in '.*out\.partial\.mkv'"):
-        restore(str(broken), str(tmp_path / "out.mkv"), model="identity", chunk=4)
+        restore(str(broken), str(tmp_path / "out.mkv"), RestoreOptions(model="identity", chunk=4))
     written_numbers = numbers(tmp_path / "out.partial.mkv")
     assert written_numbers == list(range(len(written_numbers)))
     assert len(written_numbers) >= 20
@@ -236,10 +240,12 @@ def test_two_runs_of_one_target_do_not_meet(tmp_path: Path) -> None:
     def begin_another(_: object) -> None:
         if not refused:
             with pytest.raises(OpenError) as error:
-                restore(str(source), target, model="identity", overwrite=True)
+                restore(str(source), target, RestoreOptions(model="identity", overwrite=True))
             refused.append(str(error.value))
 
-    summary = restore(str(source), target, model="identity", chunk=2, on_progress=begin_another)
+    summary = restore(
+        str(source), target, RestoreOptions(model="identity", chunk=2), on_progress=begin_another
+    )
     assert "another run writes" in refused[0]
     assert (summary.frames_out, numbers(tmp_path / "out.mp4")) == (6, list(range(6)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
@@ -247,4 +253,9 @@ def test_two_runs_of_one_target_do_not_meet(tmp_path: Path) -> None:
 
 def test_the_package_gives_out_restore_as_a_function(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
-    assert vsr.restore(str(source), str(tmp_path / "out.mp4"), model="identity").frames_out == 3
+    assert (
+        vsr.restore(
+            str(source), str(tmp_path / "out.mp4"), RestoreOptions(model="identity")
+        ).frames_out
+        == 3
+    )

@@ -14,6 +14,7 @@ from tests.media import Clip, numbered_frames, read_numbers, write_clip
 from vsr.errors import ConfigurationError, OpenError
 from vsr.offline.comparison_video import compare_frames
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.offline.preview import picture_name, preview
 from vsr.streams import open_reader
 from vsr.streams.decode.image_reader import read_image
@@ -28,7 +29,7 @@ def source(tmp_path: Path) -> str:
 def test_a_preview_shows_the_frame_of_its_moment(
     source: str, tmp_path: Path, moment: float, number: int
 ) -> None:
-    name = preview(source, str(tmp_path / "out.mkv"), moment, model="bicubic-x2")
+    name = preview(source, str(tmp_path / "out.mkv"), moment, RestoreOptions(model="bicubic-x2"))
     assert name == str(tmp_path / "out.preview.png")
     picture = read_image(Path(name))
     assert picture.shape == (3, 144, 2 * 192)
@@ -37,7 +38,7 @@ def test_a_preview_shows_the_frame_of_its_moment(
 
 def test_a_moment_after_the_end_is_refused(source: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"ends before 2\.5 s"):
-        preview(source, str(tmp_path / "out.png"), 2.5, model="identity")
+        preview(source, str(tmp_path / "out.png"), 2.5, RestoreOptions(model="identity"))
     assert not (tmp_path / "out.png").exists()
 
 
@@ -88,7 +89,7 @@ def test_options_that_mean_nothing_for_a_preview_are_said(
 
 def test_a_comparison_shows_both_of_every_frame(source: str, tmp_path: Path) -> None:
     target = str(tmp_path / "out.mp4")
-    summary = restore(source, target, model="bicubic-x2", compare="side")
+    summary = restore(source, target, RestoreOptions(model="bicubic-x2", compare="side"))
     assert summary.frames_out == 50
     with open_reader(target) as reader:
         assert (reader.info.height, reader.info.width) == (144, 2 * 192)
@@ -99,7 +100,11 @@ def test_a_comparison_shows_both_of_every_frame(source: str, tmp_path: Path) -> 
 
 
 def test_a_split_picture_is_half_of_each(source: str, tmp_path: Path) -> None:
-    restore(source, str(tmp_path / "out"), model="bicubic-x2", compare="split", end_s=0.2)
+    restore(
+        source,
+        str(tmp_path / "out"),
+        RestoreOptions(model="bicubic-x2", compare="split", end_s=0.2),
+    )
     images = sorted((tmp_path / "out").iterdir())
     assert len(images) == 5
     with Image.open(images[0]) as image:

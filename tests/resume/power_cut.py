@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.results import Progress, Summary
 
 SIZES: dict[str, Any] = {"chunk": 3, "look_ahead": 2, "segment": 8, "device": "cpu"}
@@ -25,12 +26,13 @@ def until_cut(source: Path, target: Path, frames: int, **options: Any) -> None:
         if progress.frames - progress.resumed >= frames:
             raise PowerCutError
 
+    options = {**SIZES, **options}
     with pytest.raises(PowerCutError):
-        restore(str(source), str(target), **{**SIZES, "on_progress": cut, **options})
+        restore(str(source), str(target), RestoreOptions(**options), on_progress=cut)
 
 
 def in_parts(source: Path, target: Path, cuts: Sequence[int], **options: Any) -> Summary:
     """Restore with the power cut several times."""
     for frames in cuts:
         until_cut(source, target, frames, resume=True, **options)
-    return restore(str(source), str(target), resume=True, **{**SIZES, **options})
+    return restore(str(source), str(target), RestoreOptions(resume=True, **{**SIZES, **options}))

@@ -18,6 +18,7 @@ from tests.streams.encoding import frame_seconds
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.offline.estimate import foresee
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.results import Progress
 from vsr.resume.journal import NAME, Border, Journal, header_line, journal_folder
 from vsr.streams import open_reader
@@ -36,7 +37,7 @@ def test_ctrl_c_leaves_a_playable_part_and_the_rest_can_follow(clip: Path, tmp_p
             stop.set()
 
     options: dict[str, Any] = {**SIZES, "model": "identity"}
-    summary = restore(str(clip), str(target), on_progress=ask, stop=stop, **options)
+    summary = restore(str(clip), str(target), RestoreOptions(**options), on_progress=ask, stop=stop)
     part = tmp_path / "out.partial.mp4"
     assert (summary.interrupted, summary.output) == (True, str(part))
     with open_reader(str(part)) as reader:
@@ -44,7 +45,7 @@ def test_ctrl_c_leaves_a_playable_part_and_the_rest_can_follow(clip: Path, tmp_p
     assert numbers == list(range(summary.frames_out))
     assert audio_packets(part)[-1][0] <= frame_seconds(part)[-1] + 0.1
     part.unlink()
-    whole = restore(str(clip), str(target), resume=True, **options)
+    whole = restore(str(clip), str(target), RestoreOptions(resume=True, **options))
     assert (whole.frames_out, whole.output) == (40, str(target))
     assert 0 < whole.resumed < 40
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
@@ -64,16 +65,21 @@ def test_a_run_that_is_done_is_told_from_one_that_is_not(clip: Path, tmp_path: P
     target, options = tmp_path / "out.mp4", {**SIZES, "model": "identity"}
     until_cut(clip, target, 20, model="identity")
     with pytest.raises(OpenError, match=r"was begun before and \d+ frames of it are done; go on"):
-        restore(str(clip), str(target), **options)
-    assert restore(str(clip), str(target), overwrite=True, **options).resumed == 0
+        restore(str(clip), str(target), RestoreOptions(**options))
+    assert restore(str(clip), str(target), RestoreOptions(overwrite=True, **options)).resumed == 0
     whole = target.read_bytes()
-    again = restore(str(clip), str(target), resume=True, **options)
+    again = restore(str(clip), str(target), RestoreOptions(resume=True, **options))
     assert (again.skipped, again.output, again.frames_out) == (True, str(target), 0)
     with pytest.raises(OpenError, match="already exists"):
-        restore(str(clip), str(target), **options)
+        restore(str(clip), str(target), RestoreOptions(**options))
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     assert target.read_bytes() == whole
-    assert restore(str(clip), str(target), resume=True, overwrite=True, **options).frames_out == 40
+    assert (
+        restore(
+            str(clip), str(target), RestoreOptions(resume=True, overwrite=True, **options)
+        ).frames_out
+        == 40
+    )
 
 
 def test_images_that_are_there_are_told_from_a_folder_that_is(clip: Path, tmp_path: Path) -> None:
@@ -82,7 +88,9 @@ def test_images_that_are_there_are_told_from_a_folder_that_is(clip: Path, tmp_pa
     (tmp_path / "out" / "notes.txt").touch()
     pattern = str(folder / "f%02d.png")
     for skipped in (False, True):
-        summary = restore(str(clip), pattern, resume=True, model="identity", **SIZES)
+        summary = restore(
+            str(clip), pattern, RestoreOptions(resume=True, model="identity", **SIZES)
+        )
         assert summary.skipped == skipped
     assert len(list(folder.glob("f*.png"))) == 40
 
@@ -107,7 +115,12 @@ def test_what_is_kept_and_lost_is_missed_at_once(
     for _ in range(2):
         with pytest.raises(OpenError, match="is missing or not whole; start anew with --overwrite"):
             in_parts(clip, target, [], model="identity")
-    assert restore(str(clip), str(target), model="identity", overwrite=True, **SIZES).resumed == 0
+    assert (
+        restore(
+            str(clip), str(target), RestoreOptions(model="identity", overwrite=True, **SIZES)
+        ).resumed
+        == 0
+    )
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
 
@@ -175,7 +188,7 @@ def test_another_source_network_or_version_is_refused(clip: Path, tmp_path: Path
 
 def test_resuming_and_encoding_in_process_exclude_each_other(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="exclude each other"):
-        restore(str(clip), str(tmp_path / "out.mp4"), resume=True, in_process=True)
+        restore(str(clip), str(tmp_path / "out.mp4"), RestoreOptions(resume=True, in_process=True))
 
 
 def test_what_cannot_be_kept_in_pieces_is_written_in_one_go(
@@ -183,7 +196,10 @@ def test_what_cannot_be_kept_in_pieces_is_written_in_one_go(
 ) -> None:
     target, options = tmp_path / "out.mp4", {**SIZES, "encode_args": ("-vf", "hflip")}
     with caplog.at_level(logging.WARNING):
-        assert restore(str(clip), str(target), model="identity", **options).frames_out == 40
+        assert (
+            restore(str(clip), str(target), RestoreOptions(model="identity", **options)).frames_out
+            == 40
+        )
     assert "cannot be resumed if it is interrupted: -vf" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
@@ -199,7 +215,9 @@ def test_an_encoder_that_fails_does_not_take_what_is_done_with_it(
                 kill(pid)
 
     with caplog.at_level(logging.WARNING), pytest.raises(EncodeError):
-        restore(str(clip), str(target), model="identity", on_progress=strike, **SIZES)
+        restore(
+            str(clip), str(target), RestoreOptions(model="identity", **SIZES), on_progress=strike
+        )
     assert "--resume goes on there" in caplog.text
     assert in_parts(clip, target, [], model="identity").resumed >= 8
     assert frame_seconds(target) == frame_seconds(clip)
@@ -271,8 +289,11 @@ def test_what_is_no_journal_is_said(content: str, said: str, clip: Path, tmp_pat
     journal.write_text(content)
     for resume in (True, False):
         with pytest.raises(OpenError, match=f"is no journal to go on with: {said}; start anew"):
-            restore(str(clip), str(target), model="identity", resume=resume)
-    assert restore(str(clip), str(target), model="identity", overwrite=True).frames_out == 40
+            restore(str(clip), str(target), RestoreOptions(model="identity", resume=resume))
+    assert (
+        restore(str(clip), str(target), RestoreOptions(model="identity", overwrite=True)).frames_out
+        == 40
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
@@ -285,10 +306,12 @@ def test_where_the_journal_goes() -> None:
 
 def test_a_dry_run_says_where(clip: Path, tmp_path: Path) -> None:
     target = str(tmp_path / "out.mkv")
-    foreseen = foresee(str(clip), target, model="identity", segment=8, device="cpu")
+    foreseen = foresee(str(clip), target, RestoreOptions(model="identity", segment=8, device="cpu"))
     assert foreseen.journal == f"{target}.resume"
     assert f"journal {target}.resume, for --resume" in foreseen.text()
-    assert foresee(str(clip), target, model="identity", device="cpu").journal is None
+    assert (
+        foresee(str(clip), target, RestoreOptions(model="identity", device="cpu")).journal is None
+    )
 
 
 def test_a_run_that_was_ended_before_its_first_checkpoint_does_not_hinder_the_next(
@@ -299,7 +322,9 @@ def test_a_run_that_was_ended_before_its_first_checkpoint_does_not_hinder_the_ne
         folder = tmp_path / "out.mp4.resume"
         folder.mkdir()
         (folder / NAME).write_bytes(header)
-        summary = restore(str(clip), str(target), model="identity", overwrite=False, **SIZES)
+        summary = restore(
+            str(clip), str(target), RestoreOptions(model="identity", overwrite=False, **SIZES)
+        )
         assert (summary.frames_out, summary.resumed) == (40, 0)
         assert not folder.exists()
         target.unlink()

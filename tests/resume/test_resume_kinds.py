@@ -17,6 +17,7 @@ from tests.streams.encoding import frame_seconds
 from tests.streams.oddities import write_interlaced
 from tests.streams.test_identity import samples
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.scenes.state import part
 
 
@@ -49,7 +50,7 @@ def test_a_run_in_parts_equals_one_without(
     options = {"model": str(weights), **KINDS[kind]}
     suffix = options.pop("suffix", ".mkv")
     whole, parts = tmp_path / f"whole{suffix}", tmp_path / f"parts{suffix}"
-    restore(str(clip), str(whole), **{**SIZES, **options})
+    restore(str(clip), str(whole), RestoreOptions(**{**SIZES, **options}))
     summary = in_parts(clip, parts, [10, 12], **options)
     assert summary.resumed >= 10
     assert summary.frames_out == summary.frames_in == (25 if kind == "a part" else 40)
@@ -74,7 +75,7 @@ def test_sources_that_look_at_their_neighbours_or_lack_times(tmp_path: Path) -> 
     raw = write_clip(tmp_path / "raw.h264", Clip(num_frames=24))
     for source in (interlaced, raw):
         whole, parts = tmp_path / f"{source.stem}.1.mkv", tmp_path / f"{source.stem}.2.mkv"
-        restore(str(source), str(whole), model="identity", **SIZES)
+        restore(str(source), str(whole), RestoreOptions(model="identity", **SIZES))
         in_parts(source, parts, [9, 8], model="identity")
         assert_alike(parts, whole)
 
@@ -105,7 +106,9 @@ def test_footage_with_cuts_goes_on_in_the_middle_of_a_doubt(weights: Path, tmp_p
     """A border after every step: some lie where the marker of scenes holds frames back."""
     source = write_footage(tmp_path / "in.mp4", 45)
     options: dict[str, Any] = {"model": str(weights), "segment": 1}
-    whole = restore(str(source), str(tmp_path / "whole.mkv"), **{**SIZES, **options})
+    whole = restore(
+        str(source), str(tmp_path / "whole.mkv"), RestoreOptions(**{**SIZES, **options})
+    )
     summary = in_parts(source, tmp_path / "parts.mkv", [4] * 6, **options)
     assert summary.scenes == whole.scenes > 1
     assert look(tmp_path / "parts.mkv") == look(tmp_path / "whole.mkv")

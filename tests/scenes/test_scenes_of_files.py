@@ -15,6 +15,7 @@ from tests.streaming import Maker, pieces
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.models.network import Network
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.offline.pipeline import run
 from vsr.restorer import Restorer
 from vsr.scenes.markers import scene_marker
@@ -104,12 +105,12 @@ def test_how_scenes_are_found_is_a_choice(tmp_path: Path) -> None:
         ("every 4", "bicubic-x2", 4),
         (str(tmp_path / "cuts.txt"), "bicubic-x2", 2),
     ):
-        summary = restore(str(source), "null", model=model, scenes=scenes)
+        summary = restore(str(source), "null", RestoreOptions(model=model, scenes=scenes))
         assert summary.scenes == expected
         assert summary.frames_out == 16
 
 
 def test_the_summary_says_what_happened_to_the_stream(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mkv", scene(9, 1))
-    summary = restore(str(source), "null", model="bicubic-x2", chunk=3)
+    summary = restore(str(source), "null", RestoreOptions(model="bicubic-x2", chunk=3))
     assert (summary.resets, summary.retries, summary.settings) == (0, 0, "chunk 3, look-ahead 0")

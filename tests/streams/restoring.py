@@ -74,13 +74,18 @@ def restore_one(file: Path, folder: Path) -> Report:
     """Restore a file here."""
     from vsr.errors import VSRError
     from vsr.offline.job import restore
+    from vsr.offline.options import RestoreOptions
 
     target = folder / f"{file.name}.mkv"
     words = ("-preset", "ultrafast")
     said = Notes()
     try:
         logging.getLogger("vsr").addHandler(said)
-        summary = restore(str(file), str(target), model="identity", device="cpu", encode_args=words)
+        summary = restore(
+            str(file),
+            str(target),
+            RestoreOptions(model="identity", device="cpu", encode_args=words),
+        )
     except VSRError as error:
         return Report(name=file.name, error=str(error))
     finally:

@@ -12,6 +12,7 @@ from PIL import Image
 from tests.media import Clip, numbered_frames, read_numbers, write_clip, write_images
 from vsr.errors import ConfigurationError, OpenError
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.streams import open_reader, open_writer
 from vsr.types import Chunk, StreamInfo
 
@@ -139,12 +140,14 @@ def test_images_may_go_into_the_folder_one_is_in(
     if "%" in target:
         Path("other.png").write_text("not named like the pattern")
     restore(
-        str(source), target, model="identity", segment=segment, chunk=1, overwrite=folder == ".."
+        str(source),
+        target,
+        RestoreOptions(model="identity", segment=segment, chunk=1, overwrite=folder == ".."),
     )
     written = [path for path in Path(folder).iterdir() if path.stem.removeprefix("f").isdecimal()]
     assert len(written) == 5
     with pytest.raises(OpenError, match=r"allow overwriting \(-y\)"):
-        restore(str(source), target, model="identity")
+        restore(str(source), target, RestoreOptions(model="identity"))
     left = {path.name for path in (tmp_path, tmp_path / "here") for path in path.iterdir()}
     assert not {name for name in left if name.endswith((".part", ".resume"))}
 

@@ -13,6 +13,7 @@ from tests.streams.encoding import frame_seconds
 from tests.streams.said_times import decoded_by_ffmpeg
 from vsr.errors import OpenError
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 from vsr.streams import open_reader
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "torture"
@@ -70,7 +71,7 @@ def test_a_difficult_file_is_restored(path: Path, suffix: str, tmp_path: Path) -
         return
     target = tmp_path / f"out{suffix}"
     words = ("-preset", "ultrafast")
-    summary = restore(str(path), str(target), model="identity", encode_args=words)
+    summary = restore(str(path), str(target), RestoreOptions(model="identity", encode_args=words))
     times, _ = read_times(path)
     assert summary.frames_out == len(times)
     near = Fraction(1, 1999) if suffix == ".mkv" else Fraction(1, 100_000)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from typing import Any, TypeVar
+from dataclasses import asdict, replace
+from typing import TypeVar
 
 import click
 
@@ -14,6 +14,7 @@ from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError, VSRError
 from vsr.offline.folder import Job, Outcome, list_jobs, run_jobs
+from vsr.offline.options import RestoreOptions
 from vsr.offline.preview import picture_name
 from vsr.results import Summary
 from vsr.resume.compatibility import is_done
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 
 def restore_folder(
-    source: str, target: str, options: dict[str, Any], *, as_json: bool, quiet: bool
+    source: str, target: str, options: RestoreOptions, *, as_json: bool, quiet: bool
 ) -> int:
     """Restore every video of a folder; print a table, and say by the exit code if one failed."""
     from vsr.offline.job import restore as restore_one
@@ -36,9 +37,9 @@ def restore_folder(
                 return restore_one(
                     job.source,
                     job.target,
+                    _options_of(job, options),
                     on_progress=on_progress,
                     stop=stop,
-                    **_options_of(job, options),
                 )
 
         def say(outcome: Outcome) -> None:
@@ -48,8 +49,8 @@ def restore_folder(
         outcomes = run_jobs(
             jobs,
             run,
-            overwrite=bool(options.get("overwrite")),
-            resume=bool(options.get("resume")),
+            overwrite=options.overwrite,
+            resume=options.resume,
             stop=stop,
             on_outcome=say,
         )
@@ -64,18 +65,18 @@ def restore_folder(
     return int(any(outcome.state == "failed" for outcome in outcomes))
 
 
-def foresee_folder(source: str, target: str, options: dict[str, Any], *, as_json: bool) -> int:
+def foresee_folder(source: str, target: str, options: RestoreOptions, *, as_json: bool) -> int:
     """Say of every video of a folder what restoring it would be."""
     from vsr.offline.estimate import Forecast, foresee
 
     jobs = _jobs(source, target, options)
-    allowed = {name: bool(options.get(name)) for name in ("overwrite", "resume")}
+    allowed = {"overwrite": options.overwrite, "resume": options.resume}
     skipped = {job.name for job in jobs if is_done(job.target, **allowed)}
 
     def foresee_one(job: Job) -> Forecast | None:
         if job.name in skipped:
             return None
-        return foresee(job.source, job.target, **_options_of(job, options))
+        return foresee(job.source, job.target, _options_of(job, options))
 
     found = dict(_each(jobs, foresee_one))
     states = {
@@ -94,14 +95,14 @@ def foresee_folder(source: str, target: str, options: dict[str, Any], *, as_json
 
 
 def preview_folder(
-    source: str, target: str, moment_s: float, options: dict[str, Any], *, as_json: bool
+    source: str, target: str, moment_s: float, options: RestoreOptions, *, as_json: bool
 ) -> int:
     """Write a picture of one moment of every video of a folder."""
     from vsr.offline.preview import preview
 
     def preview_one(job: Job) -> str:
         picture_name(job.target).parent.mkdir(parents=True, exist_ok=True)
-        return preview(job.source, job.target, moment_s, **_options_of(job, options))
+        return preview(job.source, job.target, moment_s, _options_of(job, options))
 
     written = dict(_each(_jobs(source, target, options), preview_one))
     if as_json:
@@ -111,19 +112,18 @@ def preview_folder(
     return int(None in written.values())
 
 
-def _jobs(source: str, target: str, options: dict[str, Any]) -> list[Job]:
+def _jobs(source: str, target: str, options: RestoreOptions) -> list[Job]:
     jobs = list_jobs(source, target)
-    if options.get("frame_rate") and not any(names_images(job.source) for job in jobs):
+    if options.frame_rate and not any(names_images(job.source) for job in jobs):
         raise ConfigurationError(
             f"a frame rate is for images, {source!r} holds videos only; leave --frame-rate out"
         )
     return jobs
 
 
-def _options_of(job: Job, options: dict[str, Any]) -> dict[str, Any]:
-    """What one job is asked for: only images are given a rate."""
-    rate = options.get("frame_rate") if names_images(job.source) else None
-    return {**options, "frame_rate": rate}
+def _options_of(job: Job, options: RestoreOptions) -> RestoreOptions:
+    """The options of one job: only images are given a rate."""
+    return options if names_images(job.source) else replace(options, frame_rate=None)
 
 
 def _each(jobs: list[Job], do: Callable[[Job], T]) -> Iterator[tuple[str, T | None]]:

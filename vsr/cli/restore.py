@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,9 +27,12 @@ from vsr.results import Summary
 from vsr.resume import SEGMENT_FRAMES
 from vsr.scenes import AUTO
 
+if TYPE_CHECKING:
+    from vsr.offline.options import RestoreOptions
+
 
 def write_preview(
-    source: str, target: str, moment_s: float, options: dict[str, Any], *, as_json: bool
+    source: str, target: str, moment_s: float, options: RestoreOptions, *, as_json: bool
 ) -> int:
     """A picture of one moment, or of that moment of every video of a folder."""
     from vsr.cli.folders import preview_folder
@@ -43,7 +46,7 @@ def write_preview(
         )
     if holds_videos(source):
         return preview_folder(source, target, moment_s, options, as_json=as_json)
-    picture = preview(source, target, moment_s, **options)
+    picture = preview(source, target, moment_s, options)
     click.echo(json.dumps({"output": picture}) if as_json else picture)
     return 0
 
@@ -188,7 +191,7 @@ def restore(
     dry_run: bool,
     preview: float | None,
     quiet: bool,
-    **options: Any,
+    **given: Any,
 ) -> int:
     """Restore SOURCE into TARGET.
 
@@ -212,28 +215,27 @@ def restore(
         from vsr.cli.progress import progress_bar
         from vsr.offline import job as restoring
         from vsr.offline.folder import holds_videos, mixed_note
+        from vsr.offline.options import RestoreOptions
 
     if dry_run and preview is not None:
         raise click.UsageError("--dry-run and --preview exclude each other; give one of them")
     if note := mixed_note(source):
         click.echo(f"vsr: {note}", err=True)
-    times: dict[str, Any] = {"start_s": start, "end_s": end}
+    options = RestoreOptions(start_s=start, end_s=end, **given)
     if preview is not None:
-        return write_preview(source, target, preview, options | times, as_json=as_json)
+        return write_preview(source, target, preview, options, as_json=as_json)
     if holds_videos(source):
         if dry_run:
-            return foresee_folder(source, target, options | times, as_json=as_json)
-        return restore_folder(source, target, options | times, as_json=as_json, quiet=quiet)
+            return foresee_folder(source, target, options, as_json=as_json)
+        return restore_folder(source, target, options, as_json=as_json, quiet=quiet)
     if dry_run:
         from vsr.offline.estimate import foresee
 
-        forecast = foresee(source, target, **times, **options)
+        forecast = foresee(source, target, options)
         click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
         return 0
     with stop_on_signal() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
-        summary = restoring.restore(
-            source, target, on_progress=on_progress, stop=stop, **times, **options
-        )
+        summary = restoring.restore(source, target, options, on_progress=on_progress, stop=stop)
     if as_json:
         click.echo(json.dumps(asdict(summary)), err=target == PIPE)
     elif not quiet:

@@ -6,24 +6,19 @@ import itertools
 import time
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
 import torch
 
 from vsr.engine.device_transfer import wait_for
-from vsr.engine.memory_plan import Asked
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
-from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.models.loading import load_network
-from vsr.offline.output_size import SizeWish, choose_size
+from vsr.offline.options import DEFAULTS, RestoreOptions
+from vsr.offline.output_size import choose_size
 from vsr.offline.restorer_factory import make_restorer
 from vsr.restorer import Restorer
-from vsr.resume import SEGMENT_FRAMES
 from vsr.resume.compatibility import journal_planned
-from vsr.scenes import AUTO
 from vsr.scenes.markers import scene_marker
 from vsr.streams import open_reader
 from vsr.types import Chunk, StreamInfo
@@ -95,50 +90,29 @@ class Forecast:
         )
 
 
-def foresee(
-    source: str,
-    target: str,
-    *,
-    model: str = DEFAULT_MODEL,
-    weights: str | Path | None = None,
-    fidelity: float | None = None,
-    chunk: int | None = None,
-    look_ahead: int | str | None = None,
-    tiles: tuple[int, int] | None = None,
-    memory: str | None = None,
-    scenes: str = AUTO,
-    parallel_scenes: int = 1,
-    device: str = "auto",
-    precision: str = "auto",
-    start_s: float | None = None,
-    end_s: float | None = None,
-    frame_rate: Fraction | None = None,
-    scale: float | None = None,
-    size: tuple[int, int] | None = None,
-    fit: int | None = None,
-    in_process: bool = False,
-    segment: int = SEGMENT_FRAMES,
-    **_: Any,
-) -> Forecast:
-    """Say what ``restore`` would do, which takes the same arguments; nothing is written."""
-    network = load_network(model, weights, fidelity=fidelity)
-    asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
-    with open_reader(source, start_s=start_s, end_s=end_s, frame_rate=frame_rate) as reader:
+def foresee(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Forecast:
+    """Estimate what ``restore`` with these options takes; nothing is written."""
+    network = load_network(options.model, options.weights, fidelity=options.fidelity)
+    with open_reader(
+        source, start_s=options.start_s, end_s=options.end_s, frame_rate=options.frame_rate
+    ) as reader:
         info = reader.info
-        scene_marker(scenes, info)
+        scene_marker(options.scenes, info)
     restorer, plan = make_restorer(
         network,
         info,
-        asked=asked,
-        memory=memory,
-        parallel_scenes=parallel_scenes,
-        device=device,
-        precision=precision,
+        asked=options.asked,
+        memory=options.memory,
+        parallel_scenes=options.parallel_scenes,
+        device=options.device,
+        precision=options.precision,
         exact=True,
     )
     fps = expected_fps(restorer, info)
-    journal = journal_planned(source, target, info, segment=segment, in_process=in_process)
-    output = choose_size(info, network.facts.scale, SizeWish(scale=scale, size=size, fit=fit))
+    journal = journal_planned(
+        source, target, info, segment=options.segment, in_process=options.in_process
+    )
+    output = choose_size(info, network.facts.scale, options.output_size)
     return Forecast(
         model=network.facts.name,
         device=str(restorer.device),

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from fractions import Fraction
-from inspect import signature
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from vsr.engine.memory_plan import Asked
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
-from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.models.loading import load_network
 from vsr.offline.comparison_video import InputMemory, compare_frames
-from vsr.offline.job import restore
+from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
 from vsr.quality.montage import save_png
 from vsr.restorer import Restorer
@@ -26,45 +21,24 @@ from vsr.streams.names.image_sequence import image_folder, names_images
 from vsr.streams.names.target import NULL, TargetFile
 from vsr.types import Chunk
 
+HEEDED = frozenset(
+    {"model", "weights", "fidelity", "chunk", "look_ahead", "tiles", "memory", "device"}
+    | {"precision", "frame_rate", "overwrite"}
+)
+"""Options that a preview uses."""
+
 AROUND_S = 1.0
 """Seconds before and after the moment that the network sees."""
 
 
-def preview(
-    source: str,
-    target: str,
-    moment_s: float,
-    *,
-    model: str = DEFAULT_MODEL,
-    weights: str | Path | None = None,
-    fidelity: float | None = None,
-    chunk: int | None = None,
-    look_ahead: int | str | None = None,
-    tiles: tuple[int, int] | None = None,
-    memory: str | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    frame_rate: Fraction | None = None,
-    overwrite: bool = False,
-    **_: Any,
-) -> str:
-    """Write the input, enlarged, beside the restored frame; takes what ``restore`` does.
+def preview(source: str, target: str, moment_s: float, options: RestoreOptions = DEFAULTS) -> str:
+    """Write the input, enlarged, beside the restored frame.
 
     Args:
         source: As for ``restore``.
         target: As for ``restore``; of a video, the picture is ``NAME.preview.png`` beside it.
         moment_s: Seconds after the first frame: the frame shown is the first from then on.
-        model: As for ``restore``.
-        weights: As for ``restore``.
-        fidelity: As for ``restore``.
-        chunk: As for ``restore``.
-        look_ahead: As for ``restore``.
-        tiles: As for ``restore``.
-        memory: As for ``restore``.
-        device: As for ``restore``.
-        precision: As for ``restore``.
-        frame_rate: As for ``restore``.
-        overwrite: Replace a picture that exists.
+        options: As for ``restore``; those of ``HEEDED`` count.
 
     Returns:
         The picture's name.
@@ -74,14 +48,18 @@ def preview(
         EncodeError: The disk is full.
         ConfigurationError: The source ends before that moment.
     """
-    picture = TargetFile(str(picture_name(target)), source=source, overwrite=overwrite)
-    network = load_network(model, weights, fidelity=fidelity)
+    picture = TargetFile(str(picture_name(target)), source=source, overwrite=options.overwrite)
+    network = load_network(options.model, options.weights, fidelity=options.fidelity)
     start = max(0.0, moment_s - AROUND_S)
     end = moment_s + AROUND_S
-    with open_reader(source, start_s=start, end_s=end, frame_rate=frame_rate) as reader:
-        asked = Asked(chunk=chunk, look_ahead=look_ahead, tiles=tiles)
+    with open_reader(source, start_s=start, end_s=end, frame_rate=options.frame_rate) as reader:
         restorer, _plan = make_restorer(
-            network, reader.info, asked=asked, memory=memory, device=device, precision=precision
+            network,
+            reader.info,
+            asked=options.asked,
+            memory=options.memory,
+            device=options.device,
+            precision=options.precision,
         )
         inputs = InputMemory(reader)
         wanted = reader.info.start_pts + moment_s / float(reader.info.time_base) - 0.5
@@ -93,11 +71,9 @@ def preview(
     raise ConfigurationError(f"{source!r} ends before {moment_s:g} s; give an earlier moment")
 
 
-def unused(options: Mapping[str, Any]) -> list[str]:
-    """Names of arguments for ``restore`` that a preview takes and does not heed, where given."""
-    usual = signature(restore).parameters
-    heeded = signature(preview).parameters
-    return [n for n, given in options.items() if n not in heeded and given != usual[n].default]
+def unused(options: RestoreOptions) -> set[str]:
+    """Names of options that are given and that a preview does not use."""
+    return options.given() - HEEDED
 
 
 def _keep(pixels: Tensor, picture: TargetFile) -> str:

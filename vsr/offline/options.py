@@ -1,0 +1,105 @@
+"""The options of one restoration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vsr.engine.memory_plan import Asked
+from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.offline.comparison_video import Mode
+from vsr.offline.output_size import SizeWish
+from vsr.resume import SEGMENT_FRAMES
+from vsr.scenes import AUTO
+
+_LEAVES_OUTPUT = frozenset(
+    {"memory", "device", "precision", "overwrite", "hwaccel", "in_process", "resume"}
+)
+"""Options that may differ between an interrupted run and the one that resumes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreOptions:
+    """What ``restore``, its estimate and its preview take.
+
+    Attributes:
+        model: As for ``load_network``.
+        weights: As for ``load_network``.
+        fidelity: As for ``load_network``.
+        chunk: As for ``Restorer``; None for the size that suits the network and fits into memory.
+        look_ahead: As for ``Restorer``, likewise.
+        tiles: As for ``Restorer``, likewise.
+        memory: Memory that the run may take, ``4G`` or ``75%`` of the free memory; None for 80 %.
+        scenes: ``auto`` to find cuts, ``off``, ``every N``, or a file that lists them.
+        parallel_scenes: Scenes stepped together.
+        device: As for ``Restorer``.
+        precision: As for ``Restorer``.
+        encoder: ffmpeg's name of a video encoder; None for the usual one of the container.
+        encode_args: Further arguments for ffmpeg's output.
+        start_s: First moment to restore, in seconds after the first frame.
+        end_s: First moment not to restore, likewise.
+        frame_rate: Frames per second of images; None for 25. A video has its own.
+        overwrite: Replace a target that exists.
+        scale: Output over input size; with it, ``size`` or ``fit`` the output is resampled once.
+        size: Rows and columns of the output.
+        fit: Pixels of the output's shorter side.
+        hwaccel: As for ``open_reader``.
+        in_process: As for ``open_writer``.
+        compare: Write a comparison with the input instead; None for the result alone.
+        resume: Continue an interrupted run with the same options, if there is one; a target that
+            exists without a journal is whole, and skipped.
+        segment: Frames after which, at the latest, finished work survives any interruption; a
+            longer run keeps a journal beside the target. 0 for never.
+    """
+
+    model: str = DEFAULT_MODEL
+    weights: str | Path | None = None
+    fidelity: float | None = None
+    chunk: int | None = None
+    look_ahead: int | str | None = None
+    tiles: tuple[int, int] | None = None
+    memory: str | None = None
+    scenes: str = AUTO
+    parallel_scenes: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+    encoder: str | None = None
+    encode_args: Sequence[str] = ()
+    start_s: float | None = None
+    end_s: float | None = None
+    frame_rate: Fraction | None = None
+    overwrite: bool = False
+    scale: float | None = None
+    size: tuple[int, int] | None = None
+    fit: int | None = None
+    hwaccel: str | None = None
+    in_process: bool = False
+    compare: Mode | None = None
+    resume: bool = False
+    segment: int = SEGMENT_FRAMES
+
+    @property
+    def asked(self) -> Asked:
+        """The sizes of steps that are fixed."""
+        return Asked(chunk=self.chunk, look_ahead=self.look_ahead, tiles=self.tiles)
+
+    @property
+    def output_size(self) -> SizeWish:
+        """The size asked for."""
+        return SizeWish(scale=self.scale, size=self.size, fit=self.fit)
+
+    def given(self) -> set[str]:
+        """Names of the options that are not at their defaults."""
+        return {f.name for f in fields(self) if getattr(self, f.name) != f.default}
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that a journal holds: a resumed run has to have the same."""
+        names = (f.name for f in fields(self) if f.name not in _LEAVES_OUTPUT)
+        return {name: getattr(self, name) for name in names}
+
+
+DEFAULTS = RestoreOptions()
+"""Those of ``vsr restore`` without any option."""
