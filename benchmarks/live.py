@@ -33,7 +33,7 @@ from typing import Any
 import torch
 
 from benchmarks.live_ends import BEEP_EVERY, EVEN_RATES, NUMBERS, Publisher, Viewer, write_loop
-from benchmarks.live_process import Restoring, restoring
+from benchmarks.live_process import LiveProcess, restoring
 from tests.live.harness import Server, has_server
 from vsr.live.duration import duration_s
 
@@ -61,7 +61,7 @@ class Noted:
     helpers_mib: list[float]
 
 
-def watch(publisher: Publisher, running: Restoring) -> Noted:
+def watch(publisher: Publisher, running: LiveProcess) -> Noted:
     """Look at the process until the publisher is done."""
     publisher.join(SETTLING_S)
     before = running.passed_through()

@@ -23,7 +23,7 @@ LOUD = 0.1
 EVEN_RATES = (10, 12, 15, 20, 24, 25, 30, 50, 60)
 """Frames a second at which a round of all numbers is a whole number of packets of sound."""
 
-Sound = np.ndarray[Any, np.dtype[np.float32]]
+Samples = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def write_loop(path: Path, height: int, width: int, fps: int) -> Path:
@@ -120,7 +120,7 @@ class Viewer(threading.Thread):
         else:
             self._listen(np.abs(frame.to_ndarray()[0]), float(frame.time))
 
-    def _listen(self, loudness: Sound, begins: float) -> None:
+    def _listen(self, loudness: Samples, begins: float) -> None:
         loud = np.flatnonzero(loudness > LOUD)
         if len(loud) and self._quiet:
             self.beeps.append(begins + loud[0] / SAMPLE_RATE)

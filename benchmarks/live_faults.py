@@ -28,7 +28,7 @@ import av
 import torch
 
 from benchmarks.live_ends import write_loop
-from benchmarks.live_process import Restoring, restoring
+from benchmarks.live_process import LiveProcess, restoring
 from tests.live.harness import Server, has_server
 from tests.media import read_number
 from vsr.streams.ffmpeg.process import find_ffmpeg
@@ -177,7 +177,7 @@ def run(asked: argparse.Namespace, folder: Path) -> None:
     report_times(copy)
 
 
-def report(found: dict[str, list[float]], running: Restoring) -> None:
+def report(found: dict[str, list[float]], running: LiveProcess) -> None:
     """The table, and how it ended."""
     went_on = running.process.poll() is None
     running.terminate()

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 @dataclass(frozen=True)
-class Restoring:
+class LiveProcess:
     """`vsr live`, running.
 
     Attributes:
@@ -59,7 +59,7 @@ class Restoring:
 
 
 @contextmanager
-def restoring(words: list[str]) -> Iterator[Restoring]:
+def restoring(words: list[str]) -> Iterator[LiveProcess]:
     """Run `vsr live` meanwhile."""
     process = subprocess.Popen(
         [sys.executable, "-m", "vsr", "live", *words, "--status", "0", "--json"],
@@ -76,7 +76,7 @@ def restoring(words: list[str]) -> Iterator[Restoring]:
     try:
         if not line:
             sys.exit("vsr live ended before it began")
-        yield Restoring(process, line.split()[-1])
+        yield LiveProcess(process, line.split()[-1])
     finally:
         process.kill()
         process.wait()

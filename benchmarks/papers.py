@@ -21,7 +21,7 @@ import click
 
 from vsr.errors import DownloadError
 from vsr.evaluation.data_set_clips import find_clips
-from vsr.evaluation.ensembles import Way
+from vsr.evaluation.ensembles import InferenceMode
 from vsr.evaluation.evaluate import evaluate
 from vsr.evaluation.jobs import Setup
 from vsr.evaluation.published import published
@@ -75,7 +75,7 @@ ENTRIES = (
 NUM_CLIPS = 4
 """Clips of Vid4; rows of fewer say so."""
 
-WAYS = {"whole": Way(whole=True), "streamed": Way()}
+WAYS = {"whole": InferenceMode(whole=True), "streamed": InferenceMode()}
 
 
 @click.command()
@@ -123,7 +123,7 @@ def _different(precisions: Sequence[str]) -> Iterator[str]:
 
 
 def _row(
-    entry: Entry, root: Path, out: Path, precision: str, way: Way, clips: Sequence[str]
+    entry: Entry, root: Path, out: Path, precision: str, way: InferenceMode, clips: Sequence[str]
 ) -> list[str]:
     network = load_network(entry.model)
     found = find_clips("vid4", root, scale=network.facts.scale, degradation=entry.degradation)
@@ -138,7 +138,7 @@ def _row(
     return list(_cells(entry, evaluation, way))
 
 
-def _cells(entry: Entry, evaluation: Evaluation, way: Way) -> Iterator[str]:
+def _cells(entry: Entry, evaluation: Evaluation, way: InferenceMode) -> Iterator[str]:
     means, results = evaluation.means(way.name), evaluation.of_way(way.name)
     figure = published("Vid4", entry.degradation).get(entry.model)
     yield entry.model

@@ -24,7 +24,7 @@ from vsr.models.architectures.baselines import CHUNK
 from vsr.streams import open_reader
 from vsr.streams.colour.convert import from_rgb
 from vsr.streams.colour.pixel_format import parse_pixel_format
-from vsr.streams.encode.raw_nut import Layout, RawStream
+from vsr.streams.encode.raw_nut import RawLayout, RawStream
 from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import Colour
 
@@ -134,13 +134,13 @@ def _read(source: Path) -> int:
         return sum(len(chunk) for chunk in reader.chunks(CHUNK))
 
 
-def _convert(frames: Tensor, layout: Layout) -> int:
+def _convert(frames: Tensor, layout: RawLayout) -> int:
     for frame in torch.split(frames, 1):
         from_rgb(frame, layout.pixel_format, TAGS)
     return len(frames)
 
 
-def _send(frames: Tensor, layout: Layout) -> int:
+def _send(frames: Tensor, layout: RawLayout) -> int:
     """Into a pipe that another process empties."""
     words = [sys.executable, "-c", "import os\nwhile os.read(0, 1 << 20): pass"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, bufsize=0) as sink:
@@ -151,7 +151,7 @@ def _send(frames: Tensor, layout: Layout) -> int:
     return len(frames)
 
 
-def _mux(frames: Tensor, layout: Layout, send: Callable[[bytes], None]) -> None:
+def _mux(frames: Tensor, layout: RawLayout, send: Callable[[bytes], None]) -> None:
     raw = RawStream(layout, send)
     for pts, frame in enumerate(torch.split(frames, 1)):
         raw.write_frames(from_rgb(frame, layout.pixel_format, TAGS), [pts])
@@ -164,7 +164,7 @@ def _write_all(pipe: int, data: bytes) -> None:
         rest = rest[os.write(pipe, rest) :]
 
 
-def _write_raw(frames: Tensor, layout: Layout, path: Path) -> None:
+def _write_raw(frames: Tensor, layout: RawLayout, path: Path) -> None:
     with path.open("wb") as file:
         _mux(frames, layout, lambda data: _write_all(file.fileno(), data))
 
@@ -174,11 +174,11 @@ def _encode(raw: Path, encoder: str, options: Sequence[str]) -> float:
     return measure([*words, "-f", "null", "-"]).cpu
 
 
-def _layout(frames: Tensor) -> Layout:
+def _layout(frames: Tensor) -> RawLayout:
     pixel_format = parse_pixel_format("yuv420p")
     assert pixel_format is not None
     height, width = frames.shape[2:]
-    return Layout(
+    return RawLayout(
         pixel_format=pixel_format, height=height, width=width, time_base=Fraction(1, RATE)
     )
 

@@ -18,7 +18,7 @@ from vsr.streams.encode.null_writer import NullWriter
 from vsr.streams.encode.pyav_writer import PyAVWriter
 from vsr.streams.encode.segments.writer import SegmentWriter
 from vsr.streams.names.container import PIPE, is_address
-from vsr.streams.names.durable import Kept
+from vsr.streams.names.durable import KeptSegments
 from vsr.streams.names.image_sequence import names_images
 from vsr.streams.names.target import NULL
 from vsr.streams.names.trim import Seconds
@@ -170,7 +170,7 @@ def open_writer(
 def open_kept_writer(
     target: str,
     info: StreamInfo,
-    kept: Kept,
+    kept: KeptSegments,
     *,
     encoder: str | None = None,
     encode_args: Sequence[str] = (),

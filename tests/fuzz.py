@@ -26,7 +26,7 @@ from tests.media import Clip, write_clip
 from tests.networks import compact
 from vsr.errors import VSRError
 from vsr.models.checkpoints.checkpoint import read_checkpoint
-from vsr.resume.journal import Border, Journal, border_line, header_line
+from vsr.resume.journal import Journal, ResumePoint, header_line, point_line
 from vsr.streams import open_reader
 from vsr.streams.decode.image_codec import decode_image
 
@@ -85,7 +85,7 @@ def images(folder: Path) -> list[tuple[str, bytes]]:
 def journals(folder: Path) -> list[tuple[str, bytes]]:
     """A journal of two borders."""
     lines = [header_line({"version": "0.1.0", "source": {}, "options": {}})]
-    lines += [border_line(Border(number=n, frames=10 * n, segment=f"s{n}.nut")) for n in (1, 2)]
+    lines += [point_line(ResumePoint(number=n, frames=10 * n, segment=f"s{n}.nut")) for n in (1, 2)]
     return [("journal.jsonl", b"".join(lines))]
 
 

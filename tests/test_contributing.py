@@ -12,7 +12,7 @@ import torch
 from tests.conftest import REPOSITORY
 from vsr import Restorer, load_network
 from vsr.errors import OpenError
-from vsr.offline.comparison_video import InputMemory
+from vsr.offline.comparison_video import InputRecorder
 from vsr.offline.pipeline import run
 from vsr.streams.encode.null_writer import NullWriter
 from vsr.types import Chunk
@@ -65,7 +65,7 @@ def test_the_source_can_be_restored_from(tmp_path: Path) -> None:
     np.save(tmp_path / "clip.npy", np.zeros((5, 4, 6, 3), np.uint8))
     restorer = Restorer(load_network("identity"), device="cpu")
     with _run_example("ArrayReader")["ArrayReader"](str(tmp_path / "clip.npy")) as reader:
-        summary = run(InputMemory(reader), restorer, NullWriter())
+        summary = run(InputRecorder(reader), restorer, NullWriter())
     assert (summary.frames_out, summary.corrupt, summary.size_changes) == (5, 0, 0)
 
 

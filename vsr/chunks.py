@@ -1,4 +1,4 @@
-"""Frames that stand alone as one tensor, copied only where they have to be."""
+"""Operations on lists of frames."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def stack(frames: Sequence[Tensor]) -> Tensor:
-    """Frames of one shape, at least one, one behind the other: (T, ...).
+    """Stack at least one frame of equal shapes into (T, ...).
 
     Returns:
-        A view where they lie so in memory, as the frames of one chunk do; else a copy.
+        A view if the frames are adjacent in memory, as those of one chunk are; otherwise a copy.
     """
     first = frames[0]
     if not all(_follows(frame, first, place) for place, frame in enumerate(frames)):

@@ -6,11 +6,11 @@ VSRError                  exit code 1
 ├── OpenError             a source or sink that cannot be opened
 ├── DecodeError           a source that breaks after it was opened
 ├── EncodeError           an encoder or sink that breaks after it was opened
-├── StreamTimeout         nothing arrived, or nothing was taken, for too long
-├── DownloadError         a file that does not arrive, or is not the one it should be
+├── StreamTimeout         no data was received or accepted for too long
+├── DownloadError         a download that fails, or is not the expected file
 ├── CheckpointError       weights that are damaged, or belong to another network
-│   └── NotPulled         official weights that have not been brought here yet
-└── MemoryLimitError      a frame that does not fit, however small the pieces
+│   └── NotPulled         official weights that have not been pulled yet
+└── MemoryLimitError      a frame that does not fit into memory even in tiles
 
 A message is one sentence: what came, what is accepted, what to do. Errors of the libraries below
 are converted where they are called, with ``from``.
@@ -50,7 +50,7 @@ class StreamTimeout(VSRError):
 
 
 class DownloadError(VSRError):
-    """A file that could not be brought from a server."""
+    """A file that could not be downloaded."""
 
 
 class CheckpointError(VSRError):
@@ -61,7 +61,7 @@ class NotPulled(CheckpointError):
     """Official weights that are not in the cache.
 
     Attributes:
-        model: The name of the model that they belong to.
+        model: Name of the model.
     """
 
     def __init__(self, model: str) -> None:

@@ -4,8 +4,8 @@
     step 1   [------ keep ------][ look-ahead ]          state: features at 7, flows of 8 to 11
     step 2                    8  [------ keep ------][ look-ahead ]
 
-The forward branch goes on from the state. The backward branch starts at the end of the window: what
-it misses is what lies behind the look-ahead, nothing else. Nothing crosses the start of a scene.
+The forward branch continues from the state. The backward branch starts at the end of the window:
+it misses only the frames after the look-ahead. Nothing crosses the start of a scene.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Restorer:
 
     Args:
         network: Any network; it is copied only if it has to change its device or precision.
-        chunk: Frames restored per step; None takes what suits the network.
-        look_ahead: Future frames a step sees beyond its chunk, ``"full"`` for all up to the end of
-            the scene; None takes what suits the network. Latency is chunk + look-ahead frames.
+        chunk: Frames restored per step; None for the network's default.
+        look_ahead: Future frames that a step sees, ``"full"`` for all up to the end of
+            the scene; None for the network's default. Latency is chunk + look-ahead frames.
         tiles: Rows and columns of tiles for frames that do not fit into memory at once.
         device: ``"auto"`` (CUDA where there is one), or a torch device.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"int8"``.
@@ -67,42 +67,42 @@ class Restorer:
 
     @property
     def look_ahead(self) -> int | None:
-        """Future frames a step sees; None for all of the scene."""
+        """Future frames that a step sees; None for the rest of the scene."""
         return self.settings.look_ahead
 
     @property
     def counts(self) -> Counts:
-        """Scenes, frames passed through, resets and retries so far."""
+        """Counts of scenes, frames passed through, resets and retries so far."""
         return self._stream.counts
 
     @property
     def passed_through(self) -> int:
-        """Frames that were enlarged without the network."""
+        """Number of frames enlarged without the network."""
         return self.counts.passed_through
 
     @property
     def num_waiting(self) -> int:
-        """Frames that entered and have not left."""
+        """Number of frames pushed and not yet emitted."""
         return len(self._stream.timeline.frames)
 
     def change(self, *, chunk: int | None = None, look_ahead: int | str | None = None) -> None:
-        """Take other sizes from the next step on; the state goes on.
+        """Change the step sizes from the next step on; the state is kept.
 
         Args:
-            chunk: As for the class; None leaves it.
-            look_ahead: As for the class; None leaves it.
+            chunk: As for the class; None keeps it.
+            look_ahead: As for the class; None keeps it.
 
         Raises:
-            ConfigurationError: As for the class; nothing has changed then.
+            ConfigurationError: As for the class; nothing has changed.
         """
         self._stream.settings = self.settings.changed(chunk=chunk, look_ahead=look_ahead)
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        """Take frames, and return those that could be restored, at most ``chunk`` in a piece.
+        """Push frames and return those that could be restored, in chunks of at most ``chunk``.
 
         Args:
             chunk: Frames of any number, float, on any device; all of one size and time base until
-                ``drain``. They may be held as they are, not copied: leave them unchanged until
+                ``drain``. They may be kept without a copy: do not change them until
                 they have been restored.
 
         Returns:
@@ -118,7 +118,7 @@ class Restorer:
         return list(self.iter_push(chunk))
 
     def iter_push(self, chunk: Chunk) -> Iterator[Chunk]:
-        """As ``push``, but each step is taken when its chunk is asked for.
+        """As ``push``, but each step is taken only when its chunk is requested.
 
         With a look-ahead to the end of a scene all its frames become ready at once, and restored
         ones are large. The next frames may be pushed only when the iterator has ended.
@@ -127,10 +127,10 @@ class Restorer:
         yield from restore_ready(self.network, self._stream)
 
     def pass_through(self, chunk: Chunk) -> list[Chunk]:
-        """Take frames, and return them and all that waited, enlarged without the network.
+        """Push frames and return them and all waiting ones, enlarged without the network.
 
-        For moments when the network cannot keep up. The state is kept, as far as the network can
-        go on from it across the gap, so that restoring resumes warm.
+        Used when the network cannot keep up. The state is kept as far as the network can
+        continue across the gap, so that restoration resumes from it.
 
         Args:
             chunk: As for ``push``.
@@ -139,40 +139,40 @@ class Restorer:
         return self._stream.pass_through()
 
     def drain(self) -> list[Chunk]:
-        """Restore what waits, the stream having ended; the next push starts another scene."""
+        """Restore the waiting frames at the end of a stream; the next push starts another scene."""
         return list(self.iter_drain())
 
     def iter_drain(self) -> Iterator[Chunk]:
         """As ``drain``, step by step like ``iter_push``."""
         self._stream.end()
         yield from restore_ready(self.network, self._stream)
-        self._stream.begin_anew()
+        self._stream.reopen()
 
     def reset(self) -> None:
-        """Forget the stream, frames that wait and counts included."""
+        """Discard the stream, including waiting frames and counts."""
         self._stream.reset()
 
     def save(self, path: str | Path, *, waiting: bool = True) -> None:
-        """Write all that the stream's future depends on: state, frames that wait, settings, counts.
+        """Save the stream: state, waiting frames, settings and counts.
 
         Args:
             path: A file, replaced as a whole once the new one is complete: safetensors.
-            waiting: With the frames that wait; otherwise they have to be pushed again after
+            waiting: Include waiting frames; otherwise they have to be pushed again after
                 ``load``, with their marks.
 
         Raises:
-            OpenError: It cannot be written; what was there is still there.
+            OpenError: The file cannot be written; an existing file is unchanged.
         """
         save_stream(Path(path), self._stream, self.network, waiting=waiting)
 
     def load(self, path: str | Path) -> None:
-        """Go on where ``save`` was called, bit for bit on the same kind of machine.
+        """Continue where ``save`` was called, bit for bit on the same kind of machine.
 
         Args:
-            path: What ``save`` wrote, on this machine or another.
+            path: A file written by ``save``, on this machine or another.
 
         Raises:
             CheckpointError: A file that is missing, damaged, or of another network, other weights
-                or another precision; the restorer is as it was.
+                or another precision; the restorer is unchanged.
         """
         load_stream(Path(path), self._stream, self.network)

@@ -1,4 +1,4 @@
-"""What a run tells its caller, while it runs and at its end."""
+"""Progress and summary of a run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         frames: Frames handed to the encoder.
-        total: Frames expected; None where the source does not say.
-        seconds: Since the first frame was asked for.
+        total: Expected number of frames; None if the source does not say.
+        seconds: Seconds since the first frame was requested.
         resumed: Frames of an earlier run among them.
     """
 
@@ -24,30 +24,30 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a run did.
+    """Summary of a run.
 
     Attributes:
-        output: Name of the result; a partial one's differs from the name asked for, and it is empty
-            where the run was stopped before the first frame.
+        output: Name of the result; it differs from the target if partial, and is empty
+            if the run was stopped before the first frame.
         frames_in: Frames decoded.
-        frames_out: Frames of the output.
-        passed_through: Frames of those that no network restored, only enlarged.
-        corrupt: Frames that the source held damaged; what the decoder made of them was restored.
-        scenes: Scenes that began, the first included.
-        resets: Times the state was discarded: it had diverged, or the tiles changed.
-        retries: Steps that were repeated with smaller settings after memory ran out.
-        settings: Sizes of the last steps; smaller than planned where there were retries.
-        seconds: From the first frame asked for to the closed output.
+        frames_out: Frames written to the output.
+        passed_through: Frames enlarged without the network.
+        corrupt: Damaged frames of the source; the decoder's best effort was restored.
+        scenes: Number of scenes.
+        resets: Times the state was discarded, after divergence or a change of tiles.
+        retries: Steps repeated with smaller settings after memory ran out.
+        settings: Last step sizes; smaller than planned after retries.
+        seconds: Seconds from the first requested frame to the closed output.
         fps: Frames of this run per second.
-        peak_memory_bytes: Largest resident size of the process.
-        peak_device_bytes: Most memory held on a CUDA device during the run.
+        peak_memory_bytes: Peak resident size of the process.
+        peak_device_bytes: Peak tensor memory on a CUDA device.
         interrupted: Whether the run was stopped before the end.
         resumed: Frames of an earlier run among those encoded.
-        added: Frames of the output that the encoder's arguments (``-vf fps=50``) added to those
-            restored; negative where they left some out.
-        size_changes: Times that the picture of the source changed its size; all frames were scaled
+        added: Frames that the encoder's arguments (``-vf fps=50``) added to those
+            restored; negative if they removed some.
+        size_changes: Times that the frame size of the source changed; all frames were scaled
             to the first one's.
-        skipped: Whether the output was there before, whole, so that nothing was left to resume.
+        skipped: Whether the complete output existed already, so that there was nothing to resume.
     """
 
     output: str
@@ -71,7 +71,7 @@ class Summary:
 
 
 def nothing_done(output: str, frames: int = 0, *, skipped: bool = False) -> Summary:
-    """Of a run that found its output there; of an earlier one's frames, if they are known."""
+    """The summary of a run whose output existed already."""
     return Summary(
         output=output,
         frames_in=frames,

@@ -1,4 +1,4 @@
-"""The vocabulary shared by every package: what a stream is, and what travels between the stages.
+"""Types shared by all packages: descriptions of streams, chunks, readers and writers.
 
 Inside the project pixels are RGB, (T, 3, H, W), in [0, 1]; time is an integer pts and a
 ``Fraction`` time base, because adding seconds rounds twice.
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Colour:
-    """How a stream's samples mean light; ffmpeg's names, None where the stream has no tag."""
+    """Colour tags of a stream, in ffmpeg's names; None for a missing tag."""
 
     matrix: str | None = None
     primaries: str | None = None
@@ -27,15 +27,15 @@ class Colour:
 
 @dataclass(frozen=True, kw_only=True)
 class OtherStream:
-    """A stream that is copied past the network, never decoded.
+    """A stream that is copied without decoding.
 
     Attributes:
         index: Position in the source's container.
         kind: ``audio``, ``subtitle``, ``attachment``, ``data``, ``cover`` or ``video``.
         codec: ffmpeg's name of the codec.
-        language: ISO 639 code, where the container says.
+        language: ISO 639 code, if the container has one.
         dispositions: ffmpeg's names: ``default``, ``forced``, ``comment`` …
-        template: What a writer takes the stream's parameters from; opaque, valid while the reader
+        template: PyAV's stream, from which a writer takes its parameters; valid while the reader
             is open.
     """
 
@@ -49,12 +49,12 @@ class OtherStream:
 
 @dataclass(frozen=True, kw_only=True)
 class Mastering:
-    """What HDR10 says of the display a film was graded on, and of its brightest frames.
+    """HDR10 metadata: the mastering display and the content light levels.
 
     Attributes:
         chromaticities: x and y of red, green, blue and white, eight numbers; empty if unknown.
-        luminance: Least and most of the display in cd/m²; empty if unknown.
-        light_levels: Brightest pixel and brightest mean of a frame in cd/m²; empty if unknown.
+        luminance: Minimum and maximum of the display in cd/m²; empty if unknown.
+        light_levels: MaxCLL and MaxFALL in cd/m²; empty if unknown.
     """
 
     chromaticities: tuple[Fraction, ...] = ()
@@ -64,15 +64,15 @@ class Mastering:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamInfo:
-    """What is known of a video stream before its first frame.
+    """Description of a video stream, known before its first frame.
 
     Attributes:
         height: Rows, after rotation has been applied.
         width: Columns, after rotation has been applied.
         time_base: Seconds per unit of pts.
         start_pts: The stream's first pts; the seconds of a trim count from it.
-        frame_rate: Frames per second on average; None where the container does not say.
-        num_frames: Frames that will come, as far as the container knows; None when it does not.
+        frame_rate: Average frames per second; None if the container does not say.
+        num_frames: Expected number of frames; None if the container does not say.
         colour: The source's colour tags.
         mastering: The source's HDR10 metadata.
         bit_depth: Bits per component of the source.
@@ -81,7 +81,7 @@ class StreamInfo:
         sample_aspect_ratio: Width of a pixel over its height.
         index: Position in the source's container.
         dispositions: ffmpeg's names: ``default``, ``original`` …
-        others: The streams that are not decoded.
+        others: Streams that are not decoded.
     """
 
     height: int
@@ -106,12 +106,12 @@ class Chunk:
     """Consecutive frames of one stream.
 
     Attributes:
-        frames: (T, 3, H, W), RGB in [0, 1], on the device of whoever produced it. A reader opened
-            with headroom keeps a source's blacker than black and whiter than white beyond.
+        frames: (T, 3, H, W), RGB in [0, 1], on the producer's device. A reader opened
+            with headroom keeps values beyond black and white.
         pts: T integers, increasing.
         time_base: Seconds per unit of pts.
         scene_starts: Positions in this chunk, 0 <= i < T, at which a new scene begins; the first
-            frame of a stream begins one whether it is marked or not.
+            frame of a stream starts one whether it is marked or not.
     """
 
     frames: Tensor
@@ -128,8 +128,8 @@ class Passed:
     """Input frames and packets that a previous run has already processed.
 
     Attributes:
-        frames: From the first wanted one on.
-        packets: Of the copied streams, in the order of ``Reader.take_packets``.
+        frames: Number of frames, counted from the first wanted one.
+        packets: Number of copied packets, in the order of ``Reader.take_packets``.
     """
 
     frames: int = 0
@@ -147,17 +147,17 @@ class Reader(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was guessed or differs from what one might expect, a sentence each."""
+        """Assumptions and deviations worth a message, one sentence each."""
         ...
 
     @property
     def corrupt_frames(self) -> int:
-        """Frames so far that did not decode, or only with damage."""
+        """Number of frames so far that failed to decode or were damaged."""
         ...
 
     @property
     def size_changes(self) -> int:
-        """Times so far that the picture's size changed; frames are scaled to the first one's."""
+        """Number of changes of the frame size so far; frames are scaled to the first size."""
         ...
 
     def chunks(self, size: int) -> Iterator[Chunk]:
@@ -169,7 +169,7 @@ class Reader(Protocol):
         ...
 
     def take_packets(self) -> Sequence[Any]:
-        """Hand over the copied streams' packets read since the last call, in file order."""
+        """Take the copied packets read since the last call, in file order."""
         ...
 
     def close(self) -> None: ...
@@ -184,16 +184,16 @@ class Writer(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What will differ from what one might expect, a sentence each."""
+        """Deviations worth a message, one sentence each."""
         ...
 
     @property
     def added_frames(self) -> int:
-        """Frames that the sink's own arguments added, or left out where negative, once finished."""
+        """Frames that the sink's arguments added, or removed if negative, once finished."""
         ...
 
     def write(self, chunk: Chunk) -> None:
-        """Append frames, in order. Beyond [0, 1] goes what the sink has codes for."""
+        """Append frames in order. Values beyond [0, 1] are kept as far as the sink can."""
         ...
 
     def write_packets(self, packets: Sequence[Any]) -> None:
@@ -201,7 +201,7 @@ class Writer(Protocol):
         ...
 
     def finish(self, *, partial: bool = False) -> str:
-        """Flush, wait for the sink, and return the name of the result.
+        """Flush, wait for the sink and return the name of the result.
 
         Args:
             partial: The stream was interrupted: the result is closed and playable, but a file goes

@@ -66,7 +66,7 @@ class BasicVSR(PixelShuffleUpsampling, Network[PropagationState]):
         for i in range(num_keep):
             feat = self._advance(self.forward_trunk, frames[i], feat, flows.to_previous(i))
             restored.append(self._reconstruct(backward[i], feat, window_BTCHW[:, i]))
-        return torch.stack(restored, 1), flows.leave(feat, window_BTCHW, num_keep)
+        return torch.stack(restored, 1), flows.next_state(feat, window_BTCHW, num_keep)
 
     def _propagate_backward(
         self, frames: list[Tensor], flows: PairFlows, num_keep: int

@@ -191,7 +191,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         self._sweep_back("backward_2", frames, flows)
         del frames[num_keep:]
         self._sweep_forth("forward_2", frames, flows, state, state.second_BKhw if state else ())
-        left = self._leave(frames, own_BTKhw, flows, small_BTCHW, state)
+        left = self._next_state(frames, own_BTKhw, flows, small_BTCHW, state)
         restored = [
             self._reconstruct(frame, window_BTCHW[:, i])[
                 ..., : self.facts.scale * height, : self.facts.scale * width
@@ -291,7 +291,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         )
         return aligned
 
-    def _leave(
+    def _next_state(
         self,
         frames: Sequence[Frame],
         ahead: list[Tensor],

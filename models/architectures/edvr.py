@@ -146,7 +146,7 @@ class EDVR(AlignedFeatures, PixelShuffleUpsampling, Network[EDVRState]):
             restored.append(self._reconstruct(feat, window_BTCHW[:, i]))
         restored_BTCHW = torch.stack(restored, 1)
         cropped = restored_BTCHW[..., : self.facts.scale * height, : self.facts.scale * width]
-        return cropped, self._leave(pyramids, num_past + num_keep)
+        return cropped, self._next_state(pyramids, num_past + num_keep)
 
     def _pyramids(self, window_BTCHW: Tensor, state: EDVRState | None) -> tuple[Pyramid, int]:
         """Features of past and window, (B, T, K, H, W) at three sizes, and the past's length."""
@@ -167,7 +167,7 @@ class EDVR(AlignedFeatures, PixelShuffleUpsampling, Network[EDVRState]):
         full, half, quarter = (x.view(batch, num_frames, *x.shape[1:]) for x in levels)
         return full, half, quarter
 
-    def _leave(self, pyramids: Pyramid, num_left: int) -> EDVRState:
+    def _next_state(self, pyramids: Pyramid, num_left: int) -> EDVRState:
         num_past = min(num_left, self.num_frame - 1)
         full, half, quarter = (x[:, num_left - num_past :].clone() for x in pyramids)
         return EDVRState(full_BTKHW=full, half_BTKHW=half, quarter_BTKHW=quarter, num_past=num_past)

@@ -121,7 +121,7 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
         left = (state.position if state else 0) + num_keep
         final = window_BTCHW.shape[1] - (0 if ends_scene else self.radius)
         return cropped, IconVSRState(
-            propagation=flows.leave(feat, window_BTCHW, num_keep),
+            propagation=flows.next_state(feat, window_BTCHW, num_keep),
             past_BTCHW=self._past(window_BTCHW[:, :num_keep], state).clone(),
             position=left,
             refills={left + i - num_keep: r for i, r in refills.items() if num_keep <= i < final},

@@ -50,7 +50,7 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Neighbour:
+class PropagatedFrame:
     """What a branch hands from one frame to the next."""
 
     feat_BKhw: Tensor
@@ -75,19 +75,21 @@ class Branch(nn.Module):
         nn.init.zeros_(self.draft.weight)
 
     def forward(
-        self, frame: Frame, shared: list[Tensor], neighbour: Neighbour, flow_B2HW: Tensor
-    ) -> Neighbour:
+        self, frame: Frame, shared: list[Tensor], neighbour: PropagatedFrame, flow_B2HW: Tensor
+    ) -> PropagatedFrame:
         """Features and draft of this frame, given those of the one before it in this direction."""
-        draft, differences = moved_differences(frame, neighbour, flow_B2HW)
+        draft, differences = warped_residuals(frame, neighbour, flow_B2HW)
         moved = [warp_cells(neighbour.feat_BKhw, flow_B2HW), *(CONTRAST * d for d in differences)]
         seen = [image.to(shared[0].dtype) for image in moved]
         feat: Tensor = self.trunk(torch.cat([*shared, *seen], 1))
         draft = draft + self.draft(feat).float()
-        return Neighbour(feat_BKhw=feat, grey_B1HW=frame.grey_B1HW, draft_B1HW=to_image(draft))
+        return PropagatedFrame(
+            feat_BKhw=feat, grey_B1HW=frame.grey_B1HW, draft_B1HW=to_image(draft)
+        )
 
 
-def moved_differences(
-    frame: Frame, neighbour: Neighbour, flow_B2HW: Tensor
+def warped_residuals(
+    frame: Frame, neighbour: PropagatedFrame, flow_B2HW: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
     """The neighbour's draft where the flow points, (B, 16, h, w), and how the frame differs.
 
@@ -103,9 +105,9 @@ def moved_differences(
     ]
 
 
-def nobody(frame: Frame) -> Neighbour:
+def initial_neighbour(frame: Frame) -> PropagatedFrame:
     """The neighbour of a frame that has none: no features, and the frame itself."""
-    return Neighbour(
+    return PropagatedFrame(
         feat_BKhw=torch.zeros_like(frame.encoded_BKhw),
         grey_B1HW=frame.grey_B1HW,
         draft_B1HW=to_image(frame.doubled_B16hw),

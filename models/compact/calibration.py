@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vsr.models.compact.branch import NUM_DIFFERENCES
 from vsr.models.ops.int8_conv import HIGHEST, ZERO
-from vsr.models.ops.space_to_depth import apart
+from vsr.models.ops.space_to_depth import pixel_shuffled
 
 if TYPE_CHECKING:
     from vsr.models.compact.network import Compact
@@ -91,7 +91,7 @@ def measure_ranges(
             frames of many scenes.
         seed: Of the places that are looked at.
     """
-    seen = _Seen(torch.Generator().manual_seed(seed))
+    seen = _ActivationSamples(torch.Generator().manual_seed(seed))
     hooks = list(_listen(network, seen))
     device = next(network.parameters()).device
     try:
@@ -104,7 +104,7 @@ def measure_ranges(
     ranges.load_state_dict({name: seen.range_of(name) for name in ranges.state_dict()})
 
 
-class _Seen:
+class _ActivationSamples:
     """Random activation samples per range, by the name of their range."""
 
     def __init__(self, rng: torch.Generator) -> None:
@@ -133,7 +133,7 @@ def _error(numbers_NK: Tensor, range_K: Tensor) -> Tensor:
     return (levels * step - numbers_NK).square().mean(0)
 
 
-def _listen(network: Compact, seen: _Seen) -> Iterator[RemovableHandle]:
+def _listen(network: Compact, seen: _ActivationSamples) -> Iterator[RemovableHandle]:
     """Hooks that note what passes; they hear every convolution, since in float32 none is fused."""
     num_feat = network.encode.out_channels
     for direction in ("backward_branch", "forward_branch"):
@@ -156,7 +156,7 @@ def _listen(network: Compact, seen: _Seen) -> Iterator[RemovableHandle]:
 
 
 def _hears(
-    seen: _Seen, name: str, then: Callable[[Tensor], Tensor]
+    seen: _ActivationSamples, name: str, then: Callable[[Tensor], Tensor]
 ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def hear(_: nn.Module, _args: tuple[Tensor, ...], out: Tensor) -> None:
         seen.add(name, then(out))
@@ -169,4 +169,4 @@ def _as_it_is(feat: Tensor) -> Tensor:
 
 
 def _enlarged(feat: Tensor) -> Tensor:
-    return apart(F.relu(feat))
+    return pixel_shuffled(F.relu(feat))

@@ -20,8 +20,8 @@ from vsr.models.compact.branch import (
     SHUFFLE,
     Branch,
     Frame,
-    Neighbour,
-    moved_differences,
+    PropagatedFrame,
+    warped_residuals,
 )
 from vsr.models.compact.calibration import BranchRanges, Ranges
 from vsr.models.compact.tail import Tail
@@ -35,7 +35,7 @@ from vsr.models.ops.int8_conv import (
     to_levels,
     unsigned,
 )
-from vsr.models.ops.space_to_depth import apart, into_image, to_image
+from vsr.models.ops.space_to_depth import into_image, pixel_shuffled, to_image
 from vsr.models.ops.warp import warp_cells
 
 
@@ -58,17 +58,17 @@ class Int8Branch(nn.Module):
         self.register_buffer("per_difference", (CONTRAST / steps_D).view(1, -1, 1, 1))
 
     def forward(
-        self, frame: Frame, shared: list[Tensor], neighbour: Neighbour, flow_B2HW: Tensor
-    ) -> Neighbour:
+        self, frame: Frame, shared: list[Tensor], neighbour: PropagatedFrame, flow_B2HW: Tensor
+    ) -> PropagatedFrame:
         """As ``Branch``."""
-        draft, differences = moved_differences(frame, neighbour, flow_B2HW)
+        draft, differences = warped_residuals(frame, neighbour, flow_B2HW)
         moved = to_levels(warp_cells(neighbour.feat_BKhw, flow_B2HW))
         sizes = [difference.shape[1] for difference in differences]
         scales = torch.split(self.get_buffer("per_difference"), sizes, 1)
         seen = [to_levels(d.mul_(scale)) for d, scale in zip(differences, scales, strict=True)]
         feat = self.trunk(unsigned(torch.cat([*shared, moved, *seen], 1)))
         draft = self.draft.add_to(feat, draft)
-        return Neighbour(
+        return PropagatedFrame(
             feat_BKhw=signed(feat), grey_B1HW=frame.grey_B1HW, draft_B1HW=to_image(draft)
         )
 
@@ -126,7 +126,7 @@ class Int8Tail(nn.Module):
 
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
         """As ``Tail``."""
-        doubled = apart(self.up.relu_levels(unsigned(feat_BKhw)))
+        doubled = pixel_shuffled(self.up.relu_levels(unsigned(feat_BKhw)))
         hidden = self.hidden.relu_levels(doubled)
         into_image(self.last.add_to(hidden, self.base(frame_BCHW)), into_BCHW)
 

@@ -30,7 +30,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsr.errors import ConfigurationError
-from vsr.models.compact.branch import SHUFFLE, Branch, Frame, Neighbour, doubled, grey, nobody
+from vsr.models.compact.branch import (
+    SHUFFLE,
+    Branch,
+    Frame,
+    PropagatedFrame,
+    doubled,
+    grey,
+    initial_neighbour,
+)
 from vsr.models.compact.calibration import Ranges, measure_ranges
 from vsr.models.compact.flow import CoarseFlow
 from vsr.models.compact.int8 import Int8Branch, Int8Tail, int8_encode
@@ -130,7 +138,7 @@ class Compact(Network[CompactState]):
             drafts.append(last.draft_B1HW)
             self.tail(last.feat_BKhw, window_BTCHW[:, i], restored_BTCHW[:, i])
         cropped = restored_BTCHW[..., : self.facts.scale * height, : self.facts.scale * width]
-        left = flows.leave(last.feat_BKhw, window_BTCHW, num_keep)
+        left = flows.next_state(last.feat_BKhw, window_BTCHW, num_keep)
         return (
             cropped,
             CompactState(**vars(left), draft_B1HW=last.draft_B1HW),
@@ -185,11 +193,11 @@ class Compact(Network[CompactState]):
         measure_ranges(self, network.ranges, clips_BTCHW)
         return network
 
-    def _before(self, frame: Frame, state: CompactState | None) -> Neighbour:
+    def _before(self, frame: Frame, state: CompactState | None) -> PropagatedFrame:
         """What the forward branch begins with."""
         if state is None:
-            return nobody(frame)
-        return Neighbour(
+            return initial_neighbour(frame)
+        return PropagatedFrame(
             feat_BKhw=state.feat_BKHW,
             grey_B1HW=grey(state.frame_BCHW),
             draft_B1HW=state.draft_B1HW,
@@ -202,11 +210,11 @@ class Compact(Network[CompactState]):
         shape = (batch, num_frames, colours, scale * height, scale * width)
         return frames_BTCHW.new_empty(shape, dtype=torch.float32)
 
-    def _propagate_backward(self, frames: list[Frame], flows: PairFlows) -> list[Neighbour]:
+    def _propagate_backward(self, frames: list[Frame], flows: PairFlows) -> list[PropagatedFrame]:
         """The backward branch over the window, starting from nothing behind it."""
-        following = nobody(frames[-1])
+        following = initial_neighbour(frames[-1])
         flow = torch.zeros_like(flows.to_previous(0))
-        found: list[Neighbour] = []
+        found: list[PropagatedFrame] = []
         for i in reversed(range(len(frames))):
             following = self.backward_branch(frames[i], [frames[i].encoded_BKhw], following, flow)
             found.append(following)

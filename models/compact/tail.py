@@ -12,7 +12,7 @@ from vsr.models.compact.branch import SHUFFLE
 from vsr.models.layers.blocks import channels_last, conv3x3, hidden_conv3x3
 from vsr.models.layers.upsampling import bicubic_filter
 from vsr.models.ops.fused import conv_relu
-from vsr.models.ops.space_to_depth import apart, into_image
+from vsr.models.ops.space_to_depth import into_image, pixel_shuffled
 
 
 class Tail(nn.Module):
@@ -28,7 +28,7 @@ class Tail(nn.Module):
 
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
         """Write one restored frame."""
-        feat = conv_relu(self.hidden, apart(conv_relu(self.up, feat_BKhw)))
+        feat = conv_relu(self.hidden, pixel_shuffled(conv_relu(self.up, feat_BKhw)))
         into_image(self.base(frame_BCHW).add_(self.last(feat)), into_BCHW)
 
 

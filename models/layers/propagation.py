@@ -91,7 +91,9 @@ class PairFlows:
         """(B, 2, H, W): flow from frame i to frame i + 1."""
         return self.backward_BT2HW[:, i + 1]
 
-    def leave(self, feat_BKHW: Tensor, window_BTCHW: Tensor, num_keep: int) -> PropagationState:
+    def next_state(
+        self, feat_BKHW: Tensor, window_BTCHW: Tensor, num_keep: int
+    ) -> PropagationState:
         """The state after ``num_keep`` frames, the forward branch having reached ``feat_BKHW``."""
         return PropagationState(
             feat_BKHW=feat_BKHW,

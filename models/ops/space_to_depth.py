@@ -42,7 +42,7 @@ def _enlarging(cell: int, num_feat: int, device: torch.device) -> Tensor:
     return weights.flatten(0, 2)
 
 
-def apart(feat_BKhw: Tensor) -> Tensor:
+def pixel_shuffled(feat_BKhw: Tensor) -> Tensor:
     """Features in cells of 2 x 2 pixels, pixel by pixel, as an image: (B, K / 4, 2 h, 2 w)."""
     batch, num_feat, height, width = feat_BKhw.shape
     rows = feat_BKhw.permute(0, 2, 3, 1).reshape(batch, height, width, 2, num_feat // 2)

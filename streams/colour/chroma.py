@@ -41,14 +41,14 @@ HALO_ROWS = 2
 """Rows of luma above and below a part of a picture that its chroma depends on."""
 
 
-class Integers(NamedTuple):
+class IntegerTypes(NamedTuple):
     """What chroma is enlarged in: a type for samples, and one for two neighbours in a row."""
 
     sample: torch.dtype
     pair: torch.dtype
 
 
-NARROW, WIDE = Integers(torch.int16, torch.int32), Integers(torch.int32, torch.int64)
+NARROW, WIDE = IntegerTypes(torch.int16, torch.int32), IntegerTypes(torch.int32, torch.int64)
 
 
 def find_gain(shifts: tuple[int, int], siting: Siting) -> int:
@@ -56,7 +56,7 @@ def find_gain(shifts: tuple[int, int], siting: Siting) -> int:
     return prod(2 if cosited else 8 for n, cosited in zip(shifts, siting, strict=True) if n)
 
 
-def find_integers(peak: int, gain: int) -> Integers:
+def find_integers(peak: int, gain: int) -> IntegerTypes:
     """The smallest that hold samples up to ``peak`` which are enlarged with such a gain."""
     return NARROW if 2 * peak * gain <= torch.iinfo(NARROW.sample).max else WIDE
 
@@ -90,7 +90,7 @@ def double_rows(bordered: Tensor, size: int, scratch: Scratch, *, cosited: bool)
 
 
 def double_columns(
-    planes: Tensor, size: int, integers: Integers, scratch: Scratch, *, cosited: bool
+    planes: Tensor, size: int, integers: IntegerTypes, scratch: Scratch, *, cosited: bool
 ) -> Tensor:
     """Enlarge to ``size`` columns, twice as many or one less, with a gain of 2 or, half-way, 8.
 

@@ -55,7 +55,7 @@ def find_weights(colour: Colour) -> Weights:
     return Weights(red, 1 - red - blue, blue)
 
 
-class Reading(NamedTuple):
+class FromYUV(NamedTuple):
     """Luma is ``black + scale * code``; the others are for chroma as enlarging makes it.
 
     Red is luma and ``red * cr``, blue is luma and ``blue * cb``, green is luma and both of green's.
@@ -69,7 +69,7 @@ class Reading(NamedTuple):
     green_cr: float
 
 
-class Writing(NamedTuple):
+class ToYUV(NamedTuple):
     """Numbers whose whole part is a code.
 
     Luma's is ``zero + red * R + green * G + blue * B``. Chroma's is ``cb_zero + cb * (B - luma)``
@@ -87,10 +87,10 @@ class Writing(NamedTuple):
     cr_zero: float
 
 
-def find_reading(levels: Levels, weights: Weights, gain: int) -> Reading:
+def find_from_yuv(levels: Levels, weights: Weights, gain: int) -> FromYUV:
     """From codes to RGB; the gain is that of enlarging chroma."""
     red, blue = (span / (levels.chroma * gain) for span in (weights.red_span, weights.blue_span))
-    return Reading(
+    return FromYUV(
         scale=1 / levels.luma,
         black=-levels.black / levels.luma,
         red=red,
@@ -100,11 +100,11 @@ def find_reading(levels: Levels, weights: Weights, gain: int) -> Reading:
     )
 
 
-def find_writing(levels: Levels, weights: Weights) -> Writing:
+def find_to_yuv(levels: Levels, weights: Weights) -> ToYUV:
     """From RGB to codes; a half is added, so that cutting off the fraction rounds."""
     cb, cr = levels.chroma / weights.blue_span, levels.chroma / weights.red_span
     lifted = (levels.black + 0.5) / levels.luma
-    return Writing(
+    return ToYUV(
         red=weights.red * levels.luma,
         green=weights.green * levels.luma,
         blue=weights.blue * levels.luma,

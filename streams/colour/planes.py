@@ -19,7 +19,7 @@ from vsr.types import Colour
 
 
 @dataclass(frozen=True)
-class Picture:
+class FrameFormat:
     """What frames must share to be converted together.
 
     Attributes:
@@ -46,7 +46,7 @@ class Picture:
 class DecodedFrame:
     """A frame's planes, (rows, columns) each, views of the decoder's memory, and its pts."""
 
-    picture: Picture
+    picture: FrameFormat
     planes: tuple[Tensor, ...]
     pts: int
 
@@ -68,7 +68,7 @@ def read_frame(frame: VideoFrame, pts: int, chroma_location: str | None) -> Deco
     )
     orientation = read_orientation(frame)
     frame, pixel_format = _convertible(frame)
-    picture = Picture(pixel_format, colour, frame.height, frame.width, orientation)
+    picture = FrameFormat(pixel_format, colour, frame.height, frame.width, orientation)
     shapes = pixel_format.plane_shapes(frame.height, frame.width)
     views = zip(frame.planes, shapes, strict=False)
     return DecodedFrame(

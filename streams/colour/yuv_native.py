@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vsr.streams.colour.chroma import SITINGS, Siting, find_gain
-from vsr.streams.colour.coefficients import find_levels, find_reading, find_weights, find_writing
+from vsr.streams.colour.coefficients import find_from_yuv, find_levels, find_to_yuv, find_weights
 from vsr.streams.colour.pixel_format import PixelFormat
 from vsr.types import Colour
 
@@ -66,8 +66,8 @@ class YUVFrames:
         self._grey = int(levels.grey)
         self._halved = (bool(shifts[0]), bool(shifts[1]), siting.columns)
         ends = (-inf, inf) if headroom else (0.0, 1.0)
-        self._reading = (*find_reading(levels, weights, find_gain(shifts, siting)), *ends)
-        self._writing = tuple(find_writing(levels, weights))
+        self._reading = (*find_from_yuv(levels, weights, find_gain(shifts, siting)), *ends)
+        self._writing = tuple(find_to_yuv(levels, weights))
 
     def read(self, planes: Sequence[Tensor], rgb: Tensor) -> None:
         """Convert one frame's planes into (3, H, W)."""

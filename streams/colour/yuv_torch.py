@@ -25,7 +25,7 @@ from vsr.streams.colour.chroma import (
     halve_columns,
     halve_rows,
 )
-from vsr.streams.colour.coefficients import find_levels, find_reading, find_weights, find_writing
+from vsr.streams.colour.coefficients import find_from_yuv, find_levels, find_to_yuv, find_weights
 from vsr.streams.colour.pixel_format import PixelFormat
 from vsr.streams.colour.scratch import Scratch
 from vsr.types import Colour
@@ -46,8 +46,8 @@ class YUVStrips:
         self._siting = SITINGS[colour.chroma_location or "left"]
         self._levels, weights = find_levels(pixel_format, colour), find_weights(colour)
         gain = find_gain(self._shifts, self._siting)
-        self._reading = find_reading(self._levels, weights, gain)
-        self._writing = find_writing(self._levels, weights)
+        self._reading = find_from_yuv(self._levels, weights, gain)
+        self._writing = find_to_yuv(self._levels, weights)
         self._integers = find_integers(int(self._levels.peak), gain)
         self._scratch = Scratch(device)
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsr.errors import ConfigurationError
-from vsr.streams.colour.planes import DecodedFrame, Picture, convert
+from vsr.streams.colour.planes import DecodedFrame, FrameFormat, convert
 from vsr.types import Chunk
 
 
@@ -65,7 +65,7 @@ class FrameMemory:
         return np.empty(size, np.float32)
 
 
-class Assembly:
+class ChunkBuilder:
     """Builds the chunks of one stream.
 
     Attributes:
@@ -98,7 +98,7 @@ class Assembly:
             scene_starts=self._size_changes(frames),
         )
 
-    def _convert(self, picture: Picture, frames: Sequence[DecodedFrame]) -> Tensor:
+    def _convert(self, picture: FrameFormat, frames: Sequence[DecodedFrame]) -> Tensor:
         stored = self._memory.take((len(frames), 3, picture.height, picture.width))
         pixels = convert(frames, stored, headroom=self._headroom)
         if picture.shown_size == self._size:

@@ -15,7 +15,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vsr.errors import DecodeError, StreamTimeout
-from vsr.streams.decode.flush_recovery import Tail
+from vsr.streams.decode.flush_recovery import FlushRecovery
 from vsr.streams.decode.timestamps import Continuity, Timestamps
 from vsr.streams.names.container import READ_TIMEOUT_S, reason
 from vsr.streams.names.trim import Trim
@@ -70,7 +70,7 @@ class Demuxer:
         self._video = video
         self._copied = {stream.index for stream in copied}
         self._unfinished = set(self._copied)
-        self._tail = Tail(video)
+        self._tail = FlushRecovery(video)
         self._trim = trim
         self._timestamps = timestamps
         self._continuity = Continuity()
@@ -89,7 +89,7 @@ class Demuxer:
         """
         for packet in self._read():
             if self._jumps:
-                self._continuity.mend(packet)
+                self._continuity.correct(packet)
             if packet.stream.index != self._video.index:
                 self._keep(packet)
             elif not self._video_done:

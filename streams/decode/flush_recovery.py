@@ -17,7 +17,7 @@ MAX_PACKETS = 1000
 """Kept from one key frame on; a stream with fewer key frames ends without this help."""
 
 
-class Tail:
+class FlushRecovery:
     """Decodes the packets since a key frame once more, without threads, where frames are missing.
 
     Flushing a decoder ends at the first packet that fails: frames that other threads had ready are

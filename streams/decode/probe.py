@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from vsr.streams.colour.planes import Picture
+from vsr.streams.colour.planes import FrameFormat
 from vsr.streams.names.container import is_cover
 from vsr.streams.names.trim import Trim
 from vsr.types import Mastering, OtherStream, StreamInfo
@@ -20,7 +20,7 @@ from vsr.types import Mastering, OtherStream, StreamInfo
 def describe(
     container: InputContainer,
     stream: VideoStream,
-    picture: Picture,
+    picture: FrameFormat,
     trim: Trim,
     mastering: Mastering,
 ) -> StreamInfo:
@@ -127,6 +127,6 @@ def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
-def _aspect_ratio(stream: VideoStream, picture: Picture) -> Fraction:
+def _aspect_ratio(stream: VideoStream, picture: FrameFormat) -> Fraction:
     ratio = Fraction(stream.sample_aspect_ratio or 1)
     return 1 / ratio if picture.orientation.transposed else ratio

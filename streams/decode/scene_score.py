@@ -13,7 +13,7 @@ from av.video.format import VideoFormat
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class FrameChange:
     """What the filter says of a frame, in hundredths of the range of values.
 
     Attributes:
@@ -43,13 +43,13 @@ class SceneScore:
         scdet = self._graph.add("scdet")
         self._graph.link_nodes(source, scdet, self._graph.add("buffersink")).configure()
 
-    def compare(self, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> Change:
+    def compare(self, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> FrameChange:
         """What changes with the next frame, (height, width, 3); nothing with the first."""
         entering = VideoFrame.from_ndarray(frame, format="rgb24")
         entering.pts, entering.time_base = self._pts, Fraction(1, 25)
         self._pts += 1
         self._graph.vpush(entering)
         said = self._graph.vpull().metadata
-        return Change(
+        return FrameChange(
             difference=float(said["lavfi.scd.mafd"]), score=float(said["lavfi.scd.score"])
         )

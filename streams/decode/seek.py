@@ -22,7 +22,7 @@ SEEK_MARGINS_S = (1, 10, 60)
 an index misleads the seek lands too late and is repeated further back."""
 
 
-class Beginning(NamedTuple):
+class SeekResult(NamedTuple):
     """A demuxer, its first wanted frame (None if there is none), and the frames that follow."""
 
     demuxer: Demuxer
@@ -30,7 +30,7 @@ class Beginning(NamedTuple):
     rest: Iterator[StampedFrame]
 
 
-def begin(container: InputContainer, stream: VideoStream, trim: Trim) -> Beginning:
+def seek_first_frame(container: InputContainer, stream: VideoStream, trim: Trim) -> SeekResult:
     """Decode up to the first wanted frame.
 
     Raises:
@@ -46,11 +46,11 @@ def begin(container: InputContainer, stream: VideoStream, trim: Trim) -> Beginni
     return _read_first(container, stream, trim)
 
 
-def _read_first(container: InputContainer, stream: VideoStream, trim: Trim) -> Beginning:
+def _read_first(container: InputContainer, stream: VideoStream, trim: Trim) -> SeekResult:
     timestamps = Timestamps[VideoFrame](time_base(stream), frame_rate(stream))
     demuxer = Demuxer(container, stream, copied_streams(container), trim, timestamps)
     frames = demuxer.frames()
-    return Beginning(demuxer, next(frames, None), frames)
+    return SeekResult(demuxer, next(frames, None), frames)
 
 
 def _began_late(demuxer: Demuxer, trim: Trim) -> bool:

@@ -103,7 +103,7 @@ class Continuity:
         self._known = [Fraction(0)]
         self._clocks: dict[int, _Clock] = {}
 
-    def mend(self, packet: Packet[Stream]) -> None:
+    def correct(self, packet: Packet[Stream]) -> None:
         """Move a packet's times; packets come in the order of the file."""
         if packet.dts is None:
             return

@@ -19,7 +19,7 @@ _DYNAMIC = {
 }
 
 
-def left_out(frame: VideoFrame) -> tuple[str, ...]:
+def unsupported_features(frame: VideoFrame) -> tuple[str, ...]:
     """A sentence about each thing that a source's first frame has and its copy will not."""
     notes = [TRANSPARENCY] if any(part.is_alpha for part in frame.format.components) else []
     side_data: Mapping[str, Any] = frame.side_data

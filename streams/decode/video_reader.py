@@ -13,16 +13,16 @@ from av import VideoFrame
 from vsr.errors import DecodeError, OpenError
 from vsr.streams.colour.hdr import read_mastering
 from vsr.streams.colour.pixel_format import parse_pixel_format
-from vsr.streams.colour.planes import DecodedFrame, Picture, read_frame
+from vsr.streams.colour.planes import DecodedFrame, FrameFormat, read_frame
 from vsr.streams.colour.siting import find_chroma_location
 from vsr.streams.colour.tags import complete, guesses
-from vsr.streams.decode.chunk_builder import Assembly, check_chunk_size
+from vsr.streams.decode.chunk_builder import ChunkBuilder, check_chunk_size
 from vsr.streams.decode.deinterlace import deinterlace
 from vsr.streams.decode.demuxer import StampedFrame
 from vsr.streams.decode.hwaccel import open_accelerated
 from vsr.streams.decode.probe import describe, origin, time_base
-from vsr.streams.decode.seek import begin
-from vsr.streams.decode.unsupported import left_out
+from vsr.streams.decode.seek import seek_first_frame
+from vsr.streams.decode.unsupported import unsupported_features
 from vsr.streams.names.trim import Seconds, make_trim
 from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
@@ -143,14 +143,14 @@ class VideoReader:
         self._stream.thread_type = "AUTO"
         trim = make_trim(start_s, end_s, origin(self._stream))
         try:
-            self._demuxer, stamped, rest = begin(self._container, self._stream, trim)
+            self._demuxer, stamped, rest = seek_first_frame(self._container, self._stream, trim)
         except DecodeError as error:
             raise OpenError(f"{self._source!r} cannot be decoded: {error}") from error
         if stamped is None:
             part = "" if trim.everything else " in the wanted part"
             raise OpenError(f"{self._source!r} has no frame{part} that can be decoded")
         frames: Iterator[StampedFrame] = chain([stamped], rest)
-        mastering, lost = read_mastering(stamped.frame), left_out(stamped.frame)
+        mastering, lost = read_mastering(stamped.frame), unsupported_features(stamped.frame)
         interlaced = deinterlaced and stamped.frame.interlaced_frame
         if deinterlaced:
             frames = deinterlace(frames, time_base(self._stream))
@@ -160,7 +160,7 @@ class VideoReader:
         others = self._skip(frames, passed.frames - 1) if passed.frames else frames
         self._frames = chain([] if passed.frames else [first], self._read(others))
         self._info = describe(self._container, self._stream, first.picture, trim, mastering)
-        self._assembly = Assembly(
+        self._assembly = ChunkBuilder(
             time_base(self._stream), first.picture.shown_size, device, headroom=self._headroom
         )
         self._notes = _notes(first.picture, interlaced=interlaced) + lost
@@ -210,7 +210,7 @@ def _size(frame: VideoFrame) -> tuple[int, int]:
     return frame.height, frame.width
 
 
-def _notes(picture: Picture, *, interlaced: bool) -> tuple[str, ...]:
+def _notes(picture: FrameFormat, *, interlaced: bool) -> tuple[str, ...]:
     notes = ["the source is interlaced: its frames are deinterlaced"] if interlaced else []
     pixel_format, height, width = picture.pixel_format, picture.height, picture.width
     if guesses(picture.colour, pixel_format):

@@ -75,7 +75,7 @@ class SourceFile:
     end_s: Fraction | None = None
 
 
-class Probing(Enum):
+class ProbeLimits(Enum):
     """What ffmpeg looks for in a raw stream beside its header, which says everything of frames."""
 
     NONE = "none"
@@ -86,10 +86,10 @@ class Probing(Enum):
     """What encoded frames say of themselves."""
 
 
-_PROBING: dict[Probing, Options] = {
-    Probing.NONE: {"nofind_stream_info": None},
-    Probing.LEAST: {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"},
-    Probing.ALL: {},
+_PROBING: dict[ProbeLimits, Options] = {
+    ProbeLimits.NONE: {"nofind_stream_info": None},
+    ProbeLimits.LEAST: {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"},
+    ProbeLimits.ALL: {},
 }
 
 
@@ -99,7 +99,7 @@ def raw_options(
     audio_codecs: Sequence[str],
     *,
     lead_s: int,
-    probing: Probing = Probing.LEAST,
+    probing: ProbeLimits = ProbeLimits.LEAST,
 ) -> Options:
     """Options of the raw stream: what NUT does not say of its frames and packets.
 
@@ -195,7 +195,7 @@ class Output:
     index: int = 0
     dispositions: tuple[str, ...] = ()
     source: SourceFile | None = None
-    probing: Probing = Probing.LEAST
+    probing: ProbeLimits = ProbeLimits.LEAST
 
     @property
     def carried(self) -> list[AudioTrack]:

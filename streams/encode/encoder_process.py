@@ -12,13 +12,13 @@ import torch
 from vsr.errors import EncodeError
 from vsr.streams.colour.convert import from_rgb
 from vsr.streams.colour.padding import pad_to
-from vsr.streams.encode.raw_nut import Layout, RawStream
+from vsr.streams.encode.raw_nut import RawLayout, RawStream
 from vsr.streams.encode.time_base import FrameClock
 from vsr.streams.ffmpeg.process import FFmpegProcess
 from vsr.types import Chunk, Colour
 
 
-class Encoding:
+class EncoderProcess:
     """Converts frames, muxes them with packets, and pipes both into ffmpeg.
 
     Args:
@@ -37,7 +37,7 @@ class Encoding:
     def __init__(
         self,
         command: Sequence[str],
-        layout: Layout,
+        layout: RawLayout,
         colour: Colour,
         size: tuple[int, int],
         *,

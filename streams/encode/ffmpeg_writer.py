@@ -12,7 +12,7 @@ from typing import Any
 
 from vsr.errors import EncodeError
 from vsr.streams.encode.command import Output, SourceFile, build_command, build_cut
-from vsr.streams.encode.encoder_process import Encoding
+from vsr.streams.encode.encoder_process import EncoderProcess
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.ffmpeg.process import query_ffmpeg
 from vsr.streams.names.container import PIPE, is_address
@@ -65,7 +65,7 @@ class FFmpegWriter:
         finally:
             self._target.remove()
         self.notes = self._plan.notes
-        self._encoding = Encoding(
+        self._encoding = EncoderProcess(
             build_command(self._output(), lead_s=self._plan.layout.lead_s),
             self._plan.layout,
             self._plan.output.colour,

@@ -10,7 +10,7 @@ from typing import Any
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.streams.decode.image_codec import encode_image
 from vsr.streams.encode.encoders import parse_options
-from vsr.streams.names.durable import Commit, Kept, LostError, sync
+from vsr.streams.names.durable import Commit, KeptSegments, LostError, sync
 from vsr.streams.names.image_sequence import (
     WRITABLE_SUFFIXES,
     image_folder,
@@ -43,7 +43,7 @@ class ImageWriter:
         encode_args: Sequence[str] = (),
         source: str | None = None,
         overwrite: bool = False,
-        kept: Kept | None = None,
+        kept: KeptSegments | None = None,
     ) -> None:
         """Check the target; see ``open_writer``.
 

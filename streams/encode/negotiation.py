@@ -13,7 +13,7 @@ import torch
 from vsr.errors import ConfigurationError
 from vsr.streams.encode.audio import AudioTrack
 from vsr.streams.encode.command import Output, build_command
-from vsr.streams.encode.raw_nut import Layout, RawStream
+from vsr.streams.encode.raw_nut import RawLayout, RawStream
 from vsr.streams.encode.side_streams import loss_note
 from vsr.streams.encode.time_base import clock_note, coarser_clocks
 from vsr.streams.ffmpeg.log import causes, in_one_line
@@ -49,7 +49,7 @@ _AUDIO_CODEC = frozenset({"c:a", "codec:a", "acodec", "an"})
 GLANCE_S = Fraction(1, 2)
 
 
-def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
+def negotiate_output(output: Output, layout: RawLayout) -> tuple[Output, list[str]]:
     """Find out whether ffmpeg can make the output, and what of the source it can hold.
 
     Args:
@@ -63,13 +63,13 @@ def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
     Raises:
         ConfigurationError: The encoder, its arguments or the container do not work.
     """
-    output, sound_note = _encode_unheard(output)
+    output, sound_note = _transcode_unplayable(output)
     if attempt(output, layout) is None:
         return output, [sound_note] if sound_note else []
     bare = replace(output, sides=(), mastering=Mastering())
-    settled, rate_note = _settle_clock(bare, layout)
+    settled, rate_note = _negotiate_clock(bare, layout)
     layout = replace(layout, time_base=settled.time_base)
-    settled, audio_note = _settle_audio(settled, layout)
+    settled, audio_note = _negotiate_audio(settled, layout)
     notes = [note for note in (rate_note, audio_note or sound_note) if note]
     if attempt(graded := replace(settled, mastering=output.mastering), layout) is None:
         settled = graded
@@ -83,7 +83,7 @@ def settle(output: Output, layout: Layout) -> tuple[Output, list[str]]:
     return settled, notes
 
 
-def _settle_clock(output: Output, layout: Layout) -> tuple[Output, str | None]:
+def _negotiate_clock(output: Output, layout: RawLayout) -> tuple[Output, str | None]:
     """Another time base, where the encoder takes no other; as it was where that does not help."""
     silent = replace(output, audio=())
     if attempt(silent, layout) is None:
@@ -95,7 +95,7 @@ def _settle_clock(output: Output, layout: Layout) -> tuple[Output, str | None]:
     return output, None
 
 
-def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
+def _negotiate_audio(output: Output, layout: RawLayout) -> tuple[Output, str | None]:
     cause = attempt(output, layout)
     if cause is None:
         return output, None
@@ -108,18 +108,18 @@ def _settle_audio(output: Output, layout: Layout) -> tuple[Output, str | None]:
             f"'{output.suffix}' ({cause}); change the encoder, its arguments or the output's name"
         )
     cannot = _cannot_hold(output.suffix, output.audio)
-    anew = _anew(output, output.audio)
+    anew = _transcoded(output, output.audio)
     if attempt(anew, layout) is None:
         return anew, f"{cannot}: it is encoded anew"
     return silent, f"{cannot}: it is left out"
 
 
-def _encode_unheard(output: Output) -> tuple[Output, str | None]:
+def _transcode_unplayable(output: Output) -> tuple[Output, str | None]:
     """Transcode audio that the muxer accepts but players cannot decode."""
     lost = [track for track in output.audio if not holds_sound(output.suffix, track.codec)]
     if not lost or _AUDIO_CODEC & output.options.keys():
         return output, None
-    return _anew(output, lost), f"{_cannot_hold(output.suffix, lost)}: it is encoded anew"
+    return _transcoded(output, lost), f"{_cannot_hold(output.suffix, lost)}: it is encoded anew"
 
 
 def _cannot_hold(suffix: str, tracks: Iterable[AudioTrack]) -> str:
@@ -127,7 +127,7 @@ def _cannot_hold(suffix: str, tracks: Iterable[AudioTrack]) -> str:
     return f"'{suffix}' cannot hold the source's audio ({codecs})"
 
 
-def _anew(output: Output, lost: Collection[AudioTrack]) -> Output:
+def _transcoded(output: Output, lost: Collection[AudioTrack]) -> Output:
     """With a file ffmpeg decodes from the source: NUT does not hold all that decoders need."""
     from_source = output.source is not None
     anew = [
@@ -138,14 +138,14 @@ def _anew(output: Output, lost: Collection[AudioTrack]) -> Output:
     return replace(output, audio=tuple(tracks))
 
 
-def attempt(output: Output, layout: Layout) -> str | None:
+def attempt(output: Output, layout: RawLayout) -> str | None:
     """Say why it does not work, in ffmpeg's words; None where it does."""
     parts: list[bytes] = []
     copied = carried_of(layout.copied, output)
     raw = RawStream(replace(layout, copied=copied), parts.append)
     raw.write_frames(_blank(layout), [0])
     raw.close()
-    command = build_command(_at_a_glance(output), lead_s=layout.lead_s)
+    command = build_command(_with_quick_probing(output), lead_s=layout.lead_s)
     try:
         said = subprocess.run(
             command,
@@ -167,7 +167,7 @@ def carried_of(copied: Iterable[OtherStream], output: Output) -> tuple[OtherStre
     return tuple(other for other in copied if other.index in indices)
 
 
-def _at_a_glance(output: Output) -> Output:
+def _with_quick_probing(output: Output) -> Output:
     """With no more of the source than its streams need to be opened."""
     if output.source is None or not (output.direct or output.sides):
         return replace(output, source=None)
@@ -175,7 +175,7 @@ def _at_a_glance(output: Output) -> Output:
     return replace(output, source=replace(output.source, end_s=start + GLANCE_S))
 
 
-def _blank(layout: Layout) -> torch.Tensor:
+def _blank(layout: RawLayout) -> torch.Tensor:
     shapes = layout.pixel_format.plane_shapes(layout.height, layout.width)
     size = sum(map(prod, shapes)) * layout.pixel_format.dtype.itemsize
     return torch.zeros(1, size, dtype=torch.uint8)

@@ -27,8 +27,8 @@ from vsr.streams.encode.encoders import (
     refuse_ends,
 )
 from vsr.streams.encode.metadata import lost_labels
-from vsr.streams.encode.negotiation import carried_of, settle
-from vsr.streams.encode.raw_nut import CARRIED_CODECS, Layout
+from vsr.streams.encode.negotiation import carried_of, negotiate_output
+from vsr.streams.encode.raw_nut import CARRIED_CODECS, RawLayout
 from vsr.streams.encode.side_streams import choose_side_streams, extract_covers
 from vsr.streams.encode.time_base import clock_note, container_clock
 from vsr.streams.ffmpeg.command import Options
@@ -128,7 +128,7 @@ class EncodingPlan:
         notes: What differs from what one might expect, a sentence each.
     """
 
-    layout: Layout
+    layout: RawLayout
     output: Output
     notes: tuple[str, ...]
 
@@ -228,7 +228,7 @@ def plan_encoding(
     if source:
         extract_covers(source.path, sides, covers)
     clock = container_clock(suffix, info.time_base, info.frame_rate)
-    layout = Layout(
+    layout = RawLayout(
         pixel_format=picture.pixel_format,
         height=picture.size[0],
         width=picture.size[1],
@@ -255,7 +255,7 @@ def plan_encoding(
         dispositions=info.dispositions,
         source=source,
     )
-    output, trial_notes = settle(wanted, layout)
+    output, trial_notes = negotiate_output(wanted, layout)
     if not is_lossless(picture.encoder, options):
         colour = shown_colour(trial_path, output.colour, picture.pixel_format, picture.size)
         output = replace(output, colour=colour)

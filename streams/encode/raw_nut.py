@@ -1,7 +1,7 @@
 """Raw frames and copied packets as one NUT stream: what is piped into ffmpeg.
 
 NUT keeps an integer pts with an exact time base for every stream. It has no negative pts, which
-audio that begins before the first frame has: everything is sent later by ``Layout.lead_s``, a
+audio that begins before the first frame has: everything is sent later by ``RawLayout.lead_s``, a
 number of seconds that is whole in every time base, and ffmpeg moves it back.
 """
 
@@ -47,7 +47,7 @@ _MUX_BUFFER_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class RawLayout:
     """What a raw stream holds.
 
     Attributes:
@@ -79,7 +79,7 @@ class Layout:
 class RawStream:
     """Muxes frames and packets and hands the bytes on; nothing before the first of them."""
 
-    def __init__(self, layout: Layout, send: Callable[[bytes], None]) -> None:
+    def __init__(self, layout: RawLayout, send: Callable[[bytes], None]) -> None:
         """Lay out the streams.
 
         Args:

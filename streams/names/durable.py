@@ -20,7 +20,7 @@ class LostError(EncodeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class KeptSegments:
     """What a sink that can be cut leaves for another to go on with.
 
     Attributes:

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from tests.networks import RECURRENT, moving_clip
 from tests.streaming import Maker, frames_of, pieces, restorer_of, stream
-from vsr.engine.device_transfer import Transfer, leaving
+from vsr.engine.device_transfer import Transfer, restored_copy
 from vsr.restorer import Restorer
 from vsr.types import Chunk
 
@@ -65,7 +65,7 @@ def test_on_a_cpu_frames_stay_where_they_are() -> None:
     (chunk,) = pieces(moving_clip(3, 18, 22), 3)
     transfer = Transfer(torch.device("cpu"))
     assert transfer.up(chunk).take() is chunk
-    assert transfer.down(leaving(chunk)) is chunk
+    assert transfer.down(restored_copy(chunk)) is chunk
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def test_frames_travel_both_ways_unchanged() -> None:
     device = torch.device("cuda")
     taken = Transfer(device).up(chunk).take()
     assert taken.frames.is_cuda
-    back = Transfer(device).down(leaving(taken))
+    back = Transfer(device).down(restored_copy(taken))
     assert back.frames.is_pinned()
     assert torch.equal(back.frames, chunk.frames)
 

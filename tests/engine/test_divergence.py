@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.networks import RECURRENT, basicvsr, compact, edvr, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
-from vsr.engine.divergence import Guard
+from vsr.engine.divergence import DivergenceGuard
 from vsr.engine.settings import Settings
 from vsr.engine.step import restore_ready
 from vsr.engine.stream import Counts, Stream
@@ -144,10 +144,10 @@ def state_of(feat: float, flow: float) -> PropagationState:
 
 
 def test_what_is_under_way_when_a_scene_starts_is_not_held_against_it() -> None:
-    guard = Guard()
+    guard = DivergenceGuard()
     guard.watch(state_of(float("nan"), 0.0), PICTURE)
-    guard.overlook()
-    assert guard.judge() is None
+    guard.discard_pending()
+    assert guard.check() is None
 
 
 @pytest.mark.parametrize(
@@ -164,23 +164,23 @@ def test_what_is_under_way_when_a_scene_starts_is_not_held_against_it() -> None:
 def test_features_that_are_large_and_still_grow_are_divergence(
     feats: list[float], diverges: bool
 ) -> None:
-    guard = Guard()
+    guard = DivergenceGuard()
     for feat in [*(10 * [1.0]), *feats[:-1]]:
         guard.watch(state_of(feat, 0.01), PICTURE)
-        assert guard.judge() is None
+        assert guard.check() is None
     guard.watch(state_of(feats[-1], 30.0), PICTURE)  # with fast motion after stillness
-    fault = guard.judge()
+    fault = guard.check()
     assert (fault is not None) == diverges
     assert fault is None or fault.finite
 
 
 def test_levels_of_features_are_watched_as_numbers_are() -> None:
-    guard, usual = Guard(), torch.full((1, 4, 3, 3), 3, dtype=torch.int8)
+    guard, usual = DivergenceGuard(), torch.full((1, 4, 3, 3), 3, dtype=torch.int8)
     for feat_BKHW in (*(10 * [usual]), 40 * usual):
-        assert guard.judge() is None
+        assert guard.check() is None
         guard.watch(replace(state_of(1.0, 0.0), feat_BKHW=feat_BKHW), PICTURE)
     guard.watch(replace(state_of(1.0, 0.0), feat_BKHW=40 * usual), PICTURE)
-    assert guard.judge() is not None
+    assert guard.check() is not None
 
 
 class Arrival:
@@ -197,7 +197,7 @@ class Arrival:
         self.waited_for = True
 
 
-class Late(Guard):
+class Late(DivergenceGuard):
     """A guard whose figures arrive a step late unless they are waited for, as on CUDA."""
 
     def __init__(self) -> None:
@@ -211,7 +211,9 @@ class Late(Guard):
         self._readings[-1] = replace(reading, arrived=self.arrivals[-1])
 
 
-def restored_by_itself(network: Network[Any], clip: Tensor, guard: Guard) -> tuple[Tensor, Counts]:
+def restored_by_itself(
+    network: Network[Any], clip: Tensor, guard: DivergenceGuard
+) -> tuple[Tensor, Counts]:
     """A clip through a stream with a guard, a frame at a time."""
     alone = Stream(network.facts, Settings(chunk=1, look_ahead=0), torch.device("cpu"))
     alone.guard = guard
@@ -265,10 +267,10 @@ class Follower(Network[Any]):
         return window_BTCHW[:, :1] + feat.mean(), replace(left, feat_BKHW=feat)
 
 
-@pytest.mark.parametrize("guard", [Guard, Late])
+@pytest.mark.parametrize("guard", [DivergenceGuard, Late])
 @pytest.mark.parametrize("lasting", [0.0, 0.5, 0.9])
 def test_pictures_that_are_others_from_now_on_are_not_taken_for_divergence(
-    guard: type[Guard], lasting: float
+    guard: type[DivergenceGuard], lasting: float
 ) -> None:
     clip = torch.full((90, 3, 16, 16), 0.001)
     clip[60:] = 0.5
@@ -282,9 +284,9 @@ def test_pictures_that_are_others_from_now_on_are_not_taken_for_divergence(
     torch.testing.assert_close(restored, torch.cat(undisturbed), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("guard", [Guard, Late])
+@pytest.mark.parametrize("guard", [DivergenceGuard, Late])
 def test_features_that_grow_by_themselves_are_thrown_away_once_in_a_while(
-    guard: type[Guard],
+    guard: type[DivergenceGuard],
 ) -> None:
     restored, counts = restored_by_itself(Follower(lasting=1.3), still_clip(90), guard())
     assert 1 <= counts.resets <= 9

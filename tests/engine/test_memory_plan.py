@@ -24,7 +24,7 @@ from vsr.engine.memory import (
     peak_device_bytes,
     resident_bytes,
 )
-from vsr.engine.memory_plan import Asked, candidates, make_plan
+from vsr.engine.memory_plan import RequestedSettings, candidates, make_plan
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import step_bytes
 from vsr.errors import ConfigurationError
@@ -75,7 +75,7 @@ def test_what_suits_the_network_is_taken_where_it_fits() -> None:
 
 
 def test_the_chunk_is_reduced_first_then_tiles_then_the_look_ahead() -> None:
-    seen = list(candidates(basicvsr(), Asked(), 300, 500))
+    seen = list(candidates(basicvsr(), RequestedSettings(), 300, 500))
     assert [(s.chunk, s.look_ahead, s.tiles) for s in seen] == [
         (8, 8, (1, 1)),
         (4, 8, (1, 1)),
@@ -92,9 +92,14 @@ def test_the_chunk_is_reduced_first_then_tiles_then_the_look_ahead() -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    [Asked(chunk=6), Asked(look_ahead="full"), Asked(tiles=(1, 3)), Asked(chunk=3, look_ahead=0)],
+    [
+        RequestedSettings(chunk=6),
+        RequestedSettings(look_ahead="full"),
+        RequestedSettings(tiles=(1, 3)),
+        RequestedSettings(chunk=3, look_ahead=0),
+    ],
 )
-def test_sizes_that_were_asked_for_are_kept(asked: Asked) -> None:
+def test_sizes_that_were_asked_for_are_kept(asked: RequestedSettings) -> None:
     for settings in candidates(basicvsr(), asked, 300, 500):
         assert asked.chunk in (None, settings.chunk)
         assert asked.tiles in (None, settings.tiles)
@@ -112,7 +117,7 @@ def test_a_look_ahead_to_the_end_is_no_longer_than_the_source(
             512,
             512,
             budget_bytes=10**12,
-            asked=Asked(chunk=2, look_ahead="full"),
+            asked=RequestedSettings(chunk=2, look_ahead="full"),
             num_frames=num_frames,
         )
         for num_frames in (4, None)
@@ -145,7 +150,9 @@ def test_the_largest_sizes_that_fit_are_taken() -> None:
     less = make_plan(basicvsr(), CPU, 360, 640, budget_bytes=everything.memory_bytes - 10**7)
     assert less.fits
     assert less.settings != everything.settings
-    nothing = make_plan(basicvsr(), CPU, 360, 640, budget_bytes=1, asked=Asked(tiles=(1, 1)))
+    nothing = make_plan(
+        basicvsr(), CPU, 360, 640, budget_bytes=1, asked=RequestedSettings(tiles=(1, 1))
+    )
     assert not nothing.fits
     assert nothing.settings.chunk == 1
 

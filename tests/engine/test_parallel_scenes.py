@@ -63,11 +63,11 @@ def test_several_scenes_are_stepped_together() -> None:
 @pytest.mark.parametrize("held", [1, 6, 12])
 def test_no_more_frames_are_held_than_allowed(held: int) -> None:
     lanes = lanes_of(compact(), 3, held=held)
-    entered = left = most = 0
+    accepted = left = most = 0
     for chunk in pieces(moving_clip(60, 18, 22), 1, cuts=list(range(5, 60, 5))):
-        entered += len(chunk)
+        accepted += len(chunk)
         left += sum(map(len, lanes.push(chunk)))
-        most = max(most, entered - left)
+        most = max(most, accepted - left)
     assert most <= max(held, 3) + 2
     assert left + sum(map(len, lanes.drain())) == 60
 

@@ -49,11 +49,11 @@ def test_how_frames_arrive_does_not_matter(make: Maker, look_ahead: int) -> None
 def test_scenes_in_one_stream_equal_separate_clips(make: Maker) -> None:
     network, clip = make(), moving_clip(11, 18, 22)
     together = stream(restorer_of(network, 3, 2), pieces(clip, 4, cuts=[5]))
-    apart = [
+    separately = [
         frames_of(stream(restorer_of(network, 3, 2), pieces(part, 4)))
         for part in (clip[:5], clip[5:])
     ]
-    assert torch.equal(frames_of(together), torch.cat(apart))
+    assert torch.equal(frames_of(together), torch.cat(separately))
     starts = [c.pts[i] for c in together for i in sorted(c.scene_starts)]
     assert starts == [50]
 

@@ -22,12 +22,12 @@ from tests.evaluation.eval_trees import (
 from tests.media import Clip as Video
 from tests.media import read_number, read_numbers, write_clip
 from vsr.errors import ConfigurationError, OpenError
-from vsr.evaluation.clips import Found, find_pair
+from vsr.evaluation.clips import FoundPair, find_pair
 from vsr.evaluation.data_set_clips import find_clips
 from vsr.evaluation.data_sets import DATA_SETS
 
 
-def names(found: Found) -> list[str]:
+def names(found: FoundPair) -> list[str]:
     return [clip.name for clip in found.clips]
 
 

@@ -14,7 +14,7 @@ from tests.networks import basicvsr, edvr, moving_clip
 from vsr.errors import OpenError
 from vsr.evaluation.clips import Clip, find_pair
 from vsr.evaluation.data_set_clips import find_clips
-from vsr.evaluation.ensembles import FLIP, SPATIAL, Way
+from vsr.evaluation.ensembles import FLIP, SPATIAL, InferenceMode
 from vsr.evaluation.inference import ClipRestorer
 from vsr.models.architectures.baselines import Bicubic, Identity
 from vsr.models.network import Network
@@ -28,7 +28,7 @@ def clip(tmp_path: Path) -> Clip:
     return find_pair(tmp_path / "gt", None).clips[0]
 
 
-def restore(network: Network[Any], clip: Clip, way: Way) -> Tensor:
+def restore(network: Network[Any], clip: Clip, way: InferenceMode) -> Tensor:
     restorer = ClipRestorer(network, torch.device("cpu"), way)
     with torch.inference_mode():
         parts = list(restorer.restore(clip))
@@ -54,9 +54,13 @@ def low_of(clip: Clip) -> Tensor:
 def test_a_stream_that_sees_to_the_end_equals_the_whole_clip(clip: Clip) -> None:
     network = basicvsr()
     expected = whole(network, low_of(clip))
-    for way in (Way(whole=True), Way(chunk=4, look_ahead=FULL), Way(chunk=3, look_ahead=8)):
+    for way in (
+        InferenceMode(whole=True),
+        InferenceMode(chunk=4, look_ahead=FULL),
+        InferenceMode(chunk=3, look_ahead=8),
+    ):
         torch.testing.assert_close(restore(network, clip, way), expected, atol=1e-5, rtol=0)
-    short = restore(network, clip, Way(chunk=3, look_ahead=0))
+    short = restore(network, clip, InferenceMode(chunk=3, look_ahead=0))
     assert (short - expected).abs().max() > 1e-3
 
 
@@ -70,8 +74,8 @@ def test_the_spatial_ensemble_is_the_mean_over_eight_orientations(clip: Clip) ->
             upright = restored.mT if transposed else restored
             expected = expected + (upright.flip(axes) if axes else upright) / 8
     for way in (
-        Way(whole=True, ensemble=(SPATIAL,)),
-        Way(chunk=4, look_ahead=FULL, ensemble=(SPATIAL,)),
+        InferenceMode(whole=True, ensemble=(SPATIAL,)),
+        InferenceMode(chunk=4, look_ahead=FULL, ensemble=(SPATIAL,)),
     ):
         torch.testing.assert_close(restore(network, clip, way), expected, atol=1e-5, rtol=0)
 
@@ -79,13 +83,13 @@ def test_the_spatial_ensemble_is_the_mean_over_eight_orientations(clip: Clip) ->
 def test_the_flip_ensemble_is_the_mean_over_both_directions_of_time(clip: Clip) -> None:
     network, low = basicvsr(), low_of(clip)
     expected = (whole(network, low) + whole(network, low.flip(0)).flip(0)) / 2
-    way = Way(whole=True, ensemble=(FLIP,))
+    way = InferenceMode(whole=True, ensemble=(FLIP,))
     torch.testing.assert_close(restore(network, clip, way), expected, atol=1e-5, rtol=0)
 
 
 def test_both_ensembles_leave_a_symmetrical_network_as_it_is(clip: Clip) -> None:
-    way = Way(chunk=2, look_ahead=1, ensemble=(SPATIAL, FLIP))
-    plain = restore(Bicubic(scale=4), clip, Way(whole=True))
+    way = InferenceMode(chunk=2, look_ahead=1, ensemble=(SPATIAL, FLIP))
+    plain = restore(Bicubic(scale=4), clip, InferenceMode(whole=True))
     torch.testing.assert_close(restore(Bicubic(scale=4), clip, way), plain, atol=1e-6, rtol=0)
 
 
@@ -96,7 +100,7 @@ def test_recurrent_networks_see_vimeo_mirrored_and_the_two_centres_are_averaged(
     network, low = basicvsr(), low_of(clip)
     mirrored = whole(network, torch.cat([low, low.flip(0)]))
     expected = (mirrored[3] + mirrored[10])[None] / 2
-    restored = restore(network, clip, Way(whole=True))
+    restored = restore(network, clip, InferenceMode(whole=True))
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=0)
     assert (restored - whole(network, low)[3]).abs().max() > 1e-4
 
@@ -104,14 +108,14 @@ def test_recurrent_networks_see_vimeo_mirrored_and_the_two_centres_are_averaged(
 def test_networks_with_a_window_see_vimeo_as_it_is(tmp_path: Path) -> None:
     clip = find_clips("vimeo90k-t", write_vimeo(tmp_path), scale=4, partial=True).clips[0]
     network = edvr()
-    restored = restore(network, clip, Way(whole=True))
+    restored = restore(network, clip, InferenceMode(whole=True))
     torch.testing.assert_close(restored, whole(network, low_of(clip))[3:4], atol=1e-5, rtol=0)
 
 
 def test_ground_truth_is_trimmed_to_a_multiple_of_the_scale_and_no_further(tmp_path: Path) -> None:
     save_frames(tmp_path / "gt", moving_clip(2, 50, 67))
     (clip,) = find_pair(tmp_path / "gt", None).clips
-    restorer = ClipRestorer(Bicubic(scale=4), torch.device("cpu"), Way())
+    restorer = ClipRestorer(Bicubic(scale=4), torch.device("cpu"), InferenceMode())
     (part,) = restorer.restore(clip)
     assert part.frames.shape == part.truth.shape == (2, 3, 48, 64)
     assert part.truth.equal(clip.truth.read(0, 2)[..., :48, :64])
@@ -121,7 +125,7 @@ def test_input_of_another_size_is_refused(tmp_path: Path) -> None:
     write_frames(tmp_path / "gt", eight_digits(2))
     write_frames(tmp_path / "lq", eight_digits(2), scale=2)
     (clip,) = find_pair(tmp_path / "gt", tmp_path / "lq").clips
-    restorer = ClipRestorer(Bicubic(scale=4), torch.device("cpu"), Way())
+    restorer = ClipRestorer(Bicubic(scale=4), torch.device("cpu"), InferenceMode())
     with pytest.raises(OpenError, match="64x48 is not 4 times its input of 32x24"):
         list(restorer.restore(clip))
 
@@ -129,4 +133,4 @@ def test_input_of_another_size_is_refused(tmp_path: Path) -> None:
 def test_frames_restored_elsewhere_are_scored_as_they_are(tmp_path: Path) -> None:
     write_frames(tmp_path / "gt", eight_digits(3))
     (clip,) = find_pair(tmp_path / "gt", tmp_path / "gt").clips
-    assert restore(Identity(), clip, Way()).equal(clip.truth.read(0, 3))
+    assert restore(Identity(), clip, InferenceMode()).equal(clip.truth.read(0, 3))

@@ -21,7 +21,7 @@ import torch
 from tests.media import read_number
 from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.restoration import Restoring
+from vsr.live.restoration import LiveRestorer
 from vsr.live.stream import LiveStream
 from vsr.models.architectures.baselines import Bicubic
 from vsr.restorer import Restorer
@@ -144,7 +144,7 @@ class Running:
     """A stream in a thread of this process."""
 
     options: StreamOptions
-    restorer: Restoring
+    restorer: LiveRestorer
     figures: Figures = field(default_factory=lambda: Figures(name="live"))
     said: list[str] = field(default_factory=list)
     error: BaseException | None = None
@@ -185,7 +185,7 @@ def asked(source: str | Path, target: str | Path, **others: Any) -> StreamOption
 
 
 @contextmanager
-def running(options: StreamOptions, restorer: Restoring | None = None) -> Iterator[Running]:
+def running(options: StreamOptions, restorer: LiveRestorer | None = None) -> Iterator[Running]:
     """A stream that is stopped in order at the end."""
     stream = Running(options, restorer or cheap_restorer())
     stream.thread.start()

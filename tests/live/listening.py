@@ -14,8 +14,8 @@ import av
 import numpy as np
 from av import Packet
 
-from vsr.live.audio.packets import Coded, Templates
-from vsr.live.audio.track import Sound
+from vsr.live.audio.packets import EncodedPacket, StreamTemplates
+from vsr.live.audio.track import OutputAudio
 from vsr.streams.ffmpeg.process import find_ffmpeg
 
 
@@ -26,13 +26,13 @@ def convert(clip: Path, target: Path, *words: str) -> Path:
 
 
 @contextmanager
-def heard(clip: Path) -> Iterator[tuple[Sound, Templates, list[Packet[Any]]]]:
+def heard(clip: Path) -> Iterator[tuple[OutputAudio, StreamTemplates, list[Packet[Any]]]]:
     """Sound that begins with a clip's, and the clip's packets."""
-    templates = Templates()
+    templates = StreamTemplates()
     with av.open(str(clip)) as container:
         stream = container.streams.audio[0]
         packets = [packet for packet in container.demux(stream) if packet.size]
-        yield Sound(stream, templates.add(stream)), templates, packets
+        yield OutputAudio(stream, templates.add(stream)), templates, packets
 
 
 def time_of(packet: Packet[Any]) -> Fraction:
@@ -40,11 +40,11 @@ def time_of(packet: Packet[Any]) -> Fraction:
     return packet.pts * packet.time_base
 
 
-def largest_gap(coded: list[Coded]) -> Fraction:
+def largest_gap(coded: list[EncodedPacket]) -> Fraction:
     return max(b.time - a.time for a, b in pairwise(coded))
 
 
-def loudness(coded: list[Coded], template: Any) -> list[float]:
+def loudness(coded: list[EncodedPacket], template: Any) -> list[float]:
     """Of every decoded frame; a packet that cannot be decoded is an error."""
     decoder: Any = av.CodecContext.create(template.codec_context.name, "r")
     decoder.extradata = template.codec_context.extradata
@@ -54,7 +54,7 @@ def loudness(coded: list[Coded], template: Any) -> list[float]:
     return [float(np.abs(frame.to_ndarray().astype(np.float64)).max()) for frame in frames]
 
 
-def audible(coded: list[Coded], template: Any, quiet: float = 1e-2) -> float:
+def audible(coded: list[EncodedPacket], template: Any, quiet: float = 1e-2) -> float:
     """The share of decoded frames in which something sounds."""
     said = loudness(coded, template)
     return sum(one > quiet for one in said) / len(said)

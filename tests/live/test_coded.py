@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from tests.streams.piping import SYNC_POINT
-from vsr.live.audio.packets import Coded, PacketStream, Templates
-from vsr.live.output.encoder import LiveEncoder, Picture
+from vsr.live.audio.packets import EncodedPacket, PacketStream, StreamTemplates
+from vsr.live.output.encoder import LiveEncoder, OutputPicture
 from vsr.types import Chunk, Colour
 
 
-def encode(taken: list[Coded], num_frames: int, *arguments: str) -> Templates:
+def encode(taken: list[EncodedPacket], num_frames: int, *arguments: str) -> StreamTemplates:
     """Pictures of noise, each a scene of its own: several key frames."""
-    templates = Templates()
-    picture = Picture(
+    templates = StreamTemplates()
+    picture = OutputPicture(
         height=32,
         width=32,
         time_base=Fraction(1, 25),
@@ -63,14 +63,14 @@ def test_what_leaves_the_encoder_has_one_place_to_begin_at_its_start(
         return real(opened[0], **options)
 
     monkeypatch.setattr("vsr.live.output.encoder.av.open", copying)
-    taken: list[Coded] = []
+    taken: list[EncodedPacket] = []
     encode(taken, 60)
     assert sum(packet.is_key for packet in taken) > 1
     assert b"".join(opened[0].parts).count(SYNC_POINT) == 1
 
 
 def test_what_goes_to_a_sink_has_no_more_either() -> None:
-    taken: list[Coded] = []
+    taken: list[EncodedPacket] = []
     sent: list[bytes] = []
     stream = PacketStream(encode(taken, 60).streams, sent.append)
     for packet in taken:
@@ -82,8 +82,8 @@ def test_what_goes_to_a_sink_has_no_more_either() -> None:
 
 
 def test_a_bit_rate_asked_for_takes_the_place_of_the_usual_quality() -> None:
-    usual: list[Coded] = []
-    small: list[Coded] = []
+    usual: list[EncodedPacket] = []
+    small: list[EncodedPacket] = []
     encode(usual, 60)
     encode(small, 60, "-b:v", "20k")
     assert 3 * sum(len(packet.data) for packet in small) < sum(len(packet.data) for packet in usual)

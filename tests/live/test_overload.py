@@ -11,7 +11,7 @@ import pytest
 from tests.live.harness import asked, look, running
 from tests.live.sluggish import slow_restorer
 from tests.media import audio_packets
-from vsr.live.timing.latency_plan import Choice, Speed, choose
+from vsr.live.timing.latency_plan import LatencyPlan, StepSpeed, plan_latency
 from vsr.live.timing.quality_controller import (
     CALM_S,
     FULL,
@@ -21,73 +21,73 @@ from vsr.live.timing.quality_controller import (
     SHARES,
     SHORTER,
     SMALLER,
-    Governor,
     Load,
     Policy,
-    ladder,
+    QualityController,
+    quality_levels,
 )
 from vsr.models.architectures.baselines import Bicubic
 from vsr.models.network import NetworkFacts
 from vsr.restorer import Restorer
 
 FACTS = NetworkFacts(name="any", scale=4, look_ahead=4, chunk=8)
-FAST = Speed(frame_s=0.001, look_ahead_s=0.001)
+FAST = StepSpeed(frame_s=0.001, look_ahead_s=0.001)
 
 
 def test_a_latency_chooses_the_longest_look_ahead_and_then_the_largest_chunk() -> None:
-    generous = choose(FACTS, FAST, Fraction(25), 5.0)
+    generous = plan_latency(FACTS, FAST, Fraction(25), 5.0)
     assert (generous.chunk, generous.look_ahead) == (8, 4)
-    tight = choose(FACTS, FAST, Fraction(25), 0.5)
+    tight = plan_latency(FACTS, FAST, Fraction(25), 0.5)
     assert (tight.chunk, tight.look_ahead) == (3, 4)
     assert tight.latency_s <= 0.5
-    tighter = choose(FACTS, FAST, Fraction(25), 0.3)
+    tighter = plan_latency(FACTS, FAST, Fraction(25), 0.3)
     assert (tighter.chunk, tighter.look_ahead) == (1, 1)
-    doubled = choose(FACTS, FAST, Fraction(50), 0.5)
+    doubled = plan_latency(FACTS, FAST, Fraction(50), 0.5)
     assert doubled.chunk > tight.chunk
 
 
 def test_frames_that_are_held_back_before_leave_less_time() -> None:
-    progressive = choose(FACTS, FAST, Fraction(25), 0.5)
-    interlaced = choose(FACTS, FAST, Fraction(25), 0.5, held_back=1)
+    progressive = plan_latency(FACTS, FAST, Fraction(25), 0.5)
+    interlaced = plan_latency(FACTS, FAST, Fraction(25), 0.5, held_back=1)
     assert interlaced.chunk == progressive.chunk - 1
     assert interlaced.waiting_s == progressive.waiting_s
 
 
 def test_what_is_too_slow_for_small_chunks_gets_larger_ones() -> None:
     """Look-ahead is paid once per step: in small chunks it costs more than there is time for."""
-    speed = Speed(frame_s=0.02, look_ahead_s=0.02)
-    choice = choose(FACTS, speed, Fraction(25), 0.8)
+    speed = StepSpeed(frame_s=0.02, look_ahead_s=0.02)
+    choice = plan_latency(FACTS, speed, Fraction(25), 0.8)
     assert choice.keeps_up
     assert choice.latency_s <= 0.8
     assert speed.step_s(choice.chunk, choice.look_ahead) < 0.8 * choice.chunk / 25
 
 
 def test_steps_may_take_longer_than_when_nothing_else_ran() -> None:
-    speed = Speed(frame_s=0.025, look_ahead_s=0.007)
-    choice = choose(FACTS, speed, Fraction(25), 0.8)
+    speed = StepSpeed(frame_s=0.025, look_ahead_s=0.007)
+    choice = plan_latency(FACTS, speed, Fraction(25), 0.8)
     assert choice.latency_s + 0.2 * choice.restoring_s <= 0.8
     assert choice.restoring_s < 0.8 * choice.chunk / 25
 
 
 def test_a_machine_that_hardly_keeps_up_gets_large_chunks_without_look_ahead() -> None:
-    choice = choose(FACTS, Speed(frame_s=0.03, look_ahead_s=0.007), Fraction(25), 0.8)
+    choice = plan_latency(FACTS, StepSpeed(frame_s=0.03, look_ahead_s=0.007), Fraction(25), 0.8)
     assert (choice.look_ahead, choice.keeps_up) == (0, False)
     assert choice.chunk > 4
     assert choice.latency_s <= 0.8
 
 
 def test_a_choice_says_what_it_costs_and_when_nothing_fits() -> None:
-    said = str(choose(FACTS, FAST, Fraction(25), 0.5))
+    said = str(plan_latency(FACTS, FAST, Fraction(25), 0.5))
     assert "chunk 3, look-ahead 4" in said
     assert "of 500 ms" in said
-    assert "the least this network can do" in str(choose(FACTS, FAST, Fraction(25), 0.01))
-    slow = choose(FACTS, Speed(frame_s=1, look_ahead_s=1), Fraction(25), 0.4)
+    assert "the least this network can do" in str(plan_latency(FACTS, FAST, Fraction(25), 0.01))
+    slow = plan_latency(FACTS, StepSpeed(frame_s=1, look_ahead_s=1), Fraction(25), 0.4)
     assert not slow.keeps_up
     assert "too slow" in str(slow)
 
 
-def governor(policy: Policy = "degrade", frame_s: float = 0.01) -> Governor:
-    choice = Choice(
+def controller(policy: Policy = "degrade", frame_s: float = 0.01) -> QualityController:
+    choice = LatencyPlan(
         chunk=8,
         look_ahead=4,
         waiting_s=0.44,
@@ -95,15 +95,17 @@ def governor(policy: Policy = "degrade", frame_s: float = 0.01) -> Governor:
         budget_s=0.9,
         keeps_up=True,
     )
-    return Governor(choice, Speed(frame_s=frame_s, look_ahead_s=frame_s), 0.04, policy=policy)
+    return QualityController(
+        choice, StepSpeed(frame_s=frame_s, look_ahead_s=frame_s), 0.04, policy=policy
+    )
 
 
 def test_quality_falls_in_named_steps_and_rises_again_one_by_one() -> None:
-    names = [level.name for level in ladder(8, 4)]
+    names = [level.name for level in quality_levels(8, 4)]
     shares = [SHARE.format(n) for n in SHARES]
     assert names == [FULL, SHORTER, NO_LOOK_AHEAD, SMALLER, *shares, PASS_THROUGH]
-    assert [level.name for level in ladder(1, 0, sees_end=True)] == [FULL, PASS_THROUGH]
-    deciding, now = governor(), 100.0
+    assert [level.name for level in quality_levels(1, 0, sees_end=True)] == [FULL, PASS_THROUGH]
+    deciding, now = controller(), 100.0
     assert deciding.decide(Load(age_s=0.1, waiting=3, queued=0), now).name == FULL
     seen = []
     for age_s in (0.2, 0.54, 0.56, 0.58, 0.7):
@@ -124,7 +126,7 @@ def test_quality_falls_in_named_steps_and_rises_again_one_by_one() -> None:
 
 
 def test_a_step_up_that_does_not_hold_is_tried_ever_later() -> None:
-    deciding, now = governor(), 0.0
+    deciding, now = controller(), 0.0
     late, calm = Load(age_s=2, waiting=1, queued=9), Load(age_s=0, waiting=1, queued=0)
     tried = []
     for _ in range(600):
@@ -142,11 +144,11 @@ def test_a_step_up_that_does_not_hold_is_tried_ever_later() -> None:
 
 def test_the_other_policies_leave_the_quality_alone() -> None:
     late = Load(age_s=9, waiting=1, queued=9)
-    skipping, blocking = governor("skip"), governor("block")
+    skipping, blocking = controller("skip"), controller("block")
     assert skipping.decide(late, 0).name == blocking.decide(late, 0).name == FULL
-    assert skipping.skips(9)
-    assert not skipping.skips(0.1)
-    assert not blocking.skips(9)
+    assert skipping.should_skip(9)
+    assert not skipping.should_skip(0.1)
+    assert not blocking.should_skip(9)
 
 
 def test_a_machine_that_is_too_slow_passes_frames_through_and_counts_them(

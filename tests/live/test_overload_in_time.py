@@ -8,8 +8,14 @@ from fractions import Fraction
 
 import pytest
 
-from vsr.live.timing.latency_plan import CODING_S, Speed, choose
-from vsr.live.timing.quality_controller import FULL, PASS_THROUGH, Governor, Level, Load
+from vsr.live.timing.latency_plan import CODING_S, StepSpeed, plan_latency
+from vsr.live.timing.quality_controller import (
+    FULL,
+    PASS_THROUGH,
+    Load,
+    QualityController,
+    QualityLevel,
+)
 from vsr.models.network import NetworkFacts
 
 FPS = 25
@@ -36,7 +42,7 @@ class Course:
     def changes(self) -> int:
         return sum(a != b for a, b in zip(self.levels, self.levels[1:], strict=False))
 
-    def leave(self, what: str, arrived: list[float], now: float) -> None:
+    def note_emitted(self, what: str, arrived: list[float], now: float) -> None:
         self.counts[what] += len(arrived)
         self.latencies += [now - at for at in arrived]
 
@@ -49,36 +55,38 @@ def run(frame_s: float, seconds: float = 120, believed: float = 1) -> Course:
         seconds: Of the input.
         believed: How much faster the network was when it was measured.
     """
-    speed, course = Speed(frame_s=frame_s, look_ahead_s=0.6 * frame_s), Course()
-    measured = Speed(frame_s=frame_s / believed, look_ahead_s=0.6 * frame_s / believed)
-    governor = Governor(choose(FACTS, measured, Fraction(FPS), BUDGET_S), measured, 1 / FPS)
+    speed, course = StepSpeed(frame_s=frame_s, look_ahead_s=0.6 * frame_s), Course()
+    measured = StepSpeed(frame_s=frame_s / believed, look_ahead_s=0.6 * frame_s / believed)
+    controller = QualityController(
+        plan_latency(FACTS, measured, Fraction(FPS), BUDGET_S), measured, 1 / FPS
+    )
     now, inside, turn = 0.0, list[float](), 0
     for number in range(round(seconds * FPS)):
         arrived = number / FPS
         now = max(now, arrived)
-        if governor.skips(now - arrived):
+        if controller.should_skip(now - arrived):
             course.counts["skipped"] += 1
             continue
         inside.append(arrived)
         queued = int(now * FPS) - number
         load = Load(age_s=now - inside[0], waiting=len(inside), queued=queued)
-        level = governor.decide(load, now)
+        level = controller.decide(load, now)
         course.levels.append(level.name)
         turn = (turn + 1) % level.every
         if turn or not level.chunk:
             now += ENLARGING_S * len(inside)
-            governor.learn_enlarging(ENLARGING_S)
-            course.leave("passed", inside, now)
+            controller.note_enlarging(ENLARGING_S)
+            course.note_emitted("passed", inside, now)
             inside = []
         elif len(inside) >= level.chunk + level.look_ahead:
             now += _step_s(speed, level)
-            governor.learn(_step_s(speed, level))
-            course.leave("restored", inside[: level.chunk], now)
+            controller.note_step(_step_s(speed, level))
+            course.note_emitted("restored", inside[: level.chunk], now)
             inside = inside[level.chunk :]
     return course
 
 
-def _step_s(speed: Speed, level: Level) -> float:
+def _step_s(speed: StepSpeed, level: QualityLevel) -> float:
     return speed.step_s(level.chunk, level.look_ahead)
 
 

@@ -15,7 +15,7 @@ from tests.live.harness import Running, asked
 from tests.live.sluggish import Sluggish
 from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.restoration import Restoration
+from vsr.live.restoration import LiveRestoration
 from vsr.live.timing.latency_plan import measure
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.ops.imresize import imresize
@@ -68,14 +68,14 @@ def test_a_device_that_goes_on_behind_the_call_is_timed_to_its_end(
     restores: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     restorer = Restorer(Sluggish(0.0), device="cpu", precision="float32")
-    restoration = Restoration(StreamOptions(source="", target=""), restorer, Figures(name="it"))
+    restoration = LiveRestoration(StreamOptions(source="", target=""), restorer, Figures(name="it"))
     restoration.plan(16, 16, Fraction(25), 0, Event())
     taken: list[float] = []
     clock = Clock()
     monkeypatch.setattr("vsr.live.restoration.time", clock)
     monkeypatch.setattr("vsr.live.restoration.wait_for", clock.wait_for)
-    monkeypatch.setattr(restoration._governor, "learn", taken.append)
-    monkeypatch.setattr(restoration._governor, "learn_enlarging", taken.append)
+    monkeypatch.setattr(restoration._controller, "note_step", taken.append)
+    monkeypatch.setattr(restoration._controller, "note_enlarging", taken.append)
     monkeypatch.setattr(restoration, "_restores", lambda _: restores)
     for number in range(20):
         frame = Chunk(frames=torch.zeros(1, 3, 16, 16), pts=(number,), time_base=Fraction(1, 25))
@@ -90,7 +90,7 @@ def test_what_was_chosen_in_a_busy_moment_grows_once_full_quality_lasts(
     monkeypatch.setattr("vsr.live.restoration.LASTING_S", 0.0)
     network = Sluggish(0.05)
     restorer = Restorer(network, device="cpu", precision="float32")
-    restoration = Restoration(StreamOptions(source="", target=""), restorer, Figures(name="it"))
+    restoration = LiveRestoration(StreamOptions(source="", target=""), restorer, Figures(name="it"))
     first = restoration.plan(16, 16, Fraction(25), 0, Event())
     assert first is not None
     assert (first.chunk, first.look_ahead, first.keeps_up) == (1, 0, False)

@@ -31,7 +31,7 @@ def figures() -> Figures:
     one = Figures(name="yard", state="running", sizes="96x72 to 192x144")
     one.tally.frames_in, one.tally.restored, one.tally.reconnects = 3, 3, 1
     for latency_s in (0.25, 0.35, 2.5):
-        one.leave(latency_s, 0.8)
+        one.note_emitted(latency_s, 0.8)
         one.tally.frames_out += 1
     one.before = numbered_frames([5])[0]
     one.after = torch.nn.functional.interpolate(numbered_frames([6]), scale_factor=2.0)[0]

@@ -18,7 +18,7 @@ from vsr.engine.batch import BatchRestorer
 from vsr.errors import ConfigurationError, VSRError
 from vsr.live.duration import duration_s
 from vsr.live.options import StreamOptions
-from vsr.live.shared_network import Share, SharedNetwork
+from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.live.streams_file import read_streams
 from vsr.models.architectures.baselines import Bicubic
 from vsr.restorer import Restorer
@@ -28,10 +28,10 @@ __all__ = ["vsr"]
 DEFAULTS = StreamOptions(source="", target="")
 
 
-def shares(names: str) -> list[Share]:
+def shares(names: str) -> list[NetworkShare]:
     batch = BatchRestorer(Bicubic(scale=2), chunk=2, device="cpu", precision="float32")
     shared = SharedNetwork(batch)
-    return [Share(shared, name) for name in names]
+    return [NetworkShare(shared, name) for name in names]
 
 
 def test_streams_that_share_a_network_get_what_each_gets_alone() -> None:
@@ -42,7 +42,7 @@ def test_streams_that_share_a_network_get_what_each_gets_alone() -> None:
     restored: dict[int, torch.Tensor] = {}
 
     def restore(place: int) -> None:
-        share = Share(shared, place)
+        share = NetworkShare(shared, place)
         chunks = [out for piece in pieces(clips[place], 2) for out in share.push(piece)]
         restored[place] = frames_of(chunks + share.drain())
 
@@ -77,7 +77,7 @@ def test_an_error_of_the_network_reaches_every_stream_that_waits() -> None:
     shared = SharedNetwork(BatchRestorer(Failing(scale=2), chunk=1, device="cpu"))
     for name in "ab":
         with pytest.raises(ValueError, match="broken"):
-            Share(shared, name).push(pieces(moving_clip(1, 16, 16), 1)[0])
+            NetworkShare(shared, name).push(pieces(moving_clip(1, 16, 16), 1)[0])
 
 
 def test_each_stream_has_its_own_fate(clip: Path, tmp_path: Path) -> None:

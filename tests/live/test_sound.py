@@ -14,7 +14,7 @@ from tests.live.harness import asked, look, running
 from tests.live.listening import convert, heard, largest_gap, loudness, time_of
 from vsr.live.audio.transcoder import HOLE
 from vsr.live.input.connection import Arrival, Connection
-from vsr.live.input.pending import PendingSound
+from vsr.live.input.pending import PendingAudio
 from vsr.live.timing.clock import Clock
 
 FLV_HEADER = 13
@@ -89,7 +89,7 @@ def test_sound_from_before_a_jump_back_does_not_take_the_place_of_what_follows(
     clip: Path,
 ) -> None:
     """A publisher that returns begins at nought; what waits of the one before is of no frame."""
-    clock, pending = Clock(Fraction(1, 1000)), PendingSound()
+    clock, pending = Clock(Fraction(1, 1000)), PendingAudio()
     with heard(clip) as (_, _, packets):
         for packet in packets[1:]:
             assert packet.pts is not None
@@ -107,7 +107,7 @@ def test_sound_from_before_a_jump_back_does_not_take_the_place_of_what_follows(
 
 def test_sound_of_a_time_without_picture_does_not_wait_for_ever(clip: Path) -> None:
     """The picture is missing for ten seconds, and comes back with times that go on."""
-    clock, pending = Clock(Fraction(1, 1000)), PendingSound()
+    clock, pending = Clock(Fraction(1, 1000)), PendingAudio()
     clock.frame(Fraction(0), 0.0)
     with heard(clip) as (_, _, packets):
         for number, packet in enumerate(packets[1:60]):

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 
 from vsr.errors import VSRError
-from vsr.live.input.connection import Beginning, Connection
+from vsr.live.input.connection import Connection, FormatChange
 from vsr.live.input.retry import Retry
-from vsr.live.input.source import Lost, Source
+from vsr.live.input.source import Source, SourceLost
 
 ADDRESS = "rtmp://127.0.0.1/app/key"
 
 
-def losses(source: Source) -> list[Lost]:
+def losses(source: Source) -> list[SourceLost]:
     """All of them, up to the last."""
     source.start()
-    found: list[Lost] = []
+    found: list[SourceLost] = []
     while not found or not found[-1].final:
         event = source.next_event(5)
         assert event is not None
-        found += [event] if isinstance(event, Lost) else []
+        found += [event] if isinstance(event, SourceLost) else []
     source.close()
     return found
 
@@ -69,7 +69,7 @@ def test_a_source_that_breaks_off_as_soon_as_it_is_there_is_not_tried_for_ever(
         def arrivals(self) -> Iterator[Any]:
             for event in super().arrivals():
                 yield event
-                if not isinstance(event, Beginning):
+                if not isinstance(event, FormatChange):
                     raise VSRError("kicked")
 
     monkeypatch.setattr("vsr.live.input.source.Connection", Breaking)

@@ -10,10 +10,10 @@ import pytest
 
 from tests.media import Clip, read_numbers, write_clip
 from vsr.errors import ConfigurationError
-from vsr.offline.estimate import foresee
+from vsr.offline.estimate import estimate
 from vsr.offline.job import restore
 from vsr.offline.options import RestoreOptions
-from vsr.offline.output_size import SizeWish, choose_size
+from vsr.offline.output_size import RequestedSize, choose_size
 from vsr.streams import open_reader
 from vsr.types import StreamInfo
 
@@ -25,15 +25,17 @@ PAL = StreamInfo(
 @pytest.mark.parametrize(
     ("wish", "size", "aspect"),
     [
-        (SizeWish(), (2304, 2880), Fraction(64, 45)),
-        (SizeWish(scale=2), (1152, 1440), Fraction(64, 45)),
-        (SizeWish(scale=1), (576, 720), Fraction(64, 45)),
-        (SizeWish(scale=1.5), (864, 1080), Fraction(64, 45)),
-        (SizeWish(size=(1080, 1920)), (1080, 1920), Fraction(1)),
-        (SizeWish(fit=1080), (1080, 1350), Fraction(64, 45)),
+        (RequestedSize(), (2304, 2880), Fraction(64, 45)),
+        (RequestedSize(scale=2), (1152, 1440), Fraction(64, 45)),
+        (RequestedSize(scale=1), (576, 720), Fraction(64, 45)),
+        (RequestedSize(scale=1.5), (864, 1080), Fraction(64, 45)),
+        (RequestedSize(size=(1080, 1920)), (1080, 1920), Fraction(1)),
+        (RequestedSize(fit=1080), (1080, 1350), Fraction(64, 45)),
     ],
 )
-def test_a_picture_keeps_its_shape(wish: SizeWish, size: tuple[int, int], aspect: Fraction) -> None:
+def test_a_picture_keeps_its_shape(
+    wish: RequestedSize, size: tuple[int, int], aspect: Fraction
+) -> None:
     chosen = choose_size(PAL, 4, wish)
     assert (chosen.height, chosen.width) == size
     assert abs(chosen.sample_aspect_ratio - aspect) < Fraction(1, 500)
@@ -42,25 +44,25 @@ def test_a_picture_keeps_its_shape(wish: SizeWish, size: tuple[int, int], aspect
 
 def test_an_upright_picture_fits_by_its_width() -> None:
     tall = StreamInfo(height=640, width=360, time_base=Fraction(1, 25))
-    chosen = choose_size(tall, 4, SizeWish(fit=1080))
+    chosen = choose_size(tall, 4, RequestedSize(fit=1080))
     assert (chosen.height, chosen.width) == (1920, 1080)
 
 
 @pytest.mark.parametrize(
     "wish",
     [
-        SizeWish(scale=2, fit=1080),
-        SizeWish(scale=0.001),
-        SizeWish(scale=-1),
-        SizeWish(scale=0),
-        SizeWish(scale=math.nan),
-        SizeWish(scale=math.inf),
-        SizeWish(scale=1e300),
-        SizeWish(size=(0, 100)),
-        SizeWish(fit=100_000),
+        RequestedSize(scale=2, fit=1080),
+        RequestedSize(scale=0.001),
+        RequestedSize(scale=-1),
+        RequestedSize(scale=0),
+        RequestedSize(scale=math.nan),
+        RequestedSize(scale=math.inf),
+        RequestedSize(scale=1e300),
+        RequestedSize(size=(0, 100)),
+        RequestedSize(fit=100_000),
     ],
 )
-def test_impossible_wishes_are_refused(wish: SizeWish) -> None:
+def test_impossible_wishes_are_refused(wish: RequestedSize) -> None:
     with pytest.raises(ConfigurationError, match="give"):
         choose_size(PAL, 4, wish)
 
@@ -80,8 +82,8 @@ def test_the_output_has_the_size_asked_for(
         assert [n for c in reader.chunks(4) for n in read_numbers(c.frames)] == list(range(9))
         shape = reader.info.sample_aspect_ratio * Fraction(size[1], size[0])
         assert abs(shape - Fraction(96, 72)) < Fraction(1, 50)
-    foreseen = foresee(source, target, RestoreOptions(model="bicubic-x4", **options))  # type: ignore[arg-type]
-    assert foreseen.output_size == (size[1], size[0])
+    estimated = estimate(source, target, RestoreOptions(model="bicubic-x4", **options))  # type: ignore[arg-type]
+    assert estimated.output_size == (size[1], size[0])
 
 
 def test_the_networks_own_size_is_not_resampled(tmp_path: Path) -> None:

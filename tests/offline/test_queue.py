@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from vsr.offline.queue import Channel
+from vsr.offline.queue import StageQueue
 
 
 def test_what_was_put_is_delivered_in_order_and_then_it_ends() -> None:
-    channel: Channel[int] = Channel(3)
+    channel: StageQueue[int] = StageQueue(3)
     for item in range(3):
         channel.put(item)
     channel.close()
@@ -18,7 +18,7 @@ def test_what_was_put_is_delivered_in_order_and_then_it_ends() -> None:
 
 
 def test_a_full_channel_holds_its_sender_back() -> None:
-    channel: Channel[int] = Channel(1)
+    channel: StageQueue[int] = StageQueue(1)
     sender = threading.Thread(target=lambda: [channel.put(item) for item in range(4)])
     sender.start()
     received = []
@@ -32,7 +32,7 @@ def test_a_full_channel_holds_its_sender_back() -> None:
 
 
 def test_closing_frees_a_sender_that_waits_and_tells_it() -> None:
-    channel: Channel[int] = Channel(1)
+    channel: StageQueue[int] = StageQueue(1)
     channel.put(0)
     answers: list[bool] = []
     sender = threading.Thread(target=lambda: answers.append(channel.put(1)))
@@ -43,7 +43,7 @@ def test_closing_frees_a_sender_that_waits_and_tells_it() -> None:
 
 
 def test_an_error_reaches_the_receiver_after_what_came_before_it() -> None:
-    channel: Channel[int] = Channel(2)
+    channel: StageQueue[int] = StageQueue(2)
     channel.put(7)
     channel.close(ValueError("broken"))
     received: list[int] = []
@@ -53,7 +53,7 @@ def test_an_error_reaches_the_receiver_after_what_came_before_it() -> None:
 
 
 def test_an_error_reaches_the_sender_too() -> None:
-    channel: Channel[int] = Channel(2)
+    channel: StageQueue[int] = StageQueue(2)
     channel.close(ValueError("broken"))
     with pytest.raises(ValueError, match="broken"):
         channel.put(1)

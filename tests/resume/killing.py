@@ -46,9 +46,9 @@ def write_footage(path: Path, num_frames: int = NUM_FRAMES) -> Path:
     """Scenes that move, a flash, an uneven rate from a late start, and sound."""
     times = uneven_times(num_frames)
     clip = Clip(num_frames=num_frames, pts=times, audio="aac", height=48, width=64)
-    borders = [0, *(cut for cut in CUTS if cut < num_frames), num_frames]
+    points = [0, *(cut for cut in CUTS if cut < num_frames), num_frames]
     frames = torch.cat(
-        [scene(end - first, seed) for seed, (first, end) in enumerate(pairwise(borders))]
+        [scene(end - first, seed) for seed, (first, end) in enumerate(pairwise(points))]
     )
     frames[FLASH] = 1
     with av.open(str(path), "w") as container:

@@ -16,11 +16,11 @@ from tests.resume.killing import encoders, kill
 from tests.resume.power_cut import SIZES, in_parts, until_cut
 from tests.streams.encoding import frame_seconds
 from vsr.errors import ConfigurationError, EncodeError, OpenError
-from vsr.offline.estimate import foresee
+from vsr.offline.estimate import estimate
 from vsr.offline.job import restore
 from vsr.offline.options import RestoreOptions
 from vsr.results import Progress
-from vsr.resume.journal import NAME, Border, Journal, header_line, journal_folder
+from vsr.resume.journal import NAME, Journal, ResumePoint, header_line, journal_folder
 from vsr.streams import open_reader
 
 
@@ -132,7 +132,7 @@ def test_one_image_that_is_lost_is_missed(
     caplog.clear()
     with pytest.raises(EncodeError, match=r"00000003\.png' is missing; start anew"):
         in_parts(clip, tmp_path / "out", [], model="identity")
-    assert "--resume goes on there" not in caplog.text
+    assert "--resume continues there" not in caplog.text
 
 
 def test_nobody_is_sent_to_go_on_with_what_is_damaged(
@@ -144,7 +144,7 @@ def test_nobody_is_sent_to_go_on_with_what_is_damaged(
     caplog.clear()
     with caplog.at_level(logging.WARNING), pytest.raises(EncodeError, match="start anew"):
         in_parts(clip, tmp_path / "out.mp4", [], model="identity")
-    assert "--resume goes on there" not in caplog.text
+    assert "--resume continues there" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_an_encoder_that_fails_does_not_take_what_is_done_with_it(
         restore(
             str(clip), str(target), RestoreOptions(model="identity", **SIZES), on_progress=strike
         )
-    assert "--resume goes on there" in caplog.text
+    assert "--resume continues there" in caplog.text
     assert in_parts(clip, target, [], model="identity").resumed >= 8
     assert frame_seconds(target) == frame_seconds(clip)
 
@@ -248,7 +248,7 @@ def test_a_line_that_was_not_written_to_its_end_does_not_count(tmp_path: Path) -
         segment, marks = f"segment-{number}.nut", f"marks-{number}.safetensors"
         for name in (segment, marks):
             (folder / name).write_bytes(b"content")
-        journal.append(Border(number=number, frames=10 * number, segment=segment, marks=marks))
+        journal.append(ResumePoint(number=number, frames=10 * number, segment=segment, marks=marks))
     journal.close()
     whole = (folder / "journal.jsonl").read_bytes()
     (folder / "segment-3.nut").write_bytes(b"begun")
@@ -306,11 +306,13 @@ def test_where_the_journal_goes() -> None:
 
 def test_a_dry_run_says_where(clip: Path, tmp_path: Path) -> None:
     target = str(tmp_path / "out.mkv")
-    foreseen = foresee(str(clip), target, RestoreOptions(model="identity", segment=8, device="cpu"))
-    assert foreseen.journal == f"{target}.resume"
-    assert f"journal {target}.resume, for --resume" in foreseen.text()
+    estimated = estimate(
+        str(clip), target, RestoreOptions(model="identity", segment=8, device="cpu")
+    )
+    assert estimated.journal == f"{target}.resume"
+    assert f"journal {target}.resume, for --resume" in estimated.text()
     assert (
-        foresee(str(clip), target, RestoreOptions(model="identity", device="cpu")).journal is None
+        estimate(str(clip), target, RestoreOptions(model="identity", device="cpu")).journal is None
     )
 
 

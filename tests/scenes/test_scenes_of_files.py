@@ -41,7 +41,7 @@ def write(path: Path, frames: Tensor) -> Path:
     return path
 
 
-class Kept:
+class KeptSegments:
     """A sink that keeps the frames."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ def restored(path: Path, network: Network[Any], scenes: int = 1) -> tuple[Tensor
     options: dict[str, Any] = {"chunk": 4, "look_ahead": 2, "device": "cpu", "precision": "float32"}
     alone = Restorer(network, **options)
     restorer = alone if scenes == 1 else ParallelScenes(network, scenes=scenes, **options)
-    sink = Kept()
+    sink = KeptSegments()
     with open_reader(str(path)) as reader:
         summary = run(reader, restorer, sink, scenes=scene_marker("auto", reader.info))
     return sink.frames, summary.scenes

@@ -12,8 +12,8 @@ import torch
 from tests.scenes.test_scenes import INFO, scene, starts_of
 from tests.streaming import frames_of, pieces, pts_of
 from vsr.errors import CheckpointError, OpenError
-from vsr.scenes.markers import Resumed, SceneMarker, scene_marker
-from vsr.scenes.state import Known, MarkerState, load_marks, save_marks
+from vsr.scenes.markers import ResumedMarker, SceneMarker, scene_marker
+from vsr.scenes.state import DecidedMark, MarkerState, load_marks, save_marks
 from vsr.types import Chunk
 
 CLIP = torch.cat([scene(10, 1), scene(9, 2), scene(2, 3), scene(9, 4)])
@@ -29,7 +29,8 @@ def carry_over(marker: SceneMarker, unrestored: list[Chunk], folder: Path) -> Ma
     """The state at a border, from and to a file: of some frames the marks are known."""
     starts = [i in chunk.scene_starts for chunk in unrestored for i in range(len(chunk))]
     known = tuple(
-        Known(pts=pts, starts=start) for pts, start in zip(pts_of(unrestored), starts, strict=True)
+        DecidedMark(pts=pts, starts=start)
+        for pts, start in zip(pts_of(unrestored), starts, strict=True)
     )
     state = marker.state
     save_marks(folder / "marks.safetensors", replace(state, known=known + state.known))
@@ -50,7 +51,7 @@ def test_marks_do_not_change_where_a_marker_is_replaced(
         left = [out for chunk in chunks[:border] for out in first.push(chunk)]
         kept = left[: max(0, len(left) - waiting)]
         state = carry_over(first, left[len(kept) :], tmp_path)
-        second = Resumed(begin(asked, tmp_path), state)
+        second = ResumedMarker(begin(asked, tmp_path), state)
         rest = pieces(CLIP, 4)
         again = [skip(chunk, pts_of(kept)) for chunk in rest]
         kept += [out for chunk in again if len(chunk) for out in second.push(chunk)]
@@ -69,11 +70,13 @@ def skip(chunk: Chunk, passed: list[int]) -> Chunk:
 
 
 def test_a_marker_can_be_replaced_while_it_still_reads_what_is_known() -> None:
-    known = tuple(Known(pts=10 * i, starts=i == 5) for i in range(8))
-    marker: SceneMarker = Resumed(scene_marker("every 9", INFO), MarkerState(known=known, seen=8))
+    known = tuple(DecidedMark(pts=10 * i, starts=i == 5) for i in range(8))
+    marker: SceneMarker = ResumedMarker(
+        scene_marker("every 9", INFO), MarkerState(known=known, seen=8)
+    )
     left = marker.push(pieces(CLIP, 4)[0])
     assert marker.state.known == known[4:]
-    marker = Resumed(scene_marker("every 9", INFO), marker.state)
+    marker = ResumedMarker(scene_marker("every 9", INFO), marker.state)
     for chunk in pieces(CLIP, 4)[1:4]:
         left += marker.push(chunk)
     assert pts_of(left) == list(range(0, 160, 10))
@@ -81,11 +84,13 @@ def test_a_marker_can_be_replaced_while_it_still_reads_what_is_known() -> None:
 
 
 def test_another_source_is_noticed() -> None:
-    marker = Resumed(scene_marker("off", INFO), MarkerState(known=(Known(pts=5, starts=False),)))
+    marker = ResumedMarker(
+        scene_marker("off", INFO), MarkerState(known=(DecidedMark(pts=5, starts=False),))
+    )
     with pytest.raises(OpenError, match="a frame at 0 where 5 came before"):
         marker.push(pieces(CLIP, 4)[0])
     with pytest.raises(OpenError, match="ends earlier"):
-        Resumed(marker, MarkerState(known=(Known(pts=5, starts=False),))).drain()
+        ResumedMarker(marker, MarkerState(known=(DecidedMark(pts=5, starts=False),))).drain()
 
 
 def test_a_damaged_file_of_marks_is_said(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vsr.streams.colour.chroma import (
     NARROW,
     SITINGS,
     WIDE,
-    Integers,
+    IntegerTypes,
     Siting,
     double_columns,
     double_rows,
@@ -92,7 +92,7 @@ def test_a_chunk_is_converted_like_its_frames() -> None:
 
 
 def enlarged(
-    planes: Tensor, size: tuple[int, int], *, cosited: bool, integers: Integers = WIDE
+    planes: Tensor, size: tuple[int, int], *, cosited: bool, integers: IntegerTypes = WIDE
 ) -> Tensor:
     """Twice the rows and columns of whole numbers."""
     codes = planes.to(integers.pair)

@@ -8,14 +8,14 @@ import torch
 
 from tests.streams.piping import SYNC_POINT
 from vsr.streams.colour.pixel_format import parse_pixel_format
-from vsr.streams.encode.raw_nut import Layout, RawStream
+from vsr.streams.encode.raw_nut import RawLayout, RawStream
 
 
 def test_large_frames_are_no_places_to_begin_at() -> None:
     pixel_format = parse_pixel_format("gray")
     assert pixel_format is not None
     sent: list[bytes] = []
-    layout = Layout(
+    layout = RawLayout(
         pixel_format=pixel_format,
         height=256,
         width=1024,

@@ -18,9 +18,9 @@ from tests.streams.test_side_streams import tracks
 from vsr.errors import EncodeError
 from vsr.streams import open_reader
 from vsr.streams.encode.segments.nut_join import check_alike
-from vsr.streams.encode.segments.plan import NotInPieces
+from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.encode.segments.writer import SegmentWriter
-from vsr.streams.names.durable import Kept
+from vsr.streams.names.durable import KeptSegments
 
 UNEVEN = [5000 + 512 * i + (i % 3) * 64 + (i // 5) * 300 for i in range(30)]
 
@@ -41,7 +41,7 @@ def in_pieces(source: Path, target: Path, *, size: int = 7, **options: Any) -> l
         info = reader.info
         sizes: dict[str, Any] = {"height": info.height, "width": info.width, "source": str(source)}
         writer = SegmentWriter(
-            str(target), info, Kept(folder=folder, seal=lambda: None), **sizes, **options
+            str(target), info, KeptSegments(folder=folder, seal=lambda: None), **sizes, **options
         )
         for chunk in reader.chunks(size):
             writer.write_packets(reader.take_packets())
@@ -163,7 +163,7 @@ def test_sound_that_ends_before_the_picture_does_not_change_the_segments(tmp_pat
 def test_what_cannot_be_made_in_pieces_is_said_before_any_work(
     name: str, arguments: Sequence[str], said: str, uneven: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(NotInPieces, match=said):
+    with pytest.raises(NotSegmentable, match=said):
         in_pieces(uneven, tmp_path / name, encode_args=arguments)
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.pieces"]
 

@@ -105,7 +105,7 @@ def bench(
 
 
 def _row(one: Measurement) -> tuple[str, ...]:
-    """A measurement as a line of the table."""
+    """A measurement as a row of the table."""
     peak = one.peak_memory_bytes if one.peak_device_bytes is None else one.peak_device_bytes
     return (
         one.model,
@@ -122,7 +122,7 @@ def _row(one: Measurement) -> tuple[str, ...]:
 
 
 def _network(name: str) -> Network[object]:
-    """A model; its speed does not depend on its weights, so none are needed."""
+    """A network without weights: speed does not depend on them."""
     from vsr.models.architecture_table import build_network
     from vsr.models.loading import load_network
 

@@ -36,7 +36,7 @@ PRESET_NAMES = ("phone", "web", "dvd", "vhs")
 def degrade(
     source: str, target: str, preset: str, scale: int, seed: int, overwrite: bool, quiet: bool
 ) -> int:
-    """Make SOURCE worse, as a phone, a web site, a DVD or a tape does: something to restore.
+    """Degrade SOURCE as a phone, a web site, a DVD or a tape does, to try restoration.
 
     \b
     vsr degrade film.mkv worse.mp4 --preset web --scale 4

@@ -15,13 +15,13 @@ from vsr.errors import ConfigurationError
 from vsr.models.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from vsr.evaluation.clips import Found
-    from vsr.evaluation.ensembles import Way
+    from vsr.evaluation.clips import FoundPair
+    from vsr.evaluation.ensembles import InferenceMode
     from vsr.evaluation.results import Evaluation
 
 
 class Names(click.ParamType["tuple[str, ...]"]):
-    """Words with commas between them."""
+    """Words separated by commas."""
 
     name = "name,…"
 
@@ -139,7 +139,7 @@ def evaluate(
     """Score a network on DATASET, or on any pair, as the published tables do.
 
     DATASET is reds4, reds-val, vid4, udm10, vimeo90k-t, spmcs or spmcs11, in the layout of mmagic,
-    of BasicSR or of its archive. Input that is not there is made from the ground truth.
+    of BasicSR or of its archive. Missing input is made from the ground truth.
 
     \b
     vsr eval vid4 --root Vid4
@@ -197,8 +197,8 @@ def _find(
     scale: int,
     degradation: str | None,
     partial: bool,
-) -> Found:
-    """The clips of a data set or of a pair; exactly one of them has to be given."""
+) -> FoundPair:
+    """The clips of a data set or of a pair; exactly one of the two is required."""
     from vsr.evaluation.clips import find_pair
     from vsr.evaluation.data_set_clips import find_clips
 
@@ -217,18 +217,18 @@ def _ways(
     chunk: int | None,
     look_ahead: int | str | None,
     ensemble: tuple[str, ...],
-) -> list[Way]:
-    from vsr.evaluation.ensembles import Way
+) -> list[InferenceMode]:
+    from vsr.evaluation.ensembles import InferenceMode
 
-    stream = Way(chunk=chunk, look_ahead=look_ahead, ensemble=ensemble)
-    whole = Way(whole=True, ensemble=ensemble)
+    stream = InferenceMode(chunk=chunk, look_ahead=look_ahead, ensemble=ensemble)
+    whole = InferenceMode(whole=True, ensemble=ensemble)
     if not whole_clip:
         return [stream]
     return [stream, whole] if streamed else [whole]
 
 
 def _show(evaluation: Evaluation, report: Path | None, *, quiet: bool) -> None:
-    """The tables on stdout, notes on stderr."""
+    """Print tables to stdout and notes to stderr."""
     from vsr.evaluation.table import FOLDED_FROM, clips_table, published_table, sentence
 
     headings, rows = clips_table(evaluation)

@@ -26,7 +26,7 @@ T = TypeVar("T")
 def restore_folder(
     source: str, target: str, options: RestoreOptions, *, as_json: bool, quiet: bool
 ) -> int:
-    """Restore every video of a folder; print a table, and say by the exit code if one failed."""
+    """Restore every video of a folder and print a table; the exit code tells if one failed."""
     from vsr.offline.job import restore as restore_one
 
     jobs = _jobs(source, target, options)
@@ -65,18 +65,18 @@ def restore_folder(
     return int(any(outcome.state == "failed" for outcome in outcomes))
 
 
-def foresee_folder(source: str, target: str, options: RestoreOptions, *, as_json: bool) -> int:
-    """Say of every video of a folder what restoring it would be."""
-    from vsr.offline.estimate import Forecast, foresee
+def estimate_folder(source: str, target: str, options: RestoreOptions, *, as_json: bool) -> int:
+    """Print an estimate for every video of a folder."""
+    from vsr.offline.estimate import Estimate, estimate
 
     jobs = _jobs(source, target, options)
     allowed = {"overwrite": options.overwrite, "resume": options.resume}
     skipped = {job.name for job in jobs if is_done(job.target, **allowed)}
 
-    def foresee_one(job: Job) -> Forecast | None:
+    def foresee_one(job: Job) -> Estimate | None:
         if job.name in skipped:
             return None
-        return foresee(job.source, job.target, _options_of(job, options))
+        return estimate(job.source, job.target, _options_of(job, options))
 
     found = dict(_each(jobs, foresee_one))
     states = {
@@ -97,7 +97,7 @@ def foresee_folder(source: str, target: str, options: RestoreOptions, *, as_json
 def preview_folder(
     source: str, target: str, moment_s: float, options: RestoreOptions, *, as_json: bool
 ) -> int:
-    """Write a picture of one moment of every video of a folder."""
+    """Write a preview of one moment of every video of a folder."""
     from vsr.offline.preview import preview
 
     def preview_one(job: Job) -> str:
@@ -122,12 +122,12 @@ def _jobs(source: str, target: str, options: RestoreOptions) -> list[Job]:
 
 
 def _options_of(job: Job, options: RestoreOptions) -> RestoreOptions:
-    """The options of one job: only images are given a rate."""
+    """The options of one job: only images get a frame rate."""
     return options if names_images(job.source) else replace(options, frame_rate=None)
 
 
 def _each(jobs: list[Job], do: Callable[[Job], T]) -> Iterator[tuple[str, T | None]]:
-    """What becomes of each job; None, and a line on stderr, where it cannot be done."""
+    """The result of each job; None, and a line on stderr, where it fails."""
     for job in jobs:
         try:
             yield job.name, do(job)

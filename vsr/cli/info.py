@@ -15,9 +15,9 @@ from vsr.cli.parameters import MEDIA
 @click.argument("source", required=False, type=MEDIA)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(source: str | None, as_json: bool) -> None:
-    """Say what SOURCE holds: size, time, colour, other streams.
+    """Print what SOURCE contains: size, time, colour, other streams.
 
-    Without SOURCE, what is installed here.
+    Without SOURCE, print what is installed.
     """
     facts = _installed() if source is None else _held_by(source)
     if as_json:
@@ -50,13 +50,13 @@ def _installed() -> dict[str, Any]:
 
 
 def _facts(described: Any) -> dict[str, Any]:
-    """What a dataclass says when printed, as JSON has it."""
+    """The fields and properties of a dataclass as JSON values."""
     shown = (entry.name for entry in fields(described) if entry.repr)
     return {name: _plain(getattr(described, name)) for name in shown}
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it; fractions become text, so that they stay exact."""
+    """A JSON value; fractions become text, so that they stay exact."""
     if is_dataclass(value):
         return _facts(value)
     if isinstance(value, (list, tuple)):

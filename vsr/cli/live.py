@@ -34,7 +34,7 @@ class Duration(click.ParamType["float"]):
 
 
 class Retries(click.ParamType["int | None"]):
-    """A number of attempts, or the word for no bound."""
+    """A number of attempts, or the word for unlimited."""
 
     name = "number|endless"
 

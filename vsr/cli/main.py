@@ -48,7 +48,7 @@ for command in (restore, live, evaluate, train, degrade, bench, models, info):
 
 
 def _name_variables(command: click.Command, prefix: str) -> None:
-    """Name the environment's variable of each option after the option, as people know it."""
+    """Name the environment variable of each option after the option."""
     for option in (p for p in command.params if isinstance(p, click.Option) and p.envvar is None):
         longest = max(option.opts, key=len).lstrip("-")
         option.envvar = f"{prefix}_{longest}".replace("-", "_").upper()
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _run() -> int | None:
-    """Run the command; where weights are missing and somebody agrees, pull and run it again."""
+    """Run the command; if weights are missing and the user agrees, pull them and run it again."""
     while True:
         try:
             code: int | None = vsr.main(auto_envvar_prefix="VSR", standalone_mode=False)

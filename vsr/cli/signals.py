@@ -1,4 +1,4 @@
-"""How the command line ends: signals that ask a run to stop, and the exit of the process."""
+"""Signals that stop a run, and the exit of the process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ INTERRUPTED = 130
 
 
 class Stop(threading.Event):
-    """Set when a run shall end early.
+    """An event that ends a run early.
 
     Attributes:
-        received: Numbers of the signals that asked for it.
+        received: Numbers of the signals received.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Stop(threading.Event):
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second ends the program at once."""
+    """An event set by the first Ctrl-C or SIGTERM; the second one ends the program at once."""
     stop = Stop()
 
     def ask_to_stop(number: int, _frame: FrameType | None) -> None:
@@ -45,11 +45,11 @@ def stop_on_signal() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def leave(code: int) -> NoReturn:
+def exit_process(code: int) -> NoReturn:
     """End the process with an exit code.
 
-    A silent connection, or one that is still being opened, holds its thread in PyAV until a
-    time-out, and nothing can call it back. The interpreter's own shutdown frees the objects that
+    A silent connection, or one that is still being opened, blocks its thread in PyAV until a
+    time-out and cannot be interrupted. The interpreter's shutdown frees the objects that
     the thread works on, which crashed one run in three; so where such a thread is left, the
     process ends without it.
     """

@@ -1,4 +1,4 @@
-"""Where the command ``vsr`` begins: what must be set before torch is loaded.
+"""Entry point of the command ``vsr``: settings that must precede the import of torch.
 
 Threads of a convolution wait for each other by spinning. Where the same cores decode and encode,
 that keeps the encoder off a core that only waits: on two cores, spinning briefly and then sleeping
@@ -52,7 +52,7 @@ GC_THRESHOLD = 50_000
 
 
 def prepare() -> None:
-    """Set what has to be set before torch is loaded."""
+    """Set the environment before torch is imported."""
     gc.set_threshold(GC_THRESHOLD)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
@@ -63,9 +63,9 @@ def prepare() -> None:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Keep the collector from what is imported inside, now and later; commands load torch so.
+    """Exempt objects imported in this context from garbage collection; commands import torch so.
 
-    Where torch is loaded, little is left to keep it from.
+    Does nothing if torch is loaded already.
     """
     if "torch" in sys.modules:
         yield
@@ -79,7 +79,7 @@ def loading() -> Iterator[None]:
 
 
 def set_mmap_threshold(size: int) -> None:
-    """Let tensors of so many bytes have memory of their own, where the C library is glibc."""
+    """Set glibc's mmap threshold, above which an allocation has its own mapping."""
     if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
@@ -92,9 +92,9 @@ def main() -> None:
     prepare()
     with loading():
         from vsr.cli.main import main as run
-        from vsr.cli.signals import leave
+        from vsr.cli.signals import exit_process
 
     try:
         run()
     except SystemExit as ended:
-        leave(ended.code if isinstance(ended.code, int) else 0)
+        exit_process(ended.code if isinstance(ended.code, int) else 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print aligned columns, each row on one line however wide the terminal is."""
+    """Print aligned columns, each row on one line whatever the width of the terminal."""
     from rich.console import Console
     from rich.table import Table
 

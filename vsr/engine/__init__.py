@@ -1,1 +1,1 @@
-"""What the restorers are made of: waiting frames, state, tiles, guard, memory; one module each."""
+"""The engine: window, recurrent state, tiles, divergence guard and memory plan of one stream."""

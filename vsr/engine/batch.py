@@ -1,4 +1,4 @@
-"""Several streams through one network, their steps taken together."""
+"""Restoring several streams with one network in joint steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from vsr.engine.memory import give_back, may_be_out_of_memory
 from vsr.engine.settings import Settings, settings_for
-from vsr.engine.state_tree import apart, concatenate, signature
+from vsr.engine.state_tree import concatenate, signature, unbatch
 from vsr.engine.step import restore_next
 from vsr.engine.stream import Counts, Stream
 from vsr.engine.tiling import tiled
@@ -35,24 +35,24 @@ Ready = tuple[Key, Stream, Step, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What steps take at most, as far as memory has shown.
+    """The largest steps that memory has held so far.
 
     Attributes:
-        settings: Of one stream.
-        largest: Streams stepped together.
+        settings: Step sizes of one stream.
+        largest: Number of streams in one joint step.
     """
 
     settings: Settings
     largest: int
 
 
-class JointSteps:
-    """Steps streams of one network, and remembers what memory was found to hold.
+class JointStepper:
+    """Steps several streams together and remembers the largest step that memory held.
 
     Args:
-        network: In its place and precision.
-        settings: That streams begin with.
-        largest: Streams stepped together at most.
+        network: Placed on its device, in its precision.
+        settings: Initial step sizes of a stream.
+        largest: Maximum number of streams in one joint step.
     """
 
     def __init__(self, network: Network[Any], settings: Settings, largest: int) -> None:
@@ -60,15 +60,15 @@ class JointSteps:
         self._limits: dict[Size, Limits] = {}
 
     def settings_at(self, size: Size) -> Settings:
-        """Sizes of the first step of a stream of such frames that begins now."""
+        """Initial step sizes of a new stream with frames of this size."""
         return self._asked.settings.within(self._limits_at(size).settings)
 
     @torch.inference_mode()
     def step(self, streams: Iterable[tuple[Key, Stream]]) -> list[tuple[Key, Chunk]]:
-        """Take one step of every stream that can take one; what leaves, by stream."""
+        """Take one step of every stream that is ready; returns restored chunks by stream."""
         return [
             left
-            for group in _alike(self._ready(list(streams)))
+            for group in _stepped_alike(self._ready(list(streams)))
             for part in self._parts(group)
             for left in self._step_together(part)
         ]
@@ -78,23 +78,23 @@ class JointSteps:
 
     def _ready(self, streams: list[tuple[Key, Stream]]) -> list[Ready]:
         for _, stream in streams:
-            self._heed(stream)
+            self._apply_limit(stream)
         steps = ((key, stream, stream.next_step()) for key, stream in streams)
         return [(key, stream, step, stream.past(step)) for key, stream, step in steps if step]
 
-    def _heed(self, stream: Stream) -> None:
-        """Let a stream take no more than memory was found to hold."""
+    def _apply_limit(self, stream: Stream) -> None:
+        """Limit a stream's step sizes to what memory has held."""
         limits = self._limits.get(size) if (size := stream.timeline.size) else None
         if limits is not None:
-            stream.keep_within(limits.settings)
+            stream.limit_to(limits.settings)
 
     def _parts(self, group: list[Ready]) -> list[list[Ready]]:
-        """A group in pieces that may be stepped together."""
+        """Split a group into parts that fit into one joint step."""
         largest = self._limits_at(_size(group[0][1])).largest
         return [group[i : i + largest] for i in range(0, len(group), largest)]
 
     def _step_together(self, group: list[Ready]) -> list[tuple[Key, Chunk]]:
-        """One step of every stream of a group, in smaller ones where memory does not suffice."""
+        """Step all streams of a group, in smaller parts where memory runs out."""
         if len(group) == 1:
             return [self._step_alone(*group[0][:2])]
         try:
@@ -108,7 +108,7 @@ class JointSteps:
         return [left for part in self._parts(group) for left in self._step_together(part)]
 
     def _halve(self, group: list[Ready]) -> None:
-        """Remember that memory does not suffice for so many; it counts for the first of them."""
+        """Halve the number of joint streams; the retry is counted for the first of them."""
         first, fewer = group[0][1], len(group) // 2
         first.counts.retries += 1
         self._limits[_size(first)] = replace(self._limits_at(_size(first)), largest=fewer)
@@ -119,22 +119,22 @@ class JointSteps:
     ) -> list[tuple[Key, Chunk]]:
         left = []
         for (key, stream, _, past), (restored, state) in zip(group, together, strict=True):
-            chunk = stream.settle(past, restored, state)
+            chunk = stream.take_result(past, restored, state)
             left.append((key, chunk) if chunk else self._step_alone(key, stream))
         return left
 
     def _step_alone(self, key: Key, stream: Stream) -> tuple[Key, Chunk]:
-        """A step of a stream that is ready, smaller than it was where memory has run out since."""
-        self._heed(stream)
+        """Step one stream that is ready, with smaller settings if memory has run out since."""
+        self._apply_limit(stream)
         step, before = stream.next_step(), stream.settings
         assert step is not None, "a smaller step waits for less than the one that was ready"
         chunk = restore_next(self._network, stream, step)
         if stream.settings != before:
-            self._learn(stream)
+            self._remember_limit(stream)
         return key, chunk
 
-    def _learn(self, stream: Stream) -> None:
-        """Remember what was left when memory ran out."""
+    def _remember_limit(self, stream: Stream) -> None:
+        """Remember the settings that were left after memory ran out."""
         limits = self._limits_at(_size(stream))
         stream.limit = stream.settings.within(limits.settings)
         self._limits[_size(stream)] = replace(limits, settings=stream.limit)
@@ -151,7 +151,7 @@ class JointSteps:
         if restored.device.type == "cpu":
             # What leaves now may wait for long, on top of what the step needed and has freed.
             give_back()
-        return apart(restored, new_state)
+        return unbatch(restored, new_state)
 
 
 def _size(stream: Stream) -> Size:
@@ -159,8 +159,8 @@ def _size(stream: Stream) -> Size:
     return stream.timeline.size
 
 
-def _alike(ready: list[Ready]) -> list[list[Ready]]:
-    """Groups that can be stepped together."""
+def _stepped_alike(ready: list[Ready]) -> list[list[Ready]]:
+    """Groups of streams that can share one step."""
     groups: dict[Hashable, list[Ready]] = {}
     for one in ready:
         _, stream, step, past = one
@@ -210,39 +210,39 @@ class BatchRestorer:
         if largest < 1:
             raise ConfigurationError(f"{largest} streams at once; give 1 or more")
         self.network, self.device = place(network, device=device, precision=precision)
-        self._steps = JointSteps(self.network, self.settings, largest)
+        self._steps = JointStepper(self.network, self.settings, largest)
         self._streams: dict[Key, Stream] = {}
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """Streams that have begun and not been drained."""
+        """Keys of the streams that have begun and have not been drained."""
         return tuple(self._streams)
 
     def settings_of(self, key: Key) -> Settings:
-        """Sizes of a stream's next step."""
+        """Step sizes of a stream's next step."""
         return self._streams[key].settings
 
     def settings_at(self, size: Size) -> Settings:
-        """Sizes of the first step of a stream of such frames that begins now."""
+        """Initial step sizes of a new stream with frames of this size."""
         return self._steps.settings_at(size)
 
     def counts_of(self, key: Key) -> Counts:
-        """What happened to a stream so far."""
+        """Counts of one stream so far."""
         return self._streams[key].counts
 
     def num_waiting(self, key: Key) -> int:
-        """Frames of a stream that entered and have not left."""
+        """Number of frames pushed and not yet emitted."""
         return len(self._streams[key].timeline.frames)
 
     def change(
         self, key: Key, *, chunk: int | None = None, look_ahead: int | str | None = None
     ) -> None:
-        """Give one stream other sizes, as ``Restorer.change`` does."""
+        """Change the step sizes of one stream, as ``Restorer.change`` does."""
         stream = self._streams[key]
         stream.settings = stream.settings.changed(chunk=chunk, look_ahead=look_ahead)
 
     def push(self, chunks: Mapping[Key, Chunk]) -> dict[Key, list[Chunk]]:
-        """Take frames of any streams, and return those of any stream that could be restored.
+        """Push frames of any streams and return all chunks that could be restored.
 
         Args:
             chunks: Frames by stream; a new key begins a stream.
@@ -251,13 +251,13 @@ class BatchRestorer:
             Restored chunks by stream; streams without any are left out.
 
         Raises:
-            ConfigurationError: As of ``Restorer.push``; nothing of any stream was taken.
+            ConfigurationError: As for ``Restorer.push``; no stream has changed.
         """
         self.add(chunks)
         return self._restore_ready(self.keys)
 
     def add(self, chunks: Mapping[Key, Chunk]) -> None:
-        """Take frames and restore none yet; errors as of ``push``."""
+        """Push frames without restoring any yet; errors as for ``push``."""
         streams = {key: self._streams.get(key) or self._new_stream() for key in chunks}
         received = {key: streams[key].receive(chunk) for key, chunk in chunks.items()}
         for key, chunk in received.items():
@@ -265,20 +265,20 @@ class BatchRestorer:
         self._streams |= streams
 
     def end(self, key: Key) -> None:
-        """Say that a stream gets no more frames; its last ones can be restored then."""
+        """Mark the end of a stream, so that its last frames can be restored."""
         self._streams[key].end()
 
     def pass_through(self, key: Key, chunk: Chunk) -> list[Chunk]:
-        """Take frames of one stream and enlarge all that wait; errors as of ``push``."""
+        """Push frames of one stream and enlarge all waiting ones; errors as for ``push``."""
         self.add({key: chunk})
         return self._streams[key].pass_through()
 
     def is_ready(self, key: Key) -> bool:
-        """Whether a step of a stream can be taken."""
+        """Whether a stream has all frames of its next step."""
         return self._streams[key].next_step() is not None
 
     def step(self, keys: Iterable[Key] | None = None) -> dict[Key, list[Chunk]]:
-        """Take one step of every stream that can take one.
+        """Take one step of every stream that is ready.
 
         Args:
             keys: Streams to step; None for all.
@@ -290,14 +290,14 @@ class BatchRestorer:
         return {key: [chunk] for key, chunk in self._steps.step(streams)}
 
     def drain(self, key: Key) -> list[Chunk]:
-        """Restore what waits of a stream, and forget the stream."""
+        """Restore a stream's waiting frames and remove the stream."""
         self.end(key)
         restored = self._restore_ready([key]).get(key, [])
-        self.forget(key)
+        self.discard(key)
         return restored
 
-    def forget(self, key: Key) -> None:
-        """Drop a stream with all that waits of it."""
+    def discard(self, key: Key) -> None:
+        """Remove a stream and its waiting frames."""
         del self._streams[key]
 
     def _restore_ready(self, keys: Sequence[Key]) -> dict[Key, list[Chunk]]:

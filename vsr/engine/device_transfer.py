@@ -1,4 +1,4 @@
-"""Frames to a device and back while the device works on others.
+"""Asynchronous transfer of frames between host and device.
 
 On CUDA frames travel through pinned memory on streams of their own: one thread sends frames up,
 another takes restored ones down, and neither makes the device or the thread that drives it wait. On
@@ -16,19 +16,19 @@ from vsr.types import Chunk
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Moving:
-    """A chunk whose frames are, or soon will be, where they were sent.
+class PendingCopy:
+    """A chunk whose copy may still be in progress.
 
     Attributes:
-        chunk: Its frames must not be touched before ``ready``.
-        ready: What has to happen on the device first; None where nothing has.
+        chunk: Frames that must not be used before ``ready``.
+        ready: CUDA event that ends the copy; None on a CPU.
     """
 
     chunk: Chunk
     ready: torch.cuda.Event | None
 
     def take(self) -> Chunk:
-        """The chunk, to be used by work that this thread gives to the device from now on."""
+        """The chunk; work queued by this thread from now on waits for the copy."""
         if self.ready is not None:
             here = torch.cuda.current_stream(self.chunk.frames.device)
             here.wait_event(self.ready)
@@ -37,7 +37,7 @@ class Moving:
 
 
 class Transfer:
-    """One direction of travel. Used by one thread.
+    """Copies frames in one direction. Used by one thread.
 
     Args:
         device: Where the network is.
@@ -49,45 +49,45 @@ class Transfer:
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def up(self, chunk: Chunk) -> Moving:
-        """Send frames to the device."""
+    def up(self, chunk: Chunk) -> PendingCopy:
+        """Start copying a chunk to the device."""
         if self._stream is None:
-            return Moving(chunk=chunk, ready=None)
+            return PendingCopy(chunk=chunk, ready=None)
         with torch.cuda.stream(self._stream):
             frames = send(chunk.frames, self._device)
             ready = self._stream.record_event()
-        return Moving(chunk=replace(chunk, frames=frames), ready=ready)
+        return PendingCopy(chunk=replace(chunk, frames=frames), ready=ready)
 
-    def down(self, moving: Moving) -> Chunk:
-        """Wait until frames are in host memory; only the calling thread waits."""
-        if self._stream is None or moving.ready is None:
-            return moving.chunk
-        frames = moving.chunk.frames
-        self._stream.wait_event(moving.ready)
+    def down(self, pending: PendingCopy) -> Chunk:
+        """Copy a chunk to host memory; only the calling thread waits."""
+        if self._stream is None or pending.ready is None:
+            return pending.chunk
+        frames = pending.chunk.frames
+        self._stream.wait_event(pending.ready)
         with torch.cuda.stream(self._stream):
             here = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
             here.copy_(frames, non_blocking=True)
             frames.record_stream(self._stream)
             arrived = self._stream.record_event()
         arrived.synchronize()
-        return replace(moving.chunk, frames=here)
+        return replace(pending.chunk, frames=here)
 
 
-def leaving(chunk: Chunk) -> Moving:
-    """A chunk that this thread has just given the device to restore."""
+def restored_copy(chunk: Chunk) -> PendingCopy:
+    """A restored chunk, with an event that marks the end of its computation."""
     frames = chunk.frames
     ready = torch.cuda.current_stream(frames.device).record_event() if frames.is_cuda else None
-    return Moving(chunk=chunk, ready=ready)
+    return PendingCopy(chunk=chunk, ready=ready)
 
 
 def wait_for(device: torch.device) -> None:
-    """Wait until a device has done all it was given; what a CPU was given is done."""
+    """Wait until all work queued on a device has ended; returns at once on a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def send(frames: Tensor, device: torch.device) -> Tensor:
-    """Frames on a device, float32; to CUDA through pinned memory, without waiting."""
+    """Copy frames to a device as float32; to CUDA through pinned memory, without waiting."""
     if device.type == "cuda" and not frames.is_cuda:
         frames = frames.pin_memory().to(device, non_blocking=True)
     return frames.to(device, torch.float32)

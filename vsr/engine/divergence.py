@@ -1,4 +1,4 @@
-"""Watches a stream's state for divergence.
+"""Detection of diverging recurrent state.
 
 Recurrent networks can amplify their own features on long, still footage until the picture is gone
 (Chiche et al., "Stable Long-Term Recurrent Video Super-Resolution", CVPR 2022). A state has
@@ -46,15 +46,15 @@ number over many more."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
-    """What is wrong with a state.
+class Divergence:
+    """A diverged state.
 
     Attributes:
-        reason: Completes "the state …".
-        finite: Whether it still holds numbers only; what follows is for these.
-        feature: Which of its features have grown.
-        usual: Their usual size.
-        times: What they have grown to, as a multiple of that.
+        reason: Completes the sentence "the state …".
+        finite: Whether all values are finite; the other attributes hold only then.
+        feature: Name of the feature that has grown.
+        usual: Its usual root mean square.
+        times: Its size now, as a multiple of ``usual``.
     """
 
     reason: str
@@ -66,15 +66,15 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Reading:
-    """Sizes on their way: root mean squares, features first, and when they will be here."""
+    """A measurement in transfer to the host: root mean squares, features first."""
 
     sizes: Tensor
     num_features: int
     arrived: torch.cuda.Event | None
 
 
-class Guard:
-    """Judges one stream's states."""
+class DivergenceGuard:
+    """Checks the states of one stream for divergence."""
 
     def __init__(self) -> None:
         self._sizes: deque[list[float]] = deque(maxlen=MEMORY)
@@ -82,7 +82,7 @@ class Guard:
 
     @property
     def history(self) -> list[list[float]]:
-        """Sizes of the features after past steps, the oldest first."""
+        """Feature sizes after past steps, oldest first."""
         return [list(sizes) for sizes in self._sizes]
 
     @history.setter
@@ -91,7 +91,7 @@ class Guard:
         self._readings.clear()
 
     def watch(self, state: Any, restored: Tensor) -> None:
-        """Take the measure of a state, and of some of the pixels (T, C, H, W) that came with it."""
+        """Measure a state and a sample of the restored pixels (T, C, H, W)."""
         tensors = [(n, t) for n, t in named_tensors(state) if _is_measured(t)]
         features = [t for name, t in tensors if _holds_features(name)]
         others = [t for name, t in tensors if not _holds_features(name)]
@@ -99,15 +99,15 @@ class Guard:
         sizes = torch.stack([_root_mean_square(tensor) for tensor in features + others])
         self._readings.append(_send(sizes, len(features)))
 
-    def judge(self, *, wait: bool = False) -> Fault | None:
-        """What is wrong with the states watched, as far as is known; None where nothing is.
+    def check(self, *, wait: bool = False) -> Divergence | None:
+        """The first divergence among the measured states; None if there is none so far.
 
         Args:
-            wait: Wait for the figures of all of them.
+            wait: Wait for all pending measurements.
         """
         if wait:
             self._latest()
-        while self._readings and _is_here(self._readings[0]):
+        while self._readings and _has_arrived(self._readings[0]):
             reading = self._readings.popleft()
             fault = self._fault(reading)
             if fault is not None:
@@ -115,8 +115,8 @@ class Guard:
                 return fault
         return None
 
-    def is_in_the_pictures(self, fault: Fault) -> bool:
-        """Whether features grow without the past too; the last step watched had none.
+    def caused_by_content(self, fault: Divergence) -> bool:
+        """Whether features are as large in the last step, which was taken without state.
 
         They need not grow as much, since a scene's first features are small: it is enough that they
         are nearer to what was found than to what is usual. Waits for the figures.
@@ -124,26 +124,26 @@ class Guard:
         size = float(self._latest().sizes[fault.feature])
         return math.isfinite(size) and (size / fault.usual) ** 2 > fault.times
 
-    def overlook(self) -> None:
+    def discard_pending(self) -> None:
         """Discard pending measurements; their states are no longer used."""
         self._readings.clear()
 
-    def forgive(self) -> None:
-        """Start the median anew: what looked like divergence is in the pictures."""
+    def reset_baseline(self) -> None:
+        """Start a new median: the growth came from the content."""
         self._sizes.clear()
-        self.overlook()
+        self.discard_pending()
 
     def _latest(self) -> _Reading:
-        """What was watched last, once its figures are here; those before it are by then."""
+        """The latest measurement; waits until it has arrived."""
         reading = self._readings[-1]
         if reading.arrived is not None:
             reading.arrived.synchronize()
         return reading
 
-    def _fault(self, reading: _Reading) -> Fault | None:
+    def _fault(self, reading: _Reading) -> Divergence | None:
         sizes: list[float] = reading.sizes.tolist()
         if not all(map(math.isfinite, sizes)):
-            return Fault(reason="holds values that are no numbers", finite=False)
+            return Divergence(reason="holds values that are no numbers", finite=False)
         features = sizes[: reading.num_features]
         alike = [past for past in self._sizes if len(past) == len(features)]
         if len(alike) >= FEWEST:
@@ -156,9 +156,9 @@ class Guard:
         return None
 
 
-def _growth(feature: int, size: float, usual: float) -> Fault:
+def _growth(feature: int, size: float, usual: float) -> Divergence:
     times = size / usual
-    return Fault(
+    return Divergence(
         reason=f"is {times:.0f} times its usual size",
         finite=True,
         feature=feature,
@@ -168,12 +168,12 @@ def _growth(feature: int, size: float, usual: float) -> Fault:
 
 
 def _holds_features(name: str) -> bool:
-    """Whether a field is one of features by its axes; flows and frames change with the picture."""
+    """Whether a field holds features, by its axes; flows and frames change with the content."""
     return not name or "K" in name.rpartition("_")[2]
 
 
 def _is_measured(tensor: Tensor) -> bool:
-    """Whether it holds numbers, or levels of them, which are integers."""
+    """Whether a tensor holds floating-point or quantised features."""
     return tensor.numel() > 0 and (tensor.is_floating_point() or tensor.dtype == torch.int8)
 
 
@@ -193,5 +193,5 @@ def _send(sizes: Tensor, num_features: int) -> _Reading:
     return _Reading(sizes=here, num_features=num_features, arrived=arrived)
 
 
-def _is_here(reading: _Reading) -> bool:
+def _has_arrived(reading: _Reading) -> bool:
     return reading.arrived is None or bool(reading.arrived.query())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Memory: what is free, what a run took, and whether an error means that it was too little."""
+"""Memory in use, free memory, and recognising out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def peak_host_bytes() -> int:
 
 
 def peak_device_bytes(device: torch.device) -> int | None:
-    """Most memory that tensors held on a CUDA device, since that was forgotten; None on a CPU."""
+    """Peak of tensor memory on a CUDA device since ``forget_device_peak``; None on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
 def forget_device_peak(device: torch.device) -> None:
-    """Begin the peak anew on a CUDA device, at what tensors hold now."""
+    """Reset the peak of a CUDA device to the memory that tensors hold now."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
@@ -74,7 +74,7 @@ def give_back() -> None:
 def free_bytes(device: torch.device) -> int:
     """Memory that is free on a CUDA device, or on the host within the limits of control groups.
 
-    What torch keeps of a device for later tensors is free to them.
+    Memory that torch caches on the device counts as free.
     """
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -88,7 +88,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def budget_bytes(asked: str | None, device: torch.device) -> int:
-    """What a run may take in all: of the host, what the process holds already included.
+    """Memory budget of a run; on the host it includes what the process already holds.
 
     Args:
         asked: ``4G``, ``800M``, or ``75%`` of what is free; None for the usual share.
@@ -110,7 +110,7 @@ def budget_bytes(asked: str | None, device: torch.device) -> int:
 
 
 def _half_of_all() -> int:
-    """A guess for systems that do not say what is free."""
+    """Half of the physical memory, for systems that do not report what is free."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
@@ -121,5 +121,5 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def may_be_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation may have failed: oneDNN says the same of that and of other faults."""
+    """Whether an allocation may have failed: oneDNN reports that and other faults alike."""
     return is_out_of_memory(error) or "could not create a primitive" in str(error)

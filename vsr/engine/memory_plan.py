@@ -1,4 +1,4 @@
-"""Which sizes a run takes, decided before it from the memory there is.
+"""Planning step sizes before a run, from the memory available.
 
 A smaller chunk costs speed alone, tiles cost very little, a shorter look-ahead costs sharpness:
 sizes that were not asked for are reduced in that order until the run fits.
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from vsr.engine.run_memory import at_most, run_bytes
+from vsr.engine.run_memory import run_bytes, upper_bound_bytes
 from vsr.engine.settings import Settings, settings_for
 from vsr.engine.tiling import finer
 from vsr.errors import MemoryLimitError
@@ -20,8 +20,8 @@ from vsr.models.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """Sizes that people set; None for those the planner may choose."""
+class RequestedSettings:
+    """Sizes set by the user; None for those that the planner may choose."""
 
     chunk: int | None = None
     look_ahead: int | str | None = None
@@ -30,12 +30,12 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run will take.
+    """Step sizes of a run and the memory they need.
 
     Attributes:
-        settings: Sizes of its steps.
-        memory_bytes: Expected at its peak: of the process on a CPU, of the device on CUDA.
-        budget_bytes: What it was to stay under.
+        settings: Step sizes.
+        memory_bytes: Expected peak: of the process on a CPU, of the device on CUDA.
+        budget_bytes: Memory that the plan should stay under.
     """
 
     settings: Settings
@@ -55,7 +55,7 @@ def make_plan(
     width: int,
     *,
     budget_bytes: int,
-    asked: Asked | None = None,
+    asked: RequestedSettings | None = None,
     scenes: int = 1,
     num_frames: int | None = None,
     exact: bool = True,
@@ -63,20 +63,22 @@ def make_plan(
     """The largest sizes that fit; the smallest where none does.
 
     Args:
-        network: As it will run.
-        device: Where it will run.
-        height: Of the frames.
-        width: Of the frames.
+        network: Network in its final device and precision.
+        device: Device of the network.
+        height: Rows of a frame.
+        width: Columns of a frame.
         budget_bytes: Memory the process may have on a CPU, or the run on a CUDA device.
-        asked: Sizes that are fixed.
+        asked: Sizes that must not be changed.
         scenes: Scenes stepped together.
-        num_frames: Of the source, where that is known: no scene is longer.
-        exact: Reckon exactly even where a look shows that what suits the network fits.
+        num_frames: Length of the source if known; no scene is longer.
+        exact: Compute the exact peak even where a quick estimate shows that the defaults fit.
     """
-    tried = list(candidates(network, asked or Asked(), height, width))
+    tried = list(candidates(network, asked or RequestedSettings(), height, width))
     if not exact:
         best = tried[0]
-        most = at_most(network, device, best, height, width, scenes=scenes, num_frames=num_frames)
+        most = upper_bound_bytes(
+            network, device, best, height, width, scenes=scenes, num_frames=num_frames
+        )
         if most <= budget_bytes:
             return Plan(settings=best, memory_bytes=most, budget_bytes=budget_bytes)
     for settings in tried:
@@ -96,10 +98,10 @@ def make_plan(
 
 
 def require(plan: Plan, name: str, height: int, width: int) -> None:
-    """Refuse a plan that does not fit.
+    """Raise an error for a plan that does not fit.
 
     Raises:
-        MemoryLimitError: It does not.
+        MemoryLimitError: The plan exceeds its budget.
     """
     if not plan.fits:
         raise MemoryLimitError(
@@ -109,8 +111,10 @@ def require(plan: Plan, name: str, height: int, width: int) -> None:
         )
 
 
-def candidates(network: Network[Any], asked: Asked, height: int, width: int) -> Iterator[Settings]:
-    """Sizes from what suits the network to the smallest, those asked for never changed."""
+def candidates(
+    network: Network[Any], asked: RequestedSettings, height: int, width: int
+) -> Iterator[Settings]:
+    """Step sizes from the network's defaults down to the smallest; requested ones stay."""
     tiles = asked.tiles or (1, 1)
     settings = settings_for(
         network.facts, chunk=asked.chunk, look_ahead=asked.look_ahead, tiles=tiles
@@ -129,8 +133,8 @@ def candidates(network: Network[Any], asked: Asked, height: int, width: int) -> 
         yield settings
 
 
-def _shorter(settings: Settings, asked: Asked) -> Settings:
-    """Half the look-ahead and half the chunk, where they are free."""
+def _shorter(settings: Settings, asked: RequestedSettings) -> Settings:
+    """Halve the look-ahead and the chunk where the user has not set them."""
     half = settings.smaller() or settings
     return replace(
         settings,

@@ -1,4 +1,4 @@
-"""Scenes of one stream side by side: for devices that one small frame at a time leaves idle.
+"""Restoring several scenes of one stream at a time, for devices that small frames leave idle.
 
 Scenes do not depend on each other, so that several can be stepped together. Their frames arrive one
 scene after the other all the same: those of later scenes wait until enough are here, and restored
@@ -17,7 +17,7 @@ from vsr.engine.batch import BatchRestorer
 from vsr.engine.device_transfer import send
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
-from vsr.engine.window import Entered, enter
+from vsr.engine.window import AcceptedInput, accept
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.types import Chunk
@@ -25,12 +25,12 @@ from vsr.types import Chunk
 
 @dataclass(kw_only=True, eq=False)
 class _Lane:
-    """One scene on its way.
+    """One scene in progress.
 
     Attributes:
-        key: Its stream in the batch.
-        ended: Whether its last frame is here.
-        restored: What waits for its turn.
+        key: Key of its stream in the batch.
+        ended: Whether its last frame has been pushed.
+        restored: Restored chunks that wait for their turn.
     """
 
     key: int
@@ -47,7 +47,7 @@ class ParallelScenes:
 
     Args:
         network: As for ``Restorer``.
-        scenes: Scenes stepped together at most.
+        scenes: Maximum number of scenes in one joint step.
         held: Frames that may wait, restored ones included, before scenes are no longer waited for.
         chunk: As for ``Restorer``.
         look_ahead: As for ``Restorer``.
@@ -86,7 +86,7 @@ class ParallelScenes:
 
     @property
     def network(self) -> Network[Any]:
-        """What restores."""
+        """The network."""
         return self._batch.network
 
     @property
@@ -106,15 +106,15 @@ class ParallelScenes:
 
     @property
     def counts(self) -> Counts:
-        """What happened to all scenes so far."""
+        """Counts of all scenes so far."""
         return sum((self._batch.counts_of(key) for key in self._batch.keys), self._past)
 
     def reset(self) -> None:
         """Forget the stream."""
         for key in self._batch.keys:
-            self._batch.forget(key)
+            self._batch.discard(key)
         self._lanes: deque[_Lane] = deque()
-        self._entered: Entered | None = None
+        self._accepted: AcceptedInput | None = None
         self._next_key, self._past = 0, Counts()
 
     def push(self, chunk: Chunk) -> list[Chunk]:
@@ -123,8 +123,8 @@ class ParallelScenes:
 
     def iter_push(self, chunk: Chunk) -> Iterator[Chunk]:
         """As ``Restorer.iter_push``."""
-        self._entered = enter(chunk, self._entered)
-        self._size = self._entered.size
+        self._accepted = accept(chunk, self._accepted)
+        self._size = self._accepted.size
         chunk = replace(chunk, frames=send(chunk.frames, self.device))
         for scene_begins, piece in _at_cuts(chunk):
             if scene_begins or not self._lanes or self._lanes[-1].ended:
@@ -141,7 +141,7 @@ class ParallelScenes:
         self._end_lane()
         while self._lanes:
             yield from self._step()
-        self._entered = None
+        self._accepted = None
 
     def _begin_lane(self) -> None:
         self._end_lane()
@@ -154,7 +154,7 @@ class ParallelScenes:
             self._batch.end(self._lanes[-1].key)
 
     def _advance(self) -> Iterator[Chunk]:
-        """Step while enough scenes are here, or too many frames."""
+        """Step while enough scenes, or too many frames, are waiting."""
         while self._ready() and (len(self._ready()) >= self._scenes or self._is_full()):
             yield from self._step()
 
@@ -170,15 +170,15 @@ class ParallelScenes:
         return sum(lane.num_restored for lane in self._lanes)
 
     def _step(self) -> list[Chunk]:
-        """One step of the first scenes, of the first alone where too many restored frames wait."""
+        """Step the first scenes; only the first if too many restored frames wait."""
         ready = self._ready() if self._num_restored() < self._held // 2 else self._ready()[:1]
         restored = self._batch.step(ready)
         for lane in self._lanes:
             lane.restored += restored.get(lane.key, [])
-        return list(self._leave())
+        return list(self._emit())
 
-    def _leave(self) -> Iterator[Chunk]:
-        """What is restored and has its turn."""
+    def _emit(self) -> Iterator[Chunk]:
+        """Yield restored chunks in the order of scenes."""
         while self._lanes:
             lane = self._lanes[0]
             yield from lane.restored
@@ -186,17 +186,17 @@ class ParallelScenes:
             if not lane.ended or self._batch.num_waiting(lane.key):
                 return
             self._past += self._batch.counts_of(lane.key)
-            self._batch.forget(lane.key)
+            self._batch.discard(lane.key)
             self._lanes.popleft()
 
 
 def num_held(settings: Settings, scenes: int) -> int:
-    """Frames that wait at most where nothing else is said: two steps of every scene."""
+    """Default limit of waiting frames: two steps of every scene."""
     return 2 * scenes * (settings.chunk + (settings.look_ahead or 0))
 
 
 def _at_cuts(chunk: Chunk) -> Iterator[tuple[bool, Chunk]]:
-    """The pieces of a chunk that belong to one scene each, and whether each begins one."""
+    """Split a chunk at scene starts; with each part, whether it starts a scene."""
     borders = sorted({0, *chunk.scene_starts, len(chunk)})
     for start, end in itertools.pairwise(borders):
         begins = start in chunk.scene_starts

@@ -1,4 +1,4 @@
-"""What a whole run holds at its peak, known before it.
+"""Peak memory of a whole run, computed in advance.
 
 Resident memory, the peak of one step, and frames in queues:
 of the process on a CPU, of the device on CUDA.
@@ -50,25 +50,25 @@ def run_bytes(
     scenes: int = 1,
     num_frames: int | None = None,
 ) -> int:
-    """Memory of a whole run at its peak: what is there already, a step, and frames in queues.
+    """Peak memory of a run: memory already held, one step, and frames in queues.
 
     Args:
-        network: As it will run.
-        device: Where it will run.
-        settings: Sizes of its steps.
-        height: Of the frames.
-        width: Of the frames.
-        scenes: Scenes stepped together.
-        num_frames: Of the source, where that is known: no scene is longer.
+        network: Network in its final device and precision.
+        device: Device of the network.
+        settings: Step sizes.
+        height: Rows of a frame.
+        width: Columns of a frame.
+        scenes: Number of scenes in one joint step.
+        num_frames: Length of the source if known; no scene is longer.
     """
-    within = _within(settings, num_frames)
+    within = _limit_look_ahead(settings, num_frames)
     step = step_bytes(network, within, height, width, scenes)
     if scenes > 1:
         step += _held_bytes(network, within, (height, width), scenes)
     return _with_queues(step, network, device, within, (height, width), scenes)
 
 
-def at_most(
+def upper_bound_bytes(
     network: Network[Any],
     device: torch.device,
     settings: Settings,
@@ -78,8 +78,8 @@ def at_most(
     scenes: int = 1,
     num_frames: int | None = None,
 ) -> int:
-    """More than ``run_bytes``, quickly: as if every frame cost what a step of two does."""
-    settings = _within(settings, num_frames)
+    """A quick upper bound of ``run_bytes``, scaled from a step of two frames."""
+    settings = _limit_look_ahead(settings, num_frames)
     a_frame = scenes * look_bytes(network, height, width)
     step = max(settings.chunk, settings.look_ahead or 0) * a_frame
     if scenes > 1:
@@ -114,17 +114,17 @@ def _with_queues(
 def _held_bytes(
     network: Network[Any], settings: Settings, size: tuple[int, int], scenes: int
 ) -> int:
-    """The most that scenes in parallel hold beside their steps: frames that wait, and restored."""
+    """Memory of waiting and restored frames of parallel scenes."""
     return (num_held(settings, scenes) + settings.chunk) * sum(_frame_bytes(network, size))
 
 
 def _frame_bytes(network: Network[Any], size: tuple[int, int]) -> tuple[int, int]:
-    """Of a frame that waits, and of one that is restored."""
+    """Bytes of a waiting frame and of a restored one."""
     frame = 3 * FLOAT * size[0] * size[1]
     return frame, frame * network.facts.scale**2
 
 
-def _within(settings: Settings, num_frames: int | None) -> Settings:
-    """What a look-ahead to the end of the scene comes to, in a source of so many frames."""
+def _limit_look_ahead(settings: Settings, num_frames: int | None) -> Settings:
+    """Settings with the look-ahead limited to the length of the source."""
     reach = min(LONGEST_SCENE, num_frames or LONGEST_SCENE)
     return settings if settings.look_ahead is not None else replace(settings, look_ahead=reach)

@@ -1,4 +1,4 @@
-"""How large the pieces are in which a stream is restored."""
+"""Step sizes: chunk, look-ahead and tiles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Settings:
     Attributes:
         chunk: Frames restored per step, 1 or more.
         look_ahead: Future frames a step sees beyond its chunk; None for all of the scene.
-        tiles: Rows and columns of tiles a frame is restored in, one after the other.
+        tiles: Rows and columns of tiles; tiles are restored one after the other.
 
     Raises:
         ConfigurationError: A value out of its range.
@@ -50,7 +50,7 @@ class Settings:
         return self.tiles[0] * self.tiles[1]
 
     def changed(self, *, chunk: int | None, look_ahead: int | str | None) -> Settings:
-        """The same with another chunk, look-ahead or both; None leaves one."""
+        """A copy with another chunk or look-ahead; None keeps a value."""
         return replace(
             self,
             chunk=self.chunk if chunk is None else chunk,
@@ -58,14 +58,14 @@ class Settings:
         )
 
     def smaller(self) -> Settings | None:
-        """Half of what a step takes; None where one frame by itself is all it takes."""
+        """Settings of half the memory; None if the step is already a single frame."""
         if self.chunk == 1 and self.look_ahead == 0:
             return None
         look_ahead = self.chunk if self.look_ahead is None else self.look_ahead
         return replace(self, chunk=max(1, self.chunk // 2), look_ahead=look_ahead // 2)
 
     def within(self, limit: Settings) -> Settings:
-        """The same, but for what is larger than in the limit, or in fewer tiles."""
+        """A copy that is nowhere larger than a limit."""
         ahead = [n for n in (self.look_ahead, limit.look_ahead) if n is not None]
         return Settings(
             chunk=min(self.chunk, limit.chunk),
@@ -87,10 +87,10 @@ def settings_for(
     look_ahead: int | str | None = None,
     tiles: tuple[int, int] = (1, 1),
 ) -> Settings:
-    """What was asked for, and for the rest what suits the network.
+    """Requested sizes, completed by the network's defaults.
 
     Args:
-        facts: Of the network.
+        facts: Facts of the network.
         chunk: Frames; None for the network's own.
         look_ahead: Frames or ``"full"``; None for the network's own.
         tiles: Rows and columns.
@@ -103,7 +103,7 @@ def settings_for(
 
 
 def num_frames(look_ahead: int | str) -> int | None:
-    """A look-ahead in frames; None for all of the scene."""
+    """Parse a look-ahead into frames; None means the rest of the scene."""
     if look_ahead == FULL:
         return None
     if not isinstance(look_ahead, int):

@@ -1,6 +1,6 @@
-"""States of any network as trees of tensors: dataclasses, mappings and sequences of them.
+"""Recurrent state as a tree of tensors in dataclasses, mappings and sequences.
 
-By convention the first axis of every tensor of a state is the batch, and names end in their axes.
+By convention the first axis of every tensor is the batch, and field names end in their axes.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from torch import Tensor
 
 
 @runtime_checkable
-class Bridging(Protocol):
-    """A state that can go on with a frame that does not follow the last one."""
+class GapTolerant(Protocol):
+    """A state that can continue after skipped frames."""
 
     def after_gap(self) -> Self:
-        """The past alone, without what was known of frames to come."""
+        """The state of past frames, without that of future frames."""
         ...
 
 
 def after_gap(state: Any) -> Any:
-    """What is left of a state when frames are left out; None where nothing is."""
-    return state.after_gap() if isinstance(state, Bridging) else None
+    """The part of a state that stays valid after skipped frames; None if nothing does."""
+    return state.after_gap() if isinstance(state, GapTolerant) else None
 
 
 def named_tensors(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a state in a fixed order, each with the field it is in."""
+    """The tensors of a state in a fixed order, each with its field name."""
     if isinstance(state, Tensor):
         yield name, state
     elif is_dataclass(state) and not isinstance(state, type):
@@ -57,15 +57,15 @@ def rebuild(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def concatenate(states: Sequence[Any]) -> Any:
-    """One state of several streams; their ``signature`` has to be the same."""
+    """Concatenate the states of streams with the same ``signature``."""
     columns = zip(*([t for _, t in named_tensors(state)] for state in states), strict=True)
     return rebuild(states[0], lambda _: torch.cat(next(columns)))
 
 
 def split(state: Any, num_streams: int) -> list[Any]:
-    """The states of streams that were stepped together, in their order, each by itself.
+    """Split the state of a joint step into one state per stream.
 
-    They are copies: a part of a tensor would keep the others' parts in memory as long as itself.
+    They are copies, because a view would keep the memory of all streams alive.
     """
     return [
         rebuild(state, lambda t, i=i: t[i : i + 1].clone())  # type: ignore[misc]
@@ -73,17 +73,17 @@ def split(state: Any, num_streams: int) -> list[Any]:
     ]
 
 
-def apart(restored_BTCHW: Tensor, state: Any) -> list[tuple[Tensor, Any]]:
-    """What a step of several streams gave each of them: frames (T, C, H, W), and ``split`` states.
+def unbatch(restored_BTCHW: Tensor, state: Any) -> list[tuple[Tensor, Any]]:
+    """Split the result of a joint step: frames (T, C, H, W) and state of each stream.
 
-    Copies of both, for the reason given there.
+    Both are copies, for the reason given in ``split``.
     """
     frames = [one_TCHW.clone() for one_TCHW in restored_BTCHW]
     return list(zip(frames, split(state, len(frames)), strict=True))
 
 
 def signature(state: Any) -> Hashable:
-    """What states that can be concatenated have in common: shapes, and all that is no tensor."""
+    """Shapes and non-tensor values, equal for states that can be concatenated."""
     if isinstance(state, Tensor):
         return (tuple(state.shape[1:]), state.dtype, state.device)
     if is_dataclass(state) and not isinstance(state, type):

@@ -1,4 +1,4 @@
-"""One step of one stream through a network, whatever happens."""
+"""One step of one stream, retried after divergence or lack of memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from vsr.types import Chunk
 
 
 def restore_ready(network: Network[Any], stream: Stream) -> Iterator[Chunk]:
-    """Restore all that can be restored now, a step for every chunk that is asked for."""
+    """Restore all frames that are ready, one step per chunk asked for."""
     while (step := stream.next_step()) is not None:
         yield restore_next(network, stream, step)
 
 
 @torch.inference_mode()
 def restore_next(network: Network[Any], stream: Stream, step: Step) -> Chunk:
-    """Restore the frames of a step, or fewer of them where memory does not suffice."""
+    """Restore the frames of one step, or fewer if memory runs out."""
     while True:
         past = stream.past(step)
         try:
@@ -35,13 +35,13 @@ def restore_next(network: Network[Any], stream: Stream, step: Step) -> Chunk:
             if stream.smaller() is None and not is_out_of_memory(error):
                 raise
         else:
-            chunk = stream.settle(past, restored, state)
+            chunk = stream.take_result(past, restored, state)
             if chunk is not None:
                 return chunk
             continue
         # Out here the error no longer holds on to what the step had made.
         if not stream.shrink():
-            return stream.give_up(1, "out of memory for a single frame")
+            return stream.bypass_failed(1, "out of memory for a single frame")
         smaller = stream.next_step()
         assert smaller is not None, "a smaller step waits for less than the one that was ready"
         step = smaller

@@ -1,6 +1,6 @@
-"""What a step costs in memory, known before it is taken.
+"""Memory of one step, computed in advance.
 
-A network is run on PyTorch's meta device, where tensors have sizes and no contents, at the true
+A network is run on PyTorch's meta device, where tensors have shapes and no data, at the true
 size of the frames, and the bytes of all tensors alive at once are followed from operation to
 operation. That gives each network's cost in bytes per pixel and frame without a table to maintain,
 for any width, precision and scale, in a second, most of which goes into loading what the meta
@@ -55,14 +55,14 @@ LOOK = 32
 def step_bytes(
     network: Network[Any], settings: Settings, height: int, width: int, batch: int = 1
 ) -> int:
-    """Device memory at the worst moment of a step: window, state, features, output.
+    """Peak device memory of a step: window, state, features, output.
 
     Args:
-        network: On any device, in the precision it will run in; left as it is.
-        settings: Sizes of the step.
-        height: Of the frames.
-        width: Of the frames.
-        batch: Streams stepped together, whose results are then copied apart.
+        network: On any device, in its final precision; not changed.
+        settings: Step sizes.
+        height: Rows of a frame.
+        width: Columns of a frame.
+        batch: Number of streams in a joint step.
     """
     scale = network.facts.scale
     ahead = LONGEST_SCENE if settings.look_ahead is None else settings.look_ahead
@@ -87,12 +87,12 @@ def step_bytes(
 
 
 def look_bytes(network: Network[Any], height: int, width: int) -> int:
-    """About the memory of a step that restores a frame and sees another.
+    """Quick estimate of the memory of a step with one frame and one of look-ahead.
 
     Args:
-        network: As for ``step_bytes``; it is run.
-        height: Of the frames.
-        width: Of the frames.
+        network: As for ``step_bytes``; it is executed.
+        height: Rows of a frame.
+        width: Columns of a frame.
     """
     peak, _ = _probe(network, (1, 1, 1, height, width), LOOK)
     return round(OVERHEAD * peak)
@@ -103,8 +103,8 @@ def weight_bytes(network: nn.Module) -> int:
     return sum(t.untyped_storage().nbytes() for t in (*network.parameters(), *network.buffers()))
 
 
-def _hollow(network: Network[Any]) -> Network[Any]:
-    """A copy on the meta device; no weight is copied on the way."""
+def _on_meta_device(network: Network[Any]) -> Network[Any]:
+    """A copy on the meta device, made without copying weights."""
     emptied: dict[int, Any] = {}
     for tensor in (*network.parameters(), *network.buffers()):
         empty = torch.empty_like(tensor, device="meta")
@@ -114,16 +114,16 @@ def _hollow(network: Network[Any]) -> Network[Any]:
 
 
 def _peak(network: Network[Any], sizes: tuple[int, ...]) -> tuple[float, float]:
-    """Bytes alive at the worst moment of a step that has a past, and those of the state."""
+    """Peak bytes of a step with a past, and bytes of its state."""
     try:
-        return _follow(_hollow(network), sizes, "meta")
+        return _follow(_on_meta_device(network), sizes, "meta")
     except (NotImplementedError, RuntimeError):
         # A network that decides by what it sees cannot run without contents.
         return _probe(network, sizes, PROBE)
 
 
 def _probe(network: Network[Any], sizes: tuple[int, ...], side: int) -> tuple[float, float]:
-    """As ``_peak``, by a step on small frames, in proportion to their area."""
+    """As ``_peak``, extrapolated by area from a step on small frames."""
     *others, height, width = sizes
     probed = (*others, min(height, side), min(width, side))
     area = height * width / (probed[-1] * probed[-2])
@@ -135,7 +135,7 @@ def _probe(network: Network[Any], sizes: tuple[int, ...], side: int) -> tuple[fl
 @torch.inference_mode()
 def _follow(network: Network[Any], sizes: tuple[int, ...], device: str) -> tuple[float, float]:
     batch, chunk, look_ahead, height, width = sizes
-    with _Living() as living:
+    with _LiveTensors() as living:
         window = torch.zeros(batch, chunk + look_ahead, 3, height, width, device=device)
         # As much of a past as any step leaves; a full first step would only take longer.
         before = min(chunk, PAST)
@@ -154,8 +154,8 @@ def _follow(network: Network[Any], sizes: tuple[int, ...], device: str) -> tuple
     return float(living.peak - kept), float(held)
 
 
-class _Living(TorchDispatchMode):
-    """Follows the bytes of all tensors alive."""
+class _LiveTensors(TorchDispatchMode):
+    """Tracks the bytes of all live tensors."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -164,7 +164,7 @@ class _Living(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """No: nothing is compiled here, and to say so torch would load its compiler, for 0.6 s."""
+        """False: asking torch would load its compiler, which takes 0.6 s."""
         return False
 
     def __torch_dispatch__(

@@ -1,4 +1,4 @@
-"""All that belongs to one stream: frames that wait, state, guard, sizes, counts."""
+"""One stream: waiting frames, recurrent state, divergence guard, step sizes and counts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from vsr.engine.device_transfer import send
-from vsr.engine.divergence import Fault, Guard
+from vsr.engine.divergence import Divergence, DivergenceGuard
 from vsr.engine.settings import Settings
 from vsr.engine.state_tree import after_gap
 from vsr.engine.tiling import finer
-from vsr.engine.window import Step, Timeline, enter
+from vsr.engine.window import Step, Timeline, accept
 from vsr.models.network import NetworkFacts
 from vsr.models.ops.imresize import imresize
 from vsr.types import Chunk
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Counts:
-    """What happened to a stream.
+    """Counts of one stream.
 
     Attributes:
-        scenes: Scenes that began.
-        passed_through: Frames that were enlarged without the network.
-        resets: Times the state was discarded: it had diverged, or the tiles changed.
-        retries: Steps that were repeated with smaller settings after memory ran out.
+        scenes: Number of scenes started.
+        passed_through: Frames enlarged without the network.
+        resets: Times the state was discarded, after divergence or a change of tiles.
+        retries: Steps repeated with smaller settings after memory ran out.
     """
 
     scenes: int = 0
@@ -50,16 +50,16 @@ class Stream:
     """One stream, without the network that restores it.
 
     Args:
-        facts: Of the network.
-        settings: Sizes of its steps; may be replaced between steps.
-        device: Where the network is.
+        facts: Facts of the network.
+        settings: Step sizes; may be replaced between steps.
+        device: Device of the network.
 
     Attributes:
-        state: What the last step returned; None where the next one starts anew.
-        timeline: Frames that wait.
-        guard: Watches the state.
-        counts: What happened so far.
-        limit: What it was last kept within.
+        state: State returned by the last step; None at a scene start.
+        timeline: Waiting frames.
+        guard: Checks the state for divergence.
+        counts: Counts so far.
+        limit: The last limit applied by ``limit_to``.
     """
 
     def __init__(self, facts: NetworkFacts, settings: Settings, device: torch.device) -> None:
@@ -68,83 +68,83 @@ class Stream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything but the settings."""
-        self.timeline, self.guard, self.counts = Timeline(), Guard(), Counts()
+        """Discard everything except the settings."""
+        self.timeline, self.guard, self.counts = Timeline(), DivergenceGuard(), Counts()
         self.state: Any = None
-        self._doubt: Fault | None = None
+        self._doubt: Divergence | None = None
 
     def push(self, chunk: Chunk) -> None:
-        """Append frames, which go to the device; errors as of ``Timeline.push``."""
+        """Append frames, sent to the device; errors as for ``Timeline.push``."""
         self.timeline.push(self.receive(chunk))
 
     def receive(self, chunk: Chunk) -> Chunk:
-        """Frames that can be pushed, on the device; none is taken yet. Errors as of ``push``."""
-        enter(chunk, self.timeline.entered)
+        """Append frames, sent to the device; errors as for ``Timeline.push``."""
+        accept(chunk, self.timeline.accepted)
         return replace(chunk, frames=send(chunk.frames, self.device))
 
     def end(self) -> None:
-        """No more frames come; once all have left, the next one starts another scene."""
+        """End the stream; after the last frame is emitted, the next one starts a scene."""
         self.timeline.ended = True
 
-    def begin_anew(self) -> None:
-        """Undo ``end``, all frames having left."""
+    def reopen(self) -> None:
+        """Undo ``end`` once all frames have been emitted."""
         self.timeline.ended, self.timeline.at_scene_start = False, True
-        self.timeline.entered = None
+        self.timeline.accepted = None
 
     def next_step(self) -> Step | None:
-        """What can be restored now; None where frames are missing."""
+        """The next step; None if it still waits for frames."""
         return self.timeline.next_step(self.settings, sees_end=self.facts.sees_end)
 
     def past(self, step: Step) -> Any:
-        """The state a step goes on from, unless it has diverged, or the step is to show that."""
-        fault = self.guard.judge()
+        """The state for the next step; None at a scene start or to test for divergence."""
+        fault = self.guard.check()
         if fault is not None:
-            self._suspect(fault)
+            self._suspect_past(fault)
         if step.starts_scene:
-            self.guard.overlook()
+            self.guard.discard_pending()
             self._doubt = None
         return None if step.starts_scene or self._doubt else self.state
 
-    def settle(self, past: Any, restored: torch.Tensor, state: Any) -> Chunk | None:
-        """Take the result of a step.
+    def take_result(self, past: Any, restored: torch.Tensor, state: Any) -> Chunk | None:
+        """Take the result of a step and emit its frames.
 
         Args:
-            past: The state it went on from.
+            past: State that the step started from.
             restored: (T, 3, H, W).
-            state: The one it returned.
+            state: State that the step returned.
 
         Returns:
-            The restored frames; None where the step has to be repeated: without the past if that
-            may be what has made the state diverge, with it if that turned out not to be so.
+            The restored frames; None if the step must be repeated: without the past if that
+            may have caused a divergence, with it if it turned out not to be the cause.
         """
         self.guard.watch(state, restored)
-        if self._is_in_the_pictures():
+        if self._caused_by_content():
             return None
         # A network that keeps no state never has a past: to wait would be to wait at every step.
-        fault = self.guard.judge(wait=past is None and state is not None)
+        fault = self.guard.check(wait=past is None and state is not None)
         if fault is None:
             self.state = state
-            return self._leave(restored)
+            return self._emit(restored)
         if past is not None:
-            self._suspect(fault)
+            self._suspect_past(fault)
             return None
-        self.guard.forgive()
+        self.guard.reset_baseline()
         if fault.finite:
             self.state = state
-            return self._leave(restored)
-        return self.give_up(len(restored), "the network output is NaN or Inf")
+            return self._emit(restored)
+        return self.bypass_failed(len(restored), "the network output is NaN or Inf")
 
     def smaller(self) -> Settings | None:
-        """Sizes with which a step takes less memory, tiles coming last; None where there are none.
+        """Smaller settings, with tiles as the last resort; None if there are none.
 
-        Frames have to be here.
+        At least one frame must be waiting.
         """
         height, width = self.timeline.frames[0].pixels.shape[-2:]
         radius = self.facts.receptive_radius
         return self.settings.smaller() or finer(self.settings, height, width, radius)
 
     def shrink(self) -> bool:
-        """Go on with smaller steps, having run out of memory; False where that is impossible."""
+        """Reduce the step sizes after memory ran out; False if that is impossible."""
         self.counts.retries += 1
         smaller = self.smaller()
         if smaller is None:
@@ -154,7 +154,7 @@ class Stream:
         return True
 
     def resize(self, settings: Settings) -> None:
-        """Take steps of other sizes from now on; in other tiles without the state so far."""
+        """Change the step sizes; other tiles discard the state."""
         old, self.settings = self.settings, settings
         if old.tiles != settings.tiles and self.state is not None:
             self.counts.resets += 1
@@ -163,15 +163,15 @@ class Stream:
                 "tiles %s in place of %s: their state starts anew", settings.tiles, old.tiles
             )
 
-    def give_up(self, num_frames: int, reason: str) -> Chunk:
-        """Enlarge frames that cannot be restored: none is ever dropped."""
+    def bypass_failed(self, num_frames: int, reason: str) -> Chunk:
+        """Enlarge frames that cannot be restored, so that none is dropped."""
         first = self.timeline.frames[0].pts
         log.warning("%s: %d frames from pts %d are only enlarged", reason, num_frames, first)
         self.state = self._doubt = None
         return self._enlarge(num_frames)
 
     def pass_through(self) -> list[Chunk]:
-        """All frames that wait, enlarged; of the state, what still holds behind them is kept."""
+        """Enlarge all waiting frames; the state is kept as far as it stays valid."""
         waiting = list(self.timeline.frames)
         starts = self.timeline.at_scene_start or any(frame.starts_scene for frame in waiting)
         left = []
@@ -181,11 +181,11 @@ class Stream:
             self.state = None if starts else after_gap(self.state)
         return left
 
-    def keep_within(self, limit: Settings) -> None:
-        """Take no more per step than a limit; once for each, so that sizes can be changed again.
+    def limit_to(self, limit: Settings) -> None:
+        """Apply a limit to the step sizes; each limit once, so that they can be raised again.
 
         Args:
-            limit: What another stream of such frames was left with when memory ran out.
+            limit: Settings that another stream of the same frame size was left with.
         """
         if limit is not self.limit:
             self.limit = limit
@@ -193,33 +193,33 @@ class Stream:
 
     def _enlarge(self, num_frames: int) -> Chunk:
         self.counts.passed_through += num_frames
-        return self._leave(imresize(self.timeline.window(num_frames), self.facts.scale))
+        return self._emit(imresize(self.timeline.window(num_frames), self.facts.scale))
 
-    def _leave(self, restored: torch.Tensor) -> Chunk:
+    def _emit(self, restored: torch.Tensor) -> Chunk:
         unmarked = self.timeline.at_scene_start and not self.timeline.frames[0].starts_scene
-        chunk = self.timeline.leave(restored)
+        chunk = self.timeline.emit(restored)
         self.counts.scenes += len(chunk.scene_starts) + unmarked
         return chunk
 
-    def _suspect(self, fault: Fault) -> None:
-        """Take the next step without the past: it is at fault, or that will show whether it is."""
+    def _suspect_past(self, fault: Divergence) -> None:
+        """Repeat the step without the past, to find out whether the past caused the growth."""
         if fault.finite:
             self._doubt = fault
         else:
             self._restart(fault)
 
-    def _is_in_the_pictures(self) -> bool:
+    def _caused_by_content(self) -> bool:
         """Whether a step without state showed that the content caused the growth."""
         doubt, self._doubt = self._doubt, None
         if doubt is None:
             return False
-        if self.guard.is_in_the_pictures(doubt):
-            self.guard.forgive()
+        if self.guard.caused_by_content(doubt):
+            self.guard.reset_baseline()
             return True
         self._restart(doubt)
         return False
 
-    def _restart(self, fault: Fault) -> None:
+    def _restart(self, fault: Divergence) -> None:
         self.counts.resets += 1
         self.state = None
         next_pts = self.timeline.frames[0].pts

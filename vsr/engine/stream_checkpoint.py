@@ -1,6 +1,6 @@
-"""A stream between two steps as a file, so that it can go on later, or elsewhere.
+"""Saving and loading a stream between two steps.
 
-The file is safetensors: tensors of the state and frames that wait, and JSON that says what belongs
+The file is safetensors: state tensors, waiting frames, and JSON that describes what belongs
 where. Nothing in it is executed: a class is named by its tag, among those of the network.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts, Stream
 from vsr.engine.tiling import TilesState
-from vsr.engine.window import Entered, Timeline
+from vsr.engine.window import AcceptedInput, Timeline
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.models.checkpoints.checkpoint import write_tensors
 from vsr.models.network import Network
@@ -51,12 +51,12 @@ def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: b
 
     Args:
         path: The file.
-        stream: Between two steps.
-        network: Whose state it is.
-        waiting: With the frames that wait; otherwise they have to be pushed again.
+        stream: A stream between two steps.
+        network: Network that the state belongs to.
+        waiting: Include waiting frames; otherwise they have to be pushed again.
 
     Raises:
-        OpenError: It cannot be written.
+        OpenError: The file cannot be written.
         CheckpointError: The state holds a dataclass without a ``TAG``.
     """
     tensors: dict[str, Tensor] = {}
@@ -69,7 +69,7 @@ def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: b
         "network": identity(network),
         "settings": asdict(stream.settings),
         "counts": asdict(stream.counts),
-        "time_base": str(timeline.entered.time_base if timeline.entered else 1),
+        "time_base": str(timeline.accepted.time_base if timeline.accepted else 1),
         "size": timeline.size,
         "at_scene_start": timeline.at_scene_start,
         "pts": [frame.pts for frame in frames],
@@ -82,10 +82,10 @@ def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: b
 
 
 def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
-    """Make a stream what ``save_stream`` wrote.
+    """Load what ``save_stream`` wrote into a stream.
 
     Raises:
-        CheckpointError: As of ``Restorer.load``; the stream is as it was.
+        CheckpointError: As for ``Restorer.load``; the stream is unchanged.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -111,7 +111,7 @@ def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
 
 
 def identity(network: Network[Any]) -> dict[str, str]:
-    """What a state depends on: architecture, precision and weights."""
+    """Architecture, precision and a digest of the weights, on which a state depends."""
     digest = hashlib.sha256()
     for weight in network.state_dict().values():
         digest.update(_contents(weight.detach().cpu()))
@@ -124,7 +124,7 @@ def identity(network: Network[Any]) -> dict[str, str]:
 
 
 def digest_of(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of all that a file holds."""
+    """Digest of a file's contents."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
@@ -161,7 +161,7 @@ def _timeline(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Timeline:
     height, width = _all(int, facts["size"])
     time_base = Fraction(_a(str, facts["time_base"]))
     # Frames that wait and are not in the file have to be pushed again: any pts may follow.
-    timeline.entered = Entered(size=(height, width), time_base=time_base, last_pts=None)
+    timeline.accepted = AcceptedInput(size=(height, width), time_base=time_base, last_pts=None)
     if pts:
         marks = frozenset(i for i, marked in enumerate(starts) if marked)
         frames = tensors[WAITING]
@@ -183,7 +183,7 @@ def _counts(facts: Any) -> Counts:
 
 
 def _a(kind: type[Kind], value: Any) -> Kind:
-    """The value, if it is of a type; the types are those of JSON."""
+    """A value of one of JSON's types, checked."""
     if type(value) is not kind:
         raise TypeError(f"{value!r:.40} where it has a {kind.__name__}")
     return value
@@ -194,7 +194,7 @@ def _all(kind: type[Kind], values: Any) -> list[Kind]:
 
 
 def _describe(state: Any, tensors: dict[str, Tensor]) -> Any:
-    """A state as JSON; its tensors go into the dictionary."""
+    """Describe a state as JSON and collect its tensors."""
     if isinstance(state, Tensor):
         # Convolutions choose their way by the layout, so that it is part of what is kept.
         strides = state.stride()
@@ -224,7 +224,7 @@ def _tag_of(kind: type[Any]) -> str:
 
 
 def _build(tree: Any, tensors: dict[str, Tensor], classes: Mapping[str, type[Any]]) -> Any:
-    """The state that ``_describe`` described."""
+    """Rebuild the state that ``_describe`` described."""
     (kind, content), *_ = tree.items()
     if kind == "tensor":
         tensor, order = tensors[content], tree["order"]
@@ -247,7 +247,7 @@ def _build(tree: Any, tensors: dict[str, Tensor], classes: Mapping[str, type[Any
 
 
 def _classes_of(network: Network[Any]) -> dict[str, type[Any]]:
-    """The classes that a state of the network can be made of, by tag."""
+    """The state classes of a network by tag."""
     networks = [module for module in network.modules() if isinstance(module, Network)]
     classes: list[Any] = [TilesState, *(kind for each in networks for kind in each.state_classes)]
     return {kind.TAG: kind for kind in classes}

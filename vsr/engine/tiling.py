@@ -1,7 +1,7 @@
-"""Frames in tiles: for frames that do not fit into memory at once.
+"""Tiled restoration of frames that do not fit into memory.
 
-Every tile keeps a state of its own, so that it is restored as a small stream would be. Tiles
-overlap, and where they do their results are blended linearly, so that no border shows. A network
+Every tile has its own state and is restored like a small stream. Tiles
+overlap, and results are blended linearly there, so that no seam shows. A network
 whose receptive radius is known is spared the blending: a tile sees that many pixels more on every
 side than are kept of it, so that the result is that of whole frames.
 
@@ -38,11 +38,11 @@ class Span:
 
     Attributes:
         start: First row or column.
-        end: Behind the last.
-        ramp_in: Pixels at its start that are blended with the tile before.
-        ramp_out: Pixels at its end that are blended with the tile behind.
-        margin_in: Pixels at its start that are seen and not kept.
-        margin_out: Pixels at its end that are seen and not kept.
+        end: One past the last row or column.
+        ramp_in: Pixels at the start that are blended with the previous tile.
+        ramp_out: Pixels at the end that are blended with the next tile.
+        margin_in: Context pixels at the start, not kept.
+        margin_out: Context pixels at the end, not kept.
     """
 
     start: int
@@ -67,11 +67,11 @@ class Span:
 
 
 def spans(side: int, count: int, radius: int | None = None) -> list[Span]:
-    """Tiles along an axis.
+    """Spans of the tiles along one axis.
 
     Args:
-        side: Pixels.
-        count: Tiles asked for; fewer where they would become too small.
+        side: Length of the axis in pixels.
+        count: Number of tiles; reduced if they would become too small.
         radius: The network's ``receptive_radius``.
     """
     count = max(1, min(count, side // smallest(radius)))
@@ -92,7 +92,7 @@ def spans(side: int, count: int, radius: int | None = None) -> list[Span]:
 
 
 def _exact_spans(side: int, borders: Sequence[int], margin: int) -> list[Span]:
-    """Tiles that keep what lies between two borders, and see a margin around it."""
+    """Tiles without overlap of the kept parts, each with a margin of context."""
     tiles = []
     for first, last in pairwise(borders):
         start, end = max(0, first - margin), min(side, last + margin)
@@ -102,7 +102,7 @@ def _exact_spans(side: int, borders: Sequence[int], margin: int) -> list[Span]:
 
 
 def smallest(radius: int | None) -> int:
-    """Pixels that a tile advances by at least: half of what it sees beside, or more."""
+    """Minimum stride of tiles: at least half of the overlap."""
     return SMALLEST if radius is None else max(SMALLEST, _aligned(radius))
 
 
@@ -116,7 +116,7 @@ Box = tuple[Span, Span]
 
 
 def boxes_of(size: tuple[int, int], tiles: tuple[int, int], radius: int | None = None) -> list[Box]:
-    """The tiles of frames, row by row.
+    """The tiles of a frame, row by row.
 
     Args:
         size: Rows and columns of a frame.
@@ -136,15 +136,15 @@ class TilesState:
     tiles: tuple[Any, ...]
 
     def after_gap(self) -> TilesState:
-        """As in ``Bridging``, tile by tile."""
+        """As in ``GapTolerant``, tile by tile."""
         return TilesState(tiles=tuple(after_gap(state) for state in self.tiles))
 
 
 class Tiled(Network[TilesState]):
-    """A network that sees one tile after the other.
+    """A network that restores frames tile by tile.
 
     Args:
-        network: What restores a tile.
+        network: Network for each tile.
         tiles: Rows and columns.
     """
 
@@ -186,14 +186,14 @@ class Tiled(Network[TilesState]):
 
 
 def tiled(network: Network[Any], tiles: tuple[int, int]) -> Network[Any]:
-    """The network itself for one tile, else a network that works in tiles."""
+    """The network itself for a single tile, otherwise a ``Tiled`` network."""
     return network if tiles == (1, 1) else Tiled(network, tiles)
 
 
 def finer(
     settings: Settings, height: int, width: int, radius: int | None = None
 ) -> Settings | None:
-    """Twice as many tiles, the longer side of a tile halved; None where that is too small."""
+    """Twice as many tiles, halved along the longer side; None if they would be too small."""
     rows, columns = settings.tiles
     along_rows = height / rows > width / columns
     if (height // rows if along_rows else width // columns) < 2 * smallest(radius):

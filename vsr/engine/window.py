@@ -1,10 +1,10 @@
-"""The frames of one stream that wait, and what the next step can restore of them.
+"""The waiting frames of one stream and the window of the next step.
 
     frames   0 1 2 3 4 5 6 7 8 9 10 11 ...
     step 1   [------ keep ------][ look-ahead ]
     step 2                    8  [------ keep ------][ look-ahead ]
 
-A step waits until its chunk and its look-ahead are here, or the end of its scene is.
+A step waits for its chunk and look-ahead, or for the end of its scene.
 
 T time, H, W size.
 """
@@ -28,13 +28,13 @@ COLOURS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entered:
-    """What the frames that entered a stream so far have in common, and where they end.
+class AcceptedInput:
+    """Size, time base and last pts of the frames accepted so far.
 
     Attributes:
-        size: Rows and columns.
-        time_base: Of their pts.
-        last_pts: The latest; None where that is not known.
+        size: Rows and columns of all frames.
+        time_base: Time base of their pts.
+        last_pts: The latest pts; None if unknown.
     """
 
     size: tuple[int, int]
@@ -42,24 +42,24 @@ class Entered:
     last_pts: int | None
 
 
-def enter(chunk: Chunk, before: Entered | None) -> Entered:
-    """What has entered with a chunk.
+def accept(chunk: Chunk, before: AcceptedInput | None) -> AcceptedInput:
+    """Validate a chunk and return the updated description of the input.
 
     Args:
-        chunk: Frames that follow.
-        before: What entered in front of them; None where they are the first.
+        chunk: The next frames.
+        before: Description of the input so far; None for the first chunk.
 
     Raises:
         ConfigurationError: Frames that are not floating point, not (T, 3, H, W) with T pts, or not
             of the size of those before; pts that do not increase, or are in another time base;
-            marks of scenes that are on no frame.
+            scene starts outside the chunk.
     """
     size = _check_frames(chunk)
     if before is not None:
         _check_alike(chunk, size, before)
     last_pts = None if before is None else before.last_pts
     _check_order(chunk, last_pts)
-    return Entered(
+    return AcceptedInput(
         size=size, time_base=chunk.time_base, last_pts=chunk.pts[-1] if chunk.pts else last_pts
     )
 
@@ -81,7 +81,7 @@ def _check_frames(chunk: Chunk) -> tuple[int, int]:
     return shape[2], shape[3]
 
 
-def _check_alike(chunk: Chunk, size: tuple[int, int], before: Entered) -> None:
+def _check_alike(chunk: Chunk, size: tuple[int, int], before: AcceptedInput) -> None:
     if size != before.size:
         raise ConfigurationError(
             f"frames are {size[1]}x{size[0]} in a stream of {before.size[1]}x{before.size[0]}; "
@@ -105,7 +105,7 @@ def _check_order(chunk: Chunk, last_pts: int | None) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """One frame that waits: (3, H, W), its pts, whether a scene starts with it."""
+    """One waiting frame: (3, H, W), its pts, and whether a scene starts with it."""
 
     pixels: Tensor
     pts: int
@@ -114,13 +114,13 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What can be restored now.
+    """The frames of one step.
 
     Attributes:
-        num_keep: Frames to restore.
-        num_seen: Frames of the window, those to restore included.
-        starts_scene: Whether its first frame is the scene's.
-        ends_scene: Whether its last frame is the scene's.
+        num_keep: Number of frames to restore.
+        num_seen: Number of frames in the window, including those to restore.
+        starts_scene: Whether its first frame starts the scene.
+        ends_scene: Whether its last frame ends the scene.
     """
 
     num_keep: int
@@ -130,41 +130,41 @@ class Step:
 
 
 class Timeline:
-    """Frames in order, from their arrival until they are restored.
+    """The waiting frames of a stream in order.
 
     Attributes:
-        frames: What waits.
-        entered: What is known of all that entered; None before the first.
+        frames: Waiting frames.
+        accepted: Description of all frames so far; None before the first.
         ended: Whether no more frames come.
-        at_scene_start: Whether the next frame starts a scene even where it is not marked.
+        at_scene_start: Whether the next frame starts a scene even if it is not marked.
     """
 
     def __init__(self) -> None:
         self.frames: deque[Frame] = deque()
-        self.entered: Entered | None = None
+        self.accepted: AcceptedInput | None = None
         self.ended, self.at_scene_start = False, True
 
     @property
     def size(self) -> tuple[int, int] | None:
         """Rows and columns of its frames; None before the first."""
-        return None if self.entered is None else self.entered.size
+        return None if self.accepted is None else self.accepted.size
 
     def push(self, chunk: Chunk) -> None:
         """Append frames.
 
         Raises:
-            ConfigurationError: As of ``enter``; nothing was taken.
+            ConfigurationError: As for ``accept``; nothing was appended.
         """
-        self.entered = enter(chunk, self.entered)
+        self.accepted = accept(chunk, self.accepted)
         for i, (pixels, pts) in enumerate(zip(chunk.frames, chunk.pts, strict=True)):
             starts = i in chunk.scene_starts
             self.frames.append(Frame(pixels=pixels, pts=pts, starts_scene=starts))
 
     def next_step(self, settings: Settings, *, sees_end: bool) -> Step | None:
-        """The next step, or None where it has to wait for frames.
+        """The next step, or None if it still waits for frames.
 
         Args:
-            settings: Sizes.
+            settings: Step sizes.
             sees_end: As in ``NetworkFacts``.
         """
         in_scene = self._num_in_scene()
@@ -183,27 +183,27 @@ class Timeline:
 
     @property
     def starts_scene(self) -> bool:
-        """Whether the frame in front, which has to be there, starts a scene."""
+        """Whether the first waiting frame starts a scene."""
         return self.at_scene_start or self.frames[0].starts_scene
 
     def window(self, num_frames: int) -> Tensor:
-        """(T, 3, H, W): the next frames, on the device they came on, float32."""
+        """The next frames (T, 3, H, W), float32, on their device."""
         return stack([self.frames[i].pixels for i in range(num_frames)]).float()
 
-    def leave(self, restored: Tensor) -> Chunk:
-        """The next frames, as they were restored."""
-        assert self.entered is not None, "frames that leave have entered"
+    def emit(self, restored: Tensor) -> Chunk:
+        """Remove the next frames and return their restored versions as a chunk."""
+        assert self.accepted is not None, "frames that leave have entered"
         left = [self.frames.popleft() for _ in range(len(restored))]
         self.at_scene_start = False
         return Chunk(
             frames=restored,
             pts=tuple(frame.pts for frame in left),
-            time_base=self.entered.time_base,
+            time_base=self.accepted.time_base,
             scene_starts=frozenset(i for i, frame in enumerate(left) if frame.starts_scene),
         )
 
     def _num_in_scene(self) -> int:
-        """Waiting frames that belong to the scene of the first of them."""
+        """Number of waiting frames in the scene of the first one."""
         return _first_start(self.frames) if self.frames else 0
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsr.errors import ConfigurationError, OpenError
-from vsr.evaluation.completeness import Gaps, pair_up
+from vsr.evaluation.completeness import MissingFrames, pair_up
 from vsr.evaluation.frames import Frames, find_source, holds_images, open_frames
 from vsr.quality.degradation import DEGRADATIONS
 
@@ -35,7 +35,7 @@ class Clip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundPair:
     """What there is to evaluate.
 
     Attributes:
@@ -57,7 +57,7 @@ class Found:
 
 def find_pair(
     truth: Path, low: Path | None, *, degradation: str | None = None, partial: bool = False
-) -> Found:
+) -> FoundPair:
     """Pair two folders or two videos; folders of folders or of videos are many clips.
 
     Args:
@@ -69,7 +69,7 @@ def find_pair(
     Raises:
         OpenError: Nothing there, or a clip or frame that only one side has, which it names.
     """
-    gaps = Gaps(partial)
+    gaps = MissingFrames(partial)
     degradation = known_degradation(degradation or "BI")
     clips = []
     for name, of_truth, of_low in _paired_sources(truth, low, gaps):
@@ -78,7 +78,7 @@ def find_pair(
         clips.append(make_clip(name, frames, lower, degradation, gaps))
     if not clips:
         raise OpenError(f"'{truth}' and '{low}' have no clip in common; give matching folders")
-    return Found(
+    return FoundPair(
         title=truth.name or str(truth),
         channels="Y",
         degradation="given" if low else degradation,
@@ -101,7 +101,9 @@ def known_degradation(degradation: str) -> str:
     return degradation
 
 
-def make_clip(name: str, truth: Frames, low: Frames | None, degradation: str, gaps: Gaps) -> Clip:
+def make_clip(
+    name: str, truth: Frames, low: Frames | None, degradation: str, gaps: MissingFrames
+) -> Clip:
     """A clip of which every frame is scored.
 
     Args:
@@ -119,7 +121,7 @@ def make_clip(name: str, truth: Frames, low: Frames | None, degradation: str, ga
 
 
 def _paired_sources(
-    truth: Path, low: Path | None, gaps: Gaps
+    truth: Path, low: Path | None, gaps: MissingFrames
 ) -> Iterator[tuple[str, Path, Path | None]]:
     """Name, ground truth and low resolution of each clip of a pair."""
     for path in filter(None, (truth, low)):

@@ -17,7 +17,7 @@ _NAMED = 3
 """Missing frames that a message names; the others are counted."""
 
 
-class Gaps:
+class MissingFrames:
     """What is missing: an error, or a note where only what is there is scored.
 
     Attributes:
@@ -40,7 +40,7 @@ class Gaps:
 
 
 def require_frames(
-    data_set: DataSet, clip: str, source: Path, expected: int | None, gaps: Gaps
+    data_set: DataSet, clip: str, source: Path, expected: int | None, gaps: MissingFrames
 ) -> Frames:
     """The frames of a clip, once none is missing.
 
@@ -64,7 +64,7 @@ def require_frames(
     return frames
 
 
-def pair_up(clip: str, truth: Frames, low: Frames, gaps: Gaps) -> tuple[Frames, Frames]:
+def pair_up(clip: str, truth: Frames, low: Frames, gaps: MissingFrames) -> tuple[Frames, Frames]:
     """Ground truth and low resolution of the same frames.
 
     Frames belong together by name; where no name is common to both, by order, if there are equally

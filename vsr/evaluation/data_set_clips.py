@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vsr.errors import ConfigurationError, OpenError
-from vsr.evaluation.clips import Clip, Found, known_degradation, make_clip
-from vsr.evaluation.completeness import Gaps, require_frames
+from vsr.evaluation.clips import Clip, FoundPair, known_degradation, make_clip
+from vsr.evaluation.completeness import MissingFrames, require_frames
 from vsr.evaluation.data_sets import DATA_SETS, DataSet, Layout
 from vsr.evaluation.frames import Frames, find_source, holds_images, open_frames
 
 
 def find_clips(
     name: str, root: Path, *, scale: int, degradation: str | None = None, partial: bool = False
-) -> Found:
+) -> FoundPair:
     """Look a data set up below a root.
 
     Args:
@@ -35,7 +35,7 @@ def find_clips(
         )
     data_set = DATA_SETS[name]
     degradation = known_degradation(degradation or data_set.degradation)
-    gaps = Gaps(partial)
+    gaps = MissingFrames(partial)
     layout, names = _choose_layout(data_set, root, gaps)
     inputs = _input_pattern(layout, root, names, degradation, scale)
     sources = _sources(data_set, layout, root, names, inputs, scale, gaps)
@@ -43,7 +43,7 @@ def find_clips(
     clips = [clip for clip in found if clip is not None]
     if not clips:
         raise OpenError(f"no clip of {data_set.title} below '{root}' is complete enough to score")
-    return Found(
+    return FoundPair(
         title=data_set.title,
         channels=data_set.channels,
         degradation=degradation,
@@ -53,7 +53,9 @@ def find_clips(
     )
 
 
-def _choose_layout(data_set: DataSet, root: Path, gaps: Gaps) -> tuple[Layout, Sequence[str]]:
+def _choose_layout(
+    data_set: DataSet, root: Path, gaps: MissingFrames
+) -> tuple[Layout, Sequence[str]]:
     """The first layout of which anything is there, and the clips that belong to it."""
     if not root.is_dir():
         raise OpenError(f"'{root}' is not a folder; give the one that holds {data_set.title}")
@@ -68,7 +70,7 @@ def _choose_layout(data_set: DataSet, root: Path, gaps: Gaps) -> tuple[Layout, S
     raise OpenError(f"'{root}' does not hold {data_set.title}: looked for {looked} below it")
 
 
-def _listed(data_set: DataSet, root: Path, gaps: Gaps) -> Sequence[str]:
+def _listed(data_set: DataSet, root: Path, gaps: MissingFrames) -> Sequence[str]:
     """The clips that a list beside the frames names."""
     for name in data_set.clip_list:
         if (root / name).is_file():
@@ -114,7 +116,7 @@ def _sources(
     names: Sequence[str],
     inputs: str | None,
     scale: int,
-    gaps: Gaps,
+    gaps: MissingFrames,
 ) -> Iterator[tuple[str, Path, Path | None]]:
     """Clip, ground truth and low resolution of each clip that is there."""
     for clip in names:
@@ -132,7 +134,12 @@ def _sources(
 
 
 def _find_clip(
-    data_set: DataSet, name: str, truth: Path, low: Path | None, degradation: str, gaps: Gaps
+    data_set: DataSet,
+    name: str,
+    truth: Path,
+    low: Path | None,
+    degradation: str,
+    gaps: MissingFrames,
 ) -> Clip | None:
     """A clip with all frames its data set says it has; None if what is scored is missing."""
     expected = data_set.frames_of(name)
@@ -149,7 +156,7 @@ def _centre(
     source: Path,
     low: Frames | None,
     degradation: str,
-    gaps: Gaps,
+    gaps: MissingFrames,
 ) -> Clip | None:
     """A clip of which only the centre frame is scored; no more ground truth need be there."""
     truth = open_frames(source)

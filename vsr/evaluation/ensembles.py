@@ -21,7 +21,7 @@ of time. Together sixteen passes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class InferenceMode:
     """How clips go through the network.
 
     Attributes:
@@ -42,11 +42,11 @@ class Way:
         return "whole" if self.whole else "streamed"
 
 
-class Passes:
+class EnsemblePasses:
     """One clip through one restorer, or through eight of them, one for each orientation."""
 
     def __init__(
-        self, network: Network[Any], device: torch.device, way: Way, num_frames: int
+        self, network: Network[Any], device: torch.device, way: InferenceMode, num_frames: int
     ) -> None:
         self._orientations = range(8 if SPATIAL in way.ensemble else 1)
         precision = str(network.dtype).removeprefix("torch.")

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import ConfigurationError
-from vsr.evaluation.clips import Found
-from vsr.evaluation.ensembles import ENSEMBLES, Way
+from vsr.evaluation.clips import FoundPair
+from vsr.evaluation.ensembles import ENSEMBLES, InferenceMode
 from vsr.evaluation.jobs import Job, Setup, run_here
 from vsr.evaluation.provenance import describe_origin, sha256_of, weights_file
 from vsr.evaluation.published import mismatch
-from vsr.evaluation.results import ClipResult, Evaluation, Store
+from vsr.evaluation.results import ClipResult, Evaluation, ResultStore
 from vsr.evaluation.workers import run_in_processes, run_on_ray
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.placement import resolve_device, resolve_precision
@@ -33,9 +33,9 @@ megabytes of the largest sets."""
 
 
 def evaluate(
-    found: Found,
+    found: FoundPair,
     setup: Setup,
-    ways: Sequence[Way],
+    ways: Sequence[InferenceMode],
     *,
     network: Network[Any],
     out: Path | None = None,
@@ -73,7 +73,7 @@ def evaluate(
     ]
     started = time.perf_counter()
     weights = weights_file(setup.model, setup.weights)
-    store = None if out is None else Store(out)
+    store = None if out is None else ResultStore(out)
     facts, precision = network.facts, _precision(setup, network)
     prints = _fingerprints(jobs, setup, facts, precision, weights)
     kept = _kept(jobs, store, prints)
@@ -130,7 +130,7 @@ def _key(job: Job) -> tuple[str, str]:
 
 
 def _kept(
-    jobs: Sequence[Job], store: Store | None, prints: dict[tuple[str, str], str]
+    jobs: Sequence[Job], store: ResultStore | None, prints: dict[tuple[str, str], str]
 ) -> dict[tuple[str, str], ClipResult]:
     """Results that are here already."""
     kept = {}
@@ -176,7 +176,9 @@ def _digest(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _settings(setup: Setup, ways: Sequence[Way], facts: NetworkFacts) -> dict[str, object]:
+def _settings(
+    setup: Setup, ways: Sequence[InferenceMode], facts: NetworkFacts
+) -> dict[str, object]:
     """Everything that was chosen, with the network's own choices filled in."""
     streamed = next((way for way in ways if not way.whole), ways[0])
     chosen = {"chunk": streamed.chunk, "look_ahead": streamed.look_ahead}

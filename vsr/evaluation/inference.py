@@ -17,7 +17,7 @@ from torch import Tensor
 from vsr.engine.device_transfer import wait_for
 from vsr.errors import OpenError
 from vsr.evaluation.clips import Clip
-from vsr.evaluation.ensembles import FLIP, Passes, Way
+from vsr.evaluation.ensembles import FLIP, EnsemblePasses, InferenceMode
 from vsr.models.network import Network
 from vsr.quality.degradation import degrade
 
@@ -46,7 +46,7 @@ class ClipRestorer:
         passed_through: Frames that were only enlarged, not restored.
     """
 
-    def __init__(self, network: Network[Any], device: torch.device, way: Way) -> None:
+    def __init__(self, network: Network[Any], device: torch.device, way: InferenceMode) -> None:
         self.network, self.device, self.way = network, device, way
         self.scale = network.facts.scale
         self.seconds, self.passed_through = 0.0, 0
@@ -100,8 +100,8 @@ class ClipRestorer:
         self.passed_through += passes.passed_through
         return torch.cat(restored)
 
-    def _passes(self, num_frames: int) -> Passes:
-        return Passes(self.network, self.device, self.way, num_frames)
+    def _passes(self, num_frames: int) -> EnsemblePasses:
+        return EnsemblePasses(self.network, self.device, self.way, num_frames)
 
     def _timed(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
         started = time.perf_counter()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from vsr.engine.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.errors import VSRError
 from vsr.evaluation.clips import Clip
-from vsr.evaluation.ensembles import Way
+from vsr.evaluation.ensembles import InferenceMode
 from vsr.evaluation.frames import checksum
 from vsr.evaluation.inference import ClipRestorer, Restored
 from vsr.evaluation.perceptual import PerceptualScore
@@ -62,11 +62,11 @@ class Job:
     """One clip in one way, with or without pictures for a report."""
 
     clip: Clip
-    way: Way
+    way: InferenceMode
     pictures: bool = False
 
 
-class Workplace:
+class JobRunner:
     """Where jobs are done: a network on its device, and what scores."""
 
     def __init__(self, setup: Setup) -> None:
@@ -136,7 +136,7 @@ class Workplace:
 
 def run_here(setup: Setup, jobs: Sequence[Job]) -> Iterator[ClipResult]:
     """Do jobs one after the other; a clip is scored while the next one is restored."""
-    workplace = Workplace(setup)
+    workplace = JobRunner(setup)
     with ThreadPoolExecutor(1, thread_name_prefix="scorer") as scorer_thread:
         last: Future[ClipResult] | None = None
         for job in jobs:

@@ -149,7 +149,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     return plain
 
 
-class Store:
+class ResultStore:
     """Results of clips in a folder, so that a run that stopped goes on.
 
     Args:

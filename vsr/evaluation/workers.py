@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from vsr.errors import MissingDependency, VSRError
-from vsr.evaluation.jobs import Job, Setup, Workplace
+from vsr.evaluation.jobs import Job, JobRunner, Setup
 from vsr.evaluation.results import ClipResult
 
 CONNECT_TIMEOUT_S = 5.0
@@ -114,8 +114,8 @@ def do_job(setup: Setup, job: Job) -> ClipResult:
 
 
 @lru_cache(maxsize=1)
-def _workplace(setup: Setup) -> Workplace:
-    return Workplace(setup)
+def _workplace(setup: Setup) -> JobRunner:
+    return JobRunner(setup)
 
 
 _worker_number = 0

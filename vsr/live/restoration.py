@@ -16,8 +16,8 @@ from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
 from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
-from vsr.live.timing.latency_plan import Choice, Speed, choose, measure
-from vsr.live.timing.quality_controller import FULL, Governor, Level, Load
+from vsr.live.timing.latency_plan import LatencyPlan, StepSpeed, measure, plan_latency
+from vsr.live.timing.quality_controller import FULL, Load, QualityController, QualityLevel
 from vsr.models.network import Network
 from vsr.types import Chunk
 
@@ -27,7 +27,7 @@ LASTING_S = 30.0
 """Full quality that lasted this long may be too little: another choice is considered."""
 
 
-class Restoring(Protocol):
+class LiveRestorer(Protocol):
     """What restores the stream: a ``Restorer``, or a share of one for several streams."""
 
     @property
@@ -51,7 +51,7 @@ class Restoring(Protocol):
     def drain(self) -> list[Chunk]: ...
 
 
-class Restoration:
+class LiveRestoration:
     """The network's part of one stream. Used by one thread.
 
     Args:
@@ -60,7 +60,7 @@ class Restoration:
         figures: Kept up to date.
     """
 
-    def __init__(self, options: StreamOptions, restorer: Restoring, figures: Figures) -> None:
+    def __init__(self, options: StreamOptions, restorer: LiveRestorer, figures: Figures) -> None:
         self._options, self._restorer, self._figures = options, restorer, figures
         self._inside: deque[float] = deque()
         self._passed_before = self._turn = 0
@@ -74,7 +74,7 @@ class Restoration:
 
     def plan(
         self, height: int, width: int, frame_rate: Fraction, held_back: int, stop: Event
-    ) -> Choice | None:
+    ) -> LatencyPlan | None:
         """Choose chunk and look-ahead for what follows; None where nothing has changed.
 
         Raises:
@@ -89,32 +89,32 @@ class Restoration:
         self._take(choice, speed, frame_rate)
         return choice
 
-    def _choose(self, speed: Speed, frame_rate: Fraction, held_back: int) -> Choice:
+    def _choose(self, speed: StepSpeed, frame_rate: Fraction, held_back: int) -> LatencyPlan:
         facts, budget_s = self._restorer.network.facts, self._options.latency_s
-        return choose(facts, speed, frame_rate, budget_s, held_back=held_back)
+        return plan_latency(facts, speed, frame_rate, budget_s, held_back=held_back)
 
-    def _take(self, choice: Choice, speed: Speed, frame_rate: Fraction) -> None:
+    def _take(self, choice: LatencyPlan, speed: StepSpeed, frame_rate: Fraction) -> None:
         self._choice, self._full_since = choice, time.monotonic()
-        self._governor = Governor(
+        self._controller = QualityController(
             choice,
             speed,
             float(1 / frame_rate),
             sees_end=self._restorer.network.facts.sees_end,
             policy=self._options.on_overload,
         )
-        self._figures.level = self._governor.level.name
+        self._figures.level = self._controller.level.name
         self._restorer.change(chunk=choice.chunk, look_ahead=choice.look_ahead)
 
-    def _speed(self, height: int, width: int, stop: Event) -> Speed:
+    def _speed(self, height: int, width: int, stop: Event) -> StepSpeed:
         if self._timed == (height, width):
-            return self._governor.speed
+            return self._controller.speed
         speed = measure(self._restorer.network, self._restorer.device, height, width, stop)
         self._timed = (height, width)
         return speed
 
-    def skips(self, at: float) -> bool:
+    def should_skip(self, at: float) -> bool:
         """Whether a frame that arrived then is left out."""
-        return self._governor.skips(time.monotonic() - at)
+        return self._controller.should_skip(time.monotonic() - at)
 
     def push(self, chunk: Chunk, at: float, queued: int) -> list[Chunk]:
         """Take a frame, and return those that can leave, done.
@@ -131,27 +131,27 @@ class Restoration:
         if not self._restores(level):
             enlarged = self._restorer.pass_through(chunk)
             wait_for(self._restorer.device)
-            self._governor.learn_enlarging((time.perf_counter() - began) / len(self._inside))
+            self._controller.note_enlarging((time.perf_counter() - began) / len(self._inside))
             return self._left(enlarged)
         restored = self._restorer.push(chunk)
         if restored:
             wait_for(self._restorer.device)
-            self._governor.learn((time.perf_counter() - began) / len(restored))
+            self._controller.note_step((time.perf_counter() - began) / len(restored))
         return self._left(restored)
 
     def drain(self) -> list[Chunk]:
         """Return what waits; another scene follows."""
         return self._left(self._restorer.drain())
 
-    def _restores(self, level: Level) -> bool:
+    def _restores(self, level: QualityLevel) -> bool:
         self._turn = (self._turn + 1) % level.every
         return level.chunk > 0 and self._turn == 0
 
-    def _decide(self, queued: int) -> Level:
+    def _decide(self, queued: int) -> QualityLevel:
         now = time.monotonic()
         load = Load(age_s=now - self._inside[0], waiting=len(self._inside), queued=queued)
-        before = self._governor.level
-        level = self._governor.decide(load, now)
+        before = self._controller.level
+        level = self._controller.decide(load, now)
         if level is not before:
             log.warning("%s: %s, after %s", self._options.name, level.name, before.name)
             self._figures.level = level.name
@@ -161,13 +161,13 @@ class Restoration:
             self._full_since = now
         elif now - self._full_since > LASTING_S:
             self._look_further(now)
-        return self._governor.level
+        return self._controller.level
 
     def _look_further(self, now: float) -> None:
         """Choose anew: what was measured in a busy moment may be less than the machine can do."""
         assert self._planned is not None
         *_, frame_rate, held_back = self._planned
-        self._full_since, speed = now, self._governor.speed
+        self._full_since, speed = now, self._controller.speed
         choice = self._choose(speed, frame_rate, held_back)
         if choice.keeps_up and choice.look_ahead > self._choice.look_ahead:
             log.warning("%s: %s, as there is time for it", self._options.name, choice)

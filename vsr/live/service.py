@@ -15,8 +15,8 @@ from vsr.live.monitor.figures import Figures
 from vsr.live.monitor.http import serve_status
 from vsr.live.monitor.status_line import status_line
 from vsr.live.options import StreamOptions
-from vsr.live.restoration import Restoring
-from vsr.live.shared_network import Share, SharedNetwork
+from vsr.live.restoration import LiveRestorer
+from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.live.stream import LiveStream
 from vsr.live.streams_file import read_streams
 from vsr.live.targets import check_targets
@@ -69,13 +69,13 @@ def run_live(
     wanted = [given] if streams is None else read_streams(streams, given)
     check_targets(wanted)
     network = load_network(model, weights, fidelity=fidelity)
-    restorers: list[Restoring]
+    restorers: list[LiveRestorer]
     if len(wanted) == 1:
         restorers = [Restorer(network, device=device, precision=precision)]
     else:
         batch = BatchRestorer(network, device=device, precision=precision, largest=len(wanted))
         shared = SharedNetwork(batch)
-        restorers = [Share(shared, one.name) for one in wanted]
+        restorers = [NetworkShare(shared, one.name) for one in wanted]
     running = [
         LiveStream(one, restorer, Figures(name=one.name), say=say)
         for one, restorer in zip(wanted, restorers, strict=True)

@@ -59,7 +59,7 @@ class SharedNetwork:
         return {key: stepped.get(key, []) for key in keys}
 
 
-class Share:
+class NetworkShare:
     """One stream's share of a network; as a ``Restorer`` to its thread.
 
     Args:
@@ -129,7 +129,7 @@ class Share:
         self._batch.end(self._key)
         left = self._restore_ready()
         self._past += self._batch.counts_of(self._key)
-        self._batch.forget(self._key)
+        self._batch.discard(self._key)
         return left
 
     @property

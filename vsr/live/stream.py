@@ -24,32 +24,32 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from vsr.errors import OpenError
-from vsr.live.input.connection import Arrival, Beginning
-from vsr.live.input.pending import PendingSound
+from vsr.live.input.connection import Arrival, FormatChange
+from vsr.live.input.pending import PendingAudio
 from vsr.live.input.retry import Retry
-from vsr.live.input.source import LOOK_EVERY_S, Lost, Source
+from vsr.live.input.source import LOOK_EVERY_S, Source, SourceLost
 from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.output.encoder import in_encoders_time, picture_of
-from vsr.live.output.encoder_thread import Writing
+from vsr.live.output.encoder_thread import EncoderThread
 from vsr.live.output.output import Output
-from vsr.live.output.sink import Outlet
-from vsr.live.restoration import Restoration, Restoring
+from vsr.live.output.sink import Sink
+from vsr.live.restoration import LiveRestoration, LiveRestorer
 from vsr.live.targets import check_targets
 from vsr.live.timing.clock import Clock, rate_of
 from vsr.live.timing.latency_plan import Stopped
 from vsr.types import Chunk
 
 
-def count(figures: Figures, source: Source, clock: Clock, outlets: Sequence[Outlet]) -> None:
+def count(figures: Figures, source: Source, clock: Clock, sinks: Sequence[Sink]) -> None:
     """Bring a stream's figures up to date."""
     tally = figures.tally
     tally.corrupt, tally.reconnects = source.corrupt, source.reconnects
     tally.jumps = clock.jumps
-    tally.reopened = sum(outlet.reopened for outlet in outlets)
-    tally.lost_packets = sum(outlet.lost for outlet in outlets)
+    tally.reopened = sum(sink.reopened for sink in sinks)
+    tally.lost_packets = sum(sink.lost for sink in sinks)
     figures.source_queue = source.depth
-    figures.sink_queue = max(outlet.depth for outlet in outlets)
+    figures.sink_queue = max(sink.depth for sink in sinks)
 
 
 def load_slate(path: Path) -> Tensor:
@@ -89,7 +89,7 @@ class LiveStream:
     def __init__(
         self,
         options: StreamOptions,
-        restorer: Restoring,
+        restorer: LiveRestorer,
         figures: Figures,
         *,
         say: Callable[[str], None] = log.info,
@@ -97,14 +97,14 @@ class LiveStream:
         self.options, self.figures, self._say = options, figures, say
         self._slate = None if options.slate is None else load_slate(options.slate)
         check_targets([options])
-        self._outlets = [
-            Outlet(target, retry=Retry(options.retries), overwrite=options.overwrite)
+        self._sinks = [
+            Sink(target, retry=Retry(options.retries), overwrite=options.overwrite)
             for target in options.targets
         ]
         self._source = Source(options.source, listen=options.listen, retry=Retry(options.retries))
-        self._restoration = Restoration(options, restorer, figures)
-        self._writing = Writing(figures, options.latency_s)
-        self._pending = PendingSound()
+        self._restoration = LiveRestoration(options, restorer, figures)
+        self._writing = EncoderThread(figures, options.latency_s)
+        self._pending = PendingAudio()
         self._output: Output | None = None
         self._away, self._seen_at = False, time.monotonic()
 
@@ -137,11 +137,11 @@ class LiveStream:
             event = self._source.next_event(0.0 if stopped else self._patience_s())
             if event is None and stopped:
                 return
-            if isinstance(event, Beginning):
+            if isinstance(event, FormatChange):
                 self._begin(event)
             elif isinstance(event, Arrival):
                 self._take(event)
-            elif isinstance(event, Lost):
+            elif isinstance(event, SourceLost):
                 self._lose()
                 if event.error is not None:
                     raise event.error
@@ -152,7 +152,7 @@ class LiveStream:
     def _patience_s(self) -> float:
         return float(self._clock.step) / 2 if self._away and self._output else LOOK_EVERY_S
 
-    def _begin(self, event: Beginning) -> None:
+    def _begin(self, event: FormatChange) -> None:
         frame_rate = rate_of(event.info.frame_rate)
         if self._output is None:
             self._open(event, frame_rate)
@@ -163,7 +163,7 @@ class LiveStream:
                 self._output.begin_sound(event.sound)
         self._plan(event, frame_rate)
 
-    def _plan(self, event: Beginning, frame_rate: Fraction) -> None:
+    def _plan(self, event: FormatChange, frame_rate: Fraction) -> None:
         """Choose chunk and look-ahead for frames that come as often as that."""
         self._begun, self._clock.step = event, 1 / frame_rate
         info, late = event.info, event.held_back
@@ -174,7 +174,7 @@ class LiveStream:
             rate = f"{float(frame_rate):g} frames/s{', deinterlaced' if late else ''}"
             self._say(f"{self.options.name}: {self.figures.sizes} at {rate}; {choice}")
 
-    def _open(self, event: Beginning, frame_rate: Fraction) -> None:
+    def _open(self, event: FormatChange, frame_rate: Fraction) -> None:
         options = self.options
         picture = picture_of(event.info, self._restoration.scale, frame_rate)
         picture = in_encoders_time(picture, options.encoder, options.encode_args)
@@ -182,7 +182,7 @@ class LiveStream:
         self._output = Output(
             picture,
             event.sound,
-            self._outlets,
+            self._sinks,
             self._writing.left,
             encoder=options.encoder,
             arguments=options.encode_args,
@@ -212,7 +212,7 @@ class LiveStream:
         pts = clock.frame(chunk.pts[0] * chunk.time_base, at)
         if (frame_rate := clock.other_rate()) is not None:
             self._plan(self._begun, frame_rate)
-        if pts is None or self._restoration.skips(at):
+        if pts is None or self._restoration.should_skip(at):
             tally.skipped += 1
             return
         if self._away and last is not None:
@@ -256,7 +256,7 @@ class LiveStream:
             self._lose()
         if self._away:
             self._fill(self._clock.held(time.monotonic(), self.options.latency_s))
-        count(self.figures, self._source, self._clock, self._outlets)
+        count(self.figures, self._source, self._clock, self._sinks)
 
     def _fill(self, times: list[int]) -> None:
         """Send the last frame, or the slate, at these pts."""
@@ -271,7 +271,7 @@ class LiveStream:
         self._hand_on(self._restoration.drain())
         self._writing.finish()
         self._output.finish()
-        count(self.figures, self._source, self._clock, self._outlets)
+        count(self.figures, self._source, self._clock, self._sinks)
 
     def _abort(self) -> None:
         self._source.stop()

@@ -1,4 +1,4 @@
-"""Videos that show the input beside what became of it, or both halves of one picture."""
+"""Comparison videos: input and result side by side or split."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BEFORE, AFTER = "input", "restored"
 _LINE = 2
 
 
-class InputMemory:
-    """A reader that keeps the frames it gave until someone asks for them."""
+class InputRecorder:
+    """A reader that keeps its frames until the comparison takes them."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -49,7 +49,7 @@ class InputMemory:
             yield chunk
 
     def take(self, pts: int) -> Tensor:
-        """The frame (3, H, W) of a time; it is forgotten with all before it."""
+        """Take the frame (3, H, W) at a pts; it and earlier frames are released."""
         found = self._frames[pts]
         for earlier in [known for known in self._frames.copy() if known <= pts]:
             del self._frames[earlier]
@@ -69,9 +69,9 @@ class InputMemory:
 
 
 class ComparisonWriter(ForwardingWriter):
-    """Joins each restored frame with the input of its time and hands both on."""
+    """Writes each restored frame together with its input frame."""
 
-    def __init__(self, writer: Writer, inputs: InputMemory, mode: Mode) -> None:
+    def __init__(self, writer: Writer, inputs: InputRecorder, mode: Mode) -> None:
         super().__init__(writer)
         self._inputs = inputs
         self._mode = mode
@@ -83,13 +83,13 @@ class ComparisonWriter(ForwardingWriter):
             self._writer.write(one)
 
 
-def compare_into(writer: Writer, inputs: InputMemory, mode: Mode | None) -> Writer:
-    """The writer itself where nothing is to be compared, else one that joins frames for it."""
+def compare_into(writer: Writer, inputs: InputRecorder, mode: Mode | None) -> Writer:
+    """Wrap a writer for a comparison; returns it unchanged if none is wanted."""
     return writer if mode is None else ComparisonWriter(writer, inputs, mode)
 
 
 def comparison_size(mode: Mode | None, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of the comparison of frames of a size; their own without one."""
+    """Rows and columns of the comparison; unchanged without one."""
     if mode != "side":
         return height, width
     rows, columns = panel_size(height, width)
@@ -97,16 +97,16 @@ def comparison_size(mode: Mode | None, height: int, width: int) -> tuple[int, in
 
 
 def compare_frames(before: Tensor, after: Tensor, mode: Mode) -> Tensor:
-    """Show a frame and what became of it.
+    """Compose one comparison frame.
 
     Args:
-        before: (3, h, w); enlarged to the other's size by a cubic.
-        after: (3, H, W).
-        mode: ``side`` for one beside the other, their middles where they are large; ``split`` for
-            the left half of the one and the right half of the other.
+        before: Input (3, h, w), enlarged bicubically to the size of ``after``.
+        after: Result (3, H, W).
+        mode: ``side`` for side by side, cropped to the middle if they are large; ``split`` for
+            the left half of the input and the right half of the result.
 
     Returns:
-        (3, H, W) as ``comparison_size`` says.
+        A frame (3, H, W) of the size given by ``comparison_size``.
     """
     after = after.float()
     size = (after.shape[1], after.shape[2])

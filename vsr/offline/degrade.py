@@ -1,4 +1,4 @@
-"""A video made worse, as a source for tests, training and demonstrations: ``vsr degrade``."""
+"""Degrading a video for tests, training and demonstrations: ``vsr degrade``."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def degrade(
         source: As for ``open_reader``.
         target: As for ``open_writer``.
         preset: One of ``PRESETS``.
-        scale: How many times smaller the picture becomes, by area, before anything else.
-        seed: Of noise and the like: the same seed gives the same file.
+        scale: Factor of the area downscaling that comes first.
+        seed: Random seed; the same seed gives the same file.
         overwrite: Replace a target that exists.
         on_progress: Called after every step.
         stop: Set it to end early with a playable partial result.
@@ -49,7 +49,7 @@ def degrade(
         The name of the result.
 
     Raises:
-        ConfigurationError: An unknown preset, or a picture that is too small for it.
+        ConfigurationError: An unknown preset, or frames too small for it.
         VSRError: The source cannot be read, or the target cannot be written.
     """
     if preset not in PRESETS:

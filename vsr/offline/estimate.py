@@ -1,4 +1,4 @@
-"""What a run will be, said before it: sizes, memory, time."""
+"""Estimating sizes, memory and time of a run: ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ LONG_ENOUGH_S = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
-    """A run that has not begun.
+class Estimate:
+    """An estimate of a run.
 
     Attributes:
         model: The network's architecture.
-        device: Where it will run.
-        precision: Of its convolutions.
-        source: What is restored.
-        target: Where to.
+        device: Device of the network.
+        precision: Precision of the convolutions.
+        source: Name of the source.
+        target: Name of the target.
         input_size: Width and height.
         output_size: Width and height.
-        frames: That will come; None where the source does not say.
-        settings: Sizes of the steps.
-        memory_bytes: Expected at the peak.
-        budget_bytes: What the run may take.
-        fps: Expected restored frames per second, by a sample on this machine.
-        seconds: Expected in all; None where the number of frames is not known.
-        journal: Folder of what is needed to go on after an interruption; None where nothing is.
+        frames: Number of frames; None if the source does not say.
+        settings: Step sizes.
+        memory_bytes: Expected peak.
+        budget_bytes: Memory budget.
+        fps: Expected restored frames per second, measured on a sample.
+        seconds: Expected duration of the run; None if the number of frames is unknown.
+        journal: Folder of the journal for resuming; None without one.
     """
 
     model: str
@@ -66,7 +66,7 @@ class Forecast:
     journal: str | None
 
     def text(self) -> str:
-        """A line per fact."""
+        """The estimate as text, one fact per line."""
         before, after, spent = self.cells()
         rows = {
             "model": f"{self.model}, {self.precision} on {self.device}",
@@ -90,8 +90,8 @@ class Forecast:
         )
 
 
-def foresee(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Forecast:
-    """Estimate what ``restore`` with these options takes; nothing is written."""
+def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Estimate:
+    """Estimate a ``restore`` with these options; nothing is written."""
     network = load_network(options.model, options.weights, fidelity=options.fidelity)
     with open_reader(
         source, start_s=options.start_s, end_s=options.end_s, frame_rate=options.frame_rate
@@ -113,7 +113,7 @@ def foresee(source: str, target: str, options: RestoreOptions = DEFAULTS) -> For
         source, target, info, segment=options.segment, in_process=options.in_process
     )
     output = choose_size(info, network.facts.scale, options.output_size)
-    return Forecast(
+    return Estimate(
         model=network.facts.name,
         device=str(restorer.device),
         precision=str(restorer.network.dtype).removeprefix("torch."),
@@ -132,7 +132,7 @@ def foresee(source: str, target: str, options: RestoreOptions = DEFAULTS) -> For
 
 
 def expected_fps(restorer: Restorer | ParallelScenes, info: StreamInfo) -> float:
-    """Restored frames per second, from a step on a small part of a frame."""
+    """Expected restored frames per second, measured on a small part of a frame."""
     settings = restorer.settings
     chunk = min(settings.chunk, 4)
     scene = min(LONGEST_SCENE, info.num_frames or LONGEST_SCENE)
@@ -152,7 +152,7 @@ def expected_fps(restorer: Restorer | ParallelScenes, info: StreamInfo) -> float
 def _time(
     restorer: Restorer | ParallelScenes, chunk: int, ahead: int, size: tuple[int, int]
 ) -> float:
-    """Seconds of a step, the second of two: the first one loads and chooses what it needs."""
+    """Seconds of a step, the second of two: the first one warms up."""
     timed = Restorer(
         restorer.network,
         chunk=chunk,

@@ -1,4 +1,4 @@
-"""Folders in, folders out: every video of one restored into the other."""
+"""Restoring every video of a folder into another folder."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ State = Literal["restored", "skipped", "failed", "interrupted"]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One video, or one folder of images, and where it goes.
+    """One video or folder of images, and its target.
 
     Attributes:
-        name: Of the source, within its folder.
+        name: Name of the source within its folder.
         source: As for ``restore``.
         target: As for ``restore``.
     """
@@ -43,14 +43,14 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a job.
+    """The outcome of a job.
 
     Attributes:
         name: The job's.
-        state: ``skipped`` where its target was there already.
+        state: ``skipped`` if the target existed already.
         frames: Frames written.
-        seconds: Of the run.
-        said: The error, where it failed.
+        seconds: Duration of the run.
+        said: The error message if it failed.
     """
 
     name: str
@@ -69,7 +69,7 @@ def holds_videos(source: str) -> bool:
 
 
 def mixed_note(source: str) -> str | None:
-    """What is left out of a folder of images that holds videos, too; None where nothing is."""
+    """A note about videos that are left out of a folder of images; None without any."""
     path = Path(source)
     if not path.is_dir() or holds_videos(source):
         return None
@@ -84,7 +84,7 @@ def mixed_note(source: str) -> str | None:
 
 
 def list_jobs(source: str, target: str) -> list[Job]:
-    """Every video and every folder of images below a folder, in order of name.
+    """List every video and every folder of images below a folder, sorted by name.
 
     Raises:
         OpenError: The target is a file, names one, or is the source itself.
@@ -112,15 +112,15 @@ def run_jobs(
     stop: threading.Event | None = None,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Restore one after the other; a failure does not keep the rest from being done.
+    """Run the jobs one after the other; a failure does not stop the rest.
 
     Args:
-        jobs: What to do.
-        restore_one: Restores one of them.
-        overwrite: Also those whose target is there.
-        resume: Also those whose target is there beside the journal of a run that was ended.
-        stop: Once set, no further job begins.
-        on_outcome: Called after each.
+        jobs: Jobs to run.
+        restore_one: Function that runs one job.
+        overwrite: Include jobs whose target exists.
+        resume: Include jobs with the journal of an interrupted run.
+        stop: Once set, no further job is started.
+        on_outcome: Called after each job.
     """
     outcomes: list[Outcome] = []
     for job in jobs:

@@ -1,4 +1,4 @@
-"""A writer in front of another one, which changes the frames and nothing else."""
+"""Base of writers that change frames and forward everything else."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from vsr.types import Chunk, Writer
 
 
 class ForwardingWriter:
-    """Hands everything on to another writer; a subclass changes the frames.
+    """Forwards everything to another writer; a subclass changes the frames.
 
     Args:
-        writer: Gets what is written.
+        writer: Writer that receives frames and packets.
     """
 
     def __init__(self, writer: Writer) -> None:

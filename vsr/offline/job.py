@@ -1,4 +1,4 @@
-"""Restore one file: what ``vsr restore`` does, as a function."""
+"""Restoring one file: ``vsr restore`` as a function."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from vsr.engine.memory_plan import Asked
+from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError
 from vsr.models.loading import load_network
 from vsr.models.network import Network
-from vsr.offline.comparison_video import InputMemory, compare_into, comparison_size
+from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
 from vsr.offline.pipeline import run
 from vsr.offline.restorer_factory import make_restorer
 from vsr.restorer import Restorer
 from vsr.results import Progress, Summary, nothing_done
-from vsr.resume.checkpoints import Borders
+from vsr.resume.checkpoints import CheckpointRecorder
 from vsr.resume.compatibility import (
     find_journal,
     header_of,
     is_done,
     journal_planned,
 )
-from vsr.resume.session import Keeping, finish_sealed
+from vsr.resume.session import ResumeSession, finish_sealed
 from vsr.scenes import AUTO, OFF
 from vsr.scenes.markers import scene_marker
 from vsr.streams import open_reader
@@ -52,8 +52,8 @@ def restore(
 
     Args:
         source: A file, an address, a folder of images or a pattern like ``frames/%06d.png``.
-        target: The same kinds, or ``null`` to throw the frames away; ``-`` means a pipe in both.
-        options: Everything else.
+        target: The same kinds, or ``null`` to discard the frames; ``-`` is a pipe in both.
+        options: All other options.
         on_progress: Called after every step.
         stop: Set it to end early with a playable partial result.
 
@@ -80,14 +80,14 @@ def restore(
     if journal is not None and (summary := finish_sealed(journal)):
         return summary
     with (
-        Keeping(journal) as keeping,
+        ResumeSession(journal) as session,
         lock_target(target),
-        _open_source(source, target, options, keeping.passed) as reader,
+        _open_source(source, target, options, session.passed) as reader,
     ):
-        restorer = _make_restorer(network, reader.info, options, keeping.settings)
-        marker = keeping.go_on(restorer, scene_marker(options.scenes, reader.info))
-        inputs = InputMemory(reader)
-        keeping.begin(
+        restorer = _make_restorer(network, reader.info, options, session.settings)
+        marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
+        inputs = InputRecorder(reader)
+        session.begin(
             header_of(source, options.recorded(), restorer.settings, restorer.network),
             journal_planned(
                 source,
@@ -97,7 +97,7 @@ def restore(
                 in_process=options.in_process,
             ),
         )
-        writer, borders = _open_target(source, target, options, keeping, restorer, inputs)
+        writer, points = _open_target(source, target, options, session, restorer, inputs)
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)
         return run(
@@ -105,7 +105,7 @@ def restore(
             restorer,
             writer,
             scenes=marker,
-            borders=borders,
+            points=points,
             on_progress=on_progress,
             stop=stop,
         )
@@ -124,9 +124,12 @@ def _open_source(source: str, target: str, options: RestoreOptions, passed: Pass
 
 
 def _make_restorer(
-    network: Network[Any], info: StreamInfo, options: RestoreOptions, earlier: Asked | None
+    network: Network[Any],
+    info: StreamInfo,
+    options: RestoreOptions,
+    earlier: RequestedSettings | None,
 ) -> Restorer | ParallelScenes:
-    """A restorer with the sizes of an earlier run, or with those asked for."""
+    """Create a restorer with the step sizes of an earlier run, or with the requested ones."""
     restorer, _ = make_restorer(
         network,
         info,
@@ -143,15 +146,15 @@ def _open_target(
     source: str,
     target: str,
     options: RestoreOptions,
-    keeping: Keeping,
+    session: ResumeSession,
     restorer: Restorer | ParallelScenes,
-    inputs: InputMemory,
-) -> tuple[Writer, Borders | None]:
-    """The writer, which resamples and compares as asked, and the checkpoints of the run."""
+    inputs: InputRecorder,
+) -> tuple[Writer, CheckpointRecorder | None]:
+    """Open the writer, with resampling and comparison, and the recorder of resume points."""
     info = inputs.info
     output = choose_size(info, restorer.network.facts.scale, options.output_size)
     height, width = comparison_size(options.compare, output.height, output.width)
-    writer = keeping.open_writer(
+    writer = session.open_writer(
         target,
         replace(info, sample_aspect_ratio=output.sample_aspect_ratio),
         height=height,
@@ -164,12 +167,12 @@ def _open_target(
         overwrite=options.overwrite,
         in_process=options.in_process,
     )
-    borders = keeping.borders(restorer, every=options.segment)
-    return fit_writer(compare_into(writer, inputs, options.compare), output), borders
+    points = session.points(restorer, every=options.segment)
+    return fit_writer(compare_into(writer, inputs, options.compare), output), points
 
 
 def _rate(asked: Fraction | None, source: str, target: str) -> Fraction | None:
-    """Of images that become images nobody needs to hear that a rate is assumed."""
+    """The frame rate; images restored to images need no note about an assumed rate."""
     if asked is None and names_images(source) and names_images(target):
         return DEFAULT_RATE
     return asked

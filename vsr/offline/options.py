@@ -8,10 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.engine.memory_plan import Asked
+from vsr.engine.memory_plan import RequestedSettings
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.offline.comparison_video import Mode
-from vsr.offline.output_size import SizeWish
+from vsr.offline.output_size import RequestedSize
 from vsr.resume import SEGMENT_FRAMES
 from vsr.scenes import AUTO
 
@@ -23,7 +23,7 @@ _LEAVES_OUTPUT = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
-    """What ``restore``, its estimate and its preview take.
+    """Options of ``restore``, ``estimate`` and ``preview``.
 
     Attributes:
         model: As for ``load_network``.
@@ -32,27 +32,27 @@ class RestoreOptions:
         chunk: As for ``Restorer``; None for the size that suits the network and fits into memory.
         look_ahead: As for ``Restorer``, likewise.
         tiles: As for ``Restorer``, likewise.
-        memory: Memory that the run may take, ``4G`` or ``75%`` of the free memory; None for 80 %.
+        memory: Memory budget, such as ``4G`` or ``75%`` of the free memory; None for 80 %.
         scenes: ``auto`` to find cuts, ``off``, ``every N``, or a file that lists them.
-        parallel_scenes: Scenes stepped together.
+        parallel_scenes: Number of scenes in one joint step.
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
         encoder: ffmpeg's name of a video encoder; None for the usual one of the container.
         encode_args: Further arguments for ffmpeg's output.
-        start_s: First moment to restore, in seconds after the first frame.
-        end_s: First moment not to restore, likewise.
+        start_s: Start of the restored part, in seconds after the first frame.
+        end_s: End of the restored part (exclusive), likewise.
         frame_rate: Frames per second of images; None for 25. A video has its own.
         overwrite: Replace a target that exists.
-        scale: Output over input size; with it, ``size`` or ``fit`` the output is resampled once.
+        scale: Output size over input size; ``scale``, ``size`` or ``fit`` resample the output once.
         size: Rows and columns of the output.
         fit: Pixels of the output's shorter side.
         hwaccel: As for ``open_reader``.
         in_process: As for ``open_writer``.
-        compare: Write a comparison with the input instead; None for the result alone.
+        compare: Write a comparison with the input; None for the result alone.
         resume: Continue an interrupted run with the same options, if there is one; a target that
-            exists without a journal is whole, and skipped.
-        segment: Frames after which, at the latest, finished work survives any interruption; a
-            longer run keeps a journal beside the target. 0 for never.
+            exists without a journal is complete and skipped.
+        segment: Maximum number of frames lost by an interruption; a
+            longer run keeps a journal beside the target. 0 disables it.
     """
 
     model: str = DEFAULT_MODEL
@@ -82,21 +82,21 @@ class RestoreOptions:
     segment: int = SEGMENT_FRAMES
 
     @property
-    def asked(self) -> Asked:
-        """The sizes of steps that are fixed."""
-        return Asked(chunk=self.chunk, look_ahead=self.look_ahead, tiles=self.tiles)
+    def asked(self) -> RequestedSettings:
+        """The step sizes set by the user."""
+        return RequestedSettings(chunk=self.chunk, look_ahead=self.look_ahead, tiles=self.tiles)
 
     @property
-    def output_size(self) -> SizeWish:
-        """The size asked for."""
-        return SizeWish(scale=self.scale, size=self.size, fit=self.fit)
+    def output_size(self) -> RequestedSize:
+        """The requested output size."""
+        return RequestedSize(scale=self.scale, size=self.size, fit=self.fit)
 
     def given(self) -> set[str]:
-        """Names of the options that are not at their defaults."""
+        """Names of the options that differ from their defaults."""
         return {f.name for f in fields(self) if getattr(self, f.name) != f.default}
 
     def recorded(self) -> dict[str, Any]:
-        """The options that a journal holds: a resumed run has to have the same."""
+        """Options stored in the journal: a resumed run must have the same."""
         names = (f.name for f in fields(self) if f.name not in _LEAVES_OUTPUT)
         return {name: getattr(self, name) for name in names}
 

@@ -1,4 +1,4 @@
-"""The size of the output: the network's own, or one that was asked for, reached in one step."""
+"""Output size: the network's own, or a requested one reached by one resampling."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LARGEST = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
-class SizeWish:
-    """What was asked for; at most one of them.
+class RequestedSize:
+    """A requested output size; at most one attribute is set.
 
     Attributes:
-        scale: Times the source's size; 1 restores without enlarging.
+        scale: Factor of the source's size; 1 restores without enlarging.
         size: Rows and columns.
-        fit: Pixels of the shorter side, the shape kept.
+        fit: Length of the shorter side, keeping the aspect ratio.
     """
 
     scale: float | None = None
@@ -32,13 +32,13 @@ class SizeWish:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSize:
-    """What will be written.
+    """The output size.
 
     Attributes:
         height: Rows.
         width: Columns.
-        sample_aspect_ratio: Of the pixels: the picture keeps its shape in every size.
-        resampled: Whether the network's output has another size.
+        sample_aspect_ratio: Width over height of a pixel, which keeps the display aspect ratio.
+        resampled: Whether it differs from the network's output.
     """
 
     height: int
@@ -47,16 +47,16 @@ class OutputSize:
     resampled: bool
 
 
-def choose_size(info: StreamInfo, network_scale: int, wish: SizeWish) -> OutputSize:
-    """Decide the output's size.
+def choose_size(info: StreamInfo, network_scale: int, wish: RequestedSize) -> OutputSize:
+    """Choose the output size.
 
     Args:
-        info: The source.
-        network_scale: Of the network.
-        wish: What was asked for.
+        info: Description of the source.
+        network_scale: Scale of the network.
+        wish: Requested size.
 
     Raises:
-        ConfigurationError: More than one wish, or a size that nothing can be encoded in.
+        ConfigurationError: More than one size, or a size that cannot be encoded.
     """
     given = [value for value in (wish.scale, wish.size, wish.fit) if value is not None]
     if len(given) > 1:
@@ -77,12 +77,12 @@ def choose_size(info: StreamInfo, network_scale: int, wish: SizeWish) -> OutputS
 
 
 def fit_writer(writer: Writer, size: OutputSize) -> Writer:
-    """The writer itself where the network's output fits, else one that resamples for it."""
+    """Wrap a writer for resampling; returns it unchanged if the sizes agree."""
     return ResamplingWriter(writer, size) if size.resampled else writer
 
 
 class ResamplingWriter(ForwardingWriter):
-    """Resamples frames once, with a cubic that is widened for smaller sizes, and hands them on."""
+    """Resamples frames bicubically, with antialiasing when shrinking, and forwards them."""
 
     def __init__(self, writer: Writer, size: OutputSize) -> None:
         super().__init__(writer)
@@ -96,7 +96,7 @@ class ResamplingWriter(ForwardingWriter):
             self._writer.write(replace(chunk, frames=resampled, pts=(pts,), scene_starts=starts))
 
 
-def _wanted(info: StreamInfo, wish: SizeWish) -> tuple[int, int]:
+def _wanted(info: StreamInfo, wish: RequestedSize) -> tuple[int, int]:
     if wish.size is not None:
         return wish.size
     if wish.fit is not None:
@@ -111,6 +111,6 @@ def _wanted(info: StreamInfo, wish: SizeWish) -> tuple[int, int]:
 
 
 def _scaled(pixels: int, scale: Fraction) -> int:
-    """Exact where that is a whole number, else the nearest even one."""
+    """The exact size if it is whole, otherwise the nearest even one."""
     exact = pixels * scale
     return int(exact) if exact.denominator == 1 else 2 * round(exact / 2)

@@ -1,4 +1,4 @@
-"""From a source to a sink."""
+"""The pipeline: decode, restore and encode in three threads."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, Protocol
 import torch
 
 from vsr.engine.cpu_threads import use_one_core
-from vsr.engine.device_transfer import Moving, Transfer, leaving
+from vsr.engine.device_transfer import PendingCopy, Transfer, restored_copy
 from vsr.engine.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
 from vsr.errors import DecodeError
-from vsr.offline.queue import Channel
+from vsr.offline.queue import StageQueue
 from vsr.results import Progress, Summary
-from vsr.resume.checkpoints import Borders
-from vsr.resume.journal import Border
-from vsr.scenes.markers import Listed, SceneMarker
+from vsr.resume.checkpoints import CheckpointRecorder
+from vsr.resume.journal import ResumePoint
+from vsr.scenes.markers import ListedScenes, SceneMarker
 from vsr.scenes.state import MarkerState
 from vsr.types import Chunk, Reader, Writer
 
@@ -33,29 +33,29 @@ def run(
     writer: Writer,
     *,
     scenes: SceneMarker | None = None,
-    borders: Borders | None = None,
+    points: CheckpointRecorder | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Summary:
-    """Restore everything a reader has into a writer.
+    """Restore all frames of a reader into a writer.
 
     Args:
         reader: Closed by the caller.
-        restorer: Fresh, or reset.
-        writer: Finished here; aborted where an error ends the run.
-        scenes: Marks where scenes begin; None for the marks that the reader makes.
-        borders: Resume checkpoints of the run; None without a journal.
+        restorer: New or reset.
+        writer: Finished here, or aborted after an error.
+        scenes: Scene marker; None for the marks that the reader makes.
+        points: Resume points of the run; None without a journal.
         on_progress: Called in the calling thread after each step.
-        stop: Set it to end early; the output is closed, playable, and named as partial.
+        stop: Set it to end early; the output is closed, playable and named as partial.
 
     Raises:
-        DecodeError: The source broke in the middle; what was restored before that is kept under the
+        DecodeError: The source broke; the frames restored before are kept under the
             partial name, and the message says so.
-        VSRError: Any other error of any stage; nothing is left behind.
+        VSRError: Any other error of a stage; nothing is left behind.
     """
-    marker = scenes or Listed(numbers=frozenset(), times=())
+    marker = scenes or ListedScenes(numbers=frozenset(), times=())
     stop = stop or threading.Event()
-    stages = Stages(reader, restorer, writer, marker, borders, on_progress, stop)
+    stages = Stages(reader, restorer, writer, marker, points, on_progress, stop)
     try:
         broken = stages.run()
         interrupted = stages.stop.is_set()
@@ -81,23 +81,23 @@ SILENT_S = 1.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Piece:
-    """What travels between stages: frames, and the copied packets that were read with them.
+    """Frames and the copied packets read with them, passed between stages.
 
     Attributes:
-        frames: None where only the rest comes.
-        packets: Not yet written.
-        marks: Of frames that were decoded: what the marker of scenes knows behind them.
+        frames: A chunk; None for packets alone.
+        packets: Packets that have not been written.
+        marks: State of the scene marker after decoded frames.
         border: Behind which another segment of the output begins.
     """
 
-    frames: Moving | None
+    frames: PendingCopy | None
     packets: Sequence[Any] = ()
     marks: MarkerState | None = None
-    border: Border | None = None
+    point: ResumePoint | None = None
 
 
 class StreamRestorer(Protocol):
-    """What restores one stream: a ``Restorer``, or one that works on several scenes at once."""
+    """A restorer of one stream: ``Restorer`` or ``ParallelScenes``."""
 
     @property
     def device(self) -> torch.device: ...
@@ -114,7 +114,7 @@ class StreamRestorer(Protocol):
 
 
 class Stages:
-    """The three stages of one run and what they count."""
+    """The three stages of one run and their counts."""
 
     def __init__(
         self,
@@ -122,21 +122,21 @@ class Stages:
         restorer: StreamRestorer,
         writer: Writer,
         marker: SceneMarker,
-        borders: Borders | None,
+        points: CheckpointRecorder | None,
         on_progress: Callable[[Progress], None],
         stop: threading.Event,
     ) -> None:
         self.reader, self.restorer, self.writer, self.marker = reader, restorer, writer, marker
-        self.borders, self.on_progress, self.stop = borders, on_progress, stop
-        self.decoded: Channel[_Piece] = Channel(QUEUED_CHUNKS, stop=stop)
-        self.restored: Channel[_Piece] = Channel(QUEUED_CHUNKS)
-        self.resumed = borders.num_done if borders else 0
+        self.points, self.on_progress, self.stop = points, on_progress, stop
+        self.decoded: StageQueue[_Piece] = StageQueue(QUEUED_CHUNKS, stop=stop)
+        self.restored: StageQueue[_Piece] = StageQueue(QUEUED_CHUNKS)
+        self.resumed = points.num_done if points else 0
         self.frames_in = self.frames_out = self.resumed
         self.started = time.perf_counter()
         forget_device_peak(restorer.device)
 
     def run(self) -> DecodeError | None:
-        """Run to the end, to ``stop``, or to an error; that of a source that broke is returned."""
+        """Run until the end, ``stop`` or an error; the error of a broken source is returned."""
         threads = [
             threading.Thread(target=stage, name=f"vsr-{stage.__name__}", daemon=True)
             for stage in (self.decode, self.encode)
@@ -160,7 +160,7 @@ class Stages:
         return broken
 
     def decode(self) -> None:
-        """The decoding thread: read until the end, or until nobody listens."""
+        """The decoding thread: read until the end, or until the pipeline stops."""
         use_one_core()
         upwards = Transfer(self.restorer.device)
         try:
@@ -177,8 +177,8 @@ class Stages:
             self.decoded.close()
 
     def hand_over(self, chunks: Sequence[Chunk], upwards: Transfer) -> bool:
-        """Give decoded frames and packets to the calling thread; whether it still listens."""
-        pieces: list[Moving | None] = [upwards.up(chunk) for chunk in chunks]
+        """Pass decoded frames and packets to the calling thread; False once it has stopped."""
+        pieces: list[PendingCopy | None] = [upwards.up(chunk) for chunk in chunks]
         packets, marks = self.reader.take_packets(), self.marker.state
         for frames in pieces or [None]:
             if not self.decoded.put(_Piece(frames=frames, packets=packets, marks=marks)):
@@ -196,8 +196,8 @@ class Stages:
                 chunk = None if piece.frames is None else piece.frames.take()
                 self.frames_in += 0 if chunk is None else len(chunk)
                 packets = piece.packets
-                if self.borders and chunk is not None and piece.marks is not None:
-                    self.separate(self.borders.enter(chunk, piece.marks))
+                if self.points and chunk is not None and piece.marks is not None:
+                    self.cut(self.points.before_push(chunk, piece.marks))
                 del piece
                 self.hand_on(iter(()) if chunk is None else self.restorer.iter_push(chunk), packets)
                 del chunk  # frames are large: none is kept while waiting for the next
@@ -210,26 +210,26 @@ class Stages:
         return broken
 
     def hand_on(self, chunks: Iterator[Chunk], packets: Sequence[Any] = ()) -> None:
-        """Give restored chunks, and the packets read since the last, to the encoding thread."""
+        """Pass restored chunks, and the packets read since the last, to the encoding thread."""
         for chunk in chunks:
             if self.stop.is_set():
                 break
-            self.restored.put(_Piece(frames=leaving(chunk), packets=packets))
+            self.restored.put(_Piece(frames=restored_copy(chunk), packets=packets))
             packets = ()
             self.report()
-            if self.borders:
-                self.separate(self.borders.leave(chunk))
+            if self.points:
+                self.cut(self.points.after_restore(chunk))
             del chunk  # not to keep it alive while the next one is made
         if packets:
             self.restored.put(_Piece(frames=None, packets=packets))
 
-    def separate(self, border: Border | None) -> None:
-        """Tell the encoding thread where a segment ends."""
-        if border is not None:
-            self.restored.put(_Piece(frames=None, border=border))
+    def cut(self, point: ResumePoint | None) -> None:
+        """Tell the encoding thread to end a segment."""
+        if point is not None:
+            self.restored.put(_Piece(frames=None, point=point))
 
     def encode(self) -> None:
-        """The encoding thread: write until the end, or until something fails."""
+        """The encoding thread: write until the end or an error."""
         use_one_core()
         downwards = Transfer(self.restorer.device)
         try:
@@ -238,14 +238,14 @@ class Stages:
                 if piece.frames is not None:
                     self.writer.write(downwards.down(piece.frames))
                     self.frames_out += len(piece.frames.chunk)
-                if piece.border is not None and self.borders is not None:
-                    self.borders.cut(piece.border)
+                if piece.point is not None and self.points is not None:
+                    self.points.cut(piece.point)
                 del piece
         except BaseException as error:
             self.restored.close(error)
 
     def report(self) -> None:
-        """Tell the caller how far the run is."""
+        """Report the progress to the caller."""
         self.on_progress(
             Progress(
                 frames=self.frames_out,
@@ -256,7 +256,7 @@ class Stages:
         )
 
     def summary(self, output: str, *, interrupted: bool) -> Summary:
-        """What was done, once the output is closed."""
+        """The summary of the run, once the output is closed."""
         seconds = time.perf_counter() - self.started
         counts = self.restorer.counts
         added = self.writer.added_frames if output else 0

@@ -1,4 +1,4 @@
-"""One moment of a source, before and after, as a picture: a look before a long run."""
+"""A preview picture of one moment of a source, before and after."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.models.loading import load_network
-from vsr.offline.comparison_video import InputMemory, compare_frames
+from vsr.offline.comparison_video import InputRecorder, compare_frames
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
 from vsr.quality.montage import save_png
@@ -32,21 +32,21 @@ AROUND_S = 1.0
 
 
 def preview(source: str, target: str, moment_s: float, options: RestoreOptions = DEFAULTS) -> str:
-    """Write the input, enlarged, beside the restored frame.
+    """Write a picture of the enlarged input beside the restored frame.
 
     Args:
         source: As for ``restore``.
         target: As for ``restore``; of a video, the picture is ``NAME.preview.png`` beside it.
-        moment_s: Seconds after the first frame: the frame shown is the first from then on.
-        options: As for ``restore``; those of ``HEEDED`` count.
+        moment_s: Seconds after the first frame; the next frame from then is shown.
+        options: As for ``restore``; only those of ``HEEDED`` are used.
 
     Returns:
-        The picture's name.
+        Path of the picture.
 
     Raises:
-        OpenError: The source cannot be opened, or the picture not be written.
+        OpenError: The source cannot be opened, or the picture cannot be written.
         EncodeError: The disk is full.
-        ConfigurationError: The source ends before that moment.
+        ConfigurationError: The source ends before this moment.
     """
     picture = TargetFile(str(picture_name(target)), source=source, overwrite=options.overwrite)
     network = load_network(options.model, options.weights, fidelity=options.fidelity)
@@ -61,7 +61,7 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
             device=options.device,
             precision=options.precision,
         )
-        inputs = InputMemory(reader)
+        inputs = InputRecorder(reader)
         wanted = reader.info.start_pts + moment_s / float(reader.info.time_base) - 0.5
         for restored in _restored(inputs.chunks(restorer.chunk), restorer):
             for frame, pts in zip(restored.frames, restored.pts, strict=True):
@@ -72,7 +72,7 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
 
 
 def unused(options: RestoreOptions) -> set[str]:
-    """Names of options that are given and that a preview does not use."""
+    """Names of given options that a preview does not use."""
     return options.given() - HEEDED
 
 
@@ -86,10 +86,10 @@ def _keep(pixels: Tensor, picture: TargetFile) -> str:
 
 
 def picture_name(target: str) -> Path:
-    """Where a preview of a target goes.
+    """Path of the preview of a target.
 
     Raises:
-        OpenError: The target is no file and no folder.
+        OpenError: The target is neither a file nor a folder.
     """
     if target in {PIPE, NULL} or is_address(target):
         raise OpenError(f"a preview is a file, {target!r} is none; give a name such as look.png")

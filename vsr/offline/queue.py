@@ -1,4 +1,4 @@
-"""A bounded queue between two stages that carries the end of the stream, and errors, both ways."""
+"""A bounded queue between two stages that passes the end and errors both ways."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LOOK_EVERY_S = 0.1
 """How often a wait for the next item looks whether it is to stop."""
 
 
-class Channel(Generic[Item]):
-    """One thread puts, another iterates. Either may close it; what waits is still delivered.
+class StageQueue(Generic[Item]):
+    """One thread puts, another iterates. Either may close it; waiting items are still delivered.
 
     Args:
-        size: Items that may wait; ``put`` blocks while so many do.
-        stop: Once set, iterating ends, even where nothing comes any more.
+        size: Maximum number of waiting items; ``put`` blocks at the limit.
+        stop: Once set, iteration ends, even if no item arrives.
     """
 
     def __init__(self, size: int, *, stop: threading.Event | None = None) -> None:
@@ -29,13 +29,13 @@ class Channel(Generic[Item]):
         self._error: BaseException | None = None
 
     def put(self, item: Item) -> bool:
-        """Append an item, waiting for room.
+        """Append an item; blocks until there is room.
 
         Returns:
-            False where the channel was closed in the meantime: the item went nowhere.
+            False if the queue was closed in the meantime and the item was dropped.
 
         Raises:
-            BaseException: The error that the channel was closed with.
+            BaseException: The error that the queue was closed with.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
@@ -47,7 +47,7 @@ class Channel(Generic[Item]):
             return True
 
     def close(self, error: BaseException | None = None) -> None:
-        """End the channel; with an error, both sides meet it. The first close counts."""
+        """Close the queue; an error is raised on both sides. Only the first call counts."""
         with self._changed:
             if not self._closed:
                 self._closed, self._error = True, error
@@ -69,6 +69,6 @@ class Channel(Generic[Item]):
             del item  # not to keep it alive while waiting for the next
 
     def raise_error(self) -> None:
-        """Raise the error that the channel was closed with, if there was one."""
+        """Raise the error that the queue was closed with, if any."""
         if self._error is not None:
             raise self._error

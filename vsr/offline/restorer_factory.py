@@ -1,4 +1,4 @@
-"""A restorer for a stream, with sizes that fit into memory."""
+"""Creating a restorer whose step sizes fit into memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from vsr.engine.memory import budget_bytes
-from vsr.engine.memory_plan import Asked, Plan, make_plan, require
+from vsr.engine.memory_plan import Plan, RequestedSettings, make_plan, require
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import FULL
 from vsr.models.network import Network
@@ -21,28 +21,28 @@ def make_restorer(
     network: Network[Any],
     info: StreamInfo,
     *,
-    asked: Asked,
+    asked: RequestedSettings,
     memory: str | None = None,
     parallel_scenes: int = 1,
     device: str = "auto",
     precision: str = "auto",
     exact: bool = False,
 ) -> tuple[Restorer | ParallelScenes, Plan]:
-    """A restorer whose sizes fit into memory, and the plan they come from.
+    """Create a restorer whose step sizes fit into memory, and return the plan.
 
     Args:
-        network: Any.
-        info: Of what it will restore.
-        asked: Sizes that are fixed.
+        network: Any network.
+        info: Description of the stream.
+        asked: Sizes set by the user.
         memory: As for ``restore``.
         parallel_scenes: As for ``restore``.
         device: As for ``restore``.
         precision: As for ``restore``.
-        exact: Reckon the memory even where a look shows that it suffices.
+        exact: Compute the exact peak even where a quick estimate shows that it fits.
 
     Raises:
-        ConfigurationError: Sizes, memory, a device or a precision that cannot be.
-        MemoryLimitError: Memory was given, and nothing that was left free fits into it.
+        ConfigurationError: Impossible sizes, memory, device or precision.
+        MemoryLimitError: No choice of the free sizes fits into the given memory.
     """
     placed, where = place(network, device=device, precision=precision)
     plan = make_plan(

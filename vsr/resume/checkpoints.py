@@ -8,79 +8,84 @@ from typing import Protocol
 
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.restorer import Restorer
-from vsr.resume.journal import Border, Journal
-from vsr.scenes.state import Known, MarkerState, save_marks
+from vsr.resume.journal import Journal, ResumePoint
+from vsr.scenes.state import DecidedMark, MarkerState, save_marks
 from vsr.streams.names.durable import Commit
 from vsr.types import Chunk
 
 
-class Sink(Protocol):
-    """What frames end up in."""
+class SegmentSink(Protocol):
+    """A writer whose output can be cut into segments."""
 
     def cut(self, commit: Commit) -> None:
-        """Keep what was written; ``commit`` is called, in any thread, once it is kept."""
+        """End a segment; ``commit`` is called, in any thread, once it is on the disk."""
         ...
 
 
-class Borders:
-    """Follows the frames through a restorer, and saves what is between two of them.
+class CheckpointRecorder:
+    """Saves resume points while frames pass through a restorer.
 
-    The restorer's state is kept without the frames that wait in it, which are large: they are read
-    again, and what is known of their scenes is kept instead.
+    The restorer's state is saved without its waiting frames, which are large: they are read
+    again, and their scene marks are saved instead.
 
     Args:
-        journal: Where borders are recorded.
-        sink: What the frames end up in.
-        restorer: What restores them.
-        every: Frames from one border to the next, at most; but a step is never divided.
+        journal: Journal that records the resume points.
+        sink: Writer of the restored frames.
+        restorer: Restorer of the frames.
+        every: Maximum number of frames between two points; a step is never divided.
 
     Attributes:
-        num_done: Frames that an earlier run restored.
-        frames: Frames restored in all.
+        num_done: Frames restored by an earlier run.
+        frames: Total number of restored frames.
     """
 
     def __init__(
-        self, journal: Journal, sink: Sink, restorer: Restorer | ParallelScenes, *, every: int
+        self,
+        journal: Journal,
+        sink: SegmentSink,
+        restorer: Restorer | ParallelScenes,
+        *,
+        every: int,
     ) -> None:
         self._journal, self._sink, self._restorer, self._every = journal, sink, restorer, every
-        self._waiting: deque[Known] = deque()
+        self._waiting: deque[DecidedMark] = deque()
         self._marks = MarkerState()
         self.num_done = self.frames = self._last = journal.passed.frames
-        self._number = journal.borders[-1].number if journal.borders else 0
+        self._number = journal.points[-1].number if journal.points else 0
 
-    def enter(self, chunk: Chunk, marks: MarkerState) -> Border | None:
-        """Take note of frames before they are pushed.
+    def before_push(self, chunk: Chunk, marks: MarkerState) -> ResumePoint | None:
+        """Note frames before they are pushed.
 
         Args:
-            chunk: The frames.
-            marks: What the marker of scenes knows behind them.
+            chunk: Frames to be pushed.
+            marks: State of the scene marker after these frames.
 
         Returns:
-            A border in front of them, if it is time for one.
+            A resume point before them, if one is due.
         """
         self._waiting.extend(
-            Known(pts=pts, starts=i in chunk.scene_starts) for i, pts in enumerate(chunk.pts)
+            DecidedMark(pts=pts, starts=i in chunk.scene_starts) for i, pts in enumerate(chunk.pts)
         )
         self._marks = marks
-        return self._border()
+        return self._point()
 
-    def leave(self, chunk: Chunk) -> Border | None:
-        """Take note of frames that were restored; a border behind them, if it is time for one."""
+    def after_restore(self, chunk: Chunk) -> ResumePoint | None:
+        """Note restored frames; returns a resume point after them, if one is due."""
         for _ in chunk.pts:
             self._waiting.popleft()
         self.frames += len(chunk)
-        return self._border()
+        return self._point()
 
-    def cut(self, border: Border) -> None:
-        """End a segment, all frames before the border being written."""
+    def cut(self, point: ResumePoint) -> None:
+        """End a segment at a resume point whose frames have all been written."""
 
         def commit(segment: str, packets: int) -> None:
-            self._journal.append(replace(border, segment=segment, packets=packets))
+            self._journal.append(replace(point, segment=segment, packets=packets))
 
         self._sink.cut(lambda path, packets: commit(path.name if path else "", packets))
 
-    def _border(self) -> Border | None:
-        # The frame behind a border has to be there already: a segment without any cannot be.
+    def _point(self) -> ResumePoint | None:
+        # The next frame must exist: a segment cannot be empty.
         since = self.frames - self._last
         if not since or not self._waiting or since + self._restorer.settings.chunk <= self._every:
             return None
@@ -93,6 +98,6 @@ class Borders:
         save_marks(self._journal.path(marks), replace(self._marks, known=known))
         if isinstance(self._restorer, Restorer):
             self._restorer.save(self._journal.path(state), waiting=False)
-        return Border(
+        return ResumePoint(
             number=self._number, frames=self.frames, marks=marks, state=state if saves else ""
         )

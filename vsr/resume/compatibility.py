@@ -1,4 +1,4 @@
-"""What a run was asked for, compared with what it is asked for now."""
+"""Compatibility of a run with the journal of an earlier one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vsr.engine.memory_plan import Asked
+from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.settings import FULL, Settings
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import OpenError
 from vsr.models.network import Network
-from vsr.resume.journal import START_ANEW, Journal, has_journal, is_blank, journal_folder, sweep
+from vsr.resume.journal import (
+    START_ANEW,
+    Journal,
+    has_journal,
+    is_blank,
+    journal_folder,
+    remove_named,
+)
 from vsr.streams.names.container import PIPE, is_address
 from vsr.streams.names.image_sequence import (
     image_folder,
@@ -33,23 +40,23 @@ _HEADER = frozenset({"version", "source", "options", "settings", "network"})
 def find_journal(
     source: str, target: str, options: dict[str, Any], *, resume: bool, overwrite: bool
 ) -> Journal | None:
-    """The journal of an earlier run, to go on with; None to begin.
+    """The journal of an earlier run to resume; None to start from the beginning.
 
     Args:
-        source: Of this run.
-        target: Of both.
-        options: What this run is asked for.
-        resume: Whether to go on.
-        overwrite: Whether an earlier run's work may be thrown away.
+        source: Source of this run.
+        target: Target of both runs.
+        options: Options of this run.
+        resume: Whether to resume.
+        overwrite: Whether an earlier run's work may be discarded.
 
     Raises:
-        OpenError: There is one, and nothing says what to do with it, or nothing can go on with it.
+        OpenError: There is one, without ``resume`` or ``overwrite``, or it cannot be resumed.
     """
     folder = journal_folder(target)
     if folder is None:
         return None
     if not has_journal(target):
-        sweep(folder)
+        remove_named(folder)
         return None
     if (overwrite and not resume) or is_blank(folder):
         Journal.discard(folder)
@@ -72,12 +79,12 @@ def find_journal(
 
 
 def is_done(target: str, *, overwrite: bool, resume: bool) -> bool:
-    """Whether a target exists, and is to be neither replaced nor resumed."""
+    """Whether a target exists that is neither replaced nor resumed."""
     return is_there(target) and not (overwrite or (resume and has_journal(target)))
 
 
 def is_there(target: str) -> bool:
-    """Whether a target is a file that exists, or images that do."""
+    """Whether a target exists, as a file or as images."""
     if journal_folder(target) is None:
         return False
     if not names_images(target):
@@ -90,10 +97,10 @@ def is_there(target: str) -> bool:
 def journal_planned(
     source: str, target: str, info: StreamInfo, *, segment: int, in_process: bool
 ) -> Path | None:
-    """The folder of the journal that a run keeps.
+    """The folder of a run's journal.
 
     Returns:
-        None for a run too short to need one, or from or to what is not there a second time.
+        None for a short run, or one whose source or target cannot be opened twice.
     """
     folder = journal_folder(target)
     lasting = source != PIPE and not is_address(source)
@@ -106,7 +113,7 @@ def journal_planned(
 def header_of(
     source: str, options: dict[str, Any], settings: Settings, network: Network[Any]
 ) -> dict[str, Any]:
-    """What a journal begins with."""
+    """The header of a journal."""
     return {
         "version": VERSION,
         "source": fingerprint(source),
@@ -116,18 +123,18 @@ def header_of(
     }
 
 
-def settings_of(journal: Journal) -> Asked:
-    """The sizes of steps that the earlier run settled on."""
+def settings_of(journal: Journal) -> RequestedSettings:
+    """The step sizes of the earlier run."""
     saved = journal.header["settings"]
     ahead = saved["look_ahead"]
     rows, columns = saved["tiles"]
-    return Asked(
+    return RequestedSettings(
         chunk=saved["chunk"], look_ahead=FULL if ahead is None else ahead, tiles=(rows, columns)
     )
 
 
 def check_network(journal: Journal, network: Network[Any]) -> None:
-    """Raise ``OpenError`` where a network is not the earlier run's, or works otherwise."""
+    """Raise ``OpenError`` if the network differs from the earlier run's."""
     here, before = identity(network), journal.header["network"]
     if here != before:
         raise OpenError(
@@ -138,7 +145,7 @@ def check_network(journal: Journal, network: Network[Any]) -> None:
 
 
 def fingerprint(source: str) -> dict[str, Any]:
-    """What tells a file, or the images of a folder, from what they were."""
+    """A fingerprint of a file, or of the images of a folder, that shows a change."""
     if names_images(source):
         listed = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in list_images(source)]
         return {"images": len(listed), "digest": _digest(json.dumps(listed).encode())}
@@ -173,7 +180,7 @@ def _compare(journal: Journal, source: str, target: str, options: dict[str, Any]
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Options as a journal holds them."""
+    """Options in the journal's form."""
     plain: dict[str, Any] = json.loads(json.dumps(options, default=str))
     return plain
 

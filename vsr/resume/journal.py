@@ -1,12 +1,12 @@
-"""What a run leaves beside its target, so that another can go on after it was ended.
+"""The journal that an interrupted run leaves beside its target.
 
     out.mkv.resume/
-        journal.jsonl            what the run was asked for, then a line per border
-        segment-….nut, images/   what is encoded
-        state-….safetensors      the network's state and the scenes' marks at the last border
+        journal.jsonl            the options of the run, then a line per resume point
+        segment-….nut, images/   encoded frames
+        state-….safetensors      recurrent state and scene marks at the last resume point
 
-A line is written once all that it names is on the disk: whatever ends the run, a power cut too,
-what whole lines name is there. Anything else in the folder is of no use.
+A line is written once all files that it names are on the disk: even after a power cut, the
+files of complete lines exist. Other files in the folder are not used.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _FORMAT, _SEALED = "format", "sealed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Border:
-    """A moment between two steps from which another run can go on.
+class ResumePoint:
+    """A point between two steps from which another run can resume.
 
     Attributes:
         number: 1 for the first.
-        frames: Restored before it.
-        packets: Copied packets that the segments before it hold.
-        segment: Name of the segment that ends here; empty where frames are files.
-        size: Bytes of that segment.
-        state: Name of the network's state; empty where the next frame starts a scene.
-        marks: Name of the scenes' marks.
+        frames: Frames restored before it.
+        packets: Copied packets in the segments before it.
+        segment: Name of the segment that ends here; empty if frames are image files.
+        size: Size of that segment in bytes.
+        state: Name of the recurrent state; empty if the next frame starts a scene.
+        marks: Name of the file of scene marks.
     """
 
     number: int
@@ -54,18 +54,18 @@ class Border:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Content:
-    """What a journal says.
+class JournalContent:
+    """The contents of a journal.
 
     Attributes:
-        header: What the run was asked for.
-        borders: What is done.
-        sealed: Frames of the output, where that was whole and only needed its name.
-        size: Bytes of the lines that were written to their end.
+        header: Options of the run.
+        points: Resume points so far.
+        sealed: Number of output frames if the output is complete and only lacks its name.
+        size: Bytes of the complete lines.
     """
 
     header: dict[str, Any]
-    borders: list[Border]
+    points: list[ResumePoint]
     sealed: int | None
     size: int
 
@@ -75,9 +75,9 @@ def header_line(header: dict[str, Any]) -> bytes:
     return _line({_FORMAT: FORMAT, **header})
 
 
-def border_line(border: Border) -> bytes:
-    """A line of what is done."""
-    return _line(asdict(border))
+def point_line(point: ResumePoint) -> bytes:
+    """The line of a resume point."""
+    return _line(asdict(point))
 
 
 def sealed_line(frames: int) -> bytes:
@@ -85,11 +85,11 @@ def sealed_line(frames: int) -> bytes:
     return _line({_SEALED: frames})
 
 
-def parse(content: bytes) -> Content:
-    """Read a journal's lines, up to the first that was not written to its end.
+def parse(content: bytes) -> JournalContent:
+    """Parse the lines of a journal up to the first incomplete one.
 
     Raises:
-        ValueError: It is damaged, or of another format; the message says where.
+        ValueError: The journal is damaged or of another format; the message says where.
     """
     size = content.rfind(b"\n") + 1
     lines = [_parsed(line, i) for i, line in enumerate(content[:size].splitlines(), 1)]
@@ -97,9 +97,9 @@ def parse(content: bytes) -> Content:
         raise ValueError("it is empty")
     if lines[0].pop(_FORMAT, None) != FORMAT:
         raise ValueError("its format is another")
-    borders = [_border(line, i) for i, line in enumerate(lines[1:], 2) if _SEALED not in line]
+    points = [_point(line, i) for i, line in enumerate(lines[1:], 2) if _SEALED not in line]
     sealed = next((line[_SEALED] for line in lines if _SEALED in line), None)
-    return Content(header=lines[0], borders=borders, sealed=sealed, size=size)
+    return JournalContent(header=lines[0], points=points, sealed=sealed, size=size)
 
 
 def _line(content: dict[str, Any]) -> bytes:
@@ -116,15 +116,15 @@ def _parsed(line: bytes, number: int) -> dict[str, Any]:
     return content
 
 
-def _border(line: dict[str, Any], number: int) -> Border:
+def _point(line: dict[str, Any], number: int) -> ResumePoint:
     try:
-        border = Border(**line)
+        point = ResumePoint(**line)
     except TypeError as error:
         raise _damaged(number) from error
-    kinds = [type(value).__name__ for value in asdict(border).values()]
-    if kinds != [field.type for field in fields(Border)]:
+    kinds = [type(value).__name__ for value in asdict(point).values()]
+    if kinds != [field.type for field in fields(ResumePoint)]:
         raise _damaged(number)
-    return border
+    return point
 
 
 def _damaged(number: int) -> ValueError:
@@ -140,14 +140,14 @@ class Journal:
     """The journal of one run, open and locked.
 
     Attributes:
-        folder: Where it is.
-        header: What the run was asked for.
-        borders: What is done.
-        sealed: Frames of the output, where that was whole and only needed its name.
+        folder: Folder of the journal.
+        header: Options of the run.
+        points: Resume points so far.
+        sealed: Number of output frames if the output is complete and only lacks its name.
     """
 
-    def __init__(self, folder: Path, header: dict[str, Any], *, borders: list[Border]) -> None:
-        self.folder, self.header, self.borders = folder, header, borders
+    def __init__(self, folder: Path, header: dict[str, Any], *, points: list[ResumePoint]) -> None:
+        self.folder, self.header, self.points = folder, header, points
         self.sealed: int | None = None
         try:
             self._file = (folder / NAME).open("r+b", buffering=0)
@@ -163,7 +163,7 @@ class Journal:
 
     @classmethod
     def create(cls, folder: Path, header: dict[str, Any]) -> Self:
-        """Begin a journal; what a folder of that name holds of another is overwritten.
+        """Start a journal; an old journal in the folder is overwritten.
 
         Raises:
             OpenError: The folder cannot be written.
@@ -174,7 +174,7 @@ class Journal:
             (folder / NAME).touch()
         except OSError as error:
             raise OpenError(f"'{folder}' cannot be written ({error})") from error
-        journal = cls(folder, header, borders=[])  # locked before anything in it changes
+        journal = cls(folder, header, points=[])  # locked before anything in it changes
         try:
             journal._file.truncate(0)
             journal._write(header_line(header))
@@ -187,10 +187,10 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Read a journal, to go on with it.
+        """Open a journal in order to resume.
 
         Raises:
-            OpenError: It is damaged, of another format, or still written.
+            OpenError: The journal is damaged, of another format, or in use by another run.
         """
         try:
             content = parse((folder / NAME).read_bytes())
@@ -198,7 +198,7 @@ class Journal:
             raise OpenError(
                 f"'{folder / NAME}' is no journal to go on with: {error}; {START_ANEW}"
             ) from error
-        journal = cls(folder, content.header, borders=content.borders)
+        journal = cls(folder, content.header, points=content.points)
         journal.sealed = content.sealed
         journal._file.truncate(content.size)
         journal._file.seek(0, os.SEEK_END)
@@ -207,40 +207,40 @@ class Journal:
 
     @classmethod
     def discard(cls, folder: Path) -> None:
-        """Remove a journal and what it names, whatever state they are in.
+        """Remove a journal and its files, damaged or not.
 
         Raises:
-            OpenError: It is still written.
+            OpenError: Another run is using it.
         """
-        cls(folder, {}, borders=[]).remove()
+        cls(folder, {}, points=[]).remove()
 
     def check(self) -> None:
-        """See that all is there that the journal names.
+        """Check that all files named by the journal exist.
 
         Raises:
-            OpenError: Something is missing, or not whole.
+            OpenError: A file is missing or incomplete.
         """
-        for border in self.borders:
-            if border.segment and self._size(border.segment) != border.size:
-                raise self._lost(border.segment)
-        for border in self.borders[-1:]:
-            for name in filter(None, (border.state, border.marks)):
+        for point in self.points:
+            if point.segment and self._size(point.segment) != point.size:
+                raise self._lost(point.segment)
+        for point in self.points[-1:]:
+            for name in filter(None, (point.state, point.marks)):
                 if self._size(name) <= 0:
                     raise self._lost(name)
-            if not border.segment and self._count_images() < border.frames:
+            if not point.segment and self._count_images() < point.frames:
                 raise self._lost(IMAGES)
 
     @property
     def passed(self) -> Passed:
-        """What need not be done again."""
-        if not self.borders:
+        """Frames and packets that need not be processed again."""
+        if not self.points:
             return Passed()
-        return Passed(frames=self.borders[-1].frames, packets=self.borders[-1].packets)
+        return Passed(frames=self.points[-1].frames, packets=self.points[-1].packets)
 
     @property
     def segments(self) -> tuple[Path, ...]:
-        """What is encoded, in order."""
-        return tuple(self.path(border.segment) for border in self.borders if border.segment)
+        """The encoded segments in order."""
+        return tuple(self.path(point.segment) for point in self.points if point.segment)
 
     @property
     def target(self) -> Path:
@@ -248,29 +248,29 @@ class Journal:
         return self.folder.with_name(self.folder.name.removesuffix(SUFFIX))
 
     def path(self, name: str) -> Path:
-        """A file of this journal."""
+        """Path of a file of this journal."""
         return self.folder / name
 
-    def append(self, border: Border) -> None:
-        """Record a border, all that it names being written.
+    def append(self, point: ResumePoint) -> None:
+        """Record a resume point whose files have been written.
 
         Raises:
-            EncodeError: The disk is full, or the folder is gone.
+            EncodeError: The disk is full, or the folder has been removed.
         """
         try:
-            for name in filter(None, (border.segment, border.state, border.marks)):
+            for name in filter(None, (point.segment, point.state, point.marks)):
                 sync(self.path(name))
             sync(self.folder)
-            border = replace(border, size=self._size(border.segment) if border.segment else 0)
-            self._write(border_line(border))
+            point = replace(point, size=self._size(point.segment) if point.segment else 0)
+            self._write(point_line(point))
         except OSError as error:
             raise EncodeError(f"'{self.folder}' cannot be written ({error})") from error
-        if self.borders:
-            self._remove(self.borders[-1].state, self.borders[-1].marks)
-        self.borders.append(border)
+        if self.points:
+            self._remove(self.points[-1].state, self.points[-1].marks)
+        self.points.append(point)
 
     def seal(self, frames: int) -> None:
-        """Record that the output is whole.
+        """Record that the output is complete.
 
         Raises:
             EncodeError: As for ``append``.
@@ -282,39 +282,39 @@ class Journal:
         self.sealed = frames
 
     def close(self) -> None:
-        """Let others go on; without a border there is nothing to go on from."""
-        if self.borders:
+        """Release the journal for other runs; without a resume point it is removed."""
+        if self.points:
             self._tidy()
         else:
             self.remove()
         self._file.close()
 
     def remove(self) -> None:
-        """Remove what is kept; never raises.
+        """Remove the journal and its files; never raises.
 
-        Of an output that is whole the journal goes last: until then it says so. Otherwise it goes
-        first: it must not name what is gone.
+        If the output is complete, the journal is removed last, since it says so. Otherwise it is
+        removed first: it must not name missing files.
         """
         with suppress(OSError):
             if self.sealed is None:
                 (self.folder / NAME).unlink(missing_ok=True)
             shutil.rmtree(self.folder / IMAGES, ignore_errors=True)
-            sweep(self.folder)
+            remove_named(self.folder)
             (self.folder / NAME).unlink(missing_ok=True)
             self.folder.rmdir()
         self._file.close()
 
     def _tidy(self) -> None:
-        """Remove our files but for those to go on from."""
-        last = {name for border in self.borders[-1:] for name in (border.state, border.marks)}
-        sweep(self.folder, last | {border.segment for border in self.borders})
+        """Remove files that no resume point needs."""
+        last = {name for point in self.points[-1:] for name in (point.state, point.marks)}
+        remove_named(self.folder, last | {point.segment for point in self.points})
 
     def _remove(self, *names: str) -> None:
         for name in filter(None, names):
             self.path(name).unlink(missing_ok=True)
 
     def _size(self, name: str) -> int:
-        """Bytes of a file; -1 where it is not there."""
+        """Size of a file in bytes; -1 if it does not exist."""
         path = self.path(name)
         return path.stat().st_size if path.is_file() else -1
 
@@ -332,13 +332,13 @@ class Journal:
 
 
 def journal_folder(target: str) -> Path | None:
-    """Where the journal of a target is; None for addresses, pipes and nothing."""
+    """The journal's folder of a target; None for addresses, pipes and ``null``."""
     path = local_target(target)
     return None if path is None else path.with_name(f"{path.name}{SUFFIX}")
 
 
-def sweep(folder: Path, keep: Collection[str] = ()) -> None:
-    """Remove files named as ours from a folder; it goes, too, if nothing else is left."""
+def remove_named(folder: Path, keep: Collection[str] = ()) -> None:
+    """Remove a journal's files from a folder, and the folder if nothing else is left."""
     with suppress(OSError):
         for path in [path for kind in OURS for path in folder.glob(kind)]:
             if path.name not in keep:
@@ -347,16 +347,16 @@ def sweep(folder: Path, keep: Collection[str] = ()) -> None:
 
 
 def is_blank(folder: Path) -> bool:
-    """Whether a run was ended before its journal had anything to go on from."""
+    """Whether a journal has no resume point yet."""
     try:
         content = (folder / NAME).read_bytes()
         journal = parse(content) if b"\n" in content else None
     except (OSError, ValueError):
         return False
-    return journal is None or not (journal.borders or journal.sealed)
+    return journal is None or not (journal.points or journal.sealed)
 
 
 def has_journal(target: str) -> bool:
-    """Whether an earlier run's journal is beside a target."""
+    """Whether there is a journal of an earlier run beside a target."""
     folder = journal_folder(target)
     return folder is not None and (folder / NAME).exists()

@@ -1,4 +1,4 @@
-"""A run's journal from its beginning, or from where an earlier run left it, to its end."""
+"""The journal of one run: started or resumed, and removed or kept at its end."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vsr.engine.memory_plan import Asked
+from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import CheckpointError, DecodeError, OpenError
 from vsr.restorer import Restorer
 from vsr.results import Summary, nothing_done
-from vsr.resume.checkpoints import Borders
+from vsr.resume.checkpoints import CheckpointRecorder
 from vsr.resume.compatibility import check_network, settings_of
 from vsr.resume.journal import IMAGES, Journal
-from vsr.scenes.markers import Resumed, SceneMarker
+from vsr.scenes.markers import ResumedMarker, SceneMarker
 from vsr.scenes.state import load_marks
 from vsr.streams import open_writer
 from vsr.streams.encode.image_writer import ImageWriter, move_images
-from vsr.streams.encode.segments.plan import NotInPieces
+from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.encode.segments.writer import SegmentWriter
-from vsr.streams.names.durable import Kept, LostError, sync
+from vsr.streams.names.durable import KeptSegments, LostError, sync
 from vsr.streams.names.image_sequence import names_images
 from vsr.streams.names.target import temporary_name
 from vsr.streams.open import open_kept_writer
@@ -33,48 +33,48 @@ _LOST = (LostError, CheckpointError)
 """Errors of what is kept: another run would meet them, too."""
 
 
-class Keeping:
-    """What is kept of a run while it lasts, if anything is.
+class ResumeSession:
+    """Keeps the journal of a run, if it needs one.
 
-    On leaving, the journal goes where the output is whole, or as much of it as the source has; it
-    stays where another run can go on.
+    On exit, the journal is removed if the output is complete, or the source ended early; it
+    stays where another run can resume.
 
     Args:
-        journal: An earlier run's, to go on with; None to begin.
+        journal: Journal of an earlier run to resume; None to start.
     """
 
     def __init__(self, journal: Journal | None) -> None:
         self._journal = journal
         self._sink: SegmentWriter | ImageWriter | None = None
-        self._borders: Borders | None = None
+        self._recorder: CheckpointRecorder | None = None
 
     @property
     def passed(self) -> Passed:
-        """What need not be read again."""
+        """Frames and packets to skip in the source."""
         return NOTHING if self._journal is None else self._journal.passed
 
     @property
-    def settings(self) -> Asked | None:
-        """The earlier run's sizes of steps."""
+    def settings(self) -> RequestedSettings | None:
+        """The step sizes of the earlier run."""
         return None if self._journal is None else settings_of(self._journal)
 
-    def go_on(self, restorer: Restorer | ParallelScenes, marker: SceneMarker) -> SceneMarker:
-        """Give a restorer the earlier run's state, and return a marker that goes on, too.
+    def resume_into(self, restorer: Restorer | ParallelScenes, marker: SceneMarker) -> SceneMarker:
+        """Load the earlier run's state into a restorer; returns a scene marker that continues.
 
         Raises:
-            OpenError: The network is another.
+            OpenError: The network differs.
             CheckpointError: A state is damaged.
         """
         if self._journal is None:
             return marker
         check_network(self._journal, restorer.network)
-        if not self._journal.borders:
+        if not self._journal.points:
             return marker
-        border = self._journal.borders[-1]
-        if border.state and isinstance(restorer, Restorer):
-            restorer.load(self._journal.path(border.state))
-        log.warning("going on after %d frames", border.frames)
-        return Resumed(marker, load_marks(self._journal.path(border.marks)))
+        point = self._journal.points[-1]
+        if point.state and isinstance(restorer, Restorer):
+            restorer.load(self._journal.path(point.state))
+        log.warning("resuming after %d frames", point.frames)
+        return ResumedMarker(marker, load_marks(self._journal.path(point.marks)))
 
     def begin(self, header: dict[str, Any], folder: Path | None) -> None:
         """Begin a journal in a folder, unless resuming, or journaling is disabled."""
@@ -84,11 +84,11 @@ class Keeping:
     def open_writer(
         self, target: str, info: StreamInfo, *, in_process: bool, **options: Any
     ) -> Writer:
-        """A sink that is cut at borders, or any where no journal is kept; as ``open_writer``."""
+        """Open a writer, cut into segments if a journal is kept; otherwise as ``open_writer``."""
         if self._journal is not None:
             try:
                 self._sink = open_kept_writer(target, info, self._kept(target), **options)
-            except NotInPieces as error:
+            except NotSegmentable as error:
                 log.warning("this run cannot be resumed if it is interrupted: %s", error)
                 self._journal.remove()
                 self._journal = None
@@ -96,11 +96,13 @@ class Keeping:
                 return self._sink
         return open_writer(target, info, in_process=in_process, **options)
 
-    def borders(self, restorer: Restorer | ParallelScenes, *, every: int) -> Borders | None:
-        """Where the run will be cut."""
+    def points(
+        self, restorer: Restorer | ParallelScenes, *, every: int
+    ) -> CheckpointRecorder | None:
+        """The recorder of resume points; None without a journal."""
         if self._journal is not None and self._sink is not None:
-            self._borders = Borders(self._journal, self._sink, restorer, every=every)
-        return self._borders
+            self._recorder = CheckpointRecorder(self._journal, self._sink, restorer, every=every)
+        return self._recorder
 
     def __enter__(self) -> Self:
         return self
@@ -117,15 +119,17 @@ class Keeping:
         if whole or (kind is not None and issubclass(kind, DecodeError)):
             journal.remove()
             return
-        if journal.borders and not (kind is not None and issubclass(kind, _LOST)):
+        if journal.points and not (kind is not None and issubclass(kind, _LOST)):
             done = journal.passed.frames
-            log.warning("%d frames are kept in '%s': --resume goes on there", done, journal.folder)
+            log.warning(
+                "%d frames are kept in '%s': --resume continues there", done, journal.folder
+            )
         journal.close()
 
-    def _kept(self, target: str) -> Kept:
+    def _kept(self, target: str) -> KeptSegments:
         assert self._journal is not None
         images = names_images(target)
-        return Kept(
+        return KeptSegments(
             folder=self._journal.path(IMAGES) if images else self._journal.folder,
             segments=self._journal.segments,
             passed=self._journal.passed,
@@ -134,18 +138,18 @@ class Keeping:
 
     def _seal(self) -> None:
         assert self._journal is not None
-        assert self._borders is not None
-        self._journal.seal(self._borders.frames)
+        assert self._recorder is not None
+        self._journal.seal(self._recorder.frames)
 
 
 def finish_sealed(journal: Journal) -> Summary | None:
-    """Give a whole output its name where the earlier run was ended before it could.
+    """Rename a complete output that an earlier run could not rename any more.
 
     Returns:
-        None where the output is not whole, or no longer there.
+        None if the output is not complete or no longer exists.
 
     Raises:
-        OpenError: It is no longer there, nor all that it was made of.
+        OpenError: Neither the output nor all of its parts exist any more.
     """
     target, images = journal.target, journal.path(IMAGES)
     if journal.sealed is None:

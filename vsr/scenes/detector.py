@@ -1,4 +1,4 @@
-"""Finds cuts in the frames, by ffmpeg's scene score on reduced ones."""
+"""Scene cut detection by ffmpeg's scene score on reduced frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from vsr.scenes.state import Glimpse, MarkerState, joined, marked, part
+from vsr.scenes.state import MarkerState, ReducedFrame, joined, marked, part
 from vsr.streams.decode.scene_score import SceneScore
 from vsr.types import Chunk
 
@@ -35,29 +35,29 @@ _COMPARED = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Doubted:
-    """A frame that is held back, and what is known of it."""
+class _HeldFrame:
+    """A held-back frame and its measurements."""
 
     chunk: Chunk
-    glimpse: Glimpse
+    glimpse: ReducedFrame
 
 
 class Detector:
-    """Finds cuts.
+    """Detects scene cuts.
 
-    A frame with a high score is held back, with up to ``DOUBT`` frames behind it, until those show
-    that it was no flash and no fast pan. Otherwise frames leave as they come.
+    A frame with a high score is held back, with up to ``DOUBT`` later frames, until these show
+    whether it is a cut, a flash or a fast pan. Other frames pass without delay.
     """
 
     def __init__(self) -> None:
         self._score: SceneScore | None = None
-        self._past: deque[Glimpse] = deque(maxlen=DOUBT)
-        self._doubted: list[_Doubted] = []
+        self._past: deque[ReducedFrame] = deque(maxlen=DOUBT)
+        self._doubted: list[_HeldFrame] = []
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         left: list[Chunk] = []
         for i, glimpse in enumerate(self._compare(chunk)):
-            left += self._judge(_Doubted(chunk=part(chunk, i, i + 1), glimpse=glimpse))
+            left += self._judge(_HeldFrame(chunk=part(chunk, i, i + 1), glimpse=glimpse))
         return joined(left)
 
     def drain(self) -> list[Chunk]:
@@ -73,15 +73,15 @@ class Detector:
         self._past.extend(state.past)
         frames = [part(chunk, i, i + 1) for chunk in held for i in range(len(chunk))]
         self._doubted = [
-            _Doubted(chunk=frame, glimpse=glimpse)
+            _HeldFrame(chunk=frame, glimpse=glimpse)
             for frame, glimpse in zip(frames, state.doubted, strict=True)
         ]
         for glimpse in (*state.past, *state.doubted)[-_COMPARED:]:
             self._scorer(glimpse.reduced).compare(glimpse.reduced)
 
-    def _compare(self, chunk: Chunk) -> list[Glimpse]:
+    def _compare(self, chunk: Chunk) -> list[ReducedFrame]:
         return [
-            Glimpse(reduced=image, change=self._scorer(image).compare(image))
+            ReducedFrame(reduced=image, change=self._scorer(image).compare(image))
             for image in reduce_frames(chunk.frames)
         ]
 
@@ -90,8 +90,8 @@ class Detector:
             self._score = SceneScore(*image.shape[:2])
         return self._score
 
-    def _judge(self, seen: _Doubted) -> list[Chunk]:
-        """Frames that are clear once this one is here."""
+    def _judge(self, seen: _HeldFrame) -> list[Chunk]:
+        """Frames that are decided once this one has arrived."""
         left: list[Chunk] = []
         may_start = bool(self._past) and seen.glimpse.change.score >= THRESHOLD
         if may_start and not self._is_back(seen):
@@ -104,15 +104,15 @@ class Detector:
             left += self._decide()
         return left
 
-    def _is_back(self, seen: _Doubted) -> bool:
-        """Whether a frame behind the doubted one shows the scene before it again."""
+    def _is_back(self, seen: _HeldFrame) -> bool:
+        """Whether a later frame shows the previous scene again."""
         if not self._doubted or seen is self._doubted[0]:
             return False
         before, first = self._past[-1], self._doubted[0].glimpse
         return seen.glimpse.difference(before) < FLASH * first.difference(before)
 
     def _decide(self) -> list[Chunk]:
-        """Let the doubted frames go, the first of them marked where it begins a scene."""
+        """Release the held frames; the first is marked if it starts a scene."""
         if not self._doubted:
             return []
         starts = self._stands_out() and not self._is_back(self._doubted[-1])
@@ -122,7 +122,7 @@ class Detector:
         return [marked(chunks[0], {0} if starts else set()), *chunks[1:]]
 
     def _stands_out(self) -> bool:
-        """Whether the doubted frame's change is abrupt next to those before and behind it."""
+        """Whether the change is abrupt compared with the frames before and after it."""
         first, *behind = (held.glimpse for held in self._doubted)
         around = [glimpse.change.difference for glimpse in (*list(self._past)[1:], *behind)]
         return first.change.difference >= STANDS_OUT * max(around, default=0.0)

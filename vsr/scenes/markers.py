@@ -1,8 +1,8 @@
-"""Where scenes begin: found in the frames, listed in a file, or every so many frames.
+"""Scene markers: detected cuts, a list in a file, or every N frames.
 
-Nothing propagates from one scene into another, so that a missed cut costs ghosts of the old scene
-and a false one costs the first frames their past. A marker takes chunks as they are decoded and
-gives them back with marks; one that finds cuts by itself holds frames back only while it doubts.
+Nothing propagates from one scene into another: a missed cut leaves ghosts of the old scene,
+and a false one takes the first frames' past away. A marker takes decoded chunks and
+returns them with marks; cut detection holds frames back only while it is undecided.
 """
 
 from __future__ import annotations
@@ -26,48 +26,48 @@ class SceneMarker(Protocol):
     """Marks the first frames of scenes. Used by one thread."""
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        """Take frames, and return one chunk of those that are marked, or need no mark, if any."""
+        """Push frames and return the decided ones as one chunk, if any."""
         ...
 
     def drain(self) -> list[Chunk]:
-        """Return what is still held back, the stream having ended."""
+        """Return the frames still held back at the end of the stream."""
         ...
 
     @property
     def state(self) -> MarkerState:
-        """What another marker of this kind needs in order to go on."""
+        """State from which another marker of this kind can continue."""
         ...
 
     def resume(self, state: MarkerState, held: list[Chunk]) -> None:
-        """Go on from a state, before the first push; ``held`` are the frames in doubt there."""
+        """Continue from a state, before the first push; ``held`` are its undecided frames."""
         ...
 
 
 def scene_marker(asked: str, info: StreamInfo) -> SceneMarker:
-    """The marker for what people ask for.
+    """Create the scene marker for a value of ``--scenes``.
 
     Args:
-        asked: ``auto``, ``off``, ``every N`` or the name of a file, see ``Listed``.
-        info: Of the stream.
+        asked: ``auto``, ``off``, ``every N`` or the name of a file, see ``ListedScenes``.
+        info: Description of the stream.
 
     Raises:
-        ConfigurationError: None of these, or a file that cannot be read.
+        ConfigurationError: Another value, or a file that cannot be read.
     """
     if asked == AUTO:
         return Detector()
     if asked == OFF:
-        return Listed(numbers=frozenset(), times=())
+        return ListedScenes(numbers=frozenset(), times=())
     every = re.fullmatch(r"every[ =:]?([1-9]\d*)", asked)
     if every:
-        return Every(int(every[1]))
+        return EveryFrames(int(every[1]))
     return read_list(Path(asked), info)
 
 
-class Every:
-    """A scene of so many frames after another.
+class EveryFrames:
+    """Scenes of a fixed number of frames.
 
     Args:
-        num_frames: Of a scene.
+        num_frames: Frames per scene.
     """
 
     def __init__(self, num_frames: int) -> None:
@@ -89,12 +89,12 @@ class Every:
         self._seen = state.seen
 
 
-class Listed:
-    """Scenes that are known.
+class ListedScenes:
+    """Scenes from a list.
 
     Args:
-        numbers: Of the frames that begin scenes, counted from the first that is restored.
-        times: In the stream's pts seconds; the first frame at or behind each begins a scene.
+        numbers: Numbers of the frames that start scenes, counted from the first restored one.
+        times: Seconds of pts; the first frame at or after each starts a scene.
     """
 
     def __init__(self, *, numbers: frozenset[int], times: Sequence[Fraction]) -> None:
@@ -122,15 +122,15 @@ class Listed:
         self._seen, self._passed = state.seen, state.passed
 
 
-class Resumed:
-    """A marker that goes on where an earlier run's was.
+class ResumedMarker:
+    """A marker that continues from the state of an earlier run.
 
-    Frames whose marks were decided there pass with those marks, and the ones in doubt are given
-    back to it.
+    Frames decided by the earlier run keep their marks; undecided ones are passed
+    to the marker again.
 
     Args:
-        marker: Fresh, of the same kind.
-        state: Of the earlier run's.
+        marker: A new marker of the same kind.
+        state: State of the earlier marker.
     """
 
     def __init__(self, marker: SceneMarker, state: MarkerState) -> None:
@@ -181,11 +181,11 @@ class Resumed:
             self._going_on, self._held = True, []
 
 
-def read_list(path: Path, info: StreamInfo) -> Listed:
-    """Scenes listed in a text file, one beginning per line.
+def read_list(path: Path, info: StreamInfo) -> ListedScenes:
+    """Read scenes from a text file, one start per line.
 
     A whole number counts frames from the first that is restored; ``12.5`` and ``0:12.5`` are times
-    after the first frame of the source. Empty lines and what follows a ``#`` are skipped.
+    after the first frame of the source. Empty lines and text after a ``#`` are skipped.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -204,7 +204,7 @@ def read_list(path: Path, info: StreamInfo) -> Listed:
             raise ConfigurationError(
                 f"'{path}' line {number} is {entry!r}; give a frame's number or a time (0:12.5)"
             )
-    return Listed(numbers=frozenset(numbers), times=times)
+    return ListedScenes(numbers=frozenset(numbers), times=times)
 
 
 def _seconds(time: str) -> Fraction:

@@ -1,4 +1,4 @@
-"""What markers of scenes share: marks on chunks, and what a marker knows between two of them."""
+"""Scene marks on chunks, and the state of a scene marker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from vsr.chunks import stack
 from vsr.errors import CheckpointError
 from vsr.models.checkpoints.checkpoint import write_tensors
-from vsr.streams.decode.scene_score import Change
+from vsr.streams.decode.scene_score import FrameChange
 from vsr.types import Chunk
 
 KEY = "vsr"
@@ -24,25 +24,25 @@ Image = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Glimpse:
-    """A frame, reduced to (h, w, 3), and how it differs from the one before."""
+class ReducedFrame:
+    """A frame reduced to (h, w, 3), and its change from the previous one."""
 
     reduced: Image
-    change: Change
+    change: FrameChange
 
-    def difference(self, other: Glimpse) -> float:
+    def difference(self, other: ReducedFrame) -> float:
         """Mean absolute difference from another frame, in hundredths of the range."""
         apart = np.abs(self.reduced.astype(np.int16) - other.reduced).mean()
         return float(apart) * 100 / 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
-    """A frame whose mark is decided.
+class DecidedMark:
+    """A frame with a decided mark.
 
     Attributes:
         pts: The frame's.
-        starts: Whether a scene begins with it.
+        starts: Whether it starts a scene.
     """
 
     pts: int
@@ -51,28 +51,28 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MarkerState:
-    """What a marker knows between two chunks; another one of its kind goes on with it.
+    """The state of a scene marker between two chunks.
 
     Attributes:
-        known: The next frames, decided before; then come those of ``doubted``, then new ones.
-        seen: Frames that were counted.
-        passed: Listed times that were reached.
-        past: The last frames that are clear.
-        doubted: Frames that are held back.
+        known: Next frames that are decided; frames of ``doubted`` follow, then new ones.
+        seen: Number of frames so far.
+        passed: Number of listed times reached.
+        past: The last decided frames.
+        doubted: Frames held back.
     """
 
-    known: tuple[Known, ...] = ()
+    known: tuple[DecidedMark, ...] = ()
     seen: int = 0
     passed: int = 0
-    past: tuple[Glimpse, ...] = ()
-    doubted: tuple[Glimpse, ...] = ()
+    past: tuple[ReducedFrame, ...] = ()
+    doubted: tuple[ReducedFrame, ...] = ()
 
 
 def save_marks(path: Path, state: MarkerState) -> None:
     """Write a state: safetensors.
 
     Raises:
-        OpenError: The disk is full, or the folder is gone.
+        OpenError: The disk is full, or the folder has been removed.
     """
     glimpses = (*state.past, *state.doubted)
     facts = {
@@ -96,7 +96,7 @@ def load_marks(path: Path) -> MarkerState:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})[KEY])
             glimpses = tuple(
-                Glimpse(reduced=file.get_tensor(str(i)).numpy(), change=Change(**change))
+                ReducedFrame(reduced=file.get_tensor(str(i)).numpy(), change=FrameChange(**change))
                 for i, change in enumerate(facts["changes"])
             )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -104,7 +104,7 @@ def load_marks(path: Path) -> MarkerState:
             f"'{path}' does not hold the scenes' marks ({error}); start anew, with --overwrite"
         ) from error
     return MarkerState(
-        known=tuple(Known(pts=pts, starts=starts) for pts, starts in facts["known"]),
+        known=tuple(DecidedMark(pts=pts, starts=starts) for pts, starts in facts["known"]),
         seen=facts["seen"],
         passed=facts["passed"],
         past=glimpses[: facts["past"]],
@@ -113,12 +113,12 @@ def load_marks(path: Path) -> MarkerState:
 
 
 def marked(chunk: Chunk, starts: set[int]) -> Chunk:
-    """A chunk with more marks."""
+    """A chunk with additional scene starts."""
     return replace(chunk, scene_starts=chunk.scene_starts | starts) if starts else chunk
 
 
 def part(chunk: Chunk, first: int, end: int) -> Chunk:
-    """Some of a chunk's frames; they share its memory."""
+    """A slice of a chunk; shares its memory."""
     starts = frozenset(i - first for i in chunk.scene_starts if first <= i < end)
     return replace(
         chunk, frames=chunk.frames[first:end], pts=chunk.pts[first:end], scene_starts=starts
@@ -126,7 +126,7 @@ def part(chunk: Chunk, first: int, end: int) -> Chunk:
 
 
 def joined(chunks: Sequence[Chunk]) -> list[Chunk]:
-    """Chunks as one, if there are any."""
+    """Concatenate chunks; None if there are none."""
     if len(chunks) < 2:
         return list(chunks)
     starts: set[int] = set()

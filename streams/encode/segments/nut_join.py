@@ -15,7 +15,7 @@ import av
 from av.error import FFmpegError
 
 from vsr.streams.encode.command import Output, build_command
-from vsr.streams.encode.raw_nut import Layout
+from vsr.streams.encode.raw_nut import RawLayout
 from vsr.streams.ffmpeg.process import FFmpegProcess
 from vsr.streams.names.container import local_name, reason
 from vsr.streams.names.durable import LostError
@@ -34,7 +34,7 @@ _ANEW = "start anew, with --overwrite"
 
 
 def join(
-    segments: Sequence[Path], output: Output, layout: Layout, *, partial: bool = False
+    segments: Sequence[Path], output: Output, layout: RawLayout, *, partial: bool = False
 ) -> None:
     """Join segments, and add what else ffmpeg takes from the source.
 

@@ -11,7 +11,7 @@ import av
 
 from vsr.errors import ConfigurationError
 from vsr.streams.colour.tags import RANGES
-from vsr.streams.encode.command import Output, Probing
+from vsr.streams.encode.command import Output, ProbeLimits
 from vsr.streams.encode.negotiation import attempt
 from vsr.streams.encode.plan import EncodingPlan
 from vsr.streams.encode.side_streams import COPY
@@ -36,7 +36,7 @@ _OTHER_STREAMS = frozenset({"a", "s", "t", "d"})
 _OF_BOTH = frozenset({"strict"})
 
 
-class NotInPieces(ConfigurationError):
+class NotSegmentable(ConfigurationError):
     """An encoder or arguments whose output has to be written in one go."""
 
 
@@ -52,7 +52,7 @@ def segment_output(output: Output, path: str) -> Output:
         audio=tuple(replace(track, copied=True) for track in output.carried),
         sides=(),
         source=None,
-        probing=Probing.NONE,
+        probing=ProbeLimits.NONE,
     )
 
 
@@ -66,7 +66,7 @@ def joined_output(output: Output, path: str, colour: Colour) -> Output:
         colour=colour,
         options=options,
         sample_aspect_ratio=Fraction(1),
-        probing=Probing.ALL,
+        probing=ProbeLimits.ALL,
     )
 
 
@@ -76,7 +76,7 @@ def _is_of_the_file(option: str) -> bool:
     return name in _OF_THE_FILE or stream[:1] in _OTHER_STREAMS
 
 
-def try_pieces(plan: EncodingPlan, folder: Path) -> Colour:
+def check_segmentable(plan: EncodingPlan, folder: Path) -> Colour:
     """See that an output can be made of segments.
 
     Args:
@@ -90,13 +90,13 @@ def try_pieces(plan: EncodingPlan, folder: Path) -> Colour:
         NotInPieces: It cannot.
     """
     if plan.output.suffix in _TIMED_BY_LENGTH:
-        raise NotInPieces(f"'{plan.output.suffix}' is written in one go")
+        raise NotSegmentable(f"'{plan.output.suffix}' is written in one go")
     whole = [option for option in plan.output.options if option.partition(":")[0] in _WHOLE]
     if whole:
-        raise NotInPieces(f"-{whole[0]} is not the same in pieces")
+        raise NotSegmentable(f"-{whole[0]} is not the same in pieces")
     cause = attempt(segment_output(plan.output, os.devnull), plan.layout)
     if cause is not None:
-        raise NotInPieces(f"{plan.output.encoder} cannot be kept in pieces ({cause})")
+        raise NotSegmentable(f"{plan.output.encoder} cannot be kept in pieces ({cause})")
     return _tags(plan, folder / "tags.mkv")
 
 

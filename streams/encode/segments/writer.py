@@ -17,12 +17,12 @@ from typing import Any
 
 from vsr.errors import EncodeError
 from vsr.streams.encode.command import build_command
-from vsr.streams.encode.encoder_process import Encoding
+from vsr.streams.encode.encoder_process import EncoderProcess
 from vsr.streams.encode.ffmpeg_writer import source_file
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.encode.segments.nut_join import check_alike, join
-from vsr.streams.encode.segments.plan import joined_output, segment_output, try_pieces
-from vsr.streams.names.durable import Commit, Kept, sync
+from vsr.streams.encode.segments.plan import check_segmentable, joined_output, segment_output
+from vsr.streams.names.durable import Commit, KeptSegments, sync
 from vsr.streams.names.formats import NUT
 from vsr.streams.names.target import TargetFile
 from vsr.streams.names.trim import Seconds
@@ -45,7 +45,7 @@ class SegmentWriter:
         self,
         target: str,
         info: StreamInfo,
-        kept: Kept,
+        kept: KeptSegments,
         *,
         height: int,
         width: int,
@@ -91,7 +91,7 @@ class SegmentWriter:
                 encode_args=encode_args,
                 source=source_file(source, info, start_s, end_s),
             )
-            self._colour = try_pieces(self._plan, Path(self._covers.name))
+            self._colour = check_segmentable(self._plan, Path(self._covers.name))
         except BaseException:
             self._covers.cleanup()
             raise
@@ -99,7 +99,7 @@ class SegmentWriter:
             self._target.remove()
         self.notes = self._plan.notes
         self._packets, self._early = kept.passed.packets, list[Any]()
-        self._open: tuple[Path, Encoding] | None = None
+        self._open: tuple[Path, EncoderProcess] | None = None
         self._ending: _Ending | None = None
 
     def write(self, chunk: Chunk) -> None:
@@ -113,7 +113,7 @@ class SegmentWriter:
             self._ending.raise_error()
         if self._open is None:
             self._begin()
-        self._encoding.write(chunk)
+        self._process.write(chunk)
 
     def write_packets(self, packets: Sequence[Any]) -> None:
         """Append packets of the copied streams; they belong to the writer afterwards.
@@ -125,7 +125,7 @@ class SegmentWriter:
             self._early += packets
         else:
             self._packets += len(packets)
-            self._encoding.write_packets(packets)
+            self._process.write_packets(packets)
 
     def cut(self, commit: Commit) -> None:
         """End the segment; the next frame begins another.
@@ -136,7 +136,7 @@ class SegmentWriter:
         Raises:
             EncodeError: The segment before cannot be kept.
         """
-        self._settle()
+        self._finish_previous()
         if self._open is not None:
             (path, encoding), packets = self._open, self._packets
             self._open = None
@@ -157,7 +157,7 @@ class SegmentWriter:
             StreamTimeout: ffmpeg makes no progress any more.
         """
         self.cut(lambda _path, _packets: None)
-        self._settle()
+        self._finish_previous()
         if not self._segments:
             raise EncodeError("no frame was written, so there is no output")
         output = joined_output(self._plan.output, self._target.temporary, self._colour)
@@ -171,14 +171,14 @@ class SegmentWriter:
     def abort(self) -> None:
         """End ffmpeg at once; what was cut before is kept. Never raises."""
         if self._open is not None:
-            self._encoding.kill()
+            self._process.kill()
         with suppress(Exception):
-            self._settle()
+            self._finish_previous()
         self._target.remove()
         self._covers.cleanup()
 
     @property
-    def _encoding(self) -> Encoding:
+    def _process(self) -> EncoderProcess:
         assert self._open is not None
         return self._open[1]
 
@@ -188,12 +188,12 @@ class SegmentWriter:
         os.close(descriptor)
         plan = self._plan
         command = build_command(segment_output(plan.output, name), lead_s=0)
-        encoding = Encoding(command, plan.layout, plan.output.colour, self._size)
+        encoding = EncoderProcess(command, plan.layout, plan.output.colour, self._size)
         self._open = Path(name), encoding
         early, self._early = self._early, []
         self.write_packets(early)
 
-    def _settle(self) -> None:
+    def _finish_previous(self) -> None:
         """Wait for the segment before."""
         ending, self._ending = self._ending, None
         if ending is not None:
@@ -204,8 +204,8 @@ class SegmentWriter:
 class _Ending:
     """A segment whose encoder works off what it has, in a thread of its own."""
 
-    def __init__(self, encoding: Encoding, commit: Callable[[], None]) -> None:
-        self._encoding, self._commit = encoding, commit
+    def __init__(self, encoding: EncoderProcess, commit: Callable[[], None]) -> None:
+        self._process, self._commit = encoding, commit
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-segment", daemon=True)
         self._thread.start()
@@ -221,8 +221,8 @@ class _Ending:
 
     def _run(self) -> None:
         try:
-            self._encoding.finish()
+            self._process.finish()
             self._commit()
         except BaseException as error:
-            self._encoding.kill()
+            self._process.kill()
             self._error = error

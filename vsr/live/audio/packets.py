@@ -18,7 +18,7 @@ from vsr.streams.names.container import reason
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coded:
+class EncodedPacket:
     """A muxer-independent encoded packet.
 
     Attributes:
@@ -31,7 +31,7 @@ class Coded:
         is_key: Whether decoding can begin here.
     """
 
-    place: int
+    stream_index: int
     data: bytes
     pts: int
     dts: int
@@ -45,7 +45,7 @@ class Coded:
         return self.dts * self.time_base
 
 
-class Collected:
+class MuxerOutput:
     """Where a muxer writes: an exception must not pass through the library's callback."""
 
     def __init__(self) -> None:
@@ -62,11 +62,11 @@ class Collected:
         return joined
 
 
-class Templates:
+class StreamTemplates:
     """Parameters of coded streams, kept beyond the life of the containers they came from."""
 
     def __init__(self) -> None:
-        self._container = av.open(Collected(), mode="w", format="nut")
+        self._container = av.open(MuxerOutput(), mode="w", format="nut")
         self.streams: list[Any] = []
 
     def add(self, stream: Any) -> Any:
@@ -98,7 +98,7 @@ class PacketStream:
 
     def __init__(self, templates: Sequence[Any], send: Callable[[bytes], None]) -> None:
         self._send = send
-        self._sink = Collected()
+        self._sink = MuxerOutput()
         self._last: dict[int, int] = {}
         self._container = av.open(
             self._sink,
@@ -112,20 +112,20 @@ class PacketStream:
             stream.time_base = template.time_base
             self._streams.append(stream)
 
-    def write(self, coded: Coded) -> None:
+    def write(self, coded: EncodedPacket) -> None:
         """Append a packet.
 
         Raises:
             EncodeError: It cannot be muxed, or nobody takes it any more.
         """
-        last = self._last.get(coded.place, coded.dts - 1)
-        self._last[coded.place] = dts = max(coded.dts, last + 1)
+        last = self._last.get(coded.stream_index, coded.dts - 1)
+        self._last[coded.stream_index] = dts = max(coded.dts, last + 1)
         packet: Packet[Stream] = Packet(coded.data)
         packet.time_base = coded.time_base
         packet.dts, packet.pts = dts, max(coded.pts, dts)
         packet.duration = coded.duration
         packet.is_keyframe = coded.is_key
-        packet.stream = self._streams[coded.place]
+        packet.stream = self._streams[coded.stream_index]
         try:
             self._container.mux_one(packet)
         except FFmpegError as error:

@@ -14,7 +14,7 @@ Placed: TypeAlias = "tuple[Packet[Stream], Fraction]"
 """A packet and its time in seconds."""
 
 
-class SoundTimes:
+class AudioTimestamps:
     """Holds a packet that does not follow the one before until the next one has come.
 
     Where that goes on as if the packet had followed, its time was false and it gets its place. Used

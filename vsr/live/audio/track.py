@@ -20,9 +20,9 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 from vsr.live.audio.adts import Fixed, fixed_part, fixed_part_of, with_header
-from vsr.live.audio.packets import Coded
-from vsr.live.audio.timestamps import Placed, SoundTimes
-from vsr.live.audio.transcoder import HOLE, Recoder, frame_size, make_encoder, silent_packet
+from vsr.live.audio.packets import EncodedPacket
+from vsr.live.audio.timestamps import AudioTimestamps, Placed
+from vsr.live.audio.transcoder import HOLE, AudioTranscoder, frame_size, make_encoder, silent_packet
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _USUAL_FRAME = 1024
 """Samples in a packet of a codec that cannot be encoded here, and says no duration."""
 
 
-class Sound:
+class OutputAudio:
     """The output's one track of sound. Used by one thread.
 
     Args:
@@ -62,9 +62,9 @@ class Sound:
         self._header: Fixed | None = None
         self._heard: Fixed | None = None
         self._other: Fixed | None = None
-        self._anew: Recoder | None = None
+        self._anew: AudioTranscoder | None = None
         self._is_lost = False
-        self._times = SoundTimes()
+        self._times = AudioTimestamps()
         self._frame_s = Fraction(_USUAL_FRAME, self._rate)
         self._silence = self._make_silence()
 
@@ -76,14 +76,14 @@ class Sound:
     def begin(self, stream: AudioStream | None) -> None:
         """Sound of another connection follows; None where that has none."""
         self._heard = self._other = self._anew = None
-        self._times, self._is_lost = SoundTimes(), False
+        self._times, self._is_lost = AudioTimestamps(), False
         if stream is None:
             return
         self._stream = stream
         if _signature(stream) != self._signature:
             self._code_anew()
 
-    def take(self, packet: Packet[Stream], time: Fraction) -> list[Coded]:
+    def take(self, packet: Packet[Stream], time: Fraction) -> list[EncodedPacket]:
         """Packets of the output for one of the source's, behind silence where there was a hole.
 
         Args:
@@ -94,11 +94,11 @@ class Sound:
             return []
         return self._take_all(self._times.place(packet, time, self._seconds(packet)))
 
-    def last(self) -> list[Coded]:
+    def last(self) -> list[EncodedPacket]:
         """What was held back until the next packet."""
         return self._take_all(self._times.last())
 
-    def silence(self, until: Fraction) -> list[Coded]:
+    def silence(self, until: Fraction) -> list[EncodedPacket]:
         """Silence from the end of the sound up to a time; nothing while sound is only a bit late.
 
         Args:
@@ -110,8 +110,8 @@ class Sound:
         self.end = self.end or Fraction(0)
         return coded + self._fill(until - SILENT_AFTER / 2)
 
-    def _take_all(self, placed: list[Placed]) -> list[Coded]:
-        coded: list[Coded] = []
+    def _take_all(self, placed: list[Placed]) -> list[EncodedPacket]:
+        coded: list[EncodedPacket] = []
         for packet, time in placed:
             for one in self._made_of(packet, time):
                 if self._fits(one[1]):
@@ -131,9 +131,9 @@ class Sound:
     def _seconds(self, packet: Packet[Stream]) -> Fraction:
         return (packet.duration or 0) * packet.time_base or self._frame_s
 
-    def _fill(self, until: Fraction) -> list[Coded]:
+    def _fill(self, until: Fraction) -> list[EncodedPacket]:
         """Silence in the hole before a time; nothing where there is none, or it is a beginning."""
-        filled: list[Coded] = []
+        filled: list[EncodedPacket] = []
         if self._silence is None or self.end is None or until - self.end < HOLE:
             return filled
         while self.end + self._frame_s <= until:
@@ -143,7 +143,7 @@ class Sound:
     def _code_anew(self) -> None:
         """Sound of another form follows."""
         try:
-            self._anew = Recoder(self._stream, self._make_encoder())
+            self._anew = AudioTranscoder(self._stream, self._make_encoder())
         except (FFmpegError, ValueError) as error:
             self._is_lost = True
             log.warning("sound cannot be coded as %s (%s); it is left out", self._codec, error)
@@ -179,12 +179,18 @@ class Sound:
         """Whether a packet lies behind those before, a little overlap aside."""
         return time >= 0 and (self.end is None or time > self.end - self._frame_s)
 
-    def _code(self, data: bytes, time: Fraction, end: Fraction) -> Coded:
+    def _code(self, data: bytes, time: Fraction, end: Fraction) -> EncodedPacket:
         self.end = end
         pts, base = round(time / self._base), self._base
         duration = round((end - time) / base)
-        return Coded(
-            place=PLACE, data=data, pts=pts, dts=pts, duration=duration, time_base=base, is_key=True
+        return EncodedPacket(
+            stream_index=PLACE,
+            data=data,
+            pts=pts,
+            dts=pts,
+            duration=duration,
+            time_base=base,
+            is_key=True,
         )
 
     def _make_encoder(self) -> AudioCodecContext:

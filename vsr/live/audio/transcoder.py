@@ -23,7 +23,7 @@ _ANY_FRAME = 1024
 """Samples in a packet of a codec that does not ask for a number."""
 
 
-class Recoder:
+class AudioTranscoder:
     """Sound of one form into another."""
 
     def __init__(self, stream: AudioStream, encoder: AudioCodecContext) -> None:

@@ -30,9 +30,9 @@ from vsr.live.input.kind import (
 from vsr.live.input.pending import MOST, goes_back
 from vsr.live.input.relay import Relay
 from vsr.streams.colour.hdr import read_mastering
-from vsr.streams.colour.planes import Picture, read_frame
+from vsr.streams.colour.planes import FrameFormat, read_frame
 from vsr.streams.colour.siting import find_chroma_location
-from vsr.streams.decode.chunk_builder import Assembly
+from vsr.streams.decode.chunk_builder import ChunkBuilder
 from vsr.streams.decode.deinterlace import Deinterlacer
 from vsr.streams.decode.demuxer import StampedFrame
 from vsr.streams.decode.probe import copied_streams, describe, time_base
@@ -116,7 +116,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Beginning:
+class FormatChange:
     """Frames of a size follow.
 
     Attributes:
@@ -158,8 +158,8 @@ class Connection:
     ) -> None:
         self._source = source
         self._located: str | None = None
-        self._picture: Picture | None = None
-        self._assembly: Assembly | None = None
+        self._picture: FrameFormat | None = None
+        self._assembly: ChunkBuilder | None = None
         self._held_back = 0
         self._came_at: deque[float] = deque()
         self._pacer = Pacer() if is_paced(source) else None
@@ -181,8 +181,8 @@ class Connection:
         self._deinterlacer = Deinterlacer(time_base(self._video))
         self._sound = next(iter(copied_streams(self._container)), None)
 
-    def arrivals(self) -> Iterator[Arrival | Beginning]:
-        """Yield what arrives; ``Beginning`` before the first frame, and where they change.
+    def arrivals(self) -> Iterator[Arrival | FormatChange]:
+        """Yield what arrives; ``FormatChange`` before the first frame, and where they change.
 
         Raises:
             DecodeError: Reading failed, or nothing decodes any more.
@@ -258,7 +258,9 @@ class Connection:
             self._came_at.append(time.monotonic())
             yield from self._deinterlacer.push(stamped)
 
-    def _frame(self, stamped: StampedFrame, early: deque[Arrival]) -> Iterator[Arrival | Beginning]:
+    def _frame(
+        self, stamped: StampedFrame, early: deque[Arrival]
+    ) -> Iterator[Arrival | FormatChange]:
         decoded = read_frame(stamped.frame, stamped.pts, self._chroma_location())
         if self._is_other(decoded.picture):
             yield self._begin(decoded.picture, read_mastering(stamped.frame))
@@ -267,16 +269,18 @@ class Connection:
         yield from early
         early.clear()
 
-    def _is_other(self, picture: Picture) -> bool:
+    def _is_other(self, picture: FrameFormat) -> bool:
         if self._picture is None or picture.shown_size != self._picture.shown_size:
             return True
         return self._deinterlacer.held_back > self._held_back
 
-    def _begin(self, picture: Picture, mastering: Mastering) -> Beginning:
+    def _begin(self, picture: FrameFormat, mastering: Mastering) -> FormatChange:
         renewed, self._picture = self._picture is None, picture
         self._held_back = max(self._held_back, self._deinterlacer.held_back)
-        self._assembly = Assembly(time_base(self._video), picture.shown_size, torch.device("cpu"))
-        return Beginning(
+        self._assembly = ChunkBuilder(
+            time_base(self._video), picture.shown_size, torch.device("cpu")
+        )
+        return FormatChange(
             info=describe(self._container, self._video, picture, Trim(), mastering),
             sound=self._sound,
             renewed=renewed,

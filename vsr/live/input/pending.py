@@ -16,7 +16,7 @@ MOST = 500
 """Packets that may wait; then the oldest are left out."""
 
 
-class PendingSound:
+class PendingAudio:
     """Packets in the order they came. Used by one thread."""
 
     def __init__(self) -> None:

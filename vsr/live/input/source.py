@@ -14,7 +14,7 @@ from av.error import FFmpegError
 
 from vsr.errors import DecodeError, VSRError
 from vsr.live.input.address import shown, without_secrets
-from vsr.live.input.connection import Arrival, Beginning, Connection
+from vsr.live.input.connection import Arrival, Connection, FormatChange
 from vsr.live.input.kind import check_listening, ends
 from vsr.live.input.retry import SETTLED_S, Retry
 from vsr.streams.names.container import reason
@@ -36,7 +36,7 @@ MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lost:
+class SourceLost:
     """The source is gone, for now or for good.
 
     Attributes:
@@ -50,7 +50,7 @@ class Lost:
     final: bool = False
 
 
-Event = Arrival | Beginning | Lost
+Event = Arrival | FormatChange | SourceLost
 
 
 class Source:
@@ -139,7 +139,7 @@ class Source:
         except Exception as error:
             # Nobody else sees what this thread ends with.
             failure = self._broken(error)
-            self._put(Lost(reason=str(failure), error=failure, final=True))
+            self._put(SourceLost(reason=str(failure), error=failure, final=True))
 
     def _read_all(self) -> None:
         while not self._stop.is_set():
@@ -150,7 +150,7 @@ class Source:
                 log.warning("%s; connecting again", lost.reason)
             self._stop.wait(self._delay_s)
 
-    def _connect(self) -> Lost:
+    def _connect(self) -> SourceLost:
         """One connection from its beginning to its end."""
         try:
             connection = Connection(self._address, listen=self._listen, options=self._options)
@@ -163,7 +163,7 @@ class Source:
             for event in connection.arrivals():
                 if not self._put(event):
                     break
-                if isinstance(event, Beginning) and event.renewed:
+                if isinstance(event, FormatChange) and event.renewed:
                     self._count()
                 elif time.monotonic() - began > SETTLED_S:
                     self._retry.succeeded()
@@ -174,21 +174,21 @@ class Source:
             self._corrupt_before += connection.corrupt
             connection.close()
         if ends(self._address):
-            return Lost(reason=None, final=True)
+            return SourceLost(reason=None, final=True)
         return self._failed(VSRError(f"{shown(self._address)} ended"))
 
     def _count(self) -> None:
         self.reconnects += self._connected > 0
         self._connected += 1
 
-    def _failed(self, error: Exception) -> Lost:
+    def _failed(self, error: Exception) -> SourceLost:
         if not isinstance(error, VSRError):
             error = self._broken(error)
         delay_s = self._retry.next_delay_s()
         if delay_s is None or ends(self._address):
-            return Lost(reason=str(error), error=error, final=True)
+            return SourceLost(reason=str(error), error=error, final=True)
         self._delay_s = delay_s
-        return Lost(reason=str(error))
+        return SourceLost(reason=str(error))
 
     def _broken(self, error: Exception) -> DecodeError:
         """What others than this package fail with; their words may have the address in them."""

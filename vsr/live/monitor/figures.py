@@ -18,7 +18,7 @@ BOUNDS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10
 
 
 @dataclass(kw_only=True)
-class Tally:
+class StreamCounts:
     """Counts of one stream, since it began.
 
     Attributes:
@@ -69,7 +69,7 @@ class Figures:
     """
 
     name: str
-    tally: Tally = field(default_factory=Tally)
+    tally: StreamCounts = field(default_factory=StreamCounts)
     state: str = "connecting"
     level: str = "full"
     sizes: str = ""
@@ -83,7 +83,7 @@ class Figures:
     _recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def leave(self, latency_s: float, budget_s: float) -> None:
+    def note_emitted(self, latency_s: float, budget_s: float) -> None:
         """Note a frame that left, and how long it took."""
         place = sum(latency_s > bound for bound in BOUNDS_S)
         with self._lock:

@@ -30,7 +30,7 @@ COUNTERS = {
     "lost_packets": "Coded packets that a sink missed.",
     "jumps": "Times that the source's times did not go on.",
 }
-"""Fields of ``Tally``; every one is exported."""
+"""Fields of ``StreamCounts``; every one is exported."""
 
 
 def registry_of(figures: Sequence[Figures]) -> CollectorRegistry:

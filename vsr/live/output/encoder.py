@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from vsr.errors import EncodeError, VSRError
-from vsr.live.audio.packets import Coded, Templates
+from vsr.live.audio.packets import EncodedPacket, StreamTemplates
 from vsr.streams.colour.convert import from_rgb
 from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.colour.tags import for_output
@@ -29,7 +29,7 @@ from vsr.streams.encode.encoders import (
     parse_options,
     without_quality,
 )
-from vsr.streams.encode.raw_nut import NUT_IN_PIPES, Layout, RawStream
+from vsr.streams.encode.raw_nut import NUT_IN_PIPES, RawLayout, RawStream
 from vsr.streams.encode.time_base import coarser_clocks
 from vsr.streams.ffmpeg.command import Options
 from vsr.streams.ffmpeg.process import FFmpegProcess
@@ -38,7 +38,9 @@ from vsr.streams.names.formats import NUT
 from vsr.types import Chunk, Colour, StreamInfo
 
 
-def in_encoders_time(picture: Picture, encoder: str | None, arguments: Sequence[str]) -> Picture:
+def in_encoders_time(
+    picture: OutputPicture, encoder: str | None, arguments: Sequence[str]
+) -> OutputPicture:
     """The picture in the finest time base that works, its own first, tried with one frame.
 
     Args:
@@ -59,10 +61,12 @@ def in_encoders_time(picture: Picture, encoder: str | None, arguments: Sequence[
     return picture
 
 
-def _is_taken(picture: Picture, encoder: str | None, arguments: Sequence[str]) -> bool:
-    coded: list[Coded] = []
+def _is_taken(picture: OutputPicture, encoder: str | None, arguments: Sequence[str]) -> bool:
+    coded: list[EncodedPacket] = []
     black = torch.zeros(1, 3, picture.height, picture.width)
-    trial = LiveEncoder(picture, Templates(), coded.append, encoder=encoder, arguments=arguments)
+    trial = LiveEncoder(
+        picture, StreamTemplates(), coded.append, encoder=encoder, arguments=arguments
+    )
     try:
         trial.write(Chunk(frames=black, pts=(0,), time_base=picture.time_base))
         trial.finish()
@@ -72,7 +76,7 @@ def _is_taken(picture: Picture, encoder: str | None, arguments: Sequence[str]) -
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class OutputPicture:
     """What the output shows; it stays the same however the source changes.
 
     Attributes:
@@ -94,13 +98,13 @@ class Picture:
     bit_depth: int = 8
 
 
-def picture_of(info: StreamInfo, scale: int, frame_rate: Fraction) -> Picture:
+def picture_of(info: StreamInfo, scale: int, frame_rate: Fraction) -> OutputPicture:
     """The output for a source's first connection: restored, its size made even."""
     pixel_format = parse_pixel_format(info.pixel_format) or PixelFormat(
         name="yuv420p", family="yuv", bits=8, shifts=(1, 1)
     )
     height, width = info.height * scale, info.width * scale
-    return Picture(
+    return OutputPicture(
         height=height + height % 2,
         width=width + width % 2,
         time_base=info.time_base,
@@ -156,9 +160,9 @@ class LiveEncoder:
 
     def __init__(
         self,
-        picture: Picture,
-        templates: Templates,
-        on_packet: Callable[[Coded], None],
+        picture: OutputPicture,
+        templates: StreamTemplates,
+        on_packet: Callable[[EncodedPacket], None],
         *,
         encoder: str | None = None,
         arguments: Sequence[str] = (),
@@ -168,7 +172,7 @@ class LiveEncoder:
         encoder_formats(name)
         self._picture = picture
         self._pixel_format = choose_pixel_format(name, options, bit_depth=picture.bit_depth)
-        layout = Layout(
+        layout = RawLayout(
             pixel_format=self._pixel_format,
             height=picture.height,
             width=picture.width,
@@ -253,12 +257,12 @@ class LiveEncoder:
                 self._on_packet(_coded(packet, stream))
 
 
-def _coded(packet: av.Packet[VideoStream], stream: VideoStream) -> Coded:
+def _coded(packet: av.Packet[VideoStream], stream: VideoStream) -> EncodedPacket:
     assert packet.pts is not None
     assert stream.time_base is not None
     dts = packet.pts if packet.dts is None else packet.dts
-    return Coded(
-        place=0,
+    return EncodedPacket(
+        stream_index=0,
         data=bytes(packet),
         pts=packet.pts,
         dts=dts,
@@ -268,7 +272,7 @@ def _coded(packet: av.Packet[VideoStream], stream: VideoStream) -> Coded:
     )
 
 
-def _command(picture: Picture, encoder: str, options: Options, lead_s: int) -> list[str]:
+def _command(picture: OutputPicture, encoder: str, options: Options, lead_s: int) -> list[str]:
     made: Options = {
         "g": str(round(KEY_FRAMES_S * picture.frame_rate)),
         **without_quality(LIVE_OPTIONS.get(encoder, {}), options),

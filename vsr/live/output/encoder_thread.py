@@ -10,14 +10,14 @@ from fractions import Fraction
 from vsr.engine.cpu_threads import use_one_core
 from vsr.live.monitor.figures import Figures
 from vsr.live.output.output import Output
-from vsr.offline.queue import Channel
+from vsr.offline.queue import StageQueue
 from vsr.types import Chunk
 
 QUEUED = 2
 """Chunks that may wait to be encoded."""
 
 
-class Writing:
+class EncoderThread:
     """Writes chunks into an output, and times their frames.
 
     Args:
@@ -27,7 +27,7 @@ class Writing:
 
     def __init__(self, figures: Figures, budget_s: float) -> None:
         self._figures, self._budget_s = figures, budget_s
-        self._chunks: Channel[Chunk] = Channel(QUEUED)
+        self._chunks: StageQueue[Chunk] = StageQueue(QUEUED)
         self._arrived: deque[tuple[Fraction, float]] = deque()
         self._thread: threading.Thread | None = None
 
@@ -55,7 +55,7 @@ class Writing:
         while self._arrived and self._arrived[0][0] <= moment:
             time_of, at = self._arrived.popleft()
             if time_of == moment:
-                self._figures.leave(time.monotonic() - at, self._budget_s)
+                self._figures.note_emitted(time.monotonic() - at, self._budget_s)
 
     def finish(self) -> None:
         """Write what waits.

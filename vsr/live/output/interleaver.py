@@ -6,11 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from vsr.live.audio.packets import Coded
-from vsr.live.output.sink import Outlet
+from vsr.live.audio.packets import EncodedPacket
+from vsr.live.output.sink import Sink
 
 
-class Junction:
+class Interleaver:
     """Brings picture and sound together in the order of time, for all sinks.
 
     Args:
@@ -18,17 +18,17 @@ class Junction:
         on_picture: Called with every coded picture that leaves.
     """
 
-    def __init__(self, outlets: list[Outlet], on_picture: Callable[[Coded], None]) -> None:
-        self._outlets, self._on_picture = outlets, on_picture
-        self._sound: deque[Coded] = deque()
+    def __init__(self, sinks: list[Sink], on_picture: Callable[[EncodedPacket], None]) -> None:
+        self._sinks, self._on_picture = sinks, on_picture
+        self._sound: deque[EncodedPacket] = deque()
         self._lock = threading.Lock()
 
-    def sound(self, packets: list[Coded]) -> None:
+    def sound(self, packets: list[EncodedPacket]) -> None:
         """Sound that leaves once the picture has come to its time."""
         with self._lock:
             self._sound.extend(packets)
 
-    def picture(self, coded: Coded) -> None:
+    def picture(self, coded: EncodedPacket) -> None:
         """A picture leaves, behind the sound before it."""
         with self._lock:
             while self._sound and self._sound[0].time < coded.time:
@@ -42,6 +42,6 @@ class Junction:
             while self._sound:
                 self._send(self._sound.popleft())
 
-    def _send(self, coded: Coded) -> None:
-        for outlet in self._outlets:
-            outlet.put(coded)
+    def _send(self, coded: EncodedPacket) -> None:
+        for sink in self._sinks:
+            sink.put(coded)

@@ -10,11 +10,11 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 
 from vsr.errors import EncodeError, VSRError
-from vsr.live.audio.packets import Coded, Templates
-from vsr.live.audio.track import Sound
-from vsr.live.output.encoder import LiveEncoder, Picture
-from vsr.live.output.interleaver import Junction
-from vsr.live.output.sink import Outlet
+from vsr.live.audio.packets import EncodedPacket, StreamTemplates
+from vsr.live.audio.track import OutputAudio
+from vsr.live.output.encoder import LiveEncoder, OutputPicture
+from vsr.live.output.interleaver import Interleaver
+from vsr.live.output.sink import Sink
 from vsr.streams.encode.raw_nut import CARRIED_CODECS
 from vsr.types import Chunk
 
@@ -36,19 +36,19 @@ class Output:
 
     def __init__(
         self,
-        picture: Picture,
+        picture: OutputPicture,
         sound: AudioStream | None,
-        outlets: Sequence[Outlet],
+        sinks: Sequence[Sink],
         on_left: Callable[[Fraction], None],
         *,
         encoder: str | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
         self.notes: list[str] = []
-        self._outlets, self._on_left = list(outlets), on_left
-        self._video, self._audio = Templates(), Templates()
+        self._sinks, self._on_left = list(sinks), on_left
+        self._video, self._audio = StreamTemplates(), StreamTemplates()
         self._sound = self._take_sound(sound)
-        self._junction = Junction(self._outlets, self._left)
+        self._interleaver = Interleaver(self._sinks, self._left)
         self._started = self._written = False
         self._encoder = LiveEncoder(
             picture, self._video, self._coded, encoder=encoder, arguments=arguments
@@ -72,16 +72,16 @@ class Output:
     def write_sound(self, packet: Packet[Stream], time: Fraction) -> None:
         """Take a packet of the source's sound, at its time in the output."""
         if self._sound is not None:
-            self._junction.sound(self._sound.take(packet, time))
+            self._interleaver.sound(self._sound.take(packet, time))
 
     def fill_sound(self, until: Fraction) -> None:
         """Put silence where the sound has been missing for long, up to the picture's time."""
         if self._sound is not None:
-            self._junction.sound(self._sound.silence(until))
+            self._interleaver.sound(self._sound.silence(until))
 
     def raise_error(self) -> None:
         """Raise what the sink that matters was given up for."""
-        if (error := self._outlets[0].error) is not None:
+        if (error := self._sinks[0].error) is not None:
             raise error
 
     def finish(self) -> None:
@@ -97,10 +97,10 @@ class Output:
                 self._encoder.abort()
         finally:
             if self._sound is not None:
-                self._junction.sound(self._sound.last())
-            self._junction.finish()
+                self._interleaver.sound(self._sound.last())
+            self._interleaver.finish()
             self._close()
-        if failed := [str(outlet.error) for outlet in self._outlets if outlet.error]:
+        if failed := [str(sink.error) for sink in self._sinks if sink.error]:
             raise EncodeError("; ".join(failed))
 
     def abort(self) -> None:
@@ -109,20 +109,20 @@ class Output:
         self._close()
 
     def _close(self) -> None:
-        for outlet in self._outlets:
-            outlet.finish()
+        for sink in self._sinks:
+            sink.finish()
 
-    def _coded(self, coded: Coded) -> None:
+    def _coded(self, coded: EncodedPacket) -> None:
         if not self._started:
             self._started = True
-            for outlet in self._outlets:
-                outlet.start([*self._video.streams, *self._audio.streams])
-        self._junction.picture(coded)
+            for sink in self._sinks:
+                sink.start([*self._video.streams, *self._audio.streams])
+        self._interleaver.picture(coded)
 
-    def _left(self, coded: Coded) -> None:
+    def _left(self, coded: EncodedPacket) -> None:
         self._on_left(coded.pts * coded.time_base)
 
-    def _take_sound(self, stream: AudioStream | None) -> Sound | None:
+    def _take_sound(self, stream: AudioStream | None) -> OutputAudio | None:
         carried = _carried(stream)
         if carried is None:
             if stream is not None:
@@ -130,7 +130,7 @@ class Output:
                 self.notes.append(f"sound of the codec {name} cannot be copied; it is left out")
             return None
         try:
-            return Sound(carried, self._audio.add(carried))
+            return OutputAudio(carried, self._audio.add(carried))
         except (VSRError, ValueError) as error:
             self.notes.append(f"the sound cannot be copied ({error}); it is left out")
             return None

@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from vsr.errors import EncodeError, VSRError
-from vsr.live.audio.packets import Coded, PacketStream
+from vsr.live.audio.packets import EncodedPacket, PacketStream
 from vsr.live.input.address import check_host, shown, without_secrets
 from vsr.live.input.retry import SETTLED_S, Retry
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
@@ -32,7 +32,7 @@ WAITING_S = 10
 WAITING_PACKETS = 2000
 
 
-class Outlet:
+class Sink:
     """One sink and its thread.
 
     Args:
@@ -61,7 +61,7 @@ class Outlet:
             else TargetFile(target, source=None, overwrite=overwrite)
         )
         self._templates: list[Any] = []
-        self._packets: deque[Coded] = deque()
+        self._packets: deque[EncodedPacket] = deque()
         self._changed = threading.Condition()
         self._ended = False
         self._process: FFmpegProcess | None = None
@@ -92,7 +92,7 @@ class Outlet:
         self._templates = templates
         self._thread.start()
 
-    def put(self, coded: Coded) -> None:
+    def put(self, coded: EncodedPacket) -> None:
         """Append a packet; never waits."""
         with self._changed:
             self._packets.append(coded)
@@ -122,12 +122,12 @@ class Outlet:
             self.error.__cause__ = error
             self._kill()
 
-    def _next(self) -> Coded | None:
+    def _next(self) -> EncodedPacket | None:
         with self._changed:
             self._changed.wait_for(lambda: self._ended or bool(self._packets))
             return self._packets.popleft() if self._packets else None
 
-    def _write(self, coded: Coded) -> None:
+    def _write(self, coded: EncodedPacket) -> None:
         is_open = self._muxed is not None or self._open(coded)
         # FLV breaks off at a time before its first: sound may lag behind the picture.
         if not is_open or coded.time < self._begins:
@@ -140,9 +140,9 @@ class Outlet:
         if time.monotonic() - self._opened_at > SETTLED_S:
             self._retry.succeeded()
 
-    def _open(self, coded: Coded) -> bool:
+    def _open(self, coded: EncodedPacket) -> bool:
         """Open the sink where it is time to and the packet is one to begin with."""
-        begins = coded.place == 0 and coded.is_key
+        begins = coded.stream_index == 0 and coded.is_key
         if self.error is not None or not begins or time.monotonic() < self._again_at:
             return False
         check_host(self._target)
@@ -215,6 +215,8 @@ class Outlet:
         """Leave out what waits longest, up to a key frame of the picture."""
         self._packets.popleft()
         self.lost += 1
-        while self._packets and not (self._packets[0].place == 0 and self._packets[0].is_key):
+        while self._packets and not (
+            self._packets[0].stream_index == 0 and self._packets[0].is_key
+        ):
             self._packets.popleft()
             self.lost += 1

@@ -38,7 +38,7 @@ later ones, for which the source does not wait: what they take is heeded while t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speed:
+class StepSpeed:
     """How long a step takes.
 
     Attributes:
@@ -53,17 +53,17 @@ class Speed:
         """Seconds of a step."""
         return chunk * self.frame_s + look_ahead * self.look_ahead_s
 
-    def adapted(self, chunk: int, look_ahead: int, took_s: float) -> Speed:
+    def adapted(self, chunk: int, look_ahead: int, took_s: float) -> StepSpeed:
         """The speed after a step that took so long: an eighth of the news is believed."""
         expected = self.step_s(chunk, look_ahead)
         if expected <= 0:
-            return Speed(frame_s=took_s / chunk, look_ahead_s=self.look_ahead_s)
+            return StepSpeed(frame_s=took_s / chunk, look_ahead_s=self.look_ahead_s)
         factor = 1 + (took_s / expected - 1) / 8
-        return Speed(frame_s=self.frame_s * factor, look_ahead_s=self.look_ahead_s * factor)
+        return StepSpeed(frame_s=self.frame_s * factor, look_ahead_s=self.look_ahead_s * factor)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class LatencyPlan:
     """Sizes of a step and what they cost.
 
     Attributes:
@@ -113,7 +113,7 @@ class Stopped(Exception):
 @torch.inference_mode()
 def measure(
     network: Network[Any], device: torch.device, height: int, width: int, stop: Event
-) -> Speed:
+) -> StepSpeed:
     """Time a few steps on grey frames, each behind one that leads to it.
 
     Args:
@@ -145,17 +145,17 @@ def measure(
     slow = step(1, 1, None)[0] > SLOW_S
     short, long, ahead = seconds(1, 0), seconds(3, 0), seconds(1, 2)
     frame_s = max((long - short) / 2, long / 4)
-    return Speed(frame_s=frame_s, look_ahead_s=max(0.0, (ahead - short) / 2))
+    return StepSpeed(frame_s=frame_s, look_ahead_s=max(0.0, (ahead - short) / 2))
 
 
-def choose(
+def plan_latency(
     facts: NetworkFacts,
-    speed: Speed,
+    speed: StepSpeed,
     frame_rate: Fraction,
     budget_s: float,
     *,
     held_back: int = 0,
-) -> Choice:
+) -> LatencyPlan:
     """The longest look-ahead, then the largest chunk, that keep to the latency.
 
     Args:
@@ -186,10 +186,10 @@ def choose(
 
 
 def _choice(
-    chunk: int, ahead: int, behind: int, speed: Speed, period_s: float, budget_s: float
-) -> Choice:
+    chunk: int, ahead: int, behind: int, speed: StepSpeed, period_s: float, budget_s: float
+) -> LatencyPlan:
     restoring_s = speed.step_s(chunk, ahead)
-    return Choice(
+    return LatencyPlan(
         chunk=chunk,
         look_ahead=ahead,
         waiting_s=(chunk - 1 + ahead + behind) * period_s,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vsr.live.timing.latency_plan import CODING_S, Choice, Speed
+from vsr.live.timing.latency_plan import CODING_S, LatencyPlan, StepSpeed
 
 Policy = Literal["degrade", "skip", "block"]
 """``degrade`` lowers the quality, ``skip`` leaves frames out, ``block`` lets the source wait."""
@@ -38,7 +38,7 @@ CAUGHT_UP = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
+class QualityLevel:
     """A step of quality.
 
     Attributes:
@@ -69,7 +69,7 @@ class Load:
     queued: int
 
 
-def ladder(chunk: int, look_ahead: int, *, sees_end: bool = False) -> list[Level]:
+def quality_levels(chunk: int, look_ahead: int, *, sees_end: bool = False) -> list[QualityLevel]:
     """The steps from full quality down; those that change nothing are left out.
 
     Args:
@@ -77,19 +77,21 @@ def ladder(chunk: int, look_ahead: int, *, sees_end: bool = False) -> list[Level
         look_ahead: Likewise.
         sees_end: As in ``NetworkFacts``: such a network cannot restore a frame by itself.
     """
-    levels = [Level(name=FULL, chunk=chunk, look_ahead=look_ahead)]
+    levels = [QualityLevel(name=FULL, chunk=chunk, look_ahead=look_ahead)]
     if look_ahead > 1:
-        levels.append(Level(name=SHORTER, chunk=chunk, look_ahead=look_ahead // 2))
+        levels.append(QualityLevel(name=SHORTER, chunk=chunk, look_ahead=look_ahead // 2))
     if look_ahead > 0:
-        levels.append(Level(name=NO_LOOK_AHEAD, chunk=chunk, look_ahead=0))
+        levels.append(QualityLevel(name=NO_LOOK_AHEAD, chunk=chunk, look_ahead=0))
     if chunk > 1:
-        levels.append(Level(name=SMALLER, chunk=max(1, chunk // 2), look_ahead=0))
+        levels.append(QualityLevel(name=SMALLER, chunk=max(1, chunk // 2), look_ahead=0))
     if not sees_end:
-        levels += [Level(name=SHARE.format(n), chunk=1, look_ahead=0, every=n) for n in SHARES]
-    return [*levels, Level(name=PASS_THROUGH, chunk=0, look_ahead=0)]
+        levels += [
+            QualityLevel(name=SHARE.format(n), chunk=1, look_ahead=0, every=n) for n in SHARES
+        ]
+    return [*levels, QualityLevel(name=PASS_THROUGH, chunk=0, look_ahead=0)]
 
 
-class Governor:
+class QualityController:
     """Decides the level from frame to frame. Used by one thread.
 
     Args:
@@ -102,15 +104,15 @@ class Governor:
 
     def __init__(
         self,
-        choice: Choice,
-        speed: Speed,
+        choice: LatencyPlan,
+        speed: StepSpeed,
         period_s: float,
         *,
         sees_end: bool = False,
         policy: Policy = "degrade",
     ) -> None:
         self.speed = speed
-        self._levels = ladder(choice.chunk, choice.look_ahead, sees_end=sees_end)
+        self._levels = quality_levels(choice.chunk, choice.look_ahead, sees_end=sees_end)
         self._enlarging_s = 0.0
         self._period_s, self._sees_end, self._policy = period_s, sees_end, policy
         # A choice that cannot keep to the latency is not held against the frames.
@@ -122,11 +124,11 @@ class Governor:
         self._rose_at = float("-inf")
 
     @property
-    def level(self) -> Level:
+    def level(self) -> QualityLevel:
         """The step at the moment."""
         return self._levels[self._index if self._behind_since is None else -1]
 
-    def decide(self, load: Load, now: float) -> Level:
+    def decide(self, load: Load, now: float) -> QualityLevel:
         """The level for what waits now."""
         if self._policy != "degrade":
             return self.level
@@ -140,7 +142,7 @@ class Governor:
             self._rise(load, now)
         return self.level
 
-    def skips(self, age_s: float) -> bool:
+    def should_skip(self, age_s: float) -> bool:
         """Whether a frame of this age is left out instead of being late.
 
         Args:
@@ -150,16 +152,16 @@ class Governor:
             return age_s + self._step_s(self._levels[0]) > self._limit_s
         return self._policy == "degrade" and not self.level.chunk and age_s > self._limit_s
 
-    def learn(self, took_s: float) -> None:
+    def note_step(self, took_s: float) -> None:
         """Take note of how long a step took at the level at the moment."""
         if self.level.chunk:
             self.speed = self.speed.adapted(self.level.chunk, self.level.look_ahead, took_s)
 
-    def learn_enlarging(self, took_s: float) -> None:
+    def note_enlarging(self, took_s: float) -> None:
         """Take note of how long it took to enlarge a frame."""
         self._enlarging_s += (took_s - self._enlarging_s) / 8
 
-    def _in_time(self, load: Load, level: Level) -> bool:
+    def _in_time(self, load: Load, level: QualityLevel) -> bool:
         if not level.chunk:
             return load.age_s < self._limit_s / 2
         needed = level.chunk + level.look_ahead + self._sees_end
@@ -168,7 +170,7 @@ class Governor:
             begins_s = max(begins_s, (needed - 1) * self._period_s)
         return begins_s + self._step_s(level) <= self._limit_s
 
-    def _step_s(self, level: Level) -> float:
+    def _step_s(self, level: QualityLevel) -> float:
         restoring_s = self.speed.step_s(level.chunk, level.look_ahead)
         return restoring_s + (level.every - 1) * self._enlarging_s
 
@@ -198,5 +200,5 @@ class Governor:
             self._index -= 1
             self._rose_at = now
 
-    def _has_room(self, level: Level) -> bool:
+    def _has_room(self, level: QualityLevel) -> bool:
         return self._step_s(level) <= ROOM * level.chunk * level.every * self._period_s

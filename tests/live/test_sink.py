@@ -12,20 +12,20 @@ import pytest
 
 from tests.live.harness import look
 from vsr.errors import EncodeError
-from vsr.live.audio.packets import Coded, Templates
+from vsr.live.audio.packets import EncodedPacket, StreamTemplates
 from vsr.live.input.retry import Retry
-from vsr.live.output.sink import Outlet
+from vsr.live.output.sink import Sink
 
 
-def coded(clip: Path, templates: Templates) -> Iterator[Coded]:
+def coded(clip: Path, templates: StreamTemplates) -> Iterator[EncodedPacket]:
     """The packets of a clip as they come out of an encoder."""
     with av.open(str(clip)) as container:
         for stream in (container.streams.video[0], container.streams.audio[0]):
             templates.add(stream)
         for packet in container.demux():
             if packet.size and packet.dts is not None and packet.dts >= 0:
-                yield Coded(
-                    place=int(packet.stream.type == "audio"),
+                yield EncodedPacket(
+                    stream_index=int(packet.stream.type == "audio"),
                     data=bytes(packet),
                     pts=packet.pts or 0,
                     dts=packet.dts,
@@ -39,30 +39,30 @@ def test_a_sink_that_begins_in_the_middle_begins_with_a_key_frame_and_nothing_ea
     clip: Path, tmp_path: Path
 ) -> None:
     """FLV breaks off at times before its first, and sound may lag behind the picture."""
-    templates, target = Templates(), tmp_path / "out.flv"
+    templates, target = StreamTemplates(), tmp_path / "out.flv"
     packets = list(coded(clip, templates))
-    pictures = [packet for packet in packets if packet.place == 0]
+    pictures = [packet for packet in packets if packet.stream_index == 0]
     begins = pictures[10]
     assert begins.is_key
-    lagging = [p for p in packets if p.place == 1 and begins.time - 1 < p.time < begins.time]
-    outlet = Outlet(str(target), retry=Retry(0))
-    outlet.start(templates.streams)
+    lagging = [p for p in packets if p.stream_index == 1 and begins.time - 1 < p.time < begins.time]
+    sink = Sink(str(target), retry=Retry(0))
+    sink.start(templates.streams)
     for packet in [pictures[9], begins, *lagging, *pictures[11:]]:
-        outlet.put(packet)
-    outlet.finish()
-    assert outlet.error is None
-    assert outlet.lost == 1 + len(lagging) > 1
+        sink.put(packet)
+    sink.finish()
+    assert sink.error is None
+    assert sink.lost == 1 + len(lagging) > 1
     assert look(target).numbers == list(range(10, 50))
 
 
 def test_whatever_ends_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) -> None:
-    packets = list(coded(clip, Templates()))
-    outlet = Outlet(str(tmp_path / "out.mkv"), retry=Retry(0))
-    outlet.start([])  # packets of streams that it was not told of
-    outlet.put(next(packet for packet in packets if packet.place == 0))
-    outlet.finish()
-    assert isinstance(outlet.error, EncodeError)
-    assert "out.mkv broke off" in str(outlet.error)
+    packets = list(coded(clip, StreamTemplates()))
+    sink = Sink(str(tmp_path / "out.mkv"), retry=Retry(0))
+    sink.start([])  # packets of streams that it was not told of
+    sink.put(next(packet for packet in packets if packet.stream_index == 0))
+    sink.finish()
+    assert isinstance(sink.error, EncodeError)
+    assert "out.mkv broke off" in str(sink.error)
 
 
 def test_a_sink_whose_process_cannot_be_started_now_is_tried_again(
@@ -72,13 +72,13 @@ def test_a_sink_whose_process_cannot_be_started_now_is_tried_again(
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr("vsr.live.output.sink.FFmpegProcess", refused)
-    templates = Templates()
+    templates = StreamTemplates()
     packets = list(coded(clip, templates))
-    outlet = Outlet("rtmp://127.0.0.1/app/key", retry=Retry(None))
-    outlet.start(templates.streams)
+    sink = Sink("rtmp://127.0.0.1/app/key", retry=Retry(None))
+    sink.start(templates.streams)
     for packet in packets:
-        outlet.put(packet)
-    outlet.finish()
-    assert outlet.lost == len(packets) - 1
-    assert "Resource temporarily unavailable" in str(outlet.error)
-    assert "still missing in the end" in str(outlet.error)
+        sink.put(packet)
+    sink.finish()
+    assert sink.lost == len(packets) - 1
+    assert "Resource temporarily unavailable" in str(sink.error)
+    assert "still missing in the end" in str(sink.error)
