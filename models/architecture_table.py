@@ -1,4 +1,4 @@
-"""The kinds of networks there are, and which of them weights belong to."""
+"""Architectures: building networks, and recognising them by their weights."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from vsr.models.network import Network
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A kind of network.
+    """An architecture.
 
     Attributes:
-        build: Makes one with fresh weights from its options.
+        build: Builds a network with fresh weights from its options.
         options_from_weights: The options of the network that weights belong to, read from their
-            names and shapes; None if they are of another kind.
+            names and shapes; None for another architecture.
     """
 
     build: Callable[..., Network[Any]]
@@ -133,7 +133,7 @@ def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Netwo
 
 
 def options_of(architecture: str, checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """What the network of a checkpoint is built with; None if it is of another architecture.
+    """The options of a checkpoint's network; None for another architecture.
 
     Raises:
         CheckpointError: By their names the weights belong to it, but some that tell its sizes are
@@ -145,7 +145,7 @@ def options_of(architecture: str, checkpoint: Checkpoint) -> dict[str, Any] | No
 
 @contextmanager
 def _answered(architecture: str, checkpoint: Checkpoint) -> Iterator[None]:
-    """Says of weights that do not fit what is wrong with them."""
+    """Explains what is wrong with weights that do not fit."""
     try:
         yield
     except KeyError as error:

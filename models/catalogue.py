@@ -1,7 +1,7 @@
-"""The networks that people can name; it is read without loading torch.
+"""The catalogue of models; readable without importing torch.
 
-To add a network: a module beside this, a line in ``architectures``, a line in ``MODELS``. Published
-checkpoints that can be pulled are in ``official``.
+To add a network: a module in ``architectures/``, a line in ``architecture_table`` and one in
+``MODELS``. Published checkpoints that can be pulled are in ``checkpoints/zoo``.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ MODELS: dict[str, Model] = {
 
 
 def weights_path(model: str) -> Path | None:
-    """Where a model's weights are, or will be once pulled; None if it has no file of its own.
+    """Path of a model's weights, pulled or not; None if it has no file of its own.
 
     Args:
         model: A key of ``MODELS``.

@@ -1,4 +1,4 @@
-"""How a name of the catalogue, or a file of weights, becomes a network."""
+"""Loading networks by model name or weights file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_network(
     *,
     fidelity: float | None = None,
 ) -> Network[Any]:
-    """A network ready to use, on the CPU in float32, its weights frozen.
+    """Load a network, on the CPU in float32, with frozen weights.
 
     Frozen weights keep a call on a whole clip from holding every intermediate for gradients;
     ``requires_grad_()`` gives them back.
@@ -44,7 +44,7 @@ def load_network(
         ConfigurationError: An unknown name, a model whose weights have to be given, or a fidelity
             out of range or for a model that has none.
         CheckpointError: A file that is missing, damaged, or of another network.
-        NotPulled: Official weights that are not here yet.
+        NotPulled: Official weights that have not been pulled.
     """
     model = str(model)
     mixed = _mixed(model, weights, fidelity)

@@ -1,4 +1,4 @@
-"""What every network is: a pure function of (window, state), with its facts beside it."""
+"""The interface of all networks: pure functions of (window, state), and their facts."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ State = TypeVar("State")
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFacts:
-    """What the pipeline needs to know of a network before it runs.
+    """Facts of a network that the pipeline needs before it runs.
 
     Attributes:
         name: The architecture: ``compact``, ``basicvsr`` and so on.
         scale: Output size over input size.
-        look_ahead: Future frames that are worth waiting for when nothing else is said.
-        chunk: Frames per step when nothing else is said.
+        look_ahead: Default look-ahead in frames.
+        chunk: Default chunk in frames.
         sees_end: The last frame of a scene is treated in its own way, so that a step has to wait
             until it is known not to hold it.
         stateless: Frames are restored each by itself, so that it does not matter where scenes
@@ -71,13 +71,13 @@ class Network(nn.Module, ABC, Generic[State]):
         """
 
     def begin(self, tiles: Iterable[Tensor]) -> State | None:
-        """What the tiles of a scene have to agree on, as the state of each before its first step.
+        """Initial state that all tiles of a scene must share.
 
         Args:
             tiles: The scene's first window in tiles, (B, T, 3, H, W) each.
 
         Returns:
-            None where there is no such thing.
+            None if there is none.
         """
         return None
 
@@ -85,7 +85,7 @@ class Network(nn.Module, ABC, Generic[State]):
         """Restore a whole clip: (B, T, 3, H, W) to (B, T, 3, scale H, scale W).
 
         Raises:
-            ConfigurationError: Something else than a clip of float32 frames.
+            ConfigurationError: The input is not a clip of float32 frames.
         """
         shape, dtype = tuple(clip_BTCHW.shape), clip_BTCHW.dtype
         if len(shape) != 5 or shape[2] != 3 or 0 in shape or dtype != torch.float32:
@@ -101,19 +101,19 @@ class Network(nn.Module, ABC, Generic[State]):
 
     @property
     def has_int8(self) -> bool:
-        """Whether ``in_int8`` gives something."""
+        """Whether the network has an int8 form."""
         return False
 
     def in_int8(self) -> Network[State]:
-        """The network with convolutions on 8-bit integers; this one stays as it is.
+        """A copy with 8-bit integer convolutions; this network is unchanged.
 
         Raises:
-            ConfigurationError: It has no such form, or not what that has to know.
+            ConfigurationError: It has no int8 form, or no calibrated ranges.
         """
         raise ConfigurationError(f"{self.facts.name} has no int8 form; give bfloat16 or float32")
 
     def measured(self, clips_BTCHW: Iterable[Tensor]) -> Network[State]:
-        """The network, knowing what its int8 form has to know, where it can have one.
+        """The network with calibrated ranges, if it has an int8 form.
 
         Args:
             clips_BTCHW: Footage as it will see it, (B, T, 3, H, W), RGB in [0, 1].

@@ -1,4 +1,4 @@
-"""Where a network runs, and in which precision."""
+"""Placing networks: device and precision."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PRECISIONS = {
 def place(
     network: Network[Any], *, device: str = "auto", precision: str = "auto"
 ) -> tuple[Network[Any], torch.device]:
-    """A network ready to run: on its device, its parameters in their precision, channels-last.
+    """Move a network to its device and precision, channels-last.
 
-    On CUDA, convolutions in float32 are told to be that, for the whole process: cuDNN would take
-    TF32, whose ten bits are a pixel off where places in a frame are reckoned.
+    On CUDA, TF32 is disabled for the whole process: cuDNN would use
+    it for float32 convolutions, and its ten bits shift positions in a frame by a pixel.
 
     Buffers stay as they are: constants of the arithmetic (normalisation, fixed filters), and the
     weights of convolutions on integers.

@@ -1,4 +1,4 @@
-"""Which reader and which writer suits a name."""
+"""Opening readers and writers by name."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def open_reader(
             where it was.
         hwaccel: ``auto`` or ffmpeg's name of a kind of device that decodes a video; where it
             cannot, software does, which the reader's notes say.
-        passed: What is left out at the beginning: it is read all the same, so that what follows is
-            what it always was; the description stays that of the whole.
+        passed: Frames and packets to skip: they are read all the same, so that later ones are
+            unchanged; the description stays that of the whole source.
 
     Returns:
         A reader, which the caller closes.
@@ -178,12 +178,12 @@ def open_kept_writer(
     overwrite: bool = False,
     **options: Any,
 ) -> SegmentWriter | ImageWriter:
-    """Open a sink that can be cut: what is in front of a cut survives whatever ends the run.
+    """Open a writer of segments, which survive an interruption of the run.
 
     Args:
         target: A file, or a folder or pattern of images.
         info: As for ``open_writer``.
-        kept: Where what is written is kept, and what is there already.
+        kept: Folder of the segments, and the segments of an earlier run.
         encoder: As for ``open_writer``.
         encode_args: As for ``open_writer``.
         source: As for ``open_writer``.

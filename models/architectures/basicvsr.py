@@ -92,7 +92,7 @@ class BasicVSR(PixelShuffleUpsampling, Network[PropagationState]):
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     if not {"spynet.mean", "fusion.weight", "backward_trunk.main.0.weight"} <= weights.keys():
         return None
     return {

@@ -10,11 +10,11 @@ non-commercial research licence.
     y_i = upsample(reconstruct([s_i, results of all four sweeps at i])) + bilinear(x_i)
 
 Four sweeps r follow each other: backward, forward, backward, forward; j and k are the frames one
-and two steps back in the sweep's direction. As a stream, the forward sweeps go on from what they
-gave for the last two frames, while the backward ones begin at the window's end. The second backward
-sweep sees the first forward one's results for the look-ahead, too, which the next step makes again
-from what it knows then. With a look-ahead to the end of the scene the result is the whole clip's; a
-shorter one leaves its trace, fading, in all later frames, since what is carried was made with it.
+and two steps back in the sweep's direction. In a stream, the forward sweeps continue from their
+results for the last two frames, while the backward ones start at the window's end. The second
+backward sweep also sees the first forward one's results for the look-ahead, which the next step
+computes again. With a look-ahead to the end of the scene the result equals the whole clip's; with a
+shorter one all later frames differ slightly, since the carried results were computed with it.
 
 B batch, T time, P pairs of consecutive frames, C colour, K features, H, W size of the frames, h, w
 of the features: that of the frames, or a quarter of it.
@@ -103,7 +103,7 @@ class SecondOrderAlignment(nn.Module):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BasicVSRPPState:
-    """A stream's past, and what is known already of its future.
+    """A stream's past, and features and flows of its look-ahead.
 
     Attributes:
         first_BKhw: Results of the first forward sweep for the last frame and the one before it,
@@ -127,7 +127,7 @@ class BasicVSRPPState:
     ahead_BTKhw: Tensor
 
     def after_gap(self) -> BasicVSRPPState:
-        """The past alone: the next frame is not the one that the look-ahead showed."""
+        """The past without the look-ahead: the next frame is another one."""
         return replace(
             self,
             forward_BP2HW=self.forward_BP2HW[:, :0],
@@ -299,7 +299,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         small_BTCHW: Tensor,
         state: BasicVSRPPState | None,
     ) -> BasicVSRPPState:
-        """The state behind the frames that were restored."""
+        """The state after the restored frames."""
         num_keep, feat = len(frames), frames[-1][0]
         known = ((), ()) if state is None else (state.first_BKhw, state.second_BKhw)
         first, second = (
@@ -344,7 +344,7 @@ class _Reducing(nn.ModuleList):
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     if "deform_align.backward_1.weight" not in weights:
         return None
     return {

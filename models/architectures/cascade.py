@@ -37,12 +37,12 @@ STAGES = ("first", "second")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CascadeState:
-    """The states of both stages, and what lies between them.
+    """The states of both stages and the frames between them.
 
     Attributes:
-        first: Of the first stage, behind the frames of ``ahead_BTCHW``.
-        second: Of the second stage.
-        ahead_BTCHW: Frames that only the first stage has restored.
+        first: State of the first stage, after the frames of ``ahead_BTCHW``.
+        second: State of the second stage.
+        ahead_BTCHW: Frames restored only by the first stage.
     """
 
     TAG: ClassVar[str] = "cascade.v1"
@@ -126,7 +126,7 @@ class Cascade(Network[CascadeState]):
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     options = {stage: edvr.options_from_weights(of_stage(weights, stage)) for stage in STAGES}
     return None if None in options.values() else options
 

@@ -180,7 +180,7 @@ class EDVR(AlignedFeatures, PixelShuffleUpsampling, Network[EDVRState]):
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     if not {"pcd_align.cas_dcnpack.weight", "reconstruction.0.conv1.weight"} <= weights.keys():
         return None
     return {

@@ -39,7 +39,7 @@ SCALE = 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IconVSRState:
-    """A stream's past, its flows, and what refilling needs.
+    """A stream's past, its flows, and inputs of the refill.
 
     Attributes:
         propagation: Features and flows, as in BasicVSR.
@@ -188,7 +188,7 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     if not {"backward_fusion.weight", "edvr.pcd_align.cas_dcnpack.weight"} <= weights.keys():
         return None
     inner = {k.removeprefix("edvr."): v for k, v in weights.items() if k.startswith("edvr.")}

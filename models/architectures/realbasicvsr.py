@@ -39,7 +39,7 @@ THRESHOLD = 5 / 255
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RealBasicVSRState:
-    """The state of BasicVSR, and what cleaning has settled.
+    """The state of BasicVSR, and the number of cleaning passes.
 
     Attributes:
         propagation: Of BasicVSR, over cleaned frames; None before the first step of a tile.
@@ -165,7 +165,7 @@ def _select(chosen_B: Tensor, residue_BTCHW: Tensor) -> Tensor:
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     if "image_cleaning.1.weight" not in weights:
         return None
     inner = {k.removeprefix("basicvsr."): v for k, v in weights.items()}

@@ -139,7 +139,7 @@ class _DenseBlock(nn.Module):
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     if not {"conv_body.weight", "body.0.rdb1.conv1.weight"} <= weights.keys():
         return None
     num_feat, num_in = weights["conv_first.weight"].shape[:2]

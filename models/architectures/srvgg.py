@@ -90,7 +90,7 @@ class SRVGGNetCompact(SingleFrameNetwork):
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     if "body.0.weight" not in weights or any(not key.startswith("body.") for key in weights):
         return None
     convs = {int(key.split(".")[1]): w for key, w in weights.items() if w.ndim == 4}

@@ -1,7 +1,7 @@
 """The folder of pulled weights, which every later run reads.
 
-A file has its final name only when it is whole and right. One process at a time brings a file;
-others wait for it, and find it there.
+A file gets its final name only when it is complete and verified. One process at a time downloads a
+file; others wait for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """``$VSR_HOME``, or the platform's folder for what can be fetched again; it may not exist."""
+    """``$VSR_HOME``, or the platform's cache folder; it may not exist."""
     home = os.environ.get("VSR_HOME")
     if home:
         return Path(home).expanduser()
@@ -31,22 +31,22 @@ def cache_folder() -> Path:
 
 
 def cached_path(file: OfficialFile) -> Path:
-    """Where a file is once it was pulled."""
+    """Path of a pulled file."""
     return cache_folder() / file.name
 
 
 def part_of(path: Path) -> Path:
-    """Where a file is while it is not whole."""
+    """Path of a partial file."""
     return path.with_name(f"{path.name}.part")
 
 
 def is_cached(release: Release) -> bool:
-    """Whether all files of a release are there; their content is not looked at."""
+    """Whether all files of a release exist; their contents are not checked."""
     return all(cached_path(file).is_file() for file in release)
 
 
 def is_right(path: Path, file: OfficialFile) -> bool:
-    """Whether a file is there and has the official one's content."""
+    """Whether a file exists with the official content."""
     return path.is_file() and sha256_of(path).startswith(file.sha256)
 
 
@@ -57,15 +57,15 @@ def sha256_of(path: Path) -> str:
 
 
 def accept(part: Path, file: OfficialFile, source: str) -> Path:
-    """Give what has come its final name, or remove what is not the official file.
+    """Rename a downloaded file, or remove it if it is not the official one.
 
     Args:
-        part: What has come, whole.
-        file: What it should be.
-        source: Where it came from, for the message.
+        part: The complete download.
+        file: The official file.
+        source: Its origin, for the message.
 
     Raises:
-        DownloadError: It is something else.
+        DownloadError: It is not the official file.
     """
     digest = sha256_of(part)
     if not digest.startswith(file.sha256):
@@ -89,7 +89,7 @@ def accept(part: Path, file: OfficialFile, source: str) -> Path:
 
 @contextmanager
 def alone_at(part: Path) -> Iterator[None]:
-    """Let this process alone write a partial file; waits while another one does.
+    """Lock a partial file for this process; waits while another process holds it.
 
     The file itself is what is locked. Whoever has waited may hold one that has its final name by
     then, or was removed, and has to look again.

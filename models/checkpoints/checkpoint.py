@@ -57,7 +57,7 @@ MOST_EXPANSION = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
-    """What a file of weights holds.
+    """The contents of a weights file.
 
     Attributes:
         source: The file, for messages.
@@ -74,7 +74,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint; nothing in the file is executed.
+    """Read a checkpoint; nothing in the file is executed.
 
     Raises:
         CheckpointError: No such file, not a checkpoint, or one without tensors.
@@ -100,7 +100,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse what no training leaves: integers, infinities, and more values than the file holds.
+    """Refuse integers, non-finite values, and more values than the file can hold.
 
     Raises:
         CheckpointError: One of them; the tensor is named.
@@ -110,7 +110,7 @@ def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if tensor.numel() * tensor.element_size() > MOST_EXPANSION * size:
             raise CheckpointError(
                 f"'{path}' says that {name} has {tensor.numel()} values, which {size} bytes cannot "
-                "hold; give a file that is whole"
+                "hold; give a complete file"
             )
         if tensor.ndim and not tensor.is_floating_point():
             kind = str(tensor.dtype).removeprefix("torch.")
@@ -159,11 +159,11 @@ def load_into(network: Network[Any], checkpoint: Checkpoint) -> None:
 
 
 def interpolate(vivid: Checkpoint, faithful: Checkpoint, fidelity: float) -> Checkpoint:
-    """Weights between those of two networks of one kind, one of which was trained from the other.
+    """Interpolate the weights of two networks, one fine-tuned from the other.
 
     Args:
-        vivid: What fidelity 0 gives.
-        faithful: What fidelity 1 gives.
+        vivid: Weights at fidelity 0.
+        faithful: Weights at fidelity 1.
         fidelity: 0 to 1.
 
     Raises:
@@ -202,11 +202,11 @@ def write_tensors(
 
     Args:
         tensors: On the CPU, contiguous.
-        path: Replaced where it exists.
+        path: File to write; replaced if it exists.
         metadata: Text beside the tensors.
 
     Raises:
-        OpenError: It cannot be written; what was there is still there.
+        OpenError: It cannot be written; an existing file is unchanged.
     """
     part = path.with_name(f".{path.name}.part")
     try:
@@ -246,6 +246,6 @@ def _unpickle(path: Path) -> Mapping[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
-    """What a library says, cut at a word; a lone key says nothing."""
+    """The first line of a library's message, cut at a word."""
     said = "" if isinstance(error, LookupError) else str(error).strip().split("\n")[0]
     return textwrap.shorten(said, 120, placeholder=" ...") or type(error).__name__

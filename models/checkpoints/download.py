@@ -1,4 +1,4 @@
-"""Files fetched from a server; what a cut connection leaves is where the next try goes on."""
+"""Downloading files, with resume after a broken connection."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def fetch(url: str, part: Path, on_progress: OnProgress) -> None:
     """Complete a partial file, or write it from its beginning if the server has no ranges.
 
     Args:
-        url: Of the whole file.
-        part: What is here of it, if anything.
-        on_progress: Called after every piece.
+        url: Address of the file.
+        part: Partial file, which may not exist.
+        on_progress: Called after every block.
 
     Raises:
-        DownloadError: No connection, no such file, or a cut connection; what came is kept.
+        DownloadError: No connection, no such file, or a broken connection; the partial file stays.
         OSError: The file cannot be written.
     """
     response = _request(url, part.stat().st_size if part.exists() else 0)

@@ -1,4 +1,4 @@
-"""Names of weights: the layouts of other code bases turned into BasicSR's, which ours are.
+"""Mapping the weight names of other code bases to BasicSR's, which are ours.
 
 BasicSR      backward_trunk.main.2.0.conv1.weight     as it is
 OpenMMLab    generator.backward_resblocks.main.2.0.conv1.weight     (mmagic, mmediting)

@@ -1,4 +1,4 @@
-"""What is known of a network that people can name: facts only, no code of the network."""
+"""Facts of the models in the catalogue, without code of the networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HASH_DIGITS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """A figure somebody published.
+    """A published quality figure.
 
     Attributes:
         data: Test set, with its degradation where it has several: ``REDS4``, ``Vid4 BD``.
@@ -50,7 +50,7 @@ class WheelMember:
 
 @dataclass(frozen=True, kw_only=True)
 class OfficialFile:
-    """A file that its authors published, and where it can be had.
+    """An official file and its homes.
 
     Attributes:
         name: Its name in the cache.
@@ -69,12 +69,12 @@ class OfficialFile:
 
     @property
     def url(self) -> str | None:
-        """Where the authors' server has it; None where it has not."""
+        """Address on the authors' server; None if it is not there."""
         return f"{self.base}{self.path}" if self.base else None
 
     @property
     def homes(self) -> tuple[str, ...]:
-        """Where it can be had, in the order in which that is tried: ``page``, ``pip``."""
+        """Its homes in the order of trial: ``page``, ``pip``."""
         page, pip = ("page",) if self.base else (), ("pip",) if self.wheel else ()
         return page + pip
 
@@ -85,11 +85,11 @@ Release = tuple[OfficialFile, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A name that people give.
+    """A model of the catalogue.
 
     Attributes:
         architecture: A key of ``ARCHITECTURES``.
-        summary: One line: what it is.
+        summary: One-line description.
         options: What the network is built with where no weights tell.
         weights: File in ``SHIPPED``; None where there is nothing to load or it is elsewhere.
         needs_weights: Whether weights are needed that do not come with the package.
@@ -108,8 +108,8 @@ class Model:
         size_multiple: The network works on sides that are multiples of this; others are padded
             before and cropped after it. None where the checkpoint decides.
         quality: Published figures on its own degradation, the most telling first.
-        licence: Of the weights, or empty.
-        notice: What people have to be told before they pull the weights, or empty.
+        licence: Licence of the weights, or empty.
+        notice: Notice shown before the weights are pulled, or empty.
     """
 
     architecture: str
@@ -131,5 +131,5 @@ class Model:
 
     @property
     def homes(self) -> tuple[str, ...]:
-        """Where its weights can be had, in the order in which that is tried."""
+        """The homes of its weights in the order of trial."""
         return tuple(dict.fromkeys(home for release in self.releases for home in release[0].homes))

@@ -125,7 +125,7 @@ def _tensors(layers: Iterable[Layer], content: memoryview) -> Iterator[Tensor]:
         values, place = _floats(content, place, num_out)
         yield values
     if place != len(content):
-        raise ValueError(f"{len(content) - place} bytes are left over behind its last layer")
+        raise ValueError(f"{len(content) - place} bytes are left over after its last layer")
 
 
 def _check_convolution(layer: Layer) -> None:

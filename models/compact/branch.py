@@ -34,7 +34,7 @@ CONTRAST = 4.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """One frame as the branches see it; padded.
+    """One padded frame as input of the branches.
 
     Attributes:
         grey_B1HW: Its brightness.
@@ -51,7 +51,7 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PropagatedFrame:
-    """What a branch hands from one frame to the next."""
+    """Features and draft that a branch passes to the next frame."""
 
     feat_BKhw: Tensor
     grey_B1HW: Tensor

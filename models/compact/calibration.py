@@ -1,4 +1,4 @@
-"""How large the features of ``compact`` get, which its form on 8-bit integers has to know.
+"""Calibration of ``compact``: activation ranges for its int8 form.
 
 A range is the largest number, positive or negative, that is still told apart from larger ones. Cut
 off too low it loses the strongest features, too high all of them become coarse: of a few cuts below
@@ -82,7 +82,7 @@ class Ranges(nn.Module):
 def measure_ranges(
     network: Compact, ranges: Ranges, clips_BTCHW: Iterable[Tensor], *, seed: int = 0
 ) -> None:
-    """How large features get over some clips.
+    """Measure activation ranges over some clips.
 
     Args:
         network: In float32; it is run.

@@ -1,4 +1,4 @@
-"""``compact`` on 8-bit integers: both branches and the tail, on CPUs that are fast at it.
+"""The int8 form of ``compact``: both branches and the tail, for CPUs with int8 instructions.
 
 Features that are handed on, from frame to frame and from branch to branch, are levels (``int8``);
 moved along the flow they are weighted sums of levels, which need only be rounded. Flow, drafts and

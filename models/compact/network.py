@@ -223,7 +223,7 @@ class Compact(Network[CompactState]):
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What the network of these weights is built with; None if they are of another architecture."""
+    """The options of the network that weights belong to; None for another architecture."""
     if not {"encode.weight", "tail.last.weight", "flow.finest.0.0.weight"} <= weights.keys():
         return None
     return {

@@ -1,4 +1,4 @@
-"""What every flow-aligned recurrent network carries from step to step.
+"""State and flows of flow-aligned recurrent networks.
 
 B batch, T time, P pairs of consecutive frames, C colour, K features, H height, W width.
 """
@@ -32,7 +32,7 @@ class FlowEstimator(Protocol):
 
 
 class KnownFlows(Protocol):
-    """What a state has that says which flows are known."""
+    """The part of a state that holds known flows."""
 
     @property
     def frame_BCHW(self) -> Tensor: ...
@@ -46,7 +46,7 @@ class KnownFlows(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PropagationState:
-    """A stream's past, and the flows already known of its future.
+    """A stream's past, and the flows of its look-ahead.
 
     Attributes:
         feat_BKHW: Forward features at the last restored frame.
@@ -63,7 +63,7 @@ class PropagationState:
     backward_BP2HW: Tensor
 
     def after_gap(self) -> PropagationState:
-        """The past alone: the next frame is not the one that the look-ahead showed."""
+        """The past without the look-ahead: the next frame is another one."""
         return replace(
             self,
             forward_BP2HW=self.forward_BP2HW[:, :0],

@@ -1,4 +1,4 @@
-"""Chroma planes up to the size of luma and back, with the samples where the tag puts them.
+"""Chroma upsampling and downsampling, at the sample positions given by the tag.
 
 The two directions are pairs of biorthogonal spline wavelets (Cohen, Daubechies, Feauveau, 1992):
 what was enlarged comes back as it was, and slopes stay slopes. Samples on luma samples are enlarged
@@ -42,7 +42,7 @@ HALO_ROWS = 2
 
 
 class IntegerTypes(NamedTuple):
-    """What chroma is enlarged in: a type for samples, and one for two neighbours in a row."""
+    """Integer types for chroma upsampling: one for samples, one for sums of two neighbours."""
 
     sample: torch.dtype
     pair: torch.dtype
@@ -52,12 +52,12 @@ NARROW, WIDE = IntegerTypes(torch.int16, torch.int32), IntegerTypes(torch.int32,
 
 
 def find_gain(shifts: tuple[int, int], siting: Siting) -> int:
-    """What enlarging multiplies by; the shifts say how often rows and columns are doubled."""
+    """Gain of chroma upsampling; the shifts say how often rows and columns are doubled."""
     return prod(2 if cosited else 8 for n, cosited in zip(shifts, siting, strict=True) if n)
 
 
 def find_integers(peak: int, gain: int) -> IntegerTypes:
-    """The smallest that hold samples up to ``peak`` which are enlarged with such a gain."""
+    """The smallest types that hold samples up to ``peak`` times a gain."""
     return NARROW if 2 * peak * gain <= torch.iinfo(NARROW.sample).max else WIDE
 
 

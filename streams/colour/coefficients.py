@@ -1,4 +1,4 @@
-"""What codes of YUV are multiplied by on the way to RGB and back, and what is added.
+"""Coefficients of the conversions between YUV codes and RGB.
 
 Equations: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance).
 """
@@ -70,7 +70,7 @@ class FromYUV(NamedTuple):
 
 
 class ToYUV(NamedTuple):
-    """Numbers whose whole part is a code.
+    """Coefficients from RGB to numbers whose whole part is a code.
 
     Luma's is ``zero + red * R + green * G + blue * B``. Chroma's is ``cb_zero + cb * (B - luma)``
     and the same for Cr, where luma is ``per_code`` times that number.
@@ -88,7 +88,7 @@ class ToYUV(NamedTuple):
 
 
 def find_from_yuv(levels: Levels, weights: Weights, gain: int) -> FromYUV:
-    """From codes to RGB; the gain is that of enlarging chroma."""
+    """Coefficients from codes to RGB; the gain is that of chroma upsampling."""
     red, blue = (span / (levels.chroma * gain) for span in (weights.red_span, weights.blue_span))
     return FromYUV(
         scale=1 / levels.luma,
@@ -101,7 +101,7 @@ def find_from_yuv(levels: Levels, weights: Weights, gain: int) -> FromYUV:
 
 
 def find_to_yuv(levels: Levels, weights: Weights) -> ToYUV:
-    """From RGB to codes; a half is added, so that cutting off the fraction rounds."""
+    """Coefficients from RGB to codes; one half is added, so that truncation rounds."""
     cb, cr = levels.chroma / weights.blue_span, levels.chroma / weights.red_span
     lifted = (levels.black + 0.5) / levels.luma
     return ToYUV(

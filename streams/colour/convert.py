@@ -1,4 +1,4 @@
-"""Planar YUV, gray and RGB samples to RGB in [0, 1] and back, on whatever device the tensors are.
+"""Conversion between YUV, gray or RGB samples and RGB in [0, 1], on any device.
 
 The transfer curve is left alone: PQ stays PQ, HLG stays HLG.
 """
@@ -36,10 +36,10 @@ def to_rgb(
     Args:
         planes: One tensor (T, rows, columns) per plane in memory order, (T, rows, columns, 3) for
             packed RGB; dtype as the pixel format says.
-        pixel_format: What the planes hold.
+        pixel_format: Format of the planes.
         colour: Complete tags, see ``colour_tags.complete``.
         headroom: Keep what lies beyond black and white, instead of clamping to [0, 1].
-        out: Where to put the result, contiguous; None for new memory on the planes' device.
+        out: Contiguous tensor for the result; None for new memory on the planes' device.
 
     Returns:
         (T, 3, H, W), float32, RGB.
@@ -67,9 +67,9 @@ def from_rgb(
     Args:
         frames: (T, 3, H, W), RGB, any floating dtype. What lies beyond [0, 1] is kept as far as the
             format has codes for it.
-        pixel_format: What to produce.
+        pixel_format: Format of the result.
         colour: Complete tags, see ``colour_tags.complete``.
-        out: Where to put the result, contiguous; None for new memory on the frames' device.
+        out: Contiguous tensor for the result; None for new memory on the frames' device.
 
     Returns:
         (T, samples of one frame), dtype of the pixel format, planes in memory order without

@@ -1,4 +1,4 @@
-"""HDR10 metadata: from a decoded frame's side data to the option that ffmpeg takes it by.
+"""HDR10 metadata: from a decoded frame's side data to ffmpeg's options.
 
 Layouts are those of ``AVMasteringDisplayMetadata`` and ``AVContentLightMetadata`` (libavutil).
 """
@@ -23,7 +23,7 @@ _LUMINANCE_STEP = Fraction(1, 10_000)
 
 
 def read_mastering(frame: VideoFrame) -> Mastering:
-    """What a frame says; empty where it says nothing."""
+    """The HDR10 metadata of a frame; empty if it has none."""
     side_data: Mapping[str, Any] = frame.side_data
     display, light = (
         bytes(found) if (found := side_data.get(name)) is not None else b""

@@ -1,4 +1,4 @@
-"""Frames of an odd size for encoders that take even ones."""
+"""Padding frames of odd size for encoders that need even sizes."""
 
 from __future__ import annotations
 

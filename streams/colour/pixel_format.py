@@ -1,4 +1,4 @@
-"""The pixel formats that the colour conversion knows, and how their planes lie in memory."""
+"""Pixel formats of the colour conversion, and their planes in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PixelFormat:
 
     Attributes:
         name: ffmpeg's name.
-        family: What the samples are.
+        family: Kind of samples.
         bits: Bits per sample, in the low bits of ``dtype``.
         shifts: How often chroma is halved: rows, columns.
         packed: RGB interleaved in one plane instead of planes.
@@ -60,7 +60,7 @@ class PixelFormat:
 
 @cache
 def parse_pixel_format(name: str) -> PixelFormat | None:
-    """Describe a format by ffmpeg's name; None where it is not converted here."""
+    """Parse ffmpeg's name of a format; None if it is not supported."""
     if name in _PACKED_RGB:
         return PixelFormat(name=name, family="rgb", bits=_PACKED_RGB[name], packed=True)
     if match := _YUV.fullmatch(name):

@@ -20,7 +20,7 @@ from vsr.types import Colour
 
 @dataclass(frozen=True)
 class FrameFormat:
-    """What frames must share to be converted together.
+    """Format of decoded frames that can be converted together.
 
     Attributes:
         pixel_format: Format of the planes.
@@ -52,11 +52,11 @@ class DecodedFrame:
 
 
 def read_frame(frame: VideoFrame, pts: int, chroma_location: str | None) -> DecodedFrame:
-    """Take a decoded frame apart; formats that are not converted here pass through swscale.
+    """Split a decoded frame into planes; unsupported formats are converted by swscale.
 
     Args:
         frame: A software frame; its memory lives as long as the planes.
-        pts: Its time.
+        pts: Presentation time of the frame.
         chroma_location: Where the codec puts chroma, if that is known.
     """
     colour = colour_tags.read_tags(

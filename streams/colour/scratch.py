@@ -1,4 +1,4 @@
-"""Memory for what lies between the steps of a computation that is done again and again."""
+"""Scratch memory for intermediate results of a repeated computation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 class Scratch:
-    """Hands out tensors in turn, and after ``again`` the same ones, if the same are asked for.
+    """Hands out tensors in turn, and the same ones again after ``again``.
 
-    What is written over is in the cache already; memory that is new each time seldom is.
+    Reused memory is in the cache; new memory seldom is.
 
     Args:
         device: Where the tensors are wanted.
@@ -21,11 +21,11 @@ class Scratch:
         self._taken = 0
 
     def again(self) -> None:
-        """Begin anew: what was taken before may be written over."""
+        """Start again: earlier tensors may be overwritten."""
         self._taken = 0
 
     def take(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-        """A contiguous tensor of whatever values."""
+        """A contiguous, uninitialised tensor."""
         self._taken += 1
         key = self._taken, shape, dtype
         found = self._tensors.get(key)

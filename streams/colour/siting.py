@@ -1,4 +1,4 @@
-"""Where a file's chroma samples lie: the one tag of a stream that PyAV does not hand over."""
+"""Chroma sample location of a file: the one stream tag that PyAV lacks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def find_chroma_location(source: str, index: int, codec: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _ask(source: str, index: int, _version: tuple[int, int]) -> str | None:
-    """What the file says; asked once while it stays the same, since a program has to start."""
+    """The file's chroma location; cached while the file is unchanged."""
     try:
         said = query_ffmpeg("-v", "verbose", "-i", local_name(source)).stderr
     except VSRError:

@@ -1,4 +1,4 @@
-"""Colour tags: the decoder's numbers as ffmpeg's names, and what to take where there are none."""
+"""Colour tags: ffmpeg's names of the decoder's numbers, and defaults for missing tags."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def read_tags(
 
 
 def complete(colour: Colour, pixel_format: PixelFormat, *, height: int, width: int) -> Colour:
-    """Fill what a conversion needs and the stream does not say, as players do.
+    """Fill missing tags that a conversion needs, as players do.
 
     Args:
         colour: The stream's tags.

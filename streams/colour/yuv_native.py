@@ -1,7 +1,7 @@
-"""Frames of 8-bit planar YUV to RGB and back by compiled code, in one pass over memory.
+"""Compiled conversion of 8-bit planar YUV to RGB and back, in one pass over memory.
 
-What most videos are. ``yuv.YUVStrips`` does the same for all others, and where nothing was compiled
-at the installation; its results are these, but for the rounding of processors without FMA.
+Most videos have this format. ``yuv_torch.YUVStrips`` handles all others, and installations without
+the compiled module; results agree except for rounding on processors without FMA.
 """
 
 from __future__ import annotations

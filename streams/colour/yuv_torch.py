@@ -1,9 +1,9 @@
 """Strips of YUV and gray planes to RGB and back.
 
-Equations: see ``yuv_factors``. No matrix products, whose precision others may have lowered.
+Equations: see ``coefficients``. No matrix products, whose precision other code may have lowered.
 
 On a CPU this is most of what the pipeline costs beside decoder, network and encoder, where
-``compiled_yuv`` does not take its place. Passes over memory are what costs: scale and offset ride
+``yuv_native`` does not apply. Passes over memory dominate: scale and offset ride
 along with the addition that has to be made anyway, what lies between goes where the last strip's
 was, and chroma is as small as it can be for as long as it can be, in rows and columns and in bytes.
 """

@@ -1,4 +1,4 @@
-"""Decoded frames into chunks: alike ones converted together, all scaled to the first one's size."""
+"""Building chunks from decoded frames, all scaled to the size of the first one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Block = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class FrameMemory:
-    """Hands out memory for frames, and again once no tensor refers to it.
+    """Memory for frames, reused once no tensor refers to it.
 
     The system clears every page of new memory, which takes half as long as converting a frame.
     What is kept is what was once in use at the same time. For a CPU; other devices have allocators
@@ -48,7 +48,7 @@ class FrameMemory:
         self._free: list[Block] = []
 
     def take(self, shape: tuple[int, ...]) -> Tensor:
-        """A tensor of this shape, float32, contiguous, of whatever values."""
+        """A contiguous, uninitialised float32 tensor of this shape."""
         if self._device.type != "cpu":
             return torch.empty(shape, dtype=torch.float32, device=self._device)
         block = self._find(prod(shape))

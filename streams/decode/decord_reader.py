@@ -1,4 +1,4 @@
-"""Any frame of a video file at once, by decord.
+"""Random access to the frames of a video file by decord.
 
 Sequential reading is the video reader's: it knows more than 8 bits, keeps every other stream, and
 decodes ahead no further than it is asked. decord (Apache-2.0) seeks to any frame by its index.

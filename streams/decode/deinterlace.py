@@ -1,4 +1,4 @@
-"""Interlaced frames into progressive ones, one for one, by ffmpeg's bwdif."""
+"""Deinterlacing by ffmpeg's bwdif, one frame for one."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ class Demuxer:
     Attributes:
         packets: Packets of the copied streams read so far; the caller takes them.
         corrupt_frames: Packets that did not decode, and frames the decoder marked as damaged.
-        began: Time of the first decoded frame in seconds, wanted or not.
-        ended_early: Why the stream stopped before its end; None while that has not happened.
+        began: Time of the first decoded frame in seconds, inside the trim or not.
+        ended_early: Why the stream stopped before its end; None if it did not.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The last frames of a damaged stream, which a decoder with threads over frames keeps to itself."""
+"""Recovering the last frames of a damaged stream from a frame-threaded decoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PACKETS = 1000
 
 
 class FlushRecovery:
-    """Decodes the packets since a key frame once more, without threads, where frames are missing.
+    """Decodes the packets since a key frame again, without threads, if frames are missing.
 
     Flushing a decoder ends at the first packet that fails: frames that other threads had ready are
     then out of PyAV's reach, more of them the more cores there are, and it need not say so.
@@ -36,7 +36,7 @@ class FlushRecovery:
         self._whole = True
 
     def sent(self, packet: Packet[Stream]) -> None:
-        """Note a packet that the decoder takes."""
+        """Note a packet sent to the decoder."""
         if not packet.size:
             return
         self._missing += 1
@@ -48,7 +48,7 @@ class FlushRecovery:
             self._whole = False
 
     def shown(self, frame: VideoFrame) -> None:
-        """Note a frame that the decoder gave; packets that no later frame needs are forgotten."""
+        """Note a decoded frame; packets that no later frame needs are released."""
         self._missing -= 1
         self._shown += 1
         self._last_pts = frame.pts

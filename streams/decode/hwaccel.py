@@ -1,4 +1,4 @@
-"""Decoding on a device where there is one, and a sentence where there is none."""
+"""Hardware decoding, with a note where it is not available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a container and its first frame say about a video stream."""
+"""Describing a video stream by its container and first frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which reader gives the frames of a video file in any order."""
+"""Random access to the frames of a video file."""
 
 from __future__ import annotations
 

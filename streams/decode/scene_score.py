@@ -1,4 +1,4 @@
-"""How abruptly frames change: ffmpeg's ``scdet`` filter, fed with decoded frames."""
+"""Scene scores by ffmpeg's ``scdet`` filter on decoded frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from av.video.format import VideoFormat
 
 @dataclass(frozen=True, kw_only=True)
 class FrameChange:
-    """What the filter says of a frame, in hundredths of the range of values.
+    """Scores of a frame, in hundredths of the range of values.
 
     Attributes:
         difference: Mean absolute difference from the frame before.

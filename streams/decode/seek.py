@@ -1,4 +1,4 @@
-"""Where reading begins: at a key frame before the wanted part."""
+"""Seeking to the first wanted frame."""
 
 from __future__ import annotations
 

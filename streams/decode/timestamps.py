@@ -1,4 +1,4 @@
-"""A pts for every frame: the source's own wherever it has one."""
+"""Assigning a pts to every frame, the source's own if it has one."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class _Clock:
     """The times of one stream's packets.
 
     Attributes:
-        offset: What is added to them.
+        offset: Offset added to them.
     """
 
     def __init__(self, offset: Fraction) -> None:

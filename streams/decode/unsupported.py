@@ -1,4 +1,4 @@
-"""What of a decoded frame no writer can keep, in words."""
+"""Features of a decoded frame that no writer can keep."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class VideoReader:
         yield from frames
 
     def _drop_packets(self) -> None:
-        """Let go of packets that have passed."""
+        """Release packets already handled by an earlier run."""
         early = min(self._passed_packets, len(self._demuxer.packets))
         del self._demuxer.packets[:early]
         self._passed_packets -= early

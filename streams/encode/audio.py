@@ -1,4 +1,4 @@
-"""The audio streams of an output: copied packet by packet, or encoded anew."""
+"""The audio streams of an output, copied or transcoded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AudioTrack:
         language: ISO 639 code, where the source says.
         dispositions: ffmpeg's names.
         carried: In the raw stream; otherwise ffmpeg reads it from the source itself.
-        copied: As it is; otherwise encoded anew by the container's usual codec.
+        copied: Whether it is copied; otherwise it is transcoded to the container's usual codec.
     """
 
     index: int

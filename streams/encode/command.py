@@ -1,4 +1,4 @@
-"""The command line of an ffmpeg that encodes: of files and of live streams."""
+"""Building ffmpeg's command line, for files and live streams."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _timescale(time_base: Fraction) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
-    """The source as a second input, for what is not in the raw stream.
+    """The source as ffmpeg's second input, for streams that are not in the raw stream.
 
     Attributes:
         path: A file.
@@ -76,7 +76,7 @@ class SourceFile:
 
 
 class ProbeLimits(Enum):
-    """What ffmpeg looks for in a raw stream beside its header, which says everything of frames."""
+    """How far ffmpeg probes the raw stream beyond its header."""
 
     NONE = "none"
     """Nothing: what it makes of the streams does not depend on which packets come first."""
@@ -101,7 +101,7 @@ def raw_options(
     lead_s: int,
     probing: ProbeLimits = ProbeLimits.LEAST,
 ) -> Options:
-    """Options of the raw stream: what NUT does not say of its frames and packets.
+    """Input options of the raw stream for properties that NUT does not store.
 
     Args:
         colour: Tags of the frames.
@@ -151,12 +151,12 @@ _FRAME_DURATION = "setts=pts=PTS:dts=DTS:duration=1/({rate})/TB"
 """MP4 hides a last frame of no duration behind its edit list; it counts for the last one only."""
 
 _STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS")
-"""What Matroska files say of a track's packets: no longer true of frames encoded anew."""
+"""What Matroska files say of a track's packets: no longer true of frames transcoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What ffmpeg makes of the raw stream.
+    """The output that ffmpeg makes from the raw stream.
 
     Attributes:
         path: File or address to write.

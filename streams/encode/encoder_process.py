@@ -23,7 +23,7 @@ class EncoderProcess:
 
     Args:
         command: ffmpeg and its arguments.
-        layout: What it is told will come.
+        layout: Layout of the raw stream.
         colour: Tags of the frames.
         size: Rows and columns of the frames that come; where the layout's are more, the last are
             repeated.

@@ -1,4 +1,4 @@
-"""What is known of ffmpeg's encoders: whether one exists, what it takes, its default settings."""
+"""ffmpeg's encoders: existence, pixel formats and default settings."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def choose_encoder(suffix: str, encoder: str | None, options: Options) -> str:
 
 
 def refuse_ends(options: Options) -> None:
-    """See that no option ends the output before the frames do.
+    """Refuse options that end the output before the last frame.
 
     Raises:
-        ConfigurationError: One does: the rest would be restored for nothing.
+        ConfigurationError: There is one: the remaining frames would be restored in vain.
     """
     for option in options:
         name, _, stream = option.partition(":")
@@ -127,14 +127,14 @@ def choose_pixel_format(
     source: PixelFormat | None = None,
     taken: tuple[str, ...] | None = None,
 ) -> PixelFormat:
-    """What frames are converted to before they go to ffmpeg, which converts further if it must.
+    """Choose the pixel format of the frames sent to ffmpeg.
 
     Args:
         encoder: An encoder's name.
         options: ``pix_fmt`` in it decides.
         bit_depth: Of the source: above 8 bits, 10 are kept where the encoder can.
         source: The source's own format, which a lossless encoder keeps.
-        taken: What the encoder takes; None for what the ffmpeg program says.
+        taken: Formats that the encoder accepts; None to ask the ffmpeg program.
 
     Returns:
         Otherwise 4:2:0 where the encoder takes it, because everything plays it.
@@ -153,14 +153,14 @@ def choose_pixel_format(
 
 
 def is_lossless(encoder: str, options: Options) -> bool:
-    """Whether every sample comes back as it was."""
+    """Whether the encoding is lossless."""
     asked = f"{options.get('x265-params')}:{options.get('x264-params')}".split(":")
     zero = any(options.get(key) == "0" for key in ("qp", "crf"))
     return encoder in _LOSSLESS or options.get("lossless") == "1" or zero or "lossless=1" in asked
 
 
 def _own_formats(source: PixelFormat, taken: tuple[str, ...]) -> tuple[str, ...]:
-    """Formats that hold all that the source's does, the nearest first."""
+    """Formats that hold the source's samples without loss, the nearest first."""
     if source.family != "rgb":
         return (source.name.replace("yuvj", "yuv"),)
     depth = "" if source.bits == 8 else f"{source.bits}le"

@@ -164,7 +164,7 @@ class ImageWriter:
         for number in range(FIRST_NUMBER, FIRST_NUMBER + (0 if self._stems else self._count)):
             path = self._temporary / (self._name % number)
             if not path.is_file():
-                raise LostError(f"'{path}' is missing; start anew with --overwrite")
+                raise LostError(f"'{path}' is missing; start again with --overwrite")
 
     def _file_name(self, pts: int) -> str:
         if pts < len(self._stems):

@@ -1,4 +1,4 @@
-"""What a file says of itself and of its tracks, and which containers can say it."""
+"""Metadata of files and tracks, and which containers can store it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def language_code(suffix: str, language: str | None) -> str | None:
 
 
 def lost_labels(source: str, suffix: str, kept: Sequence[int]) -> list[str]:
-    """Name what a container cannot say of what a file says.
+    """Name the metadata of a file that a container cannot store.
 
     Args:
         source: A file.

@@ -1,4 +1,4 @@
-"""A run of ffmpeg with one frame, before any work is done: what it refuses, it refuses now."""
+"""Negotiating the output by running ffmpeg with one frame before any work is done."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ GLANCE_S = Fraction(1, 2)
 
 
 def negotiate_output(output: Output, layout: RawLayout) -> tuple[Output, list[str]]:
-    """Find out whether ffmpeg can make the output, and what of the source it can hold.
+    """Find out whether ffmpeg can make the output, and which of the source's streams it can hold.
 
     Args:
-        output: What is wanted, with a path that may be overwritten.
-        layout: What will be sent.
+        output: The wanted output, with a path that may be overwritten.
+        layout: Layout of the raw stream.
 
     Returns:
-        The output, without what the container cannot hold, its audio encoded anew where that
+        The output, without what the container cannot hold, its audio transcoded where that
         helps; and a sentence about each difference.
 
     Raises:
@@ -84,7 +84,7 @@ def negotiate_output(output: Output, layout: RawLayout) -> tuple[Output, list[st
 
 
 def _negotiate_clock(output: Output, layout: RawLayout) -> tuple[Output, str | None]:
-    """Another time base, where the encoder takes no other; as it was where that does not help."""
+    """Try coarser time bases if the encoder refuses the source's; unchanged if none helps."""
     silent = replace(output, audio=())
     if attempt(silent, layout) is None:
         return output, None
@@ -110,7 +110,7 @@ def _negotiate_audio(output: Output, layout: RawLayout) -> tuple[Output, str | N
     cannot = _cannot_hold(output.suffix, output.audio)
     anew = _transcoded(output, output.audio)
     if attempt(anew, layout) is None:
-        return anew, f"{cannot}: it is encoded anew"
+        return anew, f"{cannot}: it is transcoded"
     return silent, f"{cannot}: it is left out"
 
 
@@ -119,7 +119,7 @@ def _transcode_unplayable(output: Output) -> tuple[Output, str | None]:
     lost = [track for track in output.audio if not holds_sound(output.suffix, track.codec)]
     if not lost or _AUDIO_CODEC & output.options.keys():
         return output, None
-    return _transcoded(output, lost), f"{_cannot_hold(output.suffix, lost)}: it is encoded anew"
+    return _transcoded(output, lost), f"{_cannot_hold(output.suffix, lost)}: it is transcoded"
 
 
 def _cannot_hold(suffix: str, tracks: Iterable[AudioTrack]) -> str:
@@ -139,7 +139,7 @@ def _transcoded(output: Output, lost: Collection[AudioTrack]) -> Output:
 
 
 def attempt(output: Output, layout: RawLayout) -> str | None:
-    """Say why it does not work, in ffmpeg's words; None where it does."""
+    """Try the output; returns ffmpeg's reason for a failure, None on success."""
     parts: list[bytes] = []
     copied = carried_of(layout.copied, output)
     raw = RawStream(replace(layout, copied=copied), parts.append)
@@ -162,7 +162,7 @@ def attempt(output: Output, layout: RawLayout) -> str | None:
 
 
 def carried_of(copied: Iterable[OtherStream], output: Output) -> tuple[OtherStream, ...]:
-    """The streams whose packets an output takes from the raw stream."""
+    """The streams whose packets are in the raw stream."""
     indices = {track.index for track in output.carried}
     return tuple(other for other in copied if other.index in indices)
 

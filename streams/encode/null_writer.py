@@ -1,4 +1,4 @@
-"""A sink that throws everything away and counts it."""
+"""A sink that discards and counts frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything decided about an output before ffmpeg starts: pixel format, size, colour, audio."""
+"""Planning an output before ffmpeg starts: pixel format, size, colour, audio."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ _HELD_TOGETHER = frozenset({".webp"})
 
 
 def refuse_many_files(target: str, suffix: str, options: Options, num_frames: int | None) -> None:
-    """See that one file can hold an output.
+    """Refuse outputs that one file cannot hold.
 
     Args:
         target: The output's name.
@@ -120,7 +120,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, kw_only=True)
 class EncodingPlan:
-    """What is sent to ffmpeg and what it makes of it.
+    """The raw stream sent to ffmpeg and the output made from it.
 
     Attributes:
         layout: The raw stream.
@@ -135,7 +135,7 @@ class EncodingPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PicturePlan:
-    """How frames are encoded, whoever does it.
+    """How frames are encoded, by ffmpeg or in process.
 
     Attributes:
         encoder: ffmpeg's name.
@@ -201,7 +201,7 @@ def plan_encoding(
     encode_args: Sequence[str] = (),
     source: SourceFile | None = None,
 ) -> EncodingPlan:
-    """Decide, and try the decision out with one frame.
+    """Plan the encoding and try it with one frame.
 
     Args:
         target: The output's name, whose suffix says the container.

@@ -48,14 +48,14 @@ _MUX_BUFFER_BYTES = 1 << 18
 
 @dataclass(frozen=True, kw_only=True)
 class RawLayout:
-    """What a raw stream holds.
+    """Layout of a raw stream.
 
     Attributes:
         pixel_format: Of the frames.
         height: Rows of the frames.
         width: Columns of the frames.
         time_base: Of the frames' pts.
-        frame_rate: What encoders plan their rate by; times come from the pts alone.
+        frame_rate: Rate for the encoder's rate control; times come from the pts alone.
         copied: The streams whose packets will come.
         shift_s: Seconds to add to every time, rounded in each stream's time base.
     """
@@ -83,7 +83,7 @@ class RawStream:
         """Lay out the streams.
 
         Args:
-            layout: What will come.
+            layout: Layout of the stream.
             send: Takes the bytes.
 
         Raises:

@@ -1,7 +1,7 @@
-"""What goes past the network beside sound: subtitles, attachments, cover pictures.
+"""Side streams that bypass the network: subtitles, attachments, cover pictures.
 
-Each container holds some of it. Subtitles of text are converted where that helps, cover pictures
-travel as a stream or as an attachment, and what cannot be held is said in one line.
+Each container holds some of them. Text subtitles are converted if that helps, cover pictures
+are kept as a stream or as an attachment, and lost streams are reported in one line.
 """
 
 from __future__ import annotations

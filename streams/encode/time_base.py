@@ -1,4 +1,4 @@
-"""The time base that frames are encoded in, where an encoder or a container cannot take any."""
+"""Time bases for encoders and containers that do not accept every one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ffmpeg says while it runs, read all the time so that it never waits for us."""
+"""Reading ffmpeg's messages while it runs, so that it never blocks."""
 
 from __future__ import annotations
 

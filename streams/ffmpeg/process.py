@@ -1,4 +1,4 @@
-"""The ffmpeg program: where it is, short questions to it, a process that frames are piped into."""
+"""The ffmpeg program: finding it, querying it, and feeding a running process."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class FFmpegProcess:
         return self._log.frames
 
     def write(self, data: bytes | memoryview) -> None:
-        """Hand over all of ``data``.
+        """Write all of ``data``.
 
         Raises:
             EncodeError: ffmpeg has ended; the message is its own reason.
@@ -138,7 +138,7 @@ class FFmpegProcess:
                     raise self.failure() from error
 
     def check(self) -> None:
-        """Look whether data is taken, as ``write`` does only once there is no room for more.
+        """Check that ffmpeg still accepts data, as ``write`` does only when the pipe is full.
 
         Raises:
             StreamTimeout: Nothing was taken for long, nor any progress made.
@@ -202,7 +202,7 @@ class FFmpegProcess:
                 raise StreamTimeout(self._stalled())
 
     def failure(self) -> EncodeError:
-        """Why ffmpeg ends by itself, in its words; one that does not end is killed."""
+        """Why ffmpeg ended, in its words; a process that does not end is killed."""
         try:
             self._process.wait(timeout=KILL_TIMEOUT_S)
         except subprocess.TimeoutExpired:

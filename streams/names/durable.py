@@ -1,4 +1,4 @@
-"""What survives a power cut: files and names that are on the disk."""
+"""Durable files: data and names synced to the disk."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ packets it and those before it hold."""
 
 
 class LostError(EncodeError):
-    """What was kept is missing, damaged or made otherwise: nothing can go on with it."""
+    """Kept segments are missing, damaged or incompatible, so that a run cannot resume."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptSegments:
-    """What a sink that can be cut leaves for another to go on with.
+    """Segments kept for resuming.
 
     Attributes:
         folder: Where segments are kept, or images until all are there.
         segments: Of an earlier run, in order.
-        passed: What of the stream an earlier run wrote.
-        seal: Called when the output is whole, before it gets its name.
+        passed: Frames and packets written by an earlier run.
+        seal: Called when the output is complete, before it is renamed.
     """
 
     folder: Path

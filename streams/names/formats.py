@@ -1,4 +1,4 @@
-"""Which container an output's name means."""
+"""Containers by file name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLAYLISTS = frozenset({".m3u8"})
 
 
 def suffix_of(target: str, file_format: str | None = None) -> str:
-    """What names the container: a file's suffix, or an address's scheme such as ``rtmp://``.
+    """The container's key: a file's suffix, or an address's scheme such as ``rtmp://``.
 
     Args:
         target: A file, an address, or ``-`` for a pipe.
@@ -43,7 +43,7 @@ def suffix_of(target: str, file_format: str | None = None) -> str:
 
 
 def pipe_options(file_format: str | None) -> dict[str, str | list[str] | None]:
-    """Options without which a container cannot go through a pipe."""
+    """Options that a container needs in order to be written to a pipe."""
     options: dict[str, str | list[str] | None] = {"f": file_format or PIPE_FORMAT}
     if suffix_of(PIPE, file_format) in MOV_FAMILY:
         options["movflags"] = "+frag_keyframe+delay_moov+default_base_moof"

@@ -1,4 +1,4 @@
-"""Where a file goes: written beside its name, renamed when whole."""
+"""Targets: files written under a temporary name and renamed when complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of a stream that is wanted, exact to the frame."""
+"""Trimming a stream, exact to the frame."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_a_stream_goes_on_in_tiles_whose_state_starts_anew(
     (left,) = restorer.push(pieces(clip, 1)[6])
     assert restorer.settings.tiles == (1, 2)
     assert restorer.counts.resets == 1
-    assert "their state starts anew" in caplog.text
+    assert "the state is discarded" in caplog.text
     tiled = Restorer(
         network, chunk=1, look_ahead=0, tiles=(1, 2), device="cpu", precision="float32"
     )

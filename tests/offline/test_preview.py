@@ -80,8 +80,7 @@ def test_options_that_mean_nothing_for_a_preview_are_said(
     told = vsr(*words, "-y", "--fit", "480", "--encode-args", "-crf 20", "--start", "0.5")
     assert told.code == 0
     assert told.err.splitlines() == [
-        "vsr: --preview shows all that the model makes; "
-        "it does not heed --encode-args, --fit, --start"
+        "vsr: --preview shows all that the model makes; it ignores --encode-args, --fit, --start"
     ]
     both = vsr(*words, "--dry-run")
     assert (both.code, "exclude each other" in both.err) == (2, True)

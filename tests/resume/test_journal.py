@@ -113,7 +113,7 @@ def test_what_is_kept_and_lost_is_missed_at_once(
     for path in folder.glob(kept):
         path.unlink()
     for _ in range(2):
-        with pytest.raises(OpenError, match="is missing or not whole; start anew with --overwrite"):
+        with pytest.raises(OpenError, match="is missing or incomplete; start"):
             in_parts(clip, target, [], model="identity")
     assert (
         restore(
@@ -130,7 +130,7 @@ def test_one_image_that_is_lost_is_missed(
     until_cut(clip, tmp_path / "out", 20, model="identity")
     (tmp_path / "out.resume" / "images" / "00000003.png").unlink()
     caplog.clear()
-    with pytest.raises(EncodeError, match=r"00000003\.png' is missing; start anew"):
+    with pytest.raises(EncodeError, match=r"00000003\.png' is missing; start again"):
         in_parts(clip, tmp_path / "out", [], model="identity")
     assert "--resume continues there" not in caplog.text
 
@@ -142,7 +142,7 @@ def test_nobody_is_sent_to_go_on_with_what_is_damaged(
     segment = next(tmp_path.glob("out.mp4.resume/segment-*"))
     segment.write_bytes(bytes(segment.stat().st_size))
     caplog.clear()
-    with caplog.at_level(logging.WARNING), pytest.raises(EncodeError, match="start anew"):
+    with caplog.at_level(logging.WARNING), pytest.raises(EncodeError, match="start again"):
         in_parts(clip, tmp_path / "out.mp4", [], model="identity")
     assert "--resume continues there" not in caplog.text
 
@@ -288,7 +288,9 @@ def test_what_is_no_journal_is_said(content: str, said: str, clip: Path, tmp_pat
     journal.parent.mkdir()
     journal.write_text(content)
     for resume in (True, False):
-        with pytest.raises(OpenError, match=f"is no journal to go on with: {said}; start anew"):
+        with pytest.raises(
+            OpenError, match=f"is not a journal that can be resumed: {said}; start again"
+        ):
             restore(str(clip), str(target), RestoreOptions(model="identity", resume=resume))
     assert (
         restore(str(clip), str(target), RestoreOptions(model="identity", overwrite=True)).frames_out

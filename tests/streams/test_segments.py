@@ -175,5 +175,5 @@ def test_segments_of_another_encoding_are_not_joined(uneven: Path, tmp_path: Pat
     with pytest.raises(EncodeError, match="is encoded otherwise than"):
         check_alike(ours[0], others[0])
     ours[1].write_bytes(b"rubbish" * 100)
-    with pytest.raises(EncodeError, match="is damaged; start anew"):
+    with pytest.raises(EncodeError, match="is damaged; start again"):
         check_alike(ours[0], ours[1])

@@ -99,7 +99,7 @@ class Names(click.ParamType["tuple[str, ...]"]):
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Keep each clip's result; the same command goes on where it stopped.",
+    help="Keep each clip's result; the same command resumes.",
 )
 @click.option(
     "--report",

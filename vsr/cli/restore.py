@@ -41,7 +41,7 @@ def write_preview(
 
     if names := sorted(f"--{n.removesuffix('_s').replace('_', '-')}" for n in unused(options)):
         click.echo(
-            f"vsr: --preview shows all that the model makes; it does not heed {', '.join(names)}",
+            f"vsr: --preview shows all that the model makes; it ignores {', '.join(names)}",
             err=True,
         )
     if holds_videos(source):
@@ -138,7 +138,7 @@ PIPE = "-"
 @click.option(
     "--hwaccel",
     metavar="NAME",
-    help="Decode on a device: auto, or ffmpeg's name of a kind, cuda, qsv, vaapi …; in software, "
+    help="Decode on a device: auto, or ffmpeg's name of one, cuda, qsv, vaapi …; in software, "
     "which is said, where the machine or this build has none.",
 )
 @click.option(
@@ -257,7 +257,7 @@ def _sentence(summary: Summary) -> str:
         f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}": (
             summary.retries
         ),
-        f"the state started anew {_times(summary.resets)}": summary.resets,
+        f"the state was discarded {_times(summary.resets)}": summary.resets,
         f"{summary.corrupt} frames damaged in the source": summary.corrupt,
         f"the source's size changes {_times(summary.size_changes)}: all are scaled to the first "
         "frame's": summary.size_changes,

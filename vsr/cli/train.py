@@ -24,7 +24,7 @@ from vsr.errors import ConfigurationError
     required=True,
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Checkpoints, weights and log; a run that stopped goes on from there.",
+    help="Checkpoints, weights and log; an interrupted run resumes from there.",
 )
 @click.option(
     "--init", type=click.Path(path_type=Path), metavar="FILE", help="Start from these weights."

@@ -160,7 +160,7 @@ class Stream:
             self.counts.resets += 1
             self.state = None
             log.warning(
-                "tiles %s in place of %s: their state starts anew", settings.tiles, old.tiles
+                "tiles %s in place of %s: the state is discarded", settings.tiles, old.tiles
             )
 
     def bypass_failed(self, num_frames: int, reason: str) -> Chunk:
@@ -223,4 +223,4 @@ class Stream:
         self.counts.resets += 1
         self.state = None
         next_pts = self.timeline.frames[0].pts
-        log.warning("the state %s: starting anew at pts %d", fault.reason, next_pts)
+        log.warning("the state %s: state discarded at pts %d", fault.reason, next_pts)

@@ -17,8 +17,8 @@ class Clip:
     """A clip to restore, with its ground truth.
 
     Attributes:
-        name: Of the clip in its data set.
-        low: What is restored; where ``make`` is set, the ground truth it is made from.
+        name: Name in its data set.
+        low: Input frames, or the ground truth they are made from if ``make`` is set.
         make: The degradation that turns ``low`` into low resolution, a name of
             ``vsr.quality.degradation.DEGRADATIONS``; None where ``low`` is that already.
         truth: Ground truth of the frames that are scored.
@@ -36,7 +36,7 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundPair:
-    """What there is to evaluate.
+    """Clips to evaluate.
 
     Attributes:
         title: Of the data set, as tables have it.

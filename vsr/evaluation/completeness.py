@@ -1,4 +1,4 @@
-"""Whether all frames are there that should be, and which are not."""
+"""Checking that no frames are missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMED = 3
 
 
 class MissingFrames:
-    """What is missing: an error, or a note where only what is there is scored.
+    """Missing frames: an error, or a note with ``--partial``.
 
     Attributes:
         notes: A sentence for each gap that was let pass.

@@ -1,4 +1,4 @@
-"""The clips of a published data set that are on this disk."""
+"""Finding the clips of a published data set on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vsr.evaluation.frames import Frames, find_source, holds_images, open_frames
 def find_clips(
     name: str, root: Path, *, scale: int, degradation: str | None = None, partial: bool = False
 ) -> FoundPair:
-    """Look a data set up below a root.
+    """Find a data set below a root folder.
 
     Args:
         name: A key of ``DATA_SETS``.

@@ -1,4 +1,4 @@
-"""The published test sets: their clips, their conventions, and where their files lie.
+"""The published test sets: clips, conventions and folder layouts.
 
 Layouts are those of the code bases that the published tables come from, OpenMMLab's mmagic and
 BasicSR, and those of the archives themselves. ``{clip}`` is a folder of images, or a video file of
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where the clips of a data set lie below a root.
+    """Folder layout of a data set.
 
     Attributes:
         truth: Pattern of the ground truth.

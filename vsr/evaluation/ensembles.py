@@ -1,4 +1,4 @@
-"""A clip through one restorer, or through eight at once, one for each orientation."""
+"""Self-ensembles: one restorer, or eight, one for each orientation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ of time. Together sixteen passes."""
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceMode:
-    """How clips go through the network.
+    """How clips are restored: streamed or whole, with ensembles.
 
     Attributes:
         whole: The whole clip is one step, as in papers; else chunk by chunk, by ``Restorer``.

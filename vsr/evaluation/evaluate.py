@@ -1,4 +1,4 @@
-"""A data set through a network: what ``vsr eval`` does, as a function."""
+"""Evaluating a network on a data set: ``vsr eval`` as a function."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vsr.models.placement import resolve_device, resolve_precision
 from vsr.results import Progress
 
 RESULT_FORMAT = 2
-"""Of kept results; older ones are measured anew."""
+"""Of kept results; older ones are measured again."""
 
 PICTURED = 12
 """Clips of which a report shows pictures, from the first; more would make a page of hundreds of
@@ -44,11 +44,11 @@ def evaluate(
     pictures: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Evaluation:
-    """Restore and score every clip in every way.
+    """Restore and score every clip in every mode.
 
     Args:
         found: The clips.
-        setup: What is measured, and how.
+        setup: Network and scores.
         ways: One or two: streamed, whole, or both.
         network: What ``setup`` names.
         out: Folder that keeps each clip's result; what is there already, with the same settings and
@@ -106,7 +106,7 @@ def evaluate(
 
 
 def _enlarged(results: Iterable[ClipResult]) -> Iterator[str]:
-    """What to say of clips with frames that the network did not restore."""
+    """Note about clips with frames that the network did not restore."""
     for result in results:
         if result.passed_through:
             yield (
@@ -132,7 +132,7 @@ def _key(job: Job) -> tuple[str, str]:
 def _kept(
     jobs: Sequence[Job], store: ResultStore | None, prints: dict[tuple[str, str], str]
 ) -> dict[tuple[str, str], ClipResult]:
-    """Results that are here already."""
+    """Results kept by an earlier run."""
     kept = {}
     for job in jobs if store is not None else ():
         result = store.load(*_key(job), prints[_key(job)]) if store else None

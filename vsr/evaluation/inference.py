@@ -1,4 +1,4 @@
-"""One clip through a network: as a stream, as a whole, or the mean of several ways.
+"""Restoring one clip: streamed, whole, or as a mean of several passes.
 
 T time, C colour, H, W size.
 """
@@ -39,7 +39,7 @@ class Restored:
 
 
 class ClipRestorer:
-    """Takes clips through a network that has its place already.
+    """Restores clips with a placed network.
 
     Attributes:
         seconds: Time spent in the network since it was last set to 0.
@@ -112,7 +112,7 @@ class ClipRestorer:
 
 
 class _Waiting:
-    """Input and ground truth of the frames that are on their way through the network."""
+    """Input and ground truth of the frames in the network."""
 
     def __init__(self) -> None:
         self._low: list[Tensor] = []

@@ -1,8 +1,7 @@
-"""Clips as jobs, done one after the other.
+"""Jobs: one clip in one mode.
 
-A job says everything, so that it can be done anywhere and gives the same scores everywhere. Where
-it is done, one network is loaded once for all jobs, and one thread scores: the next chunk, or the
-next clip, is restored meanwhile.
+A job is self-contained, so that it gives the same scores on any machine. Each process loads the
+network once for all jobs, and scores in one thread while the next chunk or clip is restored.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ WAITING = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What all jobs of an evaluation have in common.
+    """Settings shared by all jobs of an evaluation.
 
     Attributes:
         model: As for ``load_network``.
@@ -67,7 +66,7 @@ class Job:
 
 
 class JobRunner:
-    """Where jobs are done: a network on its device, and what scores."""
+    """Runs jobs: a network on its device, and a scoring thread."""
 
     def __init__(self, setup: Setup) -> None:
         network = load_network(setup.model, setup.weights, fidelity=setup.fidelity)

@@ -1,4 +1,4 @@
-"""Where figures come from: versions, the machine, and checksums of weights."""
+"""Provenance of figures: versions, machine and checksums of weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKAGES = ("vsr-stream", "torch", "numpy", "pillow", "av", "decord", "pyiqa", "
 def describe_origin(
     device: str, precision: str, weights: Path | None, arguments: Sequence[str]
 ) -> dict[str, Any]:
-    """Everything beside the settings that is needed to repeat a run.
+    """Describe everything beside the settings that is needed to repeat a run.
 
     Args:
         device: As for ``Restorer``.

@@ -1,4 +1,4 @@
-"""Published figures to set beside measured ones."""
+"""Published figures to compare with."""
 
 from __future__ import annotations
 

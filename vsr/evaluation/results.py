@@ -1,4 +1,4 @@
-"""What was measured, as values and as JSON.
+"""Results as values and as JSON.
 
 An infinite PSNR, of frames that are equal, is the text "inf" in JSON; a frame that has no score of
 a kind has null.
@@ -22,7 +22,7 @@ Scores = dict[str, list[float | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class ClipResult:
-    """One clip, taken through the network in one way.
+    """Scores of one clip in one mode.
 
     Attributes:
         clip: Its name.
@@ -71,7 +71,7 @@ class ClipResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """A data set, taken through a network in one or two ways.
+    """Scores of a data set in one or two modes.
 
     Attributes:
         title: Of the data set.
@@ -123,7 +123,7 @@ class Evaluation:
 
     @property
     def loss_db(self) -> float | None:
-        """What streaming loses against the whole clip, in dB; None unless both were measured."""
+        """PSNR loss of streaming against the whole clip in dB; None unless both were measured."""
         if len(self.ways) < 2:
             return None
         whole, streamed = (self.means(way)[self.headline] for way in ("whole", "streamed"))
@@ -150,7 +150,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 class ResultStore:
-    """Results of clips in a folder, so that a run that stopped goes on.
+    """Results of clips in a folder, so that an interrupted run can resume.
 
     Args:
         folder: Made when the first result is kept.

@@ -1,4 +1,4 @@
-"""Numbers and pictures of one clip's restored frames, taken chunk by chunk."""
+"""Scoring one clip's restored frames, chunk by chunk."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Running streams: a source that may go away, a network, sinks that may go away."""
+"""Live streams: sources and sinks that may disconnect, with a network in between."""

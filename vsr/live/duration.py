@@ -1,4 +1,4 @@
-"""Durations with their unit, as people write them."""
+"""Parsing durations with units."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from vsr.errors import ConfigurationError
 
 
 def duration_s(text: str) -> float:
-    """Seconds of a duration such as ``800ms`` or ``1.5s``.
+    """Parse a duration such as ``800ms`` or ``1.5s`` into seconds.
 
     Raises:
-        ConfigurationError: Something else, or nothing at all.
+        ConfigurationError: Another form, or zero.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text.strip())
     if found is None or not float(found[1]):

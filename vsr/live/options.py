@@ -1,4 +1,4 @@
-"""What can be asked of a live stream."""
+"""Options of a live stream."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ DEFAULT_LATENCY_S = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:
-    """One stream.
+    """Options of one live stream.
 
     Attributes:
-        name: What it is called in logs and figures.
+        name: Name in logs and figures.
         source: A file or an address.
         target: A file or an address.
-        record: A file that gets a copy of the output; None for none.
-        listen: Wait at ``source`` for a publisher, instead of connecting.
-        latency_s: From the arrival of a frame until it leaves encoded.
-        on_overload: What gives way.
-        retries: Attempts in a row that may fail, of source and sink; None for endless.
-        slate: A picture that is shown while the source is gone; None for the last frame.
+        record: A file for a copy of the output; None for none.
+        listen: Wait at ``source`` for a publisher instead of connecting.
+        latency_s: Seconds from the arrival of a frame until it is emitted, encoded.
+        on_overload: Policy under overload.
+        retries: Consecutive failures allowed for source and sink; None for unlimited.
+        slate: A picture shown while the source is lost; None for the last frame.
         encoder: ffmpeg's name of an encoder.
         encode_args: Further arguments for it.
         overwrite: Replace files that exist.
@@ -44,5 +44,5 @@ class StreamOptions:
 
     @property
     def targets(self) -> list[str]:
-        """All that is written, the target first."""
+        """All outputs, the target first."""
         return [self.target, *([self.record] if self.record else [])]

@@ -1,4 +1,4 @@
-"""Frames through the network, in time or else by what the policy says."""
+"""Restoration within a latency, with a policy for overload."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LASTING_S = 30.0
 
 
 class LiveRestorer(Protocol):
-    """What restores the stream: a ``Restorer``, or a share of one for several streams."""
+    """A restorer of one stream: ``Restorer``, or a ``NetworkShare``."""
 
     @property
     def network(self) -> Network[Any]: ...
@@ -52,12 +52,12 @@ class LiveRestorer(Protocol):
 
 
 class LiveRestoration:
-    """The network's part of one stream. Used by one thread.
+    """Restores one live stream within its latency. Used by one thread.
 
     Args:
         options: Latency and policy.
-        restorer: Fresh.
-        figures: Kept up to date.
+        restorer: New restorer.
+        figures: Figures to update.
     """
 
     def __init__(self, options: StreamOptions, restorer: LiveRestorer, figures: Figures) -> None:
@@ -69,13 +69,13 @@ class LiveRestoration:
 
     @property
     def scale(self) -> int:
-        """Of the network."""
+        """Scale of the network."""
         return self._restorer.network.facts.scale
 
     def plan(
         self, height: int, width: int, frame_rate: Fraction, held_back: int, stop: Event
     ) -> LatencyPlan | None:
-        """Choose chunk and look-ahead for what follows; None where nothing has changed.
+        """Choose chunk and look-ahead for the following frames; None if unchanged.
 
         Raises:
             Stopped: ``stop`` was set before anything was chosen.
@@ -113,18 +113,18 @@ class LiveRestoration:
         return speed
 
     def should_skip(self, at: float) -> bool:
-        """Whether a frame that arrived then is left out."""
+        """Whether to drop a frame with this arrival time."""
         return self._controller.should_skip(time.monotonic() - at)
 
     def push(self, chunk: Chunk, at: float, queued: int) -> list[Chunk]:
-        """Take a frame, and return those that can leave, done.
+        """Push a frame and return the frames that can be emitted.
 
-        On CUDA that is waited for: what it took until then is what the governor goes by.
+        On CUDA this waits for the result, because the quality controller needs its time.
 
         Args:
             chunk: One frame.
-            at: When it arrived.
-            queued: What has arrived behind it.
+            at: Arrival time.
+            queued: Number of frames that have arrived after it.
         """
         self._inside.append(at)
         level, began = self._decide(queued), time.perf_counter()
@@ -140,7 +140,7 @@ class LiveRestoration:
         return self._left(restored)
 
     def drain(self) -> list[Chunk]:
-        """Return what waits; another scene follows."""
+        """Return the waiting frames; another scene follows."""
         return self._left(self._restorer.drain())
 
     def _restores(self, level: QualityLevel) -> bool:
@@ -164,7 +164,7 @@ class LiveRestoration:
         return self._controller.level
 
     def _look_further(self, now: float) -> None:
-        """Choose anew: what was measured in a busy moment may be less than the machine can do."""
+        """Plan again, because a measurement at a busy moment underestimates the machine."""
         assert self._planned is not None
         *_, frame_rate, held_back = self._planned
         self._full_since, speed = now, self._controller.speed
@@ -174,7 +174,7 @@ class LiveRestoration:
             self._take(choice, speed, frame_rate)
 
     def _left(self, chunks: list[Chunk]) -> list[Chunk]:
-        """Count frames that leave."""
+        """Count emitted frames."""
         tally, passed = self._figures.tally, self._restorer.counts.passed_through
         num_frames = sum(len(chunk) for chunk in chunks)
         tally.passed_through += passed - self._passed_before

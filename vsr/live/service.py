@@ -1,4 +1,4 @@
-"""What ``vsr live`` does, as a function."""
+"""``vsr live`` as a function."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ def run_live(
     """Restore one running stream, or several, until they end or ``stop`` is set.
 
     Args:
-        source: Of one stream.
-        target: Of one stream.
-        streams: A file that describes several, instead.
+        source: Source of a single stream.
+        target: Target of a single stream.
+        streams: A file that describes several streams instead.
         model: As for ``load_network``.
         weights: As for ``load_network``.
         fidelity: As for ``load_network``.
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
-        status: Address and port to serve figures at; None for nowhere.
-        stop: Set it to end in order.
+        status: Address and port of the status server; None for none.
+        stop: Set it to end all streams in order.
         quiet: Show no status line.
-        say: Told what was chosen.
-        options: Of ``StreamOptions``; of several streams what their file does not say.
+        say: Called with messages about what was chosen.
+        options: Fields of ``StreamOptions``; defaults for several streams.
 
     Returns:
-        The last figures of every stream.
+        The final figures of every stream.
 
     Raises:
-        VSRError: What the only stream ended with, or what cannot be begun.
+        VSRError: The error that ended the only stream, or an error at the start.
     """
     given = StreamOptions(source=source or "", target=target or "", **options)
     wanted = [given] if streams is None else read_streams(streams, given)
@@ -93,7 +93,7 @@ def run_live(
 
 
 def _run_all(running: Sequence[LiveStream], stop: threading.Event) -> None:
-    """Each stream in a thread of its own: one that fails leaves the others alone."""
+    """Run each stream in its own thread; a failure does not affect the others."""
 
     def run(stream: LiveStream) -> None:
         try:

@@ -1,8 +1,8 @@
-"""One network for several streams, each in a thread of its own.
+"""One network shared by several streams, each in its own thread.
 
-A thread whose stream has a step to take asks for it. The first that finds the network free takes
-the steps of all that ask, together where they are alike; the others wait for theirs. While it does,
-the next ones gather.
+A thread whose stream is ready requests a step. The first one that finds the network free takes
+the steps of all requests, jointly where they are alike; the others wait. Meanwhile
+the next requests collect.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from vsr.types import Chunk
 
 
 class SharedNetwork:
-    """The threads' way to one ``BatchRestorer``.
+    """Gives several threads access to one ``BatchRestorer``.
 
     Args:
-        batch: Used through this alone from now on.
+        batch: Restorer that is used only through this object.
     """
 
     def __init__(self, batch: BatchRestorer) -> None:
@@ -35,7 +35,7 @@ class SharedNetwork:
         self._busy = False
 
     def step(self, key: Hashable) -> list[Chunk]:
-        """Take one step of a stream, which has to be ready; others' steps are taken with it."""
+        """Take one step of a stream that is ready, jointly with other requests."""
         with self._changed:
             self._asking.add(key)
             self._changed.wait_for(lambda: key in self._done or not self._busy)
@@ -60,11 +60,11 @@ class SharedNetwork:
 
 
 class NetworkShare:
-    """One stream's share of a network; as a ``Restorer`` to its thread.
+    """One stream's access to a shared network, with the interface of ``Restorer``.
 
     Args:
         shared: The network.
-        key: The stream's.
+        key: Key of the stream.
     """
 
     def __init__(self, shared: SharedNetwork, key: Hashable) -> None:
@@ -74,12 +74,12 @@ class NetworkShare:
 
     @property
     def network(self) -> Network[Any]:
-        """The network, placed."""
+        """The network on its device."""
         return self._batch.network
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """Device of the network."""
         return self._batch.device
 
     @property
@@ -89,7 +89,7 @@ class NetworkShare:
 
     @property
     def counts(self) -> Counts:
-        """What happened so far."""
+        """Counts so far."""
         now = self._batch.counts_of(self._key) if self._has_begun else Counts()
         return self._past + now
 

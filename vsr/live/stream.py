@@ -1,10 +1,10 @@
-"""A running stream from its source to its sinks.
+"""One live stream from its source to its sinks.
 
     source thread ──Queue──► this thread ──Channel──► writing thread ──► encoder ──► sinks
     decodes, reconnects      restores, holds          colours            each its own process
 
-Frames that arrive are restored in time or, by the policy asked for, give way. While the source is
-gone, this thread sends the last frame, or a slate, at the pace of the clock.
+Arriving frames are restored in time, or handled by the overload policy. While the source is
+lost, this thread sends the last frame, or a slate, at the pace of the clock.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from vsr.types import Chunk
 
 
 def count(figures: Figures, source: Source, clock: Clock, sinks: Sequence[Sink]) -> None:
-    """Bring a stream's figures up to date."""
+    """Update a stream's figures."""
     tally = figures.tally
     tally.corrupt, tally.reconnects = source.corrupt, source.reconnects
     tally.jumps = clock.jumps
@@ -53,7 +53,7 @@ def count(figures: Figures, source: Source, clock: Clock, sinks: Sequence[Sink])
 
 
 def load_slate(path: Path) -> Tensor:
-    """A picture of any size as (1, 3, H, W), float32 in [0, 1].
+    """Load a picture of any size as (1, 3, H, W), float32 in [0, 1].
 
     Raises:
         OpenError: It cannot be read.
@@ -73,13 +73,13 @@ SILENT_S = 1.0
 
 
 class LiveStream:
-    """One stream; ``run`` belongs to one thread.
+    """A live stream; ``run`` belongs to one thread.
 
     Args:
-        options: What is asked for.
+        options: Options of the stream.
         restorer: Fresh.
         figures: Kept up to date.
-        say: Told what was chosen, a sentence each.
+        say: Called with messages, one sentence each.
 
     Raises:
         ConfigurationError: To listen at a source that nobody can publish to.
@@ -109,10 +109,10 @@ class LiveStream:
         self._away, self._seen_at = False, time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
-        """Restore until the source ends for good, or ``stop`` is set; then close in order.
+        """Restore until the source ends finally, or ``stop`` is set; then close in order.
 
         Raises:
-            VSRError: Source or sink are given up, or the encoder failed; what was sent is kept.
+            VSRError: Source or sink are given up, or the encoder failed; emitted output is kept.
         """
         self._stop = stop
         self._source.start()
@@ -164,7 +164,7 @@ class LiveStream:
         self._plan(event, frame_rate)
 
     def _plan(self, event: FormatChange, frame_rate: Fraction) -> None:
-        """Choose chunk and look-ahead for frames that come as often as that."""
+        """Choose chunk and look-ahead for a frame rate."""
         self._begun, self._clock.step = event, 1 / frame_rate
         info, late = event.info, event.held_back
         choice = self._restoration.plan(info.height, info.width, frame_rate, late, self._stop)
@@ -240,7 +240,7 @@ class LiveStream:
                 self._output.write_sound(packet, moment)
 
     def _lose(self) -> None:
-        """The source is gone: what waits leaves, and the picture is held from now on."""
+        """Handle a lost source: emit waiting frames, then hold the last one."""
         self._hand_on(self._restoration.drain())
         self._pending.forget()
         self._away = True
@@ -248,7 +248,7 @@ class LiveStream:
             self.figures.state = "away"
 
     def _look_around(self) -> None:
-        """What is due whatever arrives: held frames, errors of the sinks, figures."""
+        """Periodic work: held frames, errors of sinks, figures."""
         if self._output is None:
             return
         self._output.raise_error()

@@ -1,6 +1,6 @@
-"""Several streams described in a TOML file.
+"""Several streams in a TOML file.
 
-latency = "800ms"                # what is said here holds for every stream
+latency = "800ms"                # defaults of every stream
 
 [[stream]]
 name = "yard"
@@ -30,15 +30,15 @@ _SAID = {"latency": "latency_s"}
 
 
 def read_streams(path: Path, defaults: StreamOptions) -> list[StreamOptions]:
-    """The streams of a file.
+    """Read the streams of a file.
 
     Args:
-        path: TOML.
-        defaults: What is not said in it; source, target and name aside.
+        path: TOML file.
+        defaults: Default options, except source, target and name.
 
     Raises:
-        ConfigurationError: A file that is no TOML, an unknown key, a value of the wrong kind, or
-            two streams of one name.
+        ConfigurationError: Invalid TOML, an unknown key, a value of the wrong type, or
+            two streams with the same name.
     """
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))

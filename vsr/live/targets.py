@@ -1,4 +1,4 @@
-"""Which sinks streams may have together: known before anything is opened."""
+"""Checking the sinks of all streams before anything is opened."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PICTURES = frozenset({"image2", "webp"})
 
 
 def check_targets(streams: Sequence[StreamOptions]) -> None:
-    """Refuse what cannot be a sink, what is named twice, and what would replace a source.
+    """Refuse impossible sinks, duplicates, and sinks that would replace a source.
 
     Raises:
-        OpenError: A target or record of that kind, one whose folder is missing, or an address that
-            cannot be read.
+        OpenError: Such a target or record, one whose folder is missing, or an address that
+            cannot be parsed.
     """
     named: list[str] = []
     for stream in streams:
@@ -55,7 +55,7 @@ def _check_kind(target: str) -> None:
 
 
 def _holds_video(path: str) -> bool:
-    """Whether ffmpeg knows by a file's name how to write video into it; nothing is written."""
+    """Whether ffmpeg can write video to a file of this name; nothing is written."""
     try:
         container = av.open(local_name(path), mode="w")
     except ValueError:
@@ -64,13 +64,13 @@ def _holds_video(path: str) -> bool:
 
 
 def _replaces(target: str, stream: StreamOptions, other: StreamOptions) -> bool:
-    """Whether a stream's sink would replace a source; another's playlist may be one."""
+    """Whether a sink would replace a source; one stream may read another's playlist."""
     is_chain = other is not stream and suffix_of(target) in PLAYLISTS
     return ends(other.source) and not is_chain and _writes(target, other.source)
 
 
 def _writes(target: str, name: str) -> bool:
-    """Whether a sink would write what a name stands for."""
+    """Whether a sink would write the file of this name."""
     if is_address(target) or is_address(name):
         return target == name
     written, path = Path(target).resolve(), Path(name).resolve()

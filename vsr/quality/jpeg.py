@@ -61,7 +61,7 @@ def jpeg(images: Tensor, quality: Tensor) -> Tensor:
 
 
 def _table_factor(quality: Tensor) -> Tensor:
-    """What tables are multiplied by, (N,)."""
+    """Factor of the quantisation tables, (N,)."""
     return torch.where(quality < 50, 50 / quality, 2 - quality / 50)
 
 

@@ -1,4 +1,4 @@
-"""Degradations that people know: what a phone, a web site, a DVD and a tape make of a picture.
+"""Degradation presets: phone, web, DVD and VHS tape.
 
 T frames, H, W size.
 """
@@ -24,7 +24,7 @@ Picture = Callable[[Tensor, torch.Generator], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """One kind of footage.
+    """A degradation preset.
 
     Attributes:
         summary: A line for people.

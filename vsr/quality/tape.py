@@ -1,4 +1,4 @@
-"""What a home video tape (VHS) does to a picture: little chroma, soft luma, lines that tremble.
+"""VHS tape: reduced chroma, soft luma and line jitter.
 
 T frames, H, W size.
 """

@@ -133,7 +133,7 @@ def _damaged(number: int) -> ValueError:
 
 SUFFIX, NAME, IMAGES = ".resume", "journal.jsonl", "images"
 OURS = ("segment-*.nut", "state-*.safetensors", "marks-*.safetensors", f"{NAME}.part")
-START_ANEW = "start anew with --overwrite"
+START_ANEW = "start again with --overwrite"
 
 
 class Journal:
@@ -196,7 +196,7 @@ class Journal:
             content = parse((folder / NAME).read_bytes())
         except (OSError, ValueError) as error:
             raise OpenError(
-                f"'{folder / NAME}' is no journal to go on with: {error}; {START_ANEW}"
+                f"'{folder / NAME}' is not a journal that can be resumed: {error}; {START_ANEW}"
             ) from error
         journal = cls(folder, content.header, points=content.points)
         journal.sealed = content.sealed
@@ -323,7 +323,7 @@ class Journal:
         return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
 
     def _lost(self, name: str) -> OpenError:
-        return OpenError(f"'{self.path(name)}' is missing or not whole; {START_ANEW}")
+        return OpenError(f"'{self.path(name)}' is missing or incomplete; {START_ANEW}")
 
     def _write(self, line: bytes) -> None:
         while line:

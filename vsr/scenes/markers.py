@@ -170,7 +170,7 @@ class ResumedMarker:
         if [frame.pts for frame in known] != list(chunk.pts):
             raise OpenError(
                 f"the source has a frame at {chunk.pts[0]} where {known[0].pts} came before it was "
-                "interrupted; start anew, with --overwrite"
+                "interrupted; start again with --overwrite"
             )
         starts = frozenset(i for i, frame in enumerate(known) if frame.starts)
         return replace(chunk, scene_starts=starts)

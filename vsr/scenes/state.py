@@ -101,7 +101,7 @@ def load_marks(path: Path) -> MarkerState:
             )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"'{path}' does not hold the scenes' marks ({error}); start anew, with --overwrite"
+            f"'{path}' does not hold the scenes' marks ({error}); start again with --overwrite"
         ) from error
     return MarkerState(
         known=tuple(DecidedMark(pts=pts, starts=starts) for pts, starts in facts["known"]),

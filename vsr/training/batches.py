@@ -24,7 +24,7 @@ from vsr.training.sample_order import Place
 def flow_batches(
     config: TrainingConfig, photographs: Sequence[Tensor], iteration: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches of pairs and flows; nothing where the flow is not trained by itself.
+    """Endless batches of frame pairs and flows; empty if the flow is not trained separately.
 
     Raises:
         ConfigurationError: The schedule asks for that, and there are no photographs.
@@ -54,7 +54,7 @@ def clip_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of inputs (B, T, 3, h, w) and truths (B, T, 3, H, W), both uint8.
 
-    Where a run goes on at ``iteration``, its batches are those that it would have seen.
+    A run resumed at ``iteration`` sees the batches of an uninterrupted one.
     """
     schedule, settings = config.schedule, config.data
     scale = int(config.network.options.get("scale", 4))

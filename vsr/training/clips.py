@@ -32,7 +32,7 @@ VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
 
 @dataclass(frozen=True, kw_only=True)
 class ClipShape:
-    """How much of a source one training clip shows.
+    """Shape of a training clip.
 
     Attributes:
         frames: T.

@@ -26,7 +26,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """Where clips come from; folders are relative to the folder given on the command line.
+    """Training data; folders are relative to the folder given on the command line.
 
     Attributes:
         photographs: Folder of photographs, or empty.
@@ -51,7 +51,7 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long, how much at once, how fast.
+    """Schedule of a training run.
 
     Attributes:
         iterations: Steps of the optimiser with the reconstruction loss.
@@ -118,7 +118,7 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Reporting:
-    """When to look at the result: iterations between log lines, checkpoints and validations."""
+    """Iterations between log lines, checkpoints and validations."""
 
     log_every: int = 50
     save_every: int = 500

@@ -37,7 +37,7 @@ FLOW_EPSILON = 0.01
 
 @dataclass(eq=False)
 class Training:
-    """A run in progress: everything a checkpoint needs.
+    """Everything a training checkpoint holds.
 
     Attributes:
         network: The weights that learn, float32.
@@ -64,7 +64,7 @@ class Training:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step did."""
+    """Result of one step."""
 
     iteration: int
     loss: float
@@ -73,7 +73,7 @@ class StepReport:
 
 
 def charbonnier(restored: Tensor, truth: Tensor) -> Tensor:
-    """Mean of sqrt(error² + epsilon²)."""
+    """Charbonnier loss: mean of sqrt(error² + epsilon²)."""
     return ((restored - truth).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
 
 

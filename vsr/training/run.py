@@ -1,6 +1,6 @@
 """A training run on disk: data, checkpoints, log, validation.
 
-OUT/last.pt            everything needed to go on
+OUT/last.pt            everything needed to resume
 OUT/last.safetensors   averaged weights, float16, of the last validation
 OUT/best.safetensors   the same of the best validation
 OUT/log.csv            iteration, loss, gradient norm, learning rate, seconds, validation PSNR
@@ -42,7 +42,7 @@ LOG_FIELDS = ("iteration", "loss", "gradient_norm", "learning_rate", "seconds", 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a caller can show: the last step, how many there are, and a score if there is one."""
+    """Progress of a training run: last step, total, and a score if there is one."""
 
     step: StepReport
     total: int
@@ -59,7 +59,7 @@ def train(
     init: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
-    """Train, or go on where ``out`` has a checkpoint.
+    """Train, or resume if ``out`` has a checkpoint.
 
     Args:
         config: The run.
@@ -149,7 +149,7 @@ def _start(config: TrainingConfig, device: torch.device, init: Path | None) -> T
 
 
 def _adopt(network: Network[Any], weights: Mapping[str, Tensor]) -> None:
-    """Take the weights that fit; the others keep their fresh values."""
+    """Load the weights that fit; the others keep their initial values."""
     own = network.state_dict()
     fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
     network.load_state_dict({**own, **fitting})
@@ -176,7 +176,7 @@ def _load(training: Training, path: Path) -> None:
         saved = torch.load(path, weights_only=True, map_location="cpu")
     except DAMAGED as error:
         raise CheckpointError(
-            f"'{path}' is damaged; remove it and begin anew, with --init last.safetensors beside it"
+            f"'{path}' is damaged; remove it and start again with --init last.safetensors beside it"
         ) from error
     try:
         training.network.load_state_dict(saved["network"])
@@ -191,7 +191,7 @@ def _load(training: Training, path: Path) -> None:
 
 
 class _Recorder:
-    """What happens after a step, at the intervals of the configuration."""
+    """Logs, saves and validates at the configured intervals."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Segments of one encoding as one file, by their bytes.
+"""Joining the segments of one encoding by their bytes.
 
 NUT allows headers in the middle of a file, and times start anew behind each: segments one after the
 other are a NUT file again, which ffmpeg reads from a pipe and copies.
@@ -30,7 +30,7 @@ _LARGE = 4096
 
 _MOST_HEADERS = 1 << 20
 _PIECE_BYTES = 1 << 20
-_ANEW = "start anew, with --overwrite"
+_ANEW = "start again with --overwrite"
 
 
 def join(
@@ -62,10 +62,10 @@ def join(
 
 
 def check_alike(first: Path, segment: Path) -> None:
-    """See that two segments have the same streams, extradata and all, coded in the same way.
+    """Check that two segments have identical streams, extradata included.
 
     Raises:
-        LostError: They have not: the encoder is another, or behaves otherwise.
+        LostError: They differ: the encoder has changed.
     """
     if _headers(segment) != _headers(first):
         raise LostError(f"'{segment}' is encoded otherwise than '{first}'; {_ANEW}")

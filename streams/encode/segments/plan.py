@@ -1,4 +1,4 @@
-"""How the making of an output is divided: its segments, and the file that they are joined into."""
+"""Planning segments of an output and the file that joins them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _is_of_the_file(option: str) -> bool:
 
 
 def check_segmentable(plan: EncodingPlan, folder: Path) -> Colour:
-    """See that an output can be made of segments.
+    """Check that an output can be made from segments.
 
     Args:
         plan: Of the output.

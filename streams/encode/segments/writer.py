@@ -1,4 +1,4 @@
-"""A video file written in pieces: what is encoded stays encoded, whatever happens to the rest.
+"""Writing a video file in segments, so that encoded frames survive an interruption.
 
 Every segment is one run of the encoder, from a key frame to its last frame, kept with the copied
 packets of its time as a NUT file: NUT keeps every time exactly. In the end the segments are joined,

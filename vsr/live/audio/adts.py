@@ -1,4 +1,4 @@
-"""Frames of AAC with a header each, as transport streams carry them (ADTS).
+"""AAC frames with ADTS headers, as transport streams carry them.
 
 ISO/IEC 13818-7, 6.2: a header of seven bytes, of which 28 bits never change; 13 bits of length from
 the 31st on.
@@ -18,7 +18,7 @@ _SURROUND = {8: 7}
 
 
 def fixed_part(data: bytes) -> Fixed | None:
-    """The fixed part of a frame's header; None for a frame that is not what its header says."""
+    """The fixed part of an ADTS header; None if the frame does not match its header."""
     if len(data) < HEADER_BYTES:
         return None
     length = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
@@ -28,10 +28,10 @@ def fixed_part(data: bytes) -> Fixed | None:
 
 
 def fixed_part_of(rate: int, channels: int) -> Fixed:
-    """The fixed part for low-complexity AAC.
+    """The fixed part of an ADTS header for low-complexity AAC.
 
     Raises:
-        ValueError: A rate that such a header cannot say.
+        ValueError: A sample rate that ADTS cannot express.
     """
     layout = _SURROUND.get(channels, channels)
     third = _LOW_COMPLEXITY << 6 | _RATES.index(rate) << 2 | layout >> 2
@@ -39,7 +39,7 @@ def fixed_part_of(rate: int, channels: int) -> Fixed:
 
 
 def with_header(fixed: Fixed, data: bytes) -> bytes:
-    """A frame of what an encoder made; without the checksum that the fixed part may announce."""
+    """An ADTS frame of an encoder's packet, without the optional checksum."""
     first, second, third = fixed[0]
     size = HEADER_BYTES + len(data)
     lengths = [fixed[1] | size >> 11, size >> 3 & 0xFF, (size & 7) << 5 | 0x1F, 0xFC]

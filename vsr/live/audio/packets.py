@@ -1,4 +1,4 @@
-"""Coded packets on their way to the sinks, and the NUT stream they travel in."""
+"""Encoded packets and the NUT stream that carries them to the sinks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class EncodedPacket:
     """A muxer-independent encoded packet.
 
     Attributes:
-        place: 0 for the picture, 1 for sound.
-        data: Its payload.
-        pts: In ``time_base``, of the output.
-        dts: Likewise.
-        duration: Likewise; 0 where it is not known.
+        stream_index: 0 for video, 1 for audio.
+        data: Payload.
+        pts: Presentation time in the output, in units of ``time_base``.
+        dts: Decoding time, likewise.
+        duration: Duration, likewise; 0 if unknown.
         time_base: Seconds per unit.
-        is_key: Whether decoding can begin here.
+        is_key: Whether decoding can start here.
     """
 
     stream_index: int
@@ -41,12 +41,12 @@ class EncodedPacket:
 
     @property
     def time(self) -> Fraction:
-        """Seconds of the output at which it is decoded."""
+        """Decoding time in seconds of the output."""
         return self.dts * self.time_base
 
 
 class MuxerOutput:
-    """Where a muxer writes: an exception must not pass through the library's callback."""
+    """Collects a muxer's bytes: exceptions must not pass through the library's callback."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -56,24 +56,24 @@ class MuxerOutput:
         return len(data)
 
     def take(self) -> bytes:
-        """What was written since the last call."""
+        """The bytes written since the last call."""
         joined = b"".join(self._parts)
         self._parts.clear()
         return joined
 
 
 class StreamTemplates:
-    """Parameters of coded streams, kept beyond the life of the containers they came from."""
+    """Parameters of encoded streams that outlive their containers."""
 
     def __init__(self) -> None:
         self._container = av.open(MuxerOutput(), mode="w", format="nut")
         self.streams: list[Any] = []
 
     def add(self, stream: Any) -> Any:
-        """Copy a stream's parameters; the copy's place is the number of those before.
+        """Copy a stream's parameters; copies are numbered in order.
 
         Raises:
-            EncodeError: A codec that does not travel in NUT.
+            EncodeError: A codec that NUT cannot carry.
         """
         try:
             # Opaque: as packets are copied, nothing here has to be able to encode them.
@@ -89,11 +89,11 @@ class StreamTemplates:
 
 
 class PacketStream:
-    """Muxes coded packets and hands the bytes on.
+    """Muxes encoded packets into NUT and sends the bytes.
 
     Args:
-        templates: One stream for each place.
-        send: Takes the bytes.
+        templates: Parameters of each stream.
+        send: Called with the bytes.
     """
 
     def __init__(self, templates: Sequence[Any], send: Callable[[bytes], None]) -> None:
@@ -116,7 +116,7 @@ class PacketStream:
         """Append a packet.
 
         Raises:
-            EncodeError: It cannot be muxed, or nobody takes it any more.
+            EncodeError: The packet cannot be muxed, or the receiver has stopped.
         """
         last = self._last.get(coded.stream_index, coded.dts - 1)
         self._last[coded.stream_index] = dts = max(coded.dts, last + 1)
@@ -133,6 +133,6 @@ class PacketStream:
         self._send(self._sink.take())
 
     def close(self) -> None:
-        """Send what the muxer still holds."""
+        """Flush the muxer."""
         self._container.close()
         self._send(self._sink.take())

@@ -1,4 +1,4 @@
-"""Times of packets of sound: a hole, or one time that is false."""
+"""Audio timestamps: telling gaps from single wrong timestamps."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Placed: TypeAlias = "tuple[Packet[Stream], Fraction]"
 
 
 class AudioTimestamps:
-    """Holds a packet that does not follow the one before until the next one has come.
+    """Holds a packet that does not follow its predecessor until the next one arrives.
 
-    Where that goes on as if the packet had followed, its time was false and it gets its place. Used
+    If the next one continues from the predecessor, the timestamp was wrong and is corrected. Used
     by one thread.
     """
 
@@ -26,12 +26,12 @@ class AudioTimestamps:
         self._held: tuple[Packet[Stream], Fraction, Fraction] | None = None
 
     def place(self, packet: Packet[Stream], time: Fraction, seconds: Fraction) -> list[Placed]:
-        """The packets whose times are known by now.
+        """Add a packet and return the packets whose times are decided.
 
         Args:
-            packet: The next one.
-            time: What it says, in seconds.
-            seconds: How long it sounds.
+            packet: The next packet.
+            time: Its timestamp in seconds.
+            seconds: Its duration.
         """
         placed = self._decide(time)
         if self._expected is not None and not _is_near(time, self._expected):
@@ -41,11 +41,11 @@ class AudioTimestamps:
         return [*placed, (packet, time)]
 
     def last(self) -> list[Placed]:
-        """The packet that is held, at its own time: none follows that could tell."""
+        """The held packet at its own time, when no packet follows."""
         return self._decide(None)
 
     def _decide(self, following: Fraction | None) -> list[Placed]:
-        """Where the packet that is held belongs, by the time that follows it."""
+        """Decide the time of the held packet by the packet after it."""
         if self._held is None:
             return []
         packet, time, seconds = self._held

@@ -1,10 +1,9 @@
-"""Sound that is copied past the network, whatever the source does.
+"""The audio track of the output, copied whenever possible.
 
-Packets are copied as they are while their parameters are those the output began with. A publisher
-that comes back with others, or takes the place of another in the same connection as UDP allows, has
-its sound coded anew, and where there is none, there is silence:
-a sink would wait for it, and hold the picture back, and a player might put what follows a hole too
-early.
+Packets are copied while their parameters equal those of the output's start. A publisher
+that returns with other parameters, or replaces another one on the same UDP connection, has
+its audio transcoded. Gaps are filled with silence: a sink would wait for audio and hold the
+video back, and a player might play what follows a gap too early.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ _USUAL_FRAME = 1024
 
 
 class OutputAudio:
-    """The output's one track of sound. Used by one thread.
+    """The output's audio track. Used by one thread.
 
     Args:
-        stream: The first connection's; valid while that is open.
-        template: A copy of its parameters, from now on the output's.
+        stream: Audio stream of the first connection; valid while it is open.
+        template: Copy of its parameters, which become the output's.
 
     Attributes:
-        end: The output's time up to which there is sound; None before the first packet.
+        end: End of the audio so far in output time; None before the first packet.
     """
 
     def __init__(self, stream: AudioStream, template: Any) -> None:
@@ -70,11 +69,11 @@ class OutputAudio:
 
     @property
     def is_copied(self) -> bool:
-        """Whether packets are copied, not coded anew."""
+        """Whether packets are copied and not transcoded."""
         return self._anew is None
 
     def begin(self, stream: AudioStream | None) -> None:
-        """Sound of another connection follows; None where that has none."""
+        """Start the audio of another connection; None if it has none."""
         self._heard = self._other = self._anew = None
         self._times, self._is_lost = AudioTimestamps(), False
         if stream is None:
@@ -84,25 +83,25 @@ class OutputAudio:
             self._code_anew()
 
     def take(self, packet: Packet[Stream], time: Fraction) -> list[EncodedPacket]:
-        """Packets of the output for one of the source's, behind silence where there was a hole.
+        """Convert a packet of the source into packets of the output, after silence for a gap.
 
         Args:
-            packet: Of the stream that was last begun.
-            time: Its place in the output, in seconds; before the beginning it is left out.
+            packet: Packet of the current stream.
+            time: Its output time in seconds; packets before the start are dropped.
         """
         if packet.is_corrupt or not self._is_whole(bytes(packet)):
             return []
         return self._take_all(self._times.place(packet, time, self._seconds(packet)))
 
     def last(self) -> list[EncodedPacket]:
-        """What was held back until the next packet."""
+        """The packets held back until the next packet."""
         return self._take_all(self._times.last())
 
     def silence(self, until: Fraction) -> list[EncodedPacket]:
-        """Silence from the end of the sound up to a time; nothing while sound is only a bit late.
+        """Silence from the end of the audio up to a time; none while it is only slightly late.
 
         Args:
-            until: The picture's time in seconds.
+            until: Video time in seconds.
         """
         if until - (self.end or 0) < SILENT_AFTER:
             return []
@@ -121,7 +120,7 @@ class OutputAudio:
     def _made_of(
         self, packet: Packet[Stream], time: Fraction
     ) -> list[tuple[bytes, Fraction, Fraction]]:
-        """Payloads in the output's form, and from when to when they sound."""
+        """Payloads in the output's format, with start and end times."""
         if self._is_lost:
             return []
         if self._anew is None:
@@ -132,7 +131,7 @@ class OutputAudio:
         return (packet.duration or 0) * packet.time_base or self._frame_s
 
     def _fill(self, until: Fraction) -> list[EncodedPacket]:
-        """Silence in the hole before a time; nothing where there is none, or it is a beginning."""
+        """Silence for the gap before a time; nothing without a gap or at the start."""
         filled: list[EncodedPacket] = []
         if self._silence is None or self.end is None or until - self.end < HOLE:
             return filled
@@ -141,7 +140,7 @@ class OutputAudio:
         return filled
 
     def _code_anew(self) -> None:
-        """Sound of another form follows."""
+        """Switch to transcoding for another audio format."""
         try:
             self._anew = AudioTranscoder(self._stream, self._make_encoder())
         except (FFmpegError, ValueError) as error:
@@ -149,7 +148,7 @@ class OutputAudio:
             log.warning("sound cannot be coded as %s (%s); it is left out", self._codec, error)
 
     def _is_whole(self, data: bytes) -> bool:
-        """Whether an ADTS frame is what its header says; a damaged one would end every sink."""
+        """Whether an ADTS frame matches its header; a damaged one would end every sink."""
         if not _is_adts(self._stream):
             return True
         found = fixed_part(data)
@@ -159,7 +158,7 @@ class OutputAudio:
         return found is not None and found == self._heard
 
     def _hear(self, found: Fixed) -> None:
-        """A header unlike those before: damage, or, where two in a row agree, another publisher."""
+        """Handle a new header: damage, or another publisher if two in a row agree."""
         if self._heard is None:
             self._heard = found
             self._header = self._header or found
@@ -169,14 +168,14 @@ class OutputAudio:
                 self._code_anew()
 
     def _framed(self, data: bytes) -> bytes:
-        """What an encoder made, in the output's form."""
+        """An encoder's packet in the output's format."""
         if not self._is_adts:
             return data
         header = self._header or fixed_part_of(self._rate, self._num_channels)
         return with_header(header, data)
 
     def _fits(self, time: Fraction) -> bool:
-        """Whether a packet lies behind those before, a little overlap aside."""
+        """Whether a packet follows the previous ones, with a small tolerance."""
         return time >= 0 and (self.end is None or time > self.end - self._frame_s)
 
     def _code(self, data: bytes, time: Fraction, end: Fraction) -> EncodedPacket:
@@ -209,13 +208,13 @@ class OutputAudio:
 
 
 def _is_adts(stream: AudioStream) -> bool:
-    """Whether every frame has a header of its own."""
+    """Whether every frame has an ADTS header."""
     context = stream.codec_context
     return context.codec.canonical_name == "aac" and not context.extradata
 
 
 def _signature(stream: AudioStream) -> tuple[Any, ...]:
-    """What packets that fit one decoder have in common."""
+    """Parameters shared by packets that one decoder accepts."""
     context = stream.codec_context
     return (
         context.codec.canonical_name,

@@ -1,4 +1,4 @@
-"""Sound that is made here: coded anew, or silence."""
+"""Transcoding audio and encoding silence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ANY_FRAME = 1024
 
 
 class AudioTranscoder:
-    """Sound of one form into another."""
+    """Transcodes audio from one format into another."""
 
     def __init__(self, stream: AudioStream, encoder: AudioCodecContext) -> None:
         self._stream, self._encoder = stream, encoder
@@ -36,7 +36,7 @@ class AudioTranscoder:
     def take(
         self, packet: Packet[Stream], time: Fraction
     ) -> Iterator[tuple[Packet[Stream], Fraction, Fraction]]:
-        """Coded packets, and from when to when they sound."""
+        """Encoded packets with start and end times."""
         try:
             decoded = self._stream.codec_context.decode(packet)
         except FFmpegError:
@@ -60,7 +60,7 @@ class AudioTranscoder:
             return self._resampler.resample(frame)
 
     def _follow(self, time: Fraction) -> None:
-        """Leave a hole where the packets have one; their clock may run unlike the sound's, too."""
+        """Follow gaps and clock drift of the packets."""
         if self._expected is None:
             self._next = self._expected = time
         self._off += time - self._expected
@@ -86,12 +86,12 @@ def make_encoder(
     Args:
         codec: ffmpeg's name.
         rate: Samples a second.
-        layout: Of the channels.
-        wanted: Format of the samples, where the encoder takes it.
-        block: Samples in a packet; 0 for as many as is usual.
+        layout: Channel layout.
+        wanted: Sample format, if the encoder supports it.
+        block: Samples per packet; 0 for the encoder's default.
 
     Raises:
-        FFmpegError: ffmpeg cannot encode that.
+        FFmpegError: ffmpeg cannot encode this format.
         ValueError: Likewise.
     """
     encoder = av.CodecContext.create(codec, "w")
@@ -108,7 +108,7 @@ def make_encoder(
 
 
 def silent_packet(encoder: AudioCodecContext) -> bytes:
-    """A packet of silence, as it comes when the encoder has warmed up."""
+    """A packet of silence, taken after the encoder has warmed up."""
     packets = [
         packet
         for number in range(2 * _WARM_UP)
@@ -118,7 +118,7 @@ def silent_packet(encoder: AudioCodecContext) -> bytes:
 
 
 def frame_size(encoder: AudioCodecContext) -> int:
-    """Samples in a packet."""
+    """Samples per packet."""
     return encoder.frame_size or _ANY_FRAME
 
 

@@ -1,6 +1,6 @@
-"""Addresses of sources and sinks: what of them may be shown, and whether their host exists.
+"""Addresses of sources and sinks: redaction of secrets and host lookup.
 
-The last part of a path and all of a query are taken for secrets: a stream key, a pass phrase.
+The last part of a path and the whole query count as secrets: a stream key, a pass phrase.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HIDDEN = "…"
 
 
 def shown(address: str) -> str:
-    """The address with its secrets left out; a path as it is."""
+    """The address without its secrets; a path is returned unchanged."""
     if not is_address(address):
         return address
     parts = _parts(address)
@@ -29,11 +29,11 @@ def shown(address: str) -> str:
 
 
 def without_secrets(text: str, *addresses: str) -> str:
-    """A message of a library, with the secrets of addresses left out.
+    """Remove the secrets of addresses from a library's message.
 
     Args:
-        text: Anything.
-        addresses: Sources and sinks; paths have no secrets.
+        text: The message.
+        addresses: Addresses of sources and sinks; paths have no secrets.
     """
     for address in filter(is_address, addresses):
         text = text.replace(address, shown(address))
@@ -43,10 +43,10 @@ def without_secrets(text: str, *addresses: str) -> str:
 
 
 def check_host(address: str) -> None:
-    """Make sure that an address's host has a name that resolves.
+    """Check that an address's host name resolves.
 
     Raises:
-        OpenError: It does not; the message names the host. Or it is no address at all.
+        OpenError: It does not resolve (the message names the host), or the address is malformed.
     """
     if not is_address(address):
         return
@@ -65,17 +65,17 @@ def check_host(address: str) -> None:
 
 
 def check_form(name: str) -> None:
-    """Make sure that what looks like an address can be taken apart.
+    """Check that an address can be parsed.
 
     Raises:
-        OpenError: It cannot, and so never will be reached.
+        OpenError: It cannot be parsed.
     """
     if is_address(name) and _parts(name) is None:
         raise OpenError(f"{shown(name)} is no address; give scheme://host:port/path")
 
 
 def _parts(address: str) -> SplitResult | None:
-    """What an address consists of; None where its host cannot be read."""
+    """The parts of an address; None if its host cannot be parsed."""
     try:
         return urlsplit(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One connection to a source: frames and packets of sound as they arrive."""
+"""One connection to a source: frames and audio packets as they arrive."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ from vsr.streams.names.trim import Trim
 from vsr.types import Chunk, Mastering, StreamInfo
 
 PICTURE_TIMEOUT_S = 15.0
-"""A source that sends other packets for longer, but none of the picture, is connected to anew."""
+"""A source that sends other packets for longer, but none of the picture, is reconnected."""
 
 
 def watched(packets: Iterable[Packet[Stream]], picture: int, name: str) -> Iterator[Packet[Stream]]:
-    """Hand packets on while some are of the picture.
+    """Yield packets as long as video packets arrive.
 
-    Only the time spent waiting for packets counts: whoever takes them may be busy for long.
+    Only the time spent waiting for packets counts, not the consumer's time.
 
     Args:
-        packets: As they arrive.
-        picture: Index of the picture's stream.
-        name: Of the source, as errors show it.
+        packets: Packets as they arrive.
+        picture: Index of the video stream.
+        name: Name of the source in messages.
 
     Raises:
-        StreamTimeout: There has been no picture for ``PICTURE_TIMEOUT_S``.
+        StreamTimeout: No video packet for ``PICTURE_TIMEOUT_S``.
     """
     missed_s, began = 0.0, time.monotonic()
     for packet in packets:
@@ -72,10 +72,10 @@ LOOK_EVERY_S = 0.5
 
 
 class Pacer:
-    """Lets frames through at the pace of their times.
+    """Releases frames at the pace of their timestamps.
 
     Attributes:
-        hurry: Let everything through.
+        hurry: Release everything at once.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Pacer:
         self._last: Fraction | None = None
 
     def wait(self, moment: Fraction) -> None:
-        """Wait until a frame's time has come; a jump of times begins a new count."""
+        """Wait until a frame is due; a jump of timestamps restarts the pacing."""
         now = time.monotonic()
         jumped = self._last is not None and not 0 < moment - self._last < 1
         self._last = moment
@@ -95,19 +95,19 @@ class Pacer:
 
 
 TIMEOUT_S = 5.0
-"""A source that sends nothing for longer is given up and connected to anew."""
+"""A source that sends nothing for longer is given up and reconnected."""
 
 LISTEN_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arrival:
-    """A frame, or a packet of sound.
+    """A frame or an audio packet.
 
     Attributes:
-        at: When it arrived, on the monotonic clock.
-        chunk: One frame, its pts the source's own, on the CPU; None for sound.
-        packet: Of the audio stream; None for a frame.
+        at: Arrival time on the monotonic clock.
+        chunk: One frame on the CPU, with the source's pts; None for audio.
+        packet: Packet of the audio stream; None for a frame.
     """
 
     at: float
@@ -117,13 +117,13 @@ class Arrival:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FormatChange:
-    """Frames of a size follow.
+    """The start of frames of a new connection or size.
 
     Attributes:
-        info: Of the stream; ``template`` of its audio is valid while the connection is open.
-        sound: The audio stream that is copied.
-        renewed: Whether it is another connection, and not only another size.
-        held_back: Frames that deinterlacing holds back; 0 while nothing was interlaced.
+        info: Description of the stream; its audio's ``template`` is valid while connected.
+        sound: Audio stream to copy.
+        renewed: Whether the connection is new, and not only the size.
+        held_back: Number of frames held back by deinterlacing; 0 for progressive video.
     """
 
     info: StreamInfo
@@ -133,7 +133,7 @@ class FormatChange:
 
     @property
     def left_out(self) -> str | None:
-        """A sentence about streams that are neither decoded nor copied; None without any."""
+        """A note about streams that are neither decoded nor copied; None without any."""
         copied = None if self.sound is None else self.sound.index
         lost = {f"{o.kind} ({o.codec})" for o in self.info.others if o.index != copied}
         said = f"the picture and its first sound are carried; left out: {', '.join(sorted(lost))}"
@@ -141,15 +141,15 @@ class FormatChange:
 
 
 class Connection:
-    """Used by one thread; ``interrupt`` may come from another.
+    """One open connection. Used by one thread; ``interrupt`` may come from another.
 
     Args:
         source: A file or an address.
-        listen: Wait for a publisher to connect, instead of connecting.
-        options: For ffmpeg's protocol and demuxer.
+        listen: Wait for a publisher instead of connecting.
+        options: Options of ffmpeg's protocol and demuxer.
 
     Raises:
-        OpenError: It cannot be opened; the message names the host and no secret.
+        OpenError: It cannot be opened; the message names the host without secrets.
         StreamTimeout: It does not answer.
     """
 
@@ -182,11 +182,11 @@ class Connection:
         self._sound = next(iter(copied_streams(self._container)), None)
 
     def arrivals(self) -> Iterator[Arrival | FormatChange]:
-        """Yield what arrives; ``FormatChange`` before the first frame, and where they change.
+        """Yield arrivals, with a ``FormatChange`` before the first frame and at each change.
 
         Raises:
             DecodeError: Reading failed, or nothing decodes any more.
-            StreamTimeout: The source fell silent, or sends no picture.
+            StreamTimeout: The source went silent, or sends no video.
         """
         early: deque[Arrival] = deque(maxlen=MOST)
         for packet in self._packets():
@@ -205,11 +205,11 @@ class Connection:
 
     @property
     def corrupt(self) -> int:
-        """Packets that came damaged or did not decode, and other frames with damage."""
+        """Number of damaged packets and frames."""
         return self._decoder.corrupt
 
     def interrupt(self) -> None:
-        """Make the reading thread end soon: with the next packet, or when none comes for long."""
+        """Make the reading thread end with the next packet, or at its time-out."""
         if self._pacer is not None:
             self._pacer.hurry = True
         if self._relay is not None:
@@ -218,8 +218,8 @@ class Connection:
     def close(self) -> None:
         """Close the source, from the reading thread.
 
-        A file closes with the last stream that somebody holds: a short one is at its end before its
-        first frame is taken, and the output copies the parameters of its sound only then.
+        A file closes with the last reference to its streams: a short one ends before its
+        first frame is consumed, and the output copies its audio parameters only then.
         """
         if not ends(self._source):
             with suppress(FFmpegError, OSError):
@@ -251,7 +251,7 @@ class Connection:
             raise DecodeError(f"{shown(self._source)} broke off ({said})") from error
 
     def _progressive(self, frames: Iterable[StampedFrame]) -> Iterator[StampedFrame]:
-        """Frames at the pace of their times, deinterlaced; when they came is kept beside them."""
+        """Deinterlaced frames at the pace of their timestamps, with arrival times."""
         for stamped in frames:
             if self._pacer is not None:
                 self._pacer.wait(stamped.pts * time_base(self._video))
@@ -304,7 +304,7 @@ class Connection:
 
 
 def _append(early: deque[Arrival], heard: Arrival) -> None:
-    """Keep sound until the first frame; where times go back, what came before is not its."""
+    """Keep audio until the first frame; packets before a jump back in time are dropped."""
     if early and heard.packet and early[-1].packet and goes_back(heard.packet, early[-1].packet):
         early.clear()
     early.append(heard)

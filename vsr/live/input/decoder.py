@@ -1,4 +1,4 @@
-"""Packets of the picture into frames, and what of them is damaged."""
+"""Decoding video packets and counting damage."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ REORDERED = 32
 
 
 class Decoder:
-    """One connection's; used by one thread.
+    """The video decoder of one connection. Used by one thread.
 
     Args:
-        video: Of an open container.
-        name: Of the source, as errors show it.
+        video: Video stream of an open container.
+        name: Name of the source in messages.
 
     Attributes:
-        corrupt: Packets that came damaged or did not decode, and other frames with damage.
+        corrupt: Number of damaged packets and frames.
     """
 
     def __init__(self, video: VideoStream, name: str) -> None:
@@ -43,10 +43,10 @@ class Decoder:
         self._last_pts: int | None = None
 
     def decode(self, packet: Packet[Stream]) -> Iterator[StampedFrame]:
-        """Yield what a packet gives; one that does not decode gives nothing.
+        """Yield the frames of a packet; none if it does not decode.
 
         Raises:
-            DecodeError: Nothing has decoded for long.
+            DecodeError: No packet has decoded for a long time.
         """
         if packet.is_corrupt:
             self._note_damage(packet.pts)
@@ -68,13 +68,13 @@ class Decoder:
             yield StampedFrame(frame, self._pts(frame))
 
     def last(self) -> Iterator[StampedFrame]:
-        """Yield the frames that the decoder still holds."""
+        """Flush the decoder."""
         packet: Packet[Stream] = Packet()
         packet.stream = self._video
         yield from self.decode(packet)
 
     def _note_damage(self, pts: int | None) -> None:
-        """Count a packet, or the frame it held, once."""
+        """Count a damaged packet or its frame once."""
         if pts is None or pts not in self._damaged:
             self._damaged.append(pts)
             self.corrupt += 1

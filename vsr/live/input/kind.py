@@ -1,4 +1,4 @@
-"""What kind of source a name means, and how that is opened."""
+"""The kind of a source, by its name, and its open options."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ time, as files are."""
 
 
 def is_paced(source: str) -> bool:
-    """Whether a source is read in its own time: one that does not send in real time itself."""
+    """Whether a source must be paced because it does not send in real time."""
     if source.startswith(CAMERA):
         return False
     return not is_address(source) or source.startswith(_TIMED)
 
 
 def ends(source: str) -> bool:
-    """Whether the end of the source is the end of the stream: a file's."""
+    """Whether the end of the source ends the stream, as for files."""
     return not is_address(source) and not source.startswith(CAMERA)
 
 
 def is_relayed(source: str) -> bool:
-    """Whether an ffmpeg process has to receive it."""
+    """Whether an ffmpeg process must receive the source."""
     return source.startswith(RELAYED)
 
 
 def file_format(source: str) -> str | None:
-    """Ffmpeg's name of the demuxer, where that is known from the address alone."""
+    """The demuxer's name in ffmpeg, if the address determines it."""
     if is_relayed(source):
         return FORMAT
     return "v4l2" if source.startswith(CAMERA) else None
 
 
 def check_listening(source: str) -> None:
-    """Refuse to wait for a publisher where none can connect.
+    """Refuse ``--listen`` for sources that nobody can publish to.
 
     Raises:
-        ConfigurationError: A file, a camera, or an address that only sends.
+        ConfigurationError: A file, a camera, or an address that only serves.
     """
     if not source.startswith(_LISTENING):
         accepted = ", ".join(sorted(_LISTENING))
         raise ConfigurationError(
-            f"nobody can publish to {shown(source)!r}; --listen takes {accepted}"
+            f"{shown(source)!r} cannot be published to; --listen takes {accepted}"
         )
 
 
 def listening(source: str) -> str:
-    """A relayed address at which a publisher is waited for."""
+    """A relayed address in listening mode."""
     return source + ("&" if "?" in source else "?") + "mode=listener"
 
 
 def open_options(source: str, *, listen: bool) -> dict[str, str]:
-    """Options for ffmpeg's protocol and demuxer."""
+    """Options of ffmpeg's protocol and demuxer."""
     if ends(source) or source.startswith(CAMERA):
         return {}
     options = {"analyzeduration": str(round(1_000_000 * PROBED_S)), "merge_pmt_versions": "1"}

@@ -1,4 +1,4 @@
-"""Sound that waits for the frames of its time."""
+"""Audio packets waiting for the output time of their frames."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ MOST = 500
 
 
 class PendingAudio:
-    """Packets in the order they came. Used by one thread."""
+    """Packets in order of arrival. Used by one thread."""
 
     def __init__(self) -> None:
         self._packets: deque[Packet[Stream]] = deque(maxlen=MOST)
 
     def add(self, packet: Packet[Stream]) -> None:
-        """Append a packet; it has a dts.
+        """Append a packet, which must have a dts.
 
-        Where times go back, what still waits is from before: its frames do not come any more, and
-        in the middle of those that come it would take the place of their own sound.
+        After a jump back in time, waiting packets are dropped: their frames will not come, and
+        they would replace the audio of later frames.
         """
         if self._packets and goes_back(packet, self._packets[-1]):
             self.forget()
         self._packets.append(packet)
 
     def forget(self) -> None:
-        """Drop what waits: the frames of its time do not come any more."""
+        """Drop waiting packets whose frames will not come."""
         self._packets.clear()
 
     def placed(self, clock: Clock) -> Iterator[tuple[Packet[Stream], Fraction]]:
-        """Take the packets whose time in the output is known, each with it, in seconds.
+        """Take the packets whose output time is known, each with this time in seconds.
 
-        Those in front of one are dropped: the picture went past them.
+        Packets before one of these are dropped: the video has passed them.
         """
         while (passed := self._passed(clock)) is not None:
             for _ in range(passed):
@@ -50,7 +50,7 @@ class PendingAudio:
             yield packet, moment
 
     def _passed(self, clock: Clock) -> int | None:
-        """How many packets lie before the first that has a place; None where none has."""
+        """Number of packets before the first with an output time; None if there is none."""
         found = []
         for start, end in clock.near():
             place = bisect_left(self._packets, start, key=_time)
@@ -60,11 +60,11 @@ class PendingAudio:
 
 
 def goes_back(packet: Packet[Stream], last: Packet[Stream]) -> bool:
-    """Whether a packet's time lies before that of the one that came last."""
+    """Whether a packet's time is before that of the last one."""
     return _time(packet) < _time(last)
 
 
 def _time(packet: Packet[Stream]) -> Fraction:
-    """Seconds at the source."""
+    """Time at the source in seconds."""
     stamp = packet.pts if packet.pts is not None else packet.dts or 0
     return stamp * packet.time_base

@@ -1,4 +1,4 @@
-"""Protocols that PyAV's libraries lack, received by an ffmpeg process."""
+"""Receiving protocols that PyAV lacks through an ffmpeg process."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ publisher that starts anew, which go back, creep by one tick a packet until they
 
 
 class Relay:
-    """Receives an address and hands its bytes on.
+    """Receives an address and forwards its bytes.
 
     Args:
-        address: One that begins like an entry of ``RELAYED``.
+        address: An address with a scheme of ``RELAYED``.
 
     Attributes:
-        file: Where the bytes come out.
+        file: File object that the bytes are read from.
     """
 
     def __init__(self, address: str) -> None:
@@ -53,7 +53,7 @@ class Relay:
         return self._log.reason()
 
     def interrupt(self) -> None:
-        """End the process, whereupon a reader of ``file`` meets its end."""
+        """End the process; readers of ``file`` reach its end."""
         self._process.kill()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""When to try again what failed."""
+"""Retry delays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Retry:
     """Growing delays between attempts.
 
     Args:
-        limit: Attempts in a row that may fail after the first; None for endless.
+        limit: Consecutive failures allowed after the first; None for unlimited.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -23,18 +23,18 @@ class Retry:
         self._said: str | None = None
 
     def next_delay_s(self) -> float | None:
-        """How long to wait after another failure; None where enough attempts were made."""
+        """Seconds to wait after another failure; None once the limit is reached."""
         self._failed += 1
         if self._limit is not None and self._failed > self._limit:
             return None
         return float(min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self._failed - 1, 8)))
 
     def succeeded(self) -> None:
-        """Begin anew with short delays."""
+        """Reset the delays."""
         self._failed = 0
         self._said = None
 
     def is_news(self, reason: str | None) -> bool:
-        """Whether a failure has another reason than the one before: what repeats is said once."""
+        """Whether the reason differs from the previous one: repeats are logged once."""
         before, self._said = self._said, reason
         return reason != before

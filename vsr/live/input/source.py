@@ -1,4 +1,4 @@
-"""A source that comes back: connections one after the other, in a thread of their own."""
+"""A source that reconnects, in its own thread."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ MOST_BYTES = 256 * 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class SourceLost:
-    """The source is gone, for now or for good.
+    """The source was lost, temporarily or finally.
 
     Attributes:
-        reason: Why, without secrets; None for the end of a file.
-        error: What ends the stream; None where it is tried again, or has ended as it should.
-        final: Whether nothing follows.
+        reason: Reason without secrets; None for the end of a file.
+        error: Error that ends the stream; None if it is retried or ended normally.
+        final: Whether no event follows.
     """
 
     reason: str | None
@@ -60,14 +60,14 @@ class Source:
         address: A file or an address.
         listen: As for ``Connection``.
         options: As for ``Connection``.
-        retry: When to try again.
+        retry: Retry policy.
 
     Attributes:
-        corrupt: Packets and frames so far that did not decode, or only with damage.
-        reconnects: Connections after the first.
+        corrupt: Number of damaged packets and frames.
+        reconnects: Number of connections after the first.
 
     Raises:
-        ConfigurationError: To listen at a source that nobody can publish to.
+        ConfigurationError: ``listen`` for a source that nobody can publish to.
     """
 
     def __init__(
@@ -95,21 +95,21 @@ class Source:
 
     @property
     def corrupt(self) -> int:
-        """Damage so far."""
+        """Number of damaged packets and frames so far."""
         now = self._connection.corrupt if self._connection else 0
         return self._corrupt_before + now
 
     @property
     def depth(self) -> int:
-        """Frames that wait."""
+        """Number of waiting frames."""
         return self._frames
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self._thread.start()
 
     def next_event(self, timeout_s: float) -> Event | None:
-        """What came next; None where nothing came in time."""
+        """The next event; None after the time-out."""
         with self._changed:
             if not self._changed.wait_for(lambda: bool(self._events), timeout_s):
                 return None
@@ -120,7 +120,7 @@ class Source:
             return event
 
     def stop(self) -> None:
-        """Connect and read no more; what waits stays."""
+        """Stop connecting and reading; waiting events remain."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
@@ -128,7 +128,7 @@ class Source:
             connection.interrupt()
 
     def close(self) -> None:
-        """Stop, and wait a moment for the reading thread: it ends with the next packet."""
+        """Stop, and wait briefly for the reading thread, which ends with the next packet."""
         self.stop()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_TIMEOUT_S)
@@ -151,7 +151,7 @@ class Source:
             self._stop.wait(self._delay_s)
 
     def _connect(self) -> SourceLost:
-        """One connection from its beginning to its end."""
+        """Read one connection until it ends."""
         try:
             connection = Connection(self._address, listen=self._listen, options=self._options)
         except FAILURES as error:
@@ -191,14 +191,14 @@ class Source:
         return SourceLost(reason=str(error))
 
     def _broken(self, error: Exception) -> DecodeError:
-        """What others than this package fail with; their words may have the address in them."""
+        """Errors of libraries, whose messages may contain the address."""
         said = without_secrets(reason(error), self._address)
         failure = DecodeError(f"{shown(self._address)} broke off ({said})")
         failure.__cause__ = error
         return failure
 
     def _put(self, event: Event) -> bool:
-        """Hand an event over, waiting for room; False where nobody wants it any more."""
+        """Queue an event, waiting for room; False once the source is stopped."""
         size = _bytes_of(event)
         with self._changed:
             self._changed.wait_for(lambda: self._stop.is_set() or self._has_room(size))
@@ -216,7 +216,7 @@ class Source:
 
 
 def _bytes_of(event: Event) -> int:
-    """Memory of a frame; nothing to speak of for others."""
+    """Bytes of a frame; 0 for other events."""
     if not isinstance(event, Arrival) or event.chunk is None:
         return 0
     return event.chunk.frames.nbytes

@@ -1,1 +1,1 @@
-"""Figures of running streams: page, metrics, status line."""
+"""Monitoring of live streams: page, metrics and status line."""

@@ -1,4 +1,4 @@
-"""What is known of a running stream, for all who look at it."""
+"""Counts and figures of a live stream."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ BOUNDS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10
 
 @dataclass(kw_only=True)
 class StreamCounts:
-    """Counts of one stream, since it began.
+    """Counts of one stream since its start.
 
     Attributes:
-        frames_in: Frames that arrived.
-        frames_out: Frames that left, held ones included.
-        restored: Frames that the network restored.
-        passed_through: Frames that were only enlarged.
-        skipped: Frames that were left out, because they could not leave in time.
-        held: Frames that filled gaps of the source.
-        late: Frames that took longer than the latency asked for.
-        corrupt: Packets and frames that did not decode, or only with damage.
+        frames_in: Frames received.
+        frames_out: Frames emitted, including held ones.
+        restored: Frames restored by the network.
+        passed_through: Frames enlarged without the network.
+        skipped: Frames dropped because they were too late.
+        held: Repeated frames that filled gaps of the source.
+        late: Frames that exceeded the latency.
+        corrupt: Damaged packets and frames.
         reconnects: Connections to the source after the first.
-        reopened: Times sinks were opened after the first.
-        lost_packets: Coded packets that a sink missed.
-        jumps: Times that the source's times did not go on.
+        reopened: Times sinks were reopened.
+        lost_packets: Encoded packets that a sink missed.
+        jumps: Discontinuities of the source's timestamps.
     """
 
     frames_in: int = 0
@@ -52,20 +52,20 @@ class StreamCounts:
 
 @dataclass(kw_only=True, eq=False)
 class Figures:
-    """One stream as it is seen from outside; written by its thread, read by any.
+    """Figures of one stream; written by its thread, read by any.
 
     Attributes:
-        name: Of the stream.
+        name: Name of the stream.
         tally: Counts.
-        state: ``connecting``, ``running``, ``away`` (the source is gone), ``ended`` or ``failed``.
-        level: Name of the step of quality.
-        sizes: Of input and output, as text.
-        source_queue: Frames that wait to be restored.
-        sink_queue: Packets that wait for the slowest sink.
-        buckets: Latencies by ``BOUNDS_S``, not cumulative, the last beyond all.
-        latency_sum_s: Of all latencies.
-        before: The latest frame that came, (3, H, W).
-        after: The latest frame that went to the encoder, likewise.
+        state: ``connecting``, ``running``, ``away`` (the source is lost), ``ended`` or ``failed``.
+        level: Name of the quality level.
+        sizes: Input and output size, as text.
+        source_queue: Frames waiting to be restored.
+        sink_queue: Packets waiting for the slowest sink.
+        buckets: Latency histogram by ``BOUNDS_S``, not cumulative; the last is unbounded.
+        latency_sum_s: Sum of all latencies.
+        before: The latest input frame, (3, H, W).
+        after: The latest frame sent to the encoder, likewise.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Figures:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note_emitted(self, latency_s: float, budget_s: float) -> None:
-        """Note a frame that left, and how long it took."""
+        """Count an emitted frame and its latency."""
         place = sum(latency_s > bound for bound in BOUNDS_S)
         with self._lock:
             self.buckets[place] += 1
@@ -93,13 +93,13 @@ class Figures:
         self.tally.late += latency_s > budget_s
 
     def latency_s(self, share: float) -> float:
-        """The latency that a share of the recent frames stayed under."""
+        """A quantile of the recent latencies."""
         with self._lock:
             latencies = sorted(latency for _, latency in self._recent)
         return latencies[min(len(latencies) - 1, int(share * len(latencies)))] if latencies else 0.0
 
     def fps(self) -> float:
-        """Recent frames a second."""
+        """Recent frames per second."""
         with self._lock:
             if len(self._recent) < 2:
                 return 0.0
@@ -107,7 +107,7 @@ class Figures:
             return (len(self._recent) - 1) / (last - first) if last > first else 0.0
 
     def plain(self) -> dict[str, Any]:
-        """All but the pictures, for JSON."""
+        """All figures except the pictures, for JSON."""
         return {
             "name": self.name,
             "state": self.state,

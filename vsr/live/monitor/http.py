@@ -1,4 +1,4 @@
-"""Figures over HTTP: ``/healthz``, ``/metrics``, and a page that shows input and output."""
+"""HTTP server for ``/healthz``, ``/metrics`` and a page with input and output."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _NOBODY = Figures(name="")
 
 @contextmanager
 def serve_status(where: str, figures: Sequence[Figures]) -> Iterator[str]:
-    """Serve while in this context.
+    """Serve figures while in this context.
 
     Args:
-        where: ``ADDRESS:PORT``, or a port, of the loopback then; port 0 takes any that is free.
-        figures: Of all streams.
+        where: ``ADDRESS:PORT``, or a port of the loopback; port 0 takes a free one.
+        figures: Figures of all streams.
 
     Yields:
         The page's address.
 
     Raises:
         ConfigurationError: No port.
-        OpenError: The port is taken, or the address is not this machine's.
+        OpenError: The port is in use, or the address is not local.
     """
     host, port = _parse(where)
     shown = f"[{host}]" if ":" in host else host
@@ -105,13 +105,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, *_: object) -> None:
-        """Requests are not logged."""
+        """Do not log requests."""
 
     def _is_meant(self) -> bool:
-        """Whether what is asked for is this machine's own.
+        """Whether the request names this machine as its host.
 
-        A page from elsewhere can have its own name resolve to the loopback, and would be given the
-        pictures by the browser.
+        Another page's name could resolve to the loopback (DNS rebinding), and would get the
+        pictures from the browser.
         """
         asked = urlsplit(f"//{self.headers.get('Host', '')}").hostname
         return not _is_loopback(self.server.server_address[0]) or not asked or _is_loopback(asked)
@@ -155,7 +155,7 @@ def _is_loopback(host: object) -> bool:
 
 
 def _jpeg(frame: Tensor) -> bytes:
-    """A frame (3, H, W) in [0, 1] as a file."""
+    """Encode a frame (3, H, W) in [0, 1] as JPEG."""
     pixels = frame.float().clamp(0, 1).mul(255).round().byte().movedim(0, -1)
     file = BytesIO()
     Image.fromarray(pixels.contiguous().cpu().numpy()).save(file, "JPEG", quality=_JPEG_QUALITY)

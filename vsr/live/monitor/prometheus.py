@@ -1,4 +1,4 @@
-"""Figures as Prometheus reads them, by its official client."""
+"""Prometheus metrics, by the official client library."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ COUNTERS = {
     "reconnects": "Connections to the source after the first.",
     "reopened": "Times sinks were opened after the first.",
     "lost_packets": "Coded packets that a sink missed.",
-    "jumps": "Times that the source's times did not go on.",
+    "jumps": "Discontinuities of the source's timestamps.",
 }
 """Fields of ``StreamCounts``; every one is exported."""
 
 
 def registry_of(figures: Sequence[Figures]) -> CollectorRegistry:
-    """A registry of the streams' figures, and of the process: memory, processor time, files."""
+    """A registry of the streams' figures and of the process."""
     registry = CollectorRegistry()
     registry.register(_Streams(figures))
     ProcessCollector(registry=registry)
@@ -42,7 +42,7 @@ def registry_of(figures: Sequence[Figures]) -> CollectorRegistry:
 
 
 def exposition(registry: CollectorRegistry) -> bytes:
-    """The text that Prometheus reads."""
+    """The metrics in Prometheus's text format."""
     return generate_latest(registry)
 
 

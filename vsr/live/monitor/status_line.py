@@ -1,4 +1,4 @@
-"""One line on the terminal that says how the streams are."""
+"""A status line on the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY_S = 0.5
 
 @contextmanager
 def status_line(figures: Sequence[Figures], *, hidden: bool = False) -> Iterator[None]:
-    """Show a line per stream while in this context; nothing where stderr is not a terminal."""
+    """Show a line per stream while in this context; nothing if stderr is not a terminal."""
     console = Console(stderr=True)
     if hidden or not console.is_terminal:
         yield
@@ -40,7 +40,7 @@ def status_line(figures: Sequence[Figures], *, hidden: bool = False) -> Iterator
 
 
 def sentence(figures: Figures) -> str:
-    """What matters of a stream, in one line."""
+    """Summary of a stream in one line."""
     tally = figures.tally
     words = [
         f"{figures.name}: {figures.state}",

@@ -1,4 +1,4 @@
-"""The picture's encoder: an ffmpeg process that stays up whatever the source and the sinks do."""
+"""The video encoder: one ffmpeg process that survives changes of source and sinks."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from vsr.types import Chunk, Colour, StreamInfo
 def in_encoders_time(
     picture: OutputPicture, encoder: str | None, arguments: Sequence[str]
 ) -> OutputPicture:
-    """The picture in the finest time base that works, its own first, tried with one frame.
+    """Choose the finest time base that the encoder accepts, tried with one frame.
 
     Args:
-        picture: In the source's time base.
+        picture: Output format in the source's time base.
         encoder: As for ``LiveEncoder``.
         arguments: As for ``LiveEncoder``.
 
     Returns:
-        It as it is where nothing works: the encoder will say why.
+        The adapted format; unchanged if nothing works, so that the encoder reports why.
     """
     name = choose_encoder("", encoder, parse_options(arguments))
     if name in LIVE_OPTIONS:
@@ -77,16 +77,16 @@ def _is_taken(picture: OutputPicture, encoder: str | None, arguments: Sequence[s
 
 @dataclass(frozen=True, kw_only=True)
 class OutputPicture:
-    """What the output shows; it stays the same however the source changes.
+    """Format of the output video, which stays constant when the source changes.
 
     Attributes:
         height: Rows, even.
         width: Columns, even.
-        time_base: Of the pts.
-        frame_rate: What key frames are counted by.
+        time_base: Time base of the pts.
+        frame_rate: Frame rate that sets the key-frame interval.
         colour: Complete tags of the frames.
         aspect: Width of a pixel over its height.
-        bit_depth: Of the source.
+        bit_depth: Bits per component of the source.
     """
 
     height: int
@@ -99,7 +99,7 @@ class OutputPicture:
 
 
 def picture_of(info: StreamInfo, scale: int, frame_rate: Fraction) -> OutputPicture:
-    """The output for a source's first connection: restored, its size made even."""
+    """The output format for the first connection: restored size, made even."""
     pixel_format = parse_pixel_format(info.pixel_format) or PixelFormat(
         name="yuv420p", family="yuv", bits=8, shifts=(1, 1)
     )
@@ -116,7 +116,7 @@ def picture_of(info: StreamInfo, scale: int, frame_rate: Fraction) -> OutputPict
 
 
 def fitted(frames: Tensor, height: int, width: int) -> Tensor:
-    """Frames (T, 3, H, W) in a picture of a size: their shape is kept, what is left is black."""
+    """Fit frames (T, 3, H, W) into a size, keeping the aspect ratio, with black bars."""
     rows, columns = frames.shape[-2:]
     if (rows, columns) == (height, width):
         return frames
@@ -148,12 +148,12 @@ _READ = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
 
 
 class LiveEncoder:
-    """Frames in, coded packets out.
+    """Encodes frames into packets.
 
     Args:
-        picture: What will come.
-        templates: Gets the coded stream's parameters before the first packet.
-        on_packet: Called with every coded packet, from a thread of the encoder's.
+        picture: Format of the frames.
+        templates: Receives the encoded stream's parameters before the first packet.
+        on_packet: Called with every encoded packet, from the encoder's thread.
         encoder: ffmpeg's name of an encoder; None for libx264.
         arguments: Further arguments for it, as on ffmpeg's command line.
     """
@@ -207,7 +207,7 @@ class LiveEncoder:
             raise self._explained(error) from error
 
     def finish(self) -> None:
-        """Encode what is left and hand it on.
+        """Flush the encoder.
 
         Raises:
             EncodeError: As for ``write``.
@@ -222,12 +222,12 @@ class LiveEncoder:
             raise self._error
 
     def abort(self) -> None:
-        """End at once; never raises."""
+        """End the encoder at once; never raises."""
         self._process.kill()
         self._thread.join()
 
     def _explained(self, error: EncodeError) -> EncodeError:
-        """What the reading thread knows better: whether anything came out before ffmpeg ended."""
+        """The cause of a failure, with whether any packet was produced before."""
         self._thread.join()
         return self._error or error
 

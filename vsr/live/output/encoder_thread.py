@@ -1,4 +1,4 @@
-"""The writing thread: colours and the encoder's pipe beside the network."""
+"""The encoder thread: colour conversion and writing to the encoder, beside the network."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ QUEUED = 2
 
 
 class EncoderThread:
-    """Writes chunks into an output, and times their frames.
+    """Writes chunks into an output and measures the latency of their frames.
 
     Args:
-        figures: Told how long frames took.
-        budget_s: The latency asked for.
+        figures: Receives the latencies.
+        budget_s: Requested latency in seconds.
     """
 
     def __init__(self, figures: Figures, budget_s: float) -> None:
@@ -32,25 +32,25 @@ class EncoderThread:
         self._thread: threading.Thread | None = None
 
     def start(self, output: Output) -> None:
-        """Write into this from now on."""
+        """Start writing into an output."""
         self._output = output
         self._thread = threading.Thread(target=self._run, name="vsr-live-write", daemon=True)
         self._thread.start()
 
     def note(self, moment: Fraction, at: float) -> None:
-        """A frame of this time in the output arrived then."""
+        """Note the arrival time of a frame with this output time."""
         self._arrived.append((moment, at))
 
     def put(self, chunk: Chunk) -> None:
-        """Append frames, waiting for room.
+        """Append frames; blocks until there is room.
 
         Raises:
-            VSRError: What the output failed with.
+            VSRError: Error of the output.
         """
         self._chunks.put(chunk)
 
     def left(self, moment: Fraction) -> None:
-        """A picture of this time has left the encoder; called from a thread of the output's."""
+        """Note that a frame was emitted by the encoder; called from the output's thread."""
         self._figures.tally.frames_out += 1
         while self._arrived and self._arrived[0][0] <= moment:
             time_of, at = self._arrived.popleft()
@@ -58,16 +58,16 @@ class EncoderThread:
                 self._figures.note_emitted(time.monotonic() - at, self._budget_s)
 
     def finish(self) -> None:
-        """Write what waits.
+        """Write all waiting frames.
 
         Raises:
-            VSRError: What the output failed with.
+            VSRError: Error of the output.
         """
         self.abort()
         self._chunks.raise_error()
 
     def abort(self) -> None:
-        """Write what waits, as far as that is possible; never raises."""
+        """Write waiting frames as far as possible; never raises."""
         self._chunks.close()
         if self._thread is not None:
             self._thread.join()

@@ -1,4 +1,4 @@
-"""Where picture and sound come together."""
+"""Interleaving of video and audio packets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vsr.live.output.sink import Sink
 
 
 class Interleaver:
-    """Brings picture and sound together in the order of time, for all sinks.
+    """Interleaves video and audio packets by time for all sinks.
 
     Args:
         outlets: The sinks.
-        on_picture: Called with every coded picture that leaves.
+        on_picture: Called with every emitted video packet.
     """
 
     def __init__(self, sinks: list[Sink], on_picture: Callable[[EncodedPacket], None]) -> None:
@@ -24,12 +24,12 @@ class Interleaver:
         self._lock = threading.Lock()
 
     def sound(self, packets: list[EncodedPacket]) -> None:
-        """Sound that leaves once the picture has come to its time."""
+        """Queue audio until the video reaches its time."""
         with self._lock:
             self._sound.extend(packets)
 
     def picture(self, coded: EncodedPacket) -> None:
-        """A picture leaves, behind the sound before it."""
+        """Emit a video packet after the audio before it."""
         with self._lock:
             while self._sound and self._sound[0].time < coded.time:
                 self._send(self._sound.popleft())
@@ -37,7 +37,7 @@ class Interleaver:
         self._on_picture(coded)
 
     def finish(self) -> None:
-        """All sound leaves."""
+        """Emit all waiting audio."""
         with self._lock:
             while self._sound:
                 self._send(self._sound.popleft())

@@ -1,4 +1,4 @@
-"""The output of a stream as a whole: the picture's encoder, the sound, the sinks."""
+"""The output of a stream: video encoder, audio track and sinks."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from vsr.types import Chunk
 
 
 class Output:
-    """Frames and sound in, to be given in the order of time.
+    """Takes frames and audio in order of time.
 
     Args:
-        picture: What it shows.
-        sound: The source's first audio stream; None for none.
-        outlets: The sinks, the one that matters first.
-        on_left: Called with the time in seconds of every picture that leaves.
+        picture: Format of the video.
+        sound: First audio stream of the source; None without audio.
+        outlets: Sinks, the main one first.
+        on_left: Called with the time in seconds of every emitted frame.
         encoder: ffmpeg's name of an encoder.
         arguments: Further arguments for it.
 
     Attributes:
-        notes: What differs from what one might expect.
+        notes: Deviations worth a message.
     """
 
     def __init__(
@@ -58,34 +58,34 @@ class Output:
         """Encode frames.
 
         Raises:
-            EncodeError: The encoder has stopped, or the sink that matters is given up.
+            EncodeError: The encoder has stopped, or the main sink has been given up.
         """
         self.raise_error()
         self._encoder.write(chunk)
         self._written = True
 
     def begin_sound(self, stream: AudioStream | None) -> None:
-        """Sound of another connection follows."""
+        """Start the audio of another connection."""
         if self._sound is not None:
             self._sound.begin(_carried(stream))
 
     def write_sound(self, packet: Packet[Stream], time: Fraction) -> None:
-        """Take a packet of the source's sound, at its time in the output."""
+        """Write an audio packet of the source at its output time."""
         if self._sound is not None:
             self._interleaver.sound(self._sound.take(packet, time))
 
     def fill_sound(self, until: Fraction) -> None:
-        """Put silence where the sound has been missing for long, up to the picture's time."""
+        """Fill a long gap of audio with silence up to the video time."""
         if self._sound is not None:
             self._interleaver.sound(self._sound.silence(until))
 
     def raise_error(self) -> None:
-        """Raise what the sink that matters was given up for."""
+        """Raise the error that the main sink was given up for."""
         if (error := self._sinks[0].error) is not None:
             raise error
 
     def finish(self) -> None:
-        """Let all leave and close the sinks; where no frame came, nothing is left.
+        """Flush and close the sinks; without a frame no file is left.
 
         Raises:
             VSRError: The encoder failed, or a sink.
@@ -104,7 +104,7 @@ class Output:
             raise EncodeError("; ".join(failed))
 
     def abort(self) -> None:
-        """End the encoder at once; what left already is kept."""
+        """End the encoder at once; emitted output is kept."""
         self._encoder.abort()
         self._close()
 
@@ -137,7 +137,7 @@ class Output:
 
 
 def _carried(stream: AudioStream | None) -> AudioStream | None:
-    """The stream, if its codec travels in NUT."""
+    """The stream, if NUT can carry its codec."""
     if stream is None or stream.codec_context.codec.canonical_name not in CARRIED_CODECS:
         return None
     return stream

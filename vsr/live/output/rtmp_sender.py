@@ -1,7 +1,7 @@
-"""Feeds an RTMP address, as a process of its own: ``python -m vsr.live.output.rtmp_sender``.
+"""Process that sends to an RTMP address: ``python -m vsr.live.output.rtmp_sender``.
 
-The address comes first, a line of the standard input, and then coded packets as NUT: among the
-arguments it would show its stream key to everyone on the machine. Messages are in ffmpeg's form.
+Standard input holds the address in the first line, then packets as NUT: in the
+arguments its stream key would be visible to every user. Messages have ffmpeg's form.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _READ = {"probesize": "32", "analyzeduration": "0"}
 
 
 def main() -> int:
-    """Copy packets until the input ends."""
+    """Send packets until the input ends."""
     address = _first_line()
     try:
         _send(address)
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _first_line() -> str:
-    """Byte by byte: what follows is ffmpeg's to read."""
+    """Read the first line byte by byte, because the demuxer reads the rest."""
     line = b""
     while (byte := os.read(0, 1)) not in {b"\n", b""}:
         line += byte

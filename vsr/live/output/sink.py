@@ -1,7 +1,7 @@
-"""Where the output goes: each sink has a process of its own that copies coded packets into it.
+"""Sinks: each has its own process that writes encoded packets to a file or address.
 
-A sink that goes away takes nothing with it: the encoder goes on, packets meant for the sink are
-left out, and from the next key frame after its return it is fed again.
+A lost sink affects nothing else: the encoder keeps running, packets for the sink are
+dropped, and it is fed again from the next key frame after its return.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class Sink:
 
     Args:
         target: A file or an address.
-        retry: When to open it again.
+        retry: Retry policy for reopening.
         overwrite: Replace a file that exists.
 
     Attributes:
-        reopened: Times it was opened after the first.
-        lost: Packets that were left out for want of it.
-        error: Why it was given up, or has not all of the output in the end; None otherwise.
+        reopened: Times it was reopened.
+        lost: Packets dropped while it was lost.
+        error: Why it was given up or is incomplete; None otherwise.
 
     Raises:
-        OpenError: A file that cannot be written.
+        OpenError: The file cannot be written.
     """
 
     def __init__(self, target: str, *, retry: Retry, overwrite: bool = False) -> None:
@@ -79,16 +79,16 @@ class Sink:
 
     @property
     def depth(self) -> int:
-        """Packets that wait."""
+        """Number of waiting packets."""
         return len(self._packets)
 
     @property
     def is_open(self) -> bool:
-        """Whether the sink takes packets, as far as is known."""
+        """Whether the sink is believed to accept packets."""
         return self._process is not None
 
     def start(self, templates: list[Any]) -> None:
-        """Begin to take packets of these streams."""
+        """Start the sink for these streams."""
         self._templates = templates
         self._thread.start()
 
@@ -101,7 +101,7 @@ class Sink:
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """Write what waits and close the sink; its name is then final."""
+        """Write waiting packets and close the sink; the file then has its final name."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -141,7 +141,7 @@ class Sink:
             self._retry.succeeded()
 
     def _open(self, coded: EncodedPacket) -> bool:
-        """Open the sink where it is time to and the packet is one to begin with."""
+        """Open the sink if a retry is due and the packet is a key frame."""
         begins = coded.stream_index == 0 and coded.is_key
         if self.error is not None or not begins or time.monotonic() < self._again_at:
             return False
@@ -160,7 +160,7 @@ class Sink:
         return True
 
     def _lose(self, error: VSRError | OSError) -> None:
-        """Note that the sink is gone, and when to try again."""
+        """Note that the sink is lost, and when to retry."""
         self._kill()
         said = without_secrets(reason(error), self._target)
         self._missed_for = said = f"{self.name} takes nothing ({said})"
@@ -179,7 +179,7 @@ class Sink:
         self._process = self._muxed = None
 
     def _close(self) -> None:
-        """End the sink; it has to be there then, or what came last is lost."""
+        """Close the sink, which must be open, otherwise its last packets are lost."""
         if self.error is not None:
             self._keep_part()
         elif self._muxed is None or self._process is None:
@@ -201,7 +201,7 @@ class Sink:
             self._keep_part()
 
     def _keep_part(self) -> None:
-        """Give what was written until the sink failed a name that shows it."""
+        """Rename a failed sink's file to a name that shows it is partial."""
         with suppress(OSError):
             kept = self._file.keep(partial=True)
             if not is_address(self._target):
@@ -212,7 +212,7 @@ class Sink:
         return float(pictures[1].time - pictures[0].time)
 
     def _shed(self) -> None:
-        """Leave out what waits longest, up to a key frame of the picture."""
+        """Drop the oldest waiting packets, up to a key frame."""
         self._packets.popleft()
         self.lost += 1
         while self._packets and not (

@@ -1,4 +1,4 @@
-"""Which sinks there are, and the process that feeds one."""
+"""Kinds of sinks and the command of each."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from vsr.streams.names.container import INPUT_PIPE, is_address
 from vsr.streams.names.formats import ADDRESS_FORMATS, MOV_FAMILY, PLAYLISTS, suffix_of
 
 TIMEOUT_S = 5.0
-"""A sink that takes nothing for longer is given up and opened anew."""
+"""A sink that takes nothing for longer is given up and reopened."""
 
 FILE_TIMEOUT_S = 60.0
-"""Likewise a file, which cannot be opened anew: a disk may pause for a while."""
+"""Likewise a file, which cannot be reopened: a disk may pause for a while."""
 
 
 def sink_command(target: str, path: str) -> list[str]:
-    """The command that copies coded packets from its standard input, as NUT, into a sink.
+    """The command that copies packets from NUT on its standard input into a sink.
 
     Args:
-        target: Says the format.
-        path: Where it is written.
+        target: Target that determines the format.
+        path: Path or address to write.
     """
     if target.startswith(ADDRESSES):
         return [sys.executable, "-P", "-m", "vsr.live.output.rtmp_sender"]
@@ -42,7 +42,7 @@ def sink_command(target: str, path: str) -> list[str]:
 
 
 def sink_preamble(target: str) -> bytes:
-    """What the command's standard input begins with, before the packets."""
+    """Bytes that precede the packets on the command's standard input."""
     return f"{target}\n".encode() if target.startswith(ADDRESSES) else b""
 
 

@@ -1,9 +1,9 @@
-"""One output time for whatever times a source has.
+"""The output clock: continuous output times for discontinuous source times.
 
-A source's times are shifted by a constant. Where they jump, or the source comes back, a new shift
-begins: the output goes on as far behind the last frame as the wall clock has moved, so that it is
-neither late nor ahead, and never goes back. So it does where a source was stopped and its times
-merely go on: its frames would all come too late. Sound is shifted as the frames of its time are.
+Source times are shifted by a constant. When they jump, or the source reconnects, a new offset
+applies: the output advances as far as the wall clock has since the last frame, so that it is
+neither late nor ahead, and never goes back. The same holds if a source was paused and its times
+merely continue: all its frames would be late. Audio is shifted like the frames of its time.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ MOST_HELD = 25
 
 
 class Clock:
-    """Used by one thread.
+    """Maps source times to output times. Used by one thread.
 
     Args:
         time_base: Seconds per unit of the output's pts.
-        step: Seconds between frames, to go on by.
+        step: Seconds between frames, used to continue after a gap.
 
     Attributes:
-        last: The output's latest time in seconds, of real and held frames; None before any.
-        jumps: Times the source's times did not go on, other than by reconnecting.
+        last: Latest output time in seconds, including held frames; None before any.
+        jumps: Discontinuities of source times other than reconnects.
     """
 
     def __init__(self, time_base: Fraction, step: Fraction = FALLBACK_STEP) -> None:
@@ -67,20 +67,20 @@ class Clock:
         self._steps: deque[Fraction] = deque(maxlen=OTHER_AFTER)
 
     def restart(self) -> None:
-        """The source is another one from here on: its times say nothing about the old ones."""
+        """Note a reconnect: new source times are unrelated to the old ones."""
         self._shifts, self._last_source, self._late = [], None, None
         self._steps.clear()
 
     def frame(self, time: Fraction, at: float) -> int | None:
-        """The output's pts of a frame.
+        """Output pts of a frame.
 
         Args:
-            time: Its time at the source, in seconds.
-            at: When it arrived, on the wall clock in seconds.
+            time: Source time in seconds.
+            at: Arrival time on the wall clock in seconds.
 
         Returns:
-            A pts behind all others; None for a frame whose place has been filled already, or that
-            has none of its own.
+            A pts after all others; None for a frame whose place has been filled already, or that
+            has no place.
         """
         if self._last_source is None or not self._goes_on(time, at) or self._stays_late(time, at):
             self.jumps += self._last_source is not None
@@ -98,7 +98,7 @@ class Clock:
         return pts
 
     def other_rate(self) -> Fraction | None:
-        """Frames a second, where they come clearly more or less often than ``step`` says."""
+        """Frames per second, if they clearly differ from ``step``."""
         if len(self._steps) < OTHER_AFTER:
             return None
         step = sorted(self._steps)[OTHER_AFTER // 2]
@@ -110,12 +110,12 @@ class Clock:
         return rate if rate_of(rate) == rate else None
 
     def near(self) -> list[tuple[Fraction, Fraction]]:
-        """From when to when, at the source, sound has a place in the output; both inclusive."""
+        """Range of source times with an output time for audio; inclusive."""
         reach = [self._last_real - NEAR_S, self._last_real + NEAR_S]
         return [(reach[0] - shift, reach[1] - shift) for shift in self._shifts]
 
     def sound(self, time: Fraction) -> Fraction | None:
-        """The output's time of a packet of sound; None where it belongs to frames yet to come."""
+        """Output time of an audio packet; None if it belongs to future frames."""
         moments = [time + shift for shift in self._shifts]
         nearest = min(moments, key=lambda moment: abs(moment - self._last_real), default=None)
         if nearest is None or abs(nearest - self._last_real) > NEAR_S:
@@ -123,11 +123,11 @@ class Clock:
         return nearest
 
     def held(self, now: float, delay_s: float) -> list[int]:
-        """The pts of frames that fill a gap and are due, ``MOST_HELD`` at most.
+        """Pts of held frames that are due, at most ``MOST_HELD``.
 
         Args:
-            now: The wall clock.
-            delay_s: By how much the output is behind the source.
+            now: Wall clock in seconds.
+            delay_s: Delay of the output behind the source in seconds.
         """
         due: list[int] = []
         while self.last is not None and len(due) < MOST_HELD:
@@ -140,7 +140,7 @@ class Clock:
         return due
 
     def between(self, last: Fraction, pts: int) -> list[int]:
-        """The pts that fill what lies between a time of the output and a frame behind it."""
+        """Pts that fill the gap between an output time and a later frame."""
         filled = []
         while last + Fraction(3, 2) * self.step < pts * self.time_base:
             last += self.step
@@ -153,14 +153,14 @@ class Clock:
         return 0 < moved < at - self._came_at + JUMP_S
 
     def _stays_late(self, time: Fraction, at: float) -> bool:
-        """Whether frames have come too late for long, and do not catch up."""
+        """Whether frames have been late for long without catching up."""
         if self._late is None or at - self._late[1] < JUMP_S:
             return False
         (first, since), self._late = self._late, None
         return float(time - first) < CATCHES_UP * (at - since)
 
     def _resume(self, at: float) -> Fraction:
-        """Where the output goes on with a frame that arrives now."""
+        """Output time of a frame that arrives now, after a discontinuity."""
         if self.last is None:
             return Fraction(0)
         passed = Fraction(at - self._last_at).limit_denominator(1_000_000)
@@ -169,6 +169,6 @@ class Clock:
 
 
 def rate_of(rate: Fraction | None) -> Fraction:
-    """Frames per second; the usual ones where a container says nothing, or nonsense."""
+    """Frames per second; a default if the container's value is missing or absurd."""
     exact = Fraction(rate or 0)  # PyAV 19 has a type of its own, which int() refuses
     return exact if int(exact) in _EVEN_RATES else FALLBACK_RATE

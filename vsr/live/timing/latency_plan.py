@@ -1,8 +1,8 @@
-"""From a latency to chunk and look-ahead.
+"""Choosing chunk and look-ahead for a latency.
 
     latency = waiting for chunk and look-ahead + restoring them + decoding, encoding, sending
 
-Frames come at the source's pace, so that the first of a chunk waits for all others of the step.
+Frames arrive at the source's rate, so the first of a chunk waits for all others of the step.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ later ones, for which the source does not wait: what they take is heeded while t
 
 @dataclass(frozen=True, kw_only=True)
 class StepSpeed:
-    """How long a step takes.
+    """Duration of a step.
 
     Attributes:
         frame_s: Seconds per restored frame.
@@ -54,7 +54,7 @@ class StepSpeed:
         return chunk * self.frame_s + look_ahead * self.look_ahead_s
 
     def adapted(self, chunk: int, look_ahead: int, took_s: float) -> StepSpeed:
-        """The speed after a step that took so long: an eighth of the news is believed."""
+        """The speed updated by a measured step, with a weight of one eighth."""
         expected = self.step_s(chunk, look_ahead)
         if expected <= 0:
             return StepSpeed(frame_s=took_s / chunk, look_ahead_s=self.look_ahead_s)
@@ -64,15 +64,15 @@ class StepSpeed:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyPlan:
-    """Sizes of a step and what they cost.
+    """Step sizes and their latency.
 
     Attributes:
-        chunk: Frames.
-        look_ahead: Frames.
-        waiting_s: Until all frames of a step are there.
-        restoring_s: A step.
-        budget_s: What was asked for.
-        keeps_up: Whether steps are faster than frames come.
+        chunk: Chunk in frames.
+        look_ahead: Look-ahead in frames.
+        waiting_s: Seconds until all frames of a step have arrived.
+        restoring_s: Seconds of a step.
+        budget_s: Requested latency.
+        keeps_up: Whether restoration is faster than the frame rate.
     """
 
     chunk: int
@@ -84,12 +84,12 @@ class LatencyPlan:
 
     @property
     def latency_s(self) -> float:
-        """All in all."""
+        """Total latency."""
         return self.waiting_s + self.restoring_s + CODING_S
 
     @property
     def latest_s(self) -> float:
-        """The same where a step takes longer than it did when it was measured."""
+        """Total latency if a step takes longer than measured."""
         return self.latency_s + SLACK * self.restoring_s
 
     def __str__(self) -> str:
@@ -107,24 +107,24 @@ class LatencyPlan:
 
 
 class Stopped(Exception):
-    """Nobody waits any more for what was begun."""
+    """Raised when a measurement is stopped."""
 
 
 @torch.inference_mode()
 def measure(
     network: Network[Any], device: torch.device, height: int, width: int, stop: Event
 ) -> StepSpeed:
-    """Time a few steps on grey frames, each behind one that leads to it.
+    """Measure a few steps on grey frames, each after a warm-up step.
 
     Args:
-        network: Ready to run.
-        device: Where it is.
-        height: Of the frames that will come.
-        width: Of the frames that will come.
-        stop: No step begins once it is set.
+        network: Network ready to run.
+        device: Device of the network.
+        height: Rows of the frames.
+        width: Columns of the frames.
+        stop: Once set, no further step is taken.
 
     Raises:
-        Stopped: It was set meanwhile.
+        Stopped: ``stop`` was set.
     """
 
     def step(chunk: int, look_ahead: int, state: Any) -> tuple[float, Any]:
@@ -156,17 +156,17 @@ def plan_latency(
     *,
     held_back: int = 0,
 ) -> LatencyPlan:
-    """The longest look-ahead, then the largest chunk, that keep to the latency.
+    """The longest look-ahead, then the largest chunk, within the latency.
 
     Args:
-        facts: Of the network: no more than what suits it.
-        speed: Measured.
-        frame_rate: Of the source.
+        facts: Facts of the network, whose defaults are the maximum.
+        speed: Measured speed.
+        frame_rate: Frame rate of the source.
         budget_s: The latency asked for.
-        held_back: Frames that come late by so many, as deinterlacing holds them back.
+        held_back: Number of frames by which deinterlacing delays them.
 
     Returns:
-        What fits; where nothing surely does, what may; where nothing may, what comes closest.
+        The plan that fits; failing that, one that may fit; failing that, the closest.
     """
     period_s = float(1 / frame_rate)
     most = max(1, facts.chunk)

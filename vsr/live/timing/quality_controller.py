@@ -1,9 +1,9 @@
 """Quality controller: lowers quality levels under overload.
 
-Quality falls in named steps, each as soon as the frames that wait would otherwise leave too late,
-and rises one by one once there was calm. A step up that does not hold is tried again ever later.
-Where no step would be in time, frames are enlarged until what waits has left, and the next step
-down follows that the machine is fast enough for.
+Quality falls in named levels, each as soon as waiting frames would otherwise be late,
+and rises one by one after a calm period. A rise that fails is tried again ever later.
+If no level would be in time, frames are enlarged until the queue is empty, and the next level
+down that the machine can sustain follows.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ CAUGHT_UP = 2
 
 @dataclass(frozen=True, kw_only=True)
 class QualityLevel:
-    """A step of quality.
+    """A quality level.
 
     Attributes:
-        name: What people see.
-        chunk: Frames restored at once; 0 where frames are only enlarged.
-        look_ahead: Frames.
-        every: Of how many frames one is restored; the others are only enlarged.
+        name: Displayed name.
+        chunk: Frames restored per step; 0 if frames are only enlarged.
+        look_ahead: Look-ahead in frames.
+        every: One of so many frames is restored; the others are only enlarged.
     """
 
     name: str
@@ -56,12 +56,12 @@ class QualityLevel:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What waits.
+    """The waiting frames.
 
     Attributes:
-        age_s: Since the oldest frame arrived that has not been restored.
-        waiting: Frames that wait at the network, the one at hand included.
-        queued: Frames behind them that have arrived.
+        age_s: Seconds since the arrival of the oldest unrestored frame.
+        waiting: Frames waiting at the network, including the current one.
+        queued: Frames that have arrived after them.
     """
 
     age_s: float
@@ -70,12 +70,12 @@ class Load:
 
 
 def quality_levels(chunk: int, look_ahead: int, *, sees_end: bool = False) -> list[QualityLevel]:
-    """The steps from full quality down; those that change nothing are left out.
+    """The quality levels from full quality down, without duplicates.
 
     Args:
-        chunk: Of full quality.
-        look_ahead: Likewise.
-        sees_end: As in ``NetworkFacts``: such a network cannot restore a frame by itself.
+        chunk: Chunk at full quality.
+        look_ahead: Look-ahead at full quality.
+        sees_end: As in ``NetworkFacts``: such a network cannot restore a single frame.
     """
     levels = [QualityLevel(name=FULL, chunk=chunk, look_ahead=look_ahead)]
     if look_ahead > 1:
@@ -92,14 +92,14 @@ def quality_levels(chunk: int, look_ahead: int, *, sees_end: bool = False) -> li
 
 
 class QualityController:
-    """Decides the level from frame to frame. Used by one thread.
+    """Chooses the quality level for each frame. Used by one thread.
 
     Args:
-        choice: Full quality.
-        speed: Measured.
-        period_s: Between frames.
+        choice: Plan at full quality.
+        speed: Measured speed.
+        period_s: Seconds between frames.
         sees_end: As in ``NetworkFacts``.
-        policy: What gives way.
+        policy: Policy under overload.
     """
 
     def __init__(
@@ -125,11 +125,11 @@ class QualityController:
 
     @property
     def level(self) -> QualityLevel:
-        """The step at the moment."""
+        """The current level."""
         return self._levels[self._index if self._behind_since is None else -1]
 
     def decide(self, load: Load, now: float) -> QualityLevel:
-        """The level for what waits now."""
+        """Choose the level for the current load."""
         if self._policy != "degrade":
             return self.level
         if self._behind_since is not None:
@@ -143,22 +143,22 @@ class QualityController:
         return self.level
 
     def should_skip(self, age_s: float) -> bool:
-        """Whether a frame of this age is left out instead of being late.
+        """Whether to drop a frame of this age.
 
         Args:
-            age_s: Since it arrived.
+            age_s: Seconds since its arrival.
         """
         if self._policy == "skip":
             return age_s + self._step_s(self._levels[0]) > self._limit_s
         return self._policy == "degrade" and not self.level.chunk and age_s > self._limit_s
 
     def note_step(self, took_s: float) -> None:
-        """Take note of how long a step took at the level at the moment."""
+        """Update the speed with a step at the current level."""
         if self.level.chunk:
             self.speed = self.speed.adapted(self.level.chunk, self.level.look_ahead, took_s)
 
     def note_enlarging(self, took_s: float) -> None:
-        """Take note of how long it took to enlarge a frame."""
+        """Update the time needed to enlarge a frame."""
         self._enlarging_s += (took_s - self._enlarging_s) / 8
 
     def _in_time(self, load: Load, level: QualityLevel) -> bool:
