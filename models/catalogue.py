@@ -15,7 +15,11 @@ from vsr.models.checkpoints.zoo import OFFICIAL
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights that come with the package."""
 
-DEFAULT_MODEL = "compact-x4"
+DEFAULT_MODEL = "compact-x4-video"
+"""The model for people's footage, which a video encoder has coded."""
+
+TABLES_MODEL = "compact-x4"
+"""The model for the published tables, whose input is reduced bicubically."""
 
 MODELS: dict[str, Model] = {
     "compact-x4": Model(

@@ -12,7 +12,7 @@ from vsr.cli.parameters import MEDIA, PRECISIONS, LookAhead, complete_model, fid
 from vsr.cli.startup import loading
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError
-from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.catalogue import TABLES_MODEL
 
 if TYPE_CHECKING:
     from vsr.evaluation.clips import FoundPair
@@ -49,7 +49,7 @@ class Names(click.ParamType["tuple[str, ...]"]):
 @click.option(
     "-m",
     "--model",
-    default=DEFAULT_MODEL,
+    default=TABLES_MODEL,
     show_default=True,
     shell_complete=complete_model,
     help="As for restore.",
