@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 import socket
 import subprocess
@@ -30,6 +32,8 @@ from vsr.streams.ffmpeg.process import find_ffmpeg
 PATIENCE_S = 60.0
 """For what has to happen: far beyond what it takes on a slow machine."""
 
+FIRST_PORT, PORTS_EACH, PORT_RANGES = 12_000, 2_000, 10
+
 RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 
 NO_SERVER = (
@@ -45,9 +49,17 @@ def has_server() -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens at.
+
+    It lies below those that the system gives to outgoing connections, and each worker of
+    pytest-xdist draws from its own: nothing else takes it before the test does.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_RANGES
+    while True:
+        port = FIRST_PORT + worker * PORTS_EACH + random.randrange(PORTS_EACH)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def until(happened: Callable[[], Any], what: str) -> None:

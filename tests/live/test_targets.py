@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from tests.live.harness import (
     serving,
     until,
 )
+from tests.resume.killing import encoders, kill
 from vsr.errors import EncodeError, OpenError
 from vsr.live.options import StreamOptions
 from vsr.live.targets import check_targets
@@ -138,7 +137,7 @@ def test_what_was_written_until_a_file_failed_is_kept(long_clip: Path, tmp_path:
     with running(asked(long_clip, target)) as stream:
         stream.until("pictures leave", frames_out=50)
         until(lambda: part.exists() and part.stat().st_size > 0, "something is written")
-        os.kill(process_with(part.name.encode()), signal.SIGKILL)
+        kill(child_with(part.name.encode()))
         with pytest.raises(EncodeError, match="given up"):
             stream.wait()
     assert not target.exists()
@@ -146,12 +145,11 @@ def test_what_was_written_until_a_file_failed_is_kept(long_clip: Path, tmp_path:
     assert look(tmp_path / "out.partial.mkv").numbers[:5] == list(range(5))
 
 
-def process_with(argument: bytes) -> int:
-    """The id of a process that was started with this."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it may have ended
-            if argument in path.read_bytes():
-                return int(path.parent.name)
+def child_with(argument: bytes) -> int:
+    """The id of a process that this one has started with the argument."""
+    for pid in encoders(os.getpid()):
+        if argument in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
     raise AssertionError(argument)
 
 
