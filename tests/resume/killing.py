@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -36,10 +36,12 @@ class Result:
     Attributes:
         frames: Time and hash of every frame.
         sound: Time and hash of every packet.
+        size: Bytes; two that are alike may differ in it.
     """
 
     frames: list[tuple[Fraction, str]]
     sound: list[tuple[Fraction, str]]
+    size: int = field(compare=False)
 
 
 def write_footage(path: Path, num_frames: int = NUM_FRAMES) -> Path:
@@ -92,25 +94,23 @@ def finish(source: Path, target: Path, *words: str) -> subprocess.CompletedProce
     )
 
 
-def kill_after(wait_s: float, source: Path, target: Path, *words: str, encoder_too: bool) -> bool:
-    """Kill a run some time after it has begun its journal; whether it was still running.
+def kill_at(size: int, source: Path, target: Path, *words: str, encoder_too: bool) -> bool:
+    """Kill a run once it has written so much; whether it was still running.
 
     Args:
-        wait_s: Seconds after the journal was begun, or gone on with.
+        size: Bytes of the journal and the segments beside it, from when the encoder runs.
         source: Of the run.
         target: Of the run.
         words: More of its command line.
         encoder_too: As a power cut does, instead of leaving ffmpeg to end by itself.
     """
-    journal = target.with_name(f"{target.name}.resume") / "journal.jsonl"
+    folder = target.with_name(f"{target.name}.resume")
     process = subprocess.Popen(
         command(source, target, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    since = time.monotonic()
-    while process.poll() is None and not (journal.exists() and encoders(process.pid)):
-        assert time.monotonic() < since + PATIENCE_S
-        time.sleep(0.005)
-    time.sleep(wait_s)
+    give_up = time.monotonic() + PATIENCE_S
+    while ended(process) is None and not (encoders(process.pid) and written(folder) >= size):
+        assert time.monotonic() < give_up
     victims = encoders(process.pid) if encoder_too else []
     alive = process.poll() is None
     process.kill()
@@ -118,6 +118,25 @@ def kill_after(wait_s: float, source: Path, target: Path, *words: str, encoder_t
         kill(victim)
     process.wait()
     return alive
+
+
+def ended(process: subprocess.Popen[bytes]) -> int | None:
+    """The exit code if it ends within a moment."""
+    try:
+        return process.wait(0.005)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def written(folder: Path) -> int:
+    """Bytes of a journal and what lies beside it; -1 before it has begun."""
+    if not (folder / "journal.jsonl").exists():
+        return -1
+    total = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # segments are renamed
+            total += path.stat().st_size
+    return total
 
 
 def encoders(pid: int) -> list[int]:
@@ -142,7 +161,7 @@ def look(path: Path) -> Result:
             (Fraction(frame.pts or 0) * (video.time_base or 0), digest(frame))
             for frame in container.decode(video)
         ]
-    return Result(frames=frames, sound=audio_packets(path))
+    return Result(frames=frames, sound=audio_packets(path), size=path.stat().st_size)
 
 
 def digest(frame: av.VideoFrame) -> str:

@@ -12,15 +12,13 @@ import pytest
 from tests.resume.killing import (
     Result,
     finish,
-    kill_after,
+    kill_at,
     look,
     write_footage,
     write_weights,
 )
 
-NUM_KILLS = 30
-LONGEST_S = 2.5
-"""Somewhat more than a run takes from its journal on, so that some moments come too late."""
+NUM_KILLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +74,9 @@ def test_the_uninterrupted_run_is_right(
     assert result.sound == source.sound
 
 
-@pytest.mark.parametrize(("wait_s", "encoder_too"), [(0.6, False), (1.2, True)])
+@pytest.mark.parametrize(("share", "encoder_too"), [(0.3, False), (0.7, True)])
 def test_a_killed_run_goes_on(
-    wait_s: float,
+    share: float,
     encoder_too: bool,
     footage: Path,
     weights: str,
@@ -86,7 +84,8 @@ def test_a_killed_run_goes_on(
     tmp_path: Path,
 ) -> None:
     target, words = tmp_path / "out.mp4", ("--model", weights)
-    kill_after(wait_s, footage, target, *words, encoder_too=encoder_too)
+    size = round(share * uninterrupted(".mp4").size)
+    assert kill_at(size, footage, target, *words, encoder_too=encoder_too)
     go_on_to_the_end(footage, target, *words)
     assert_whole(target, uninterrupted(".mp4"))
 
@@ -100,18 +99,19 @@ def test_killed_at_any_moment(
     uninterrupted: Callable[[str], Result],
     tmp_path: Path,
 ) -> None:
-    """Every third run is killed again while it goes on; of every other one ffmpeg is killed, too.
+    """Every third run is killed again once it is resumed; with every other one its ffmpeg, too.
 
-    The seed, in the test's name, draws the moments; the machine adds its own chance to them.
+    The seed, in the test's name, draws how much is written by then; some draw more than there is.
     """
     chance = random.Random(seed)
     target = tmp_path / f"out{chance.choice(['.mp4', '.mkv'])}"
-    moments = [chance.uniform(0, LONGEST_S) for _ in range(1 + (seed % 3 == 0))]
+    whole = uninterrupted(target.suffix)
+    sizes = [round(chance.uniform(0, 1.2) * whole.size) for _ in range(1 + (seed % 3 == 0))]
     words: tuple[str, ...] = ("--model", weights)
-    for moment in moments:
+    for size in sizes:
         if target.exists() and not journal_of(target).exists():
             break
-        kill_after(moment, footage, target, *words, encoder_too=bool(seed % 2))
+        kill_at(size, footage, target, *words, encoder_too=bool(seed % 2))
         words = ("--model", weights, "--resume")
     go_on_to_the_end(footage, target, "--model", weights)
-    assert_whole(target, uninterrupted(target.suffix))
+    assert_whole(target, whole)
