@@ -19,10 +19,11 @@ from tests.streaming import frames_of, pieces, restorer_of, stream, whole_clip
 from vsr.models.architectures.cascade import Cascade
 from vsr.models.architectures.iconvsr import IconVSR
 from vsr.models.architectures.realbasicvsr import RealBasicVSR
-from vsr.models.layers.propagation import PairFlows, pair_flows
+from vsr.models.layers.propagation import pair_flows
+from vsr.models.layers.windows import window_indices
 from vsr.models.ops.warp import warp
 
-NUM_FRAMES = 11
+NUM_FRAMES = 9
 
 
 def steps(chunk: int, look_ahead: int) -> Iterator[tuple[int, int, int]]:
@@ -33,35 +34,48 @@ def steps(chunk: int, look_ahead: int) -> Iterator[tuple[int, int, int]]:
 
 
 def iconvsr_by_steps(network: IconVSR, clip: Tensor, chunk: int, look_ahead: int) -> Tensor:
-    """Flows and refills of every window are made of all frames up to its end."""
+    """The paper's recurrence; what lies beyond a step's window is not there for it."""
     restored, feat = [], clip.new_zeros(1, network.num_feat, *clip.shape[-2:])
     for start, end, seen in steps(chunk, look_ahead):
-        frames = clip[None, :seen]
-        flows = pair_flows(network.spynet, frames, None)
-        refills, _ = network._refills(frames, None, ends_scene=seen == NUM_FRAMES)
-        behind = PairFlows(
-            forward_BT2HW=flows.forward_BT2HW[:, start:],
-            backward_BT2HW=flows.backward_BT2HW[:, start:],
-        )
-        window = {i - start: refill for i, refill in refills.items() if i >= start}
-        backward = network._propagate_backward(
-            list(frames[:, start:].unbind(1)), behind, window, end - start
-        )
+        frames, flows = clip[None, :seen], pair_flows(network.spynet, clip[None, :seen], None)
+        refills = key_features(network, clip[:seen])
+        backward: dict[int, Tensor] = {}
+        for i in reversed(range(start, seen)):
+            behind = torch.zeros_like(feat)
+            if i + 1 < seen:
+                behind = warp(backward[i + 1], flows.to_next(i))
+            if i in refills:
+                behind = network.backward_fusion(torch.cat([behind, refills[i]], 1))
+            backward[i] = network.backward_trunk(torch.cat([frames[:, i], behind], 1))
         for i in range(start, end):
             feat = warp(feat, flows.to_previous(i))
-            feat = network._refilled(network.forward_fusion, feat, refills, i)
-            feat = network.forward_trunk(torch.cat([frames[:, i], backward[i - start], feat], 1))
+            if i in refills:
+                feat = network.forward_fusion(torch.cat([feat, refills[i]], 1))
+            feat = network.forward_trunk(torch.cat([frames[:, i], backward[i], feat], 1))
             restored.append(network.upsample_onto(frames[:, i], feat))
     return torch.cat(restored)
+
+
+def key_features(network: IconVSR, seen: Tensor) -> dict[int, Tensor]:
+    """What EDVR-M gives at the key frames of a scene's beginning, or of all of it."""
+    last = len(seen) - 1
+    keys = {*range(0, len(seen), network.keyframe_stride)}
+    keys |= {last} if len(seen) == NUM_FRAMES else set()
+    pyramids = [network.edvr.features(frame[None]) for frame in seen]
+    size = 2 * network.radius + 1
+    return {
+        i: network.edvr.fuse([pyramids[j] for j in window_indices(i, size, (0, last), (0, last))])
+        for i in keys
+    }
 
 
 def realbasicvsr_by_steps(
     network: RealBasicVSR, clip: Tensor, chunk: int, look_ahead: int
 ) -> Tensor:
     """As many passes as the first window takes, over all frames, then BasicVSR."""
-    _, passes = network._clean_until_settled(clip[None, : chunk + look_ahead])
+    _, state = network.step(clip[None, : chunk + look_ahead], None, chunk)
     cleaned = clip
-    for _ in range(int(passes)):
+    for _ in range(int(state.passes_B)):
         cleaned = cleaned + network.image_cleaning(cleaned)
     return torch.cat(
         [
@@ -94,7 +108,7 @@ BY_STEPS: dict[str, Callable[[Any, Tensor, int, int], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize(("chunk", "look_ahead"), [(1, 0), (1, 3), (2, 1), (3, 2), (3, 5), (5, 4)])
+@pytest.mark.parametrize(("chunk", "look_ahead"), [(1, 0), (2, 1), (3, 5)])
 @pytest.mark.parametrize("name", BY_STEPS)
 def test_every_step_is_what_its_window_and_its_past_determine(
     name: str, chunk: int, look_ahead: int
