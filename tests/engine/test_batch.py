@@ -65,7 +65,7 @@ class Sizes:
 @recurrent
 def test_streams_stepped_together_equal_each_alone(make: Maker) -> None:
     network = make()
-    clips = {str(seed): pieces(moving_clip(8, 18, 22, seed=seed), 3) for seed in range(3)}
+    clips = {str(seed): pieces(moving_clip(6, 18, 22, seed=seed), 3) for seed in range(3)}
     alone = {key: stream(restorer_of(network, 2, 1), chunks) for key, chunks in clips.items()}
     sizes = Sizes(network)
     left = together(batch_of(network, 2, 1), clips)

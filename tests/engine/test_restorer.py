@@ -26,17 +26,16 @@ every = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 
 @recurrent
 def test_state_survives_a_chunk_boundary(make: Maker) -> None:
-    network, clip = make(), moving_clip(8, 18, 22)
-    streamed = frames_of(stream(restorer_of(network, 4, 0), pieces(clip, 4)))
+    network, clip = make(), moving_clip(4, 18, 22)
+    streamed = frames_of(stream(restorer_of(network, 2, 0), pieces(clip, 2)))
     with torch.inference_mode():
-        independent = network(clip[None, 4:])[0]
-    assert (streamed[4:] - independent).abs().max() > 1e-3
+        independent = network(clip[None, 2:])[0]
+    assert (streamed[2:] - independent).abs().max() > 1e-3
 
 
-@recurrent
 @pytest.mark.parametrize("look_ahead", [0, 2])
-def test_how_frames_arrive_does_not_matter(make: Maker, look_ahead: int) -> None:
-    network, clip = make(), moving_clip(11, 18, 22)
+def test_how_frames_arrive_does_not_matter(look_ahead: int) -> None:
+    network, clip = compact(), moving_clip(11, 18, 22)
     results = [
         frames_of(stream(restorer_of(network, 3, look_ahead), pieces(clip, size)))
         for size in (1, 4, 11)
@@ -47,7 +46,7 @@ def test_how_frames_arrive_does_not_matter(make: Maker, look_ahead: int) -> None
 
 @recurrent
 def test_scenes_in_one_stream_equal_separate_clips(make: Maker) -> None:
-    network, clip = make(), moving_clip(11, 18, 22)
+    network, clip = make(), moving_clip(9, 18, 22)
     together = stream(restorer_of(network, 3, 2), pieces(clip, 4, cuts=[5]))
     separately = [
         frames_of(stream(restorer_of(network, 3, 2), pieces(part, 4)))

@@ -18,8 +18,8 @@ from vsr.restorer import FULL
 recurrent = pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
 every = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 
-CHUNKS = (1, 2, 3, 5, 8, 13)
-LOOK_AHEADS = (0, 1, 2, 4, FULL)
+CHUNKS = (1, 2, 5, 8, 13)
+LOOK_AHEADS = (0, 1, 4, FULL)
 
 
 def lengths(chunk: int) -> list[int]:
@@ -30,22 +30,26 @@ def lengths(chunk: int) -> list[int]:
 
 def assert_exact(network: Network[Any], chunk: int, num_frames: int) -> None:
     clip = moving_clip(num_frames, 18, 22)
-    whole = whole_clip(network, clip)
-    for look_ahead in (FULL, num_frames):
-        streamed = frames_of(stream(restorer_of(network, chunk, look_ahead), pieces(clip, 3)))
-        torch.testing.assert_close(streamed, whole, atol=1e-5, rtol=0)
+    streamed = frames_of(stream(restorer_of(network, chunk, FULL), pieces(clip, 3)))
+    torch.testing.assert_close(streamed, whole_clip(network, clip), atol=1e-5, rtol=0)
 
 
 @every
-@pytest.mark.parametrize(("chunk", "num_frames"), [(1, 4), (2, 1), (3, 10), (5, 7)])
+@pytest.mark.parametrize(("chunk", "num_frames"), [(1, 3), (2, 1), (3, 8)])
 def test_a_look_ahead_to_the_end_equals_the_whole_clip(
     make: Maker, chunk: int, num_frames: int
 ) -> None:
     assert_exact(make(), chunk, num_frames)
 
 
+def test_a_look_ahead_as_long_as_the_clip_is_one_to_the_end() -> None:
+    network, clip = RECURRENT["basicvsr"](), moving_clip(8, 18, 22)
+    streamed = frames_of(stream(restorer_of(network, 3, len(clip)), pieces(clip, 3)))
+    torch.testing.assert_close(streamed, whole_clip(network, clip), atol=1e-5, rtol=0)
+
+
 @pytest.mark.slow
-@every
+@recurrent
 @pytest.mark.parametrize("chunk", CHUNKS)
 def test_every_chunk_and_length_equals_the_whole_clip(make: Maker, chunk: int) -> None:
     network = make()
@@ -61,14 +65,23 @@ def first_window(network: Network[Any], clip: Tensor, chunk: int, look_ahead: in
         return network.step(seen[None], None, num_keep, ends_scene=len(seen) == len(clip))[0][0]
 
 
-@pytest.mark.slow
 @every
+@pytest.mark.parametrize("look_ahead", [0, 3])
+def test_the_first_step_sees_its_look_ahead_and_no_more(make: Maker, look_ahead: int) -> None:
+    network, clip = make(), moving_clip(7, 18, 22)
+    streamed = frames_of(stream(restorer_of(network, 2, look_ahead), pieces(clip, 4)))
+    expected = first_window(network, clip, 2, look_ahead)
+    torch.testing.assert_close(streamed[: len(expected)], expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("look_ahead", LOOK_AHEADS)
 def test_any_look_ahead_restores_every_frame_once_however_frames_arrive(
-    make: Maker, chunk: int, look_ahead: int | str
+    chunk: int, look_ahead: int | str
 ) -> None:
-    network = make()
+    """What a step is given is the engine's matter, whatever the network."""
+    network = RECURRENT["compact"]()
     for num_frames in (1, chunk, 2 * chunk + 1, 3 * chunk + 1):
         clip = moving_clip(num_frames, 18, 22)
         results = [
@@ -82,14 +95,13 @@ def test_any_look_ahead_restores_every_frame_once_however_frames_arrive(
             torch.testing.assert_close(streamed, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("look_ahead", [0, 1, 2, 4])
-@pytest.mark.parametrize("chunk", [1, 3])
+@pytest.mark.parametrize(("chunk", "look_ahead"), [(1, 0), (3, 1), (2, 3)])
 def test_a_short_look_ahead_costs_the_backward_branch_its_later_frames_and_nothing_else(
     chunk: int, look_ahead: int
 ) -> None:
-    network, clip = RECURRENT["basicvsr"](), moving_clip(10, 18, 22)
+    network, clip = RECURRENT["basicvsr"](), moving_clip(7, 18, 22)
     streamed = frames_of(stream(restorer_of(network, chunk, look_ahead), pieces(clip, 4)))
-    for start in range(0, 10, chunk):
+    for start in range(0, 7, chunk):
         expected = whole_clip(network, clip[: start + chunk + look_ahead])
         frames = slice(start, start + chunk)
         torch.testing.assert_close(streamed[frames], expected[frames], atol=1e-5, rtol=0)

@@ -21,15 +21,16 @@ from vsr.engine.stream_checkpoint import DIGEST, KEY, digest_of
 from vsr.errors import CheckpointError, ConfigurationError, OpenError
 from vsr.restorer import FULL, Restorer
 
-recurrent = pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
 
-
-@recurrent
-@pytest.mark.parametrize("look_ahead", [0, 2, FULL])
+@pytest.mark.parametrize(
+    ("make", "look_ahead"),
+    [*((make, 2) for make in RECURRENT.values()), (compact, 0), (compact, FULL)],
+    ids=[*RECURRENT, "compact, none", "compact, full"],
+)
 def test_stopping_and_going_on_equals_never_having_stopped(
     make: Maker, look_ahead: int | str, tmp_path: Path
 ) -> None:
-    network, chunks = make(), pieces(moving_clip(13, 18, 22), 2, cuts=[9])
+    network, chunks = make(), pieces(moving_clip(11, 18, 22), 2, cuts=[7])
     expected = stream(restorer_of(network, 3, look_ahead), chunks)
     left, state = [], tmp_path / "state.safetensors"
     for chunk in chunks:  # a new restorer for every chunk

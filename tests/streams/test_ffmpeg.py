@@ -13,7 +13,7 @@ from vsr.streams.ffmpeg.log import causes, in_one_line
 from vsr.streams.ffmpeg.process import FFmpegProcess, find_ffmpeg, query_ffmpeg
 
 READS_NOTHING = [sys.executable, "-c", "input_is_ignored = __import__('signal').pause()"]
-TALKS = "import sys; sys.stderr.write('[warning] much to say\\n' * 500_000); sys.stdin.read()"
+TALKS = "import sys; sys.stderr.write('[warning] much to say\\n' * 50_000); sys.stdin.read()"
 LEAVES = [sys.executable, "-c", "import sys; sys.exit('[error] the disk is full.')"]
 
 
