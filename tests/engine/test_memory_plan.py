@@ -27,9 +27,10 @@ from vsr.engine.memory import (
 )
 from vsr.engine.memory_plan import RequestedSettings, candidates, make_plan
 from vsr.engine.settings import Settings
-from vsr.engine.step_memory import OVERHEAD, step_bytes
+from vsr.engine.step_memory import FAR, MANY, OVERHEAD, step_bytes
 from vsr.errors import ConfigurationError
 from vsr.models.architectures.baselines import Identity
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 
 CPU = torch.device("cpu")
@@ -136,12 +137,52 @@ class Collecting(Identity):
         return window_BTCHW[:, :num_keep] + feats[-1].mean(), None
 
 
-@pytest.mark.parametrize("look_ahead", [20, 60, 250])
-def test_every_frame_of_look_ahead_costs_the_same_however_far_it_is(look_ahead: int) -> None:
-    settings = Settings(chunk=2, look_ahead=look_ahead)
+@pytest.mark.parametrize(("chunk", "look_ahead"), [(2, 20), (2, 60), (2, 250), (200, 2)])
+def test_every_frame_of_a_window_costs_the_same_however_many_there_are(
+    chunk: int, look_ahead: int
+) -> None:
+    settings = Settings(chunk=chunk, look_ahead=look_ahead)
     found = cost(Collecting(), settings, 64)
-    windows_and_features = (2 + look_ahead) * (3 + 4) * 4 * 64**2
+    windows_and_features = (chunk + look_ahead) * (3 + 4) * 4 * 64**2
     assert found == pytest.approx(OVERHEAD * windows_and_features, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        (RequestedSettings(chunk=1000), Settings(chunk=25, look_ahead=8)),
+        (RequestedSettings(look_ahead=99_999_999), Settings(chunk=8, look_ahead=None)),
+        (RequestedSettings(chunk=25, look_ahead=24), Settings(chunk=25, look_ahead=24)),
+    ],
+)
+def test_sizes_are_no_larger_than_the_source(asked: RequestedSettings, taken: Settings) -> None:
+    plan = make_plan(
+        basicvsr(), CPU, 64, 64, budget_bytes=10**12, asked=asked, num_frames=25, exact=False
+    )
+    assert plan.settings == taken
+
+
+@pytest.mark.parametrize("budget", [1, 10**12])
+def test_a_plan_runs_few_frames_whatever_is_asked_for(budget: int) -> None:
+    network, seen = load_network("bicubic-x2"), []
+    step = type(network).step
+
+    class Counting(type(network)):  # type: ignore[misc]
+        def step(self, window: torch.Tensor, *others: Any, **options: Any) -> Any:
+            seen.append(window.shape[1])
+            return step(self, window, *others, **options)
+
+    network.__class__ = Counting
+    make_plan(
+        network,
+        CPU,
+        2160,
+        3840,
+        budget_bytes=budget,
+        asked=RequestedSettings(chunk=1000, look_ahead=1000),
+    )
+    assert max(seen) <= MANY + FAR
+    assert sum(seen) < 500
 
 
 @pytest.mark.parametrize("make", [compact, basicvsr])

@@ -6,14 +6,16 @@ sizes that were not asked for are reduced in that order until the run fits.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
 
 from vsr.engine.run_memory import run_bytes, upper_bound_bytes
-from vsr.engine.settings import Settings, settings_for
+from vsr.engine.settings import FULL, Settings, settings_for
 from vsr.engine.tiling import finer
 from vsr.errors import MemoryLimitError
 from vsr.models.network import Network
@@ -73,7 +75,8 @@ def make_plan(
         num_frames: Length of the source if known; no scene is longer.
         exact: Compute the exact peak even where a quick estimate shows that the defaults fit.
     """
-    tried = list(candidates(network, asked or RequestedSettings(), height, width))
+    wanted = within_source(asked or RequestedSettings(), num_frames)
+    tried = list(candidates(network, wanted, height, width))
     if not exact:
         best = tried[0]
         most = upper_bound_bytes(
@@ -81,20 +84,43 @@ def make_plan(
         )
         if most <= budget_bytes:
             return Plan(settings=best, memory_bytes=most, budget_bytes=budget_bytes)
-    for settings in tried:
+
+    @cache
+    def plan(place: int) -> Plan:
         memory = run_bytes(
             network,
             device,
-            settings,
+            tried[place],
             height,
             width,
             scenes=scenes,
             num_frames=num_frames,
         )
-        plan = Plan(settings=settings, memory_bytes=memory, budget_bytes=budget_bytes)
-        if plan.fits:
-            break
-    return plan
+        return Plan(settings=tried[place], memory_bytes=memory, budget_bytes=budget_bytes)
+
+    # Each candidate takes less than the one before.
+    first = bisect_left(range(len(tried)), True, key=lambda place: plan(place).fits)
+    return plan(min(first, len(tried) - 1))
+
+
+def within_source(asked: RequestedSettings, num_frames: int | None) -> RequestedSettings:
+    """Sizes that are asked for, within what a source can hold.
+
+    A look-ahead that reaches beyond its end is one to the end: it stays so where the source turns
+    out to be longer than it says.
+
+    Args:
+        asked: Sizes that are fixed.
+        num_frames: Of the source; None where that is not known.
+    """
+    if num_frames is None:
+        return asked
+    chunk, ahead = asked.chunk, asked.look_ahead
+    if isinstance(ahead, int) and ahead >= max(1, num_frames):
+        ahead = FULL
+    if chunk is not None and chunk > num_frames:
+        chunk = max(1, num_frames)
+    return replace(asked, chunk=chunk, look_ahead=ahead)
 
 
 def require(plan: Plan, name: str, height: int, width: int) -> None:
