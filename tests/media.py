@@ -225,3 +225,13 @@ def _chapters(clip: Clip) -> list[Any]:
         }
         for number, (start, end, title) in enumerate(clip.chapters)
     ]
+
+
+def write_animation(path: Path, durations_ms: Sequence[int]) -> Path:
+    """Write numbered frames as GIF, animated PNG or WebP, by the suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *others = (Image.fromarray(numbered_frame(i)) for i in range(len(durations_ms)))
+    first.save(
+        path, save_all=True, append_images=others, duration=list(durations_ms), lossless=True
+    )
+    return path

@@ -8,6 +8,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from vsr.errors import ConfigurationError, OpenError
+from vsr.streams.decode.animated_webp import as_video
 from vsr.streams.names.container import open_container, reason
 
 AUTO = "auto"
@@ -36,7 +37,7 @@ def open_accelerated(
         StreamTimeout: An address that does not answer.
     """
     if hwaccel is None:
-        return *open_container(source), None
+        return *open_container(source, file=as_video(source)), None
     here = hwdevices_available()
     if hwaccel not in {AUTO, *here, *KINDS}:
         raise ConfigurationError(
@@ -52,4 +53,5 @@ def open_accelerated(
         except (FFmpegError, RuntimeError, ValueError, OpenError) as error:
             causes.append(f"{kind}: {reason(error.__cause__ or error)}")
     why = "; ".join(causes) or "no kind of device is known here"
-    return *open_container(source), f"no hardware decodes the source ({why}): software does"
+    note = f"no hardware decodes the source ({why}): software does"
+    return *open_container(source, file=as_video(source)), note

@@ -14,7 +14,7 @@ from vsr.errors import DecodeError, OpenError
 from vsr.streams.decode.chunk_builder import check_chunk_size
 from vsr.streams.decode.image_codec import decode_image, is_transparent
 from vsr.streams.decode.unsupported import TRANSPARENCY
-from vsr.streams.names.image_sequence import list_images
+from vsr.streams.names.image_sequence import gap_note, list_images
 from vsr.streams.names.trim import Seconds, make_trim
 from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
@@ -54,7 +54,8 @@ class ImageReader:
         rate = frame_rate or DEFAULT_RATE
         self.notes: tuple[str, ...] = () if frame_rate else (ASSUMED_RATE,)
         trim = make_trim(start_s, end_s, Fraction(0))
-        paths = list(enumerate(list_images(source)))
+        images = list_images(source)
+        paths = list(enumerate(images))
         self._device = torch.device(device)
         self._paths = [
             (i, p) for i, p in paths if not (trim.is_early(i / rate) or trim.is_late(i / rate))
@@ -64,6 +65,7 @@ class ImageReader:
         self._closed = False
         self._info = _describe(self._paths, rate)
         self.notes += (TRANSPARENCY,) if is_transparent(self._paths[0][1]) else ()
+        self.notes += (note,) if (note := gap_note(images)) else ()
         self._paths = self._paths[passed.frames :]
 
     @property

@@ -16,6 +16,7 @@ _DEFAULT_BY_SUFFIX = {
     ".webm": "libvpx-vp9",
     ".ogv": "libtheora",
     ".gif": "gif",
+    ".apng": "apng",
     ".webp": "libwebp_anim",
 }
 

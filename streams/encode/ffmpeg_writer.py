@@ -15,6 +15,7 @@ from vsr.streams.encode.command import Output, SourceFile, build_command, build_
 from vsr.streams.encode.encoder_process import EncoderProcess
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.ffmpeg.process import query_ffmpeg
+from vsr.streams.names.animation import count_webp_frames, is_animated_webp
 from vsr.streams.names.container import PIPE, is_address
 from vsr.streams.names.target import TargetAddress, TargetFile, TargetPipe
 from vsr.streams.names.trim import Seconds, as_fraction
@@ -65,6 +66,7 @@ class FFmpegWriter:
         finally:
             self._target.remove()
         self.notes = self._plan.notes
+        self._counted: int | None = None
         self._encoding = EncoderProcess(
             build_command(self._output(), lead_s=self._plan.layout.lead_s),
             self._plan.layout,
@@ -81,6 +83,8 @@ class FFmpegWriter:
     @property
     def added_frames(self) -> int:
         """Frames that arguments such as ``-vf fps=10`` added or left out, once finished."""
+        if self._counted is not None:
+            return self._counted - self.frames
         return self._encoding.added_frames
 
     @property
@@ -120,7 +124,11 @@ class FFmpegWriter:
         if interrupt and isinstance(self._target, TargetFile):
             self._cut()
         self._covers.cleanup()
-        return self._target.keep(partial=partial)
+        output = self._target.keep(partial=partial)
+        if is_animated_webp(Path(output)):
+            # ffmpeg counts the file as one frame.
+            self._counted = count_webp_frames(Path(output))
+        return output
 
     def abort(self) -> None:
         """End ffmpeg at once and remove what was written; never raises."""
@@ -153,7 +161,8 @@ def source_file(
     source: str | None, info: StreamInfo, start_s: Seconds | None, end_s: Seconds | None
 ) -> SourceFile | None:
     """The source as ffmpeg's second input, if it is a file."""
-    if source is None or not Path(source).is_file():
+    # Older ffmpegs do not read animated WebP, which has nothing beside its picture.
+    if source is None or not Path(source).is_file() or is_animated_webp(Path(source)):
         return None
     origin = info.start_pts * info.time_base
     start, end = as_fraction(start_s), as_fraction(end_s)

@@ -12,6 +12,13 @@ NUT = ".nut"
 MOV_FAMILY = frozenset({".mp4", ".mov", ".m4v", ".3gp", ".3g2"})
 TRANSPORT = frozenset({".ts", ".m2ts", ".mts", "srt://", "tcp://", "udp://"})
 
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".m4v", ".flv", ".wmv"}
+    | {".mpg", ".mpeg", ".vob", ".ogv", ".3gp", ".264", ".h264", ".265", ".hevc", ".mxf", ".y4m"}
+    | {".3g2", ".asf", ".divx", ".dv", ".f4v", ".ivf", ".m1v", ".m2v", ".mk3d", ".nut", ".ogm"}
+    | {".rm", ".rmvb", ".gif", ".apng"}
+)
+
 PIPE_FORMAT = "matroska"
 FORMAT_SUFFIXES = {"matroska": ".mkv", "mpegts": ".ts"}
 """Of pipes: ffmpeg's names of containers, where they are no suffix; a pipe is Matroska's."""

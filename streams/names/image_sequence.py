@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from vsr.errors import OpenError
 from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.formats import VIDEO_SUFFIXES
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 WRITABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
+_LAST_NUMBER = re.compile(r"(.*?)(\d+)")
 _NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def names_images(name: str) -> bool:
-    """Whether a name means a sequence of images: a folder, there or to come, or a pattern."""
+    """Whether a name means a sequence of images: a folder, there or to come, or a pattern.
+
+    A file that exists is what it is, whatever its name looks like.
+    """
     if is_address(name) or name == PIPE:
         return False
     path = Path(name)
@@ -26,8 +33,10 @@ def names_images(name: str) -> bool:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether the last part of a name holds a ``%06d``."""
-    return bool(_NUMBER.search(Path(name).name))
+    """Whether the last part of a name holds a ``%06d``, and is neither a video nor there."""
+    path = Path(name)
+    numbered = _NUMBER.search(path.name) and path.suffix.lower() not in VIDEO_SUFFIXES
+    return bool(numbered) and not path.exists()
 
 
 def image_folder(name: str) -> Path:
@@ -67,6 +76,27 @@ def list_images(name: str) -> list[Path]:
             f"the folder '{folder}' holds {what}; PNG, JPEG, WebP, BMP and TIFF are read"
         )
     return sorted(found, key=_natural)
+
+
+def gap_note(images: Sequence[Path]) -> str | None:
+    """A sentence about numbers that are missing among numbered images; None without any.
+
+    Images count in steps of the least distance between two numbers.
+    """
+    numbered = [(_LAST_NUMBER.fullmatch(path.stem), path) for path in images]
+    found = [(match[1], int(match[2]), path) for match, path in numbered if match]
+    if len(found) < len(images) or len({name for name, _, _ in found}) != 1:
+        return None
+    pairs = [(b - a, one, two) for (_, a, one), (_, b, two) in itertools.pairwise(found)]
+    step = min((apart for apart, _, _ in pairs if apart > 0), default=1)
+    gaps = [(apart // step - 1, one, two) for apart, one, two in pairs if apart > step]
+    if not gaps:
+        return None
+    _, one, two = gaps[0]
+    return (
+        f"{sum(missing for missing, _, _ in gaps)} of the numbered images are missing, first "
+        f"between '{one.name}' and '{two.name}': those that are there follow each other"
+    )
 
 
 def _is_image(path: Path) -> bool:

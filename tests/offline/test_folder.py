@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.media import Clip, write_clip, write_images
+from tests.media import Clip, write_animation, write_clip, write_images
 from tests.resume.power_cut import until_cut
 from tests.streams.encoding import frame_seconds
 from vsr.errors import OpenError
@@ -122,15 +122,26 @@ def test_the_one_that_was_ended_goes_on_and_the_rest_is_skipped(
     assert not (out / "a.mp4.resume").exists()
 
 
-def test_videos_among_images_are_said_to_be_left_out(clips: Path, tmp_path: Path) -> None:
+def test_pictures_beside_videos_are_posters_and_said_to_be_left_out(
+    clips: Path, tmp_path: Path
+) -> None:
     assert mixed_note(str(clips)) is None
     assert mixed_note(str(clips / "a.mp4")) is None
     assert mixed_note(str(clips / "frames")) is None
     (clips / "a.mp4").rename(clips / "frames" / "a.mp4")
     done = vsr(str(clips / "frames"), str(tmp_path / "out"))
     assert done.returncode == 0
-    assert "holds images, which are taken as frames; 'a.mp4' is left out" in done.stderr
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert "holds videos, which are restored one by one; '" in done.stderr
+    assert "and 3 more is left out" in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_pictures_that_move_are_videos_of_a_folder(tmp_path: Path, suffix: str) -> None:
+    write_animation(tmp_path / "in" / f"a{suffix}", [100, 100, 100])
+    assert holds_videos(str(tmp_path / "in"))
+    jobs = list_jobs(str(tmp_path / "in"), str(tmp_path / "out"))
+    assert [Path(job.target).name for job in jobs] == [f"a{suffix}.mkv"]
 
 
 def test_what_runs_leave_behind_is_no_source(clips: Path) -> None:

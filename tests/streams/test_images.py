@@ -182,5 +182,5 @@ def test_the_source_folder_is_no_target(tmp_path: Path) -> None:
 
 
 def test_images_of_an_unknown_kind_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(OpenError, match=r"\.gif"):
-        open_writer(f"{tmp_path}/out/%d.gif", INFO, height=72, width=96)
+    with pytest.raises(OpenError, match=r"\.tga"):
+        open_writer(f"{tmp_path}/out/%d.tga", INFO, height=72, width=96)

@@ -15,9 +15,8 @@ from vsr.errors import DecodeError
 from vsr.streams import open_random_access
 from vsr.streams.decode.image_reader import read_image
 from vsr.streams.decode.random_access import RandomAccess
+from vsr.streams.names.formats import VIDEO_SUFFIXES
 from vsr.streams.names.image_sequence import IMAGE_SUFFIXES, list_images
-
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".y4m")
 
 
 class Frames(Protocol):
@@ -105,7 +104,7 @@ def find_source(path: Path) -> Path | None:
     """What a pattern of a layout means: a folder of images, or a video file of that name."""
     if path.is_dir() and holds_images(path):
         return path
-    videos = (path.with_name(path.name + suffix) for suffix in VIDEO_SUFFIXES)
+    videos = (path.with_name(path.name + suffix) for suffix in sorted(VIDEO_SUFFIXES))
     return next((video for video in videos if video.is_file()), None)
 
 

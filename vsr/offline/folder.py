@@ -12,14 +12,12 @@ from vsr.errors import OpenError, VSRError
 from vsr.results import Summary
 from vsr.resume.compatibility import is_done
 from vsr.resume.journal import SUFFIX as JOURNAL_SUFFIX
+from vsr.streams.names.animation import is_animated
 from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.formats import VIDEO_SUFFIXES
 from vsr.streams.names.image_sequence import IMAGE_SUFFIXES
 from vsr.streams.names.target import NULL
 
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".m4v", ".flv", ".wmv"}
-    | {".mpg", ".mpeg", ".vob", ".ogv", ".3gp", ".264", ".h264", ".265", ".hevc", ".mxf", ".y4m"}
-)
 KEPT_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m4v"})
 """Containers that outputs share with their sources; others become Matroska, which holds all."""
 
@@ -61,25 +59,28 @@ class Outcome:
 
 
 def holds_videos(source: str) -> bool:
-    """Whether a source is a folder of videos, or of folders of images."""
+    """Whether a source is a folder of videos, or of folders of images.
+
+    One video is enough: the pictures beside it are posters.
+    """
     path = Path(source)
-    if not path.is_dir() or any(p.suffix.lower() in IMAGE_SUFFIXES for p in path.iterdir()):
+    if not path.is_dir():
         return False
-    return bool(_sources(path))
+    return _has_videos(path) or (not _has_images(path) and bool(_sources(path)))
 
 
 def mixed_note(source: str) -> str | None:
-    """A note about videos that are left out of a folder of images; None without any."""
+    """A note about pictures that are left out of a folder of videos; None without any."""
     path = Path(source)
-    if not path.is_dir() or holds_videos(source):
+    if not path.is_dir() or not _has_videos(path):
         return None
-    videos = sorted(p.name for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
-    if not videos:
+    images = sorted(p.name for p in path.iterdir() if _is_image(p))
+    if not images:
         return None
-    more = f" and {len(videos) - 1} more" if len(videos) > 1 else ""
+    more = f" and {len(images) - 1} more" if len(images) > 1 else ""
     return (
-        f"{source!r} holds images, which are taken as frames; '{videos[0]}'{more} is left out: "
-        "move either into a folder of their own"
+        f"{source!r} holds videos, which are restored one by one; '{images[0]}'{more} is left out: "
+        "if pictures are the frames, move them into a folder of their own"
     )
 
 
@@ -99,7 +100,9 @@ def list_jobs(source: str, target: str) -> list[Job]:
         if goal.resolve() in path.resolve().parents or path.resolve() == goal.resolve():
             continue
         name = path.relative_to(origin)
-        jobs.append(Job(name=str(name), source=str(path), target=str(goal / _target_name(name))))
+        jobs.append(
+            Job(name=str(name), source=str(path), target=str(goal / _target_name(name, path)))
+        )
     return jobs
 
 
@@ -156,18 +159,32 @@ def _sources(folder: Path) -> Sequence[Path]:
         parts = path.relative_to(folder).parts
         if any(part.startswith(".") or part.endswith(JOURNAL_SUFFIX) for part in parts):
             continue
-        is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
-        if is_video or (path.is_dir() and _holds_images(path)):
+        frames = path.is_dir() and _has_images(path) and not _has_videos(path)
+        if frames or _is_video(path):
             found.append(path)
     return found
 
 
-def _holds_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+def _has_videos(folder: Path) -> bool:
+    return any(map(_is_video, folder.iterdir()))
 
 
-def _target_name(name: Path) -> Path:
-    suffix = name.suffix.lower()
-    if suffix in KEPT_SUFFIXES or suffix not in VIDEO_SUFFIXES:
+def _has_images(folder: Path) -> bool:
+    return any(map(_is_image, folder.iterdir()))
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a path is a video by its name, or a picture that moves; hidden files are none."""
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    return path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not _is_video(path)
+
+
+def _target_name(name: Path, path: Path) -> Path:
+    if path.is_dir() or name.suffix.lower() in KEPT_SUFFIXES:
         return name
     return name.with_name(f"{name.name}.mkv")

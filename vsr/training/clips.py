@@ -6,7 +6,7 @@ N clips, T frames, C colour, H, W ground-truth size.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +20,13 @@ from vsr.errors import ConfigurationError, OpenError
 from vsr.quality.draw import index
 from vsr.streams import open_random_access, open_reader
 from vsr.streams.decode.random_access import RandomAccess
+from vsr.streams.names.formats import VIDEO_SUFFIXES
 from vsr.training.sample_order import BEGINNING, Place, generators
 from vsr.training.virtual_camera import CameraMotion, detail, film, plan
 
 PHOTOGRAPH_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 HELD_BYTES = 8 << 30
 """Videos up to this size in all are held in memory; frames of further ones are read when drawn."""
-
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +173,7 @@ def load_video(path: Path) -> Tensor:
     return torch.cat(parts)
 
 
-def _listed(folder: Path, suffixes: set[str], exclude: Sequence[str]) -> list[Path]:
+def _listed(folder: Path, suffixes: Set[str], exclude: Sequence[str]) -> list[Path]:
     if not folder.is_dir():
         raise OpenError(f"'{folder}' is not a folder; give the folder that holds the training data")
     found = (p for p in folder.iterdir() if p.suffix.lower() in suffixes)
