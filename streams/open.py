@@ -35,6 +35,7 @@ def open_reader(
     deinterlaced: bool = True,
     headroom: bool = False,
     hwaccel: str | None = None,
+    keep_start: bool = False,
     passed: Passed = NOTHING,
 ) -> Reader:
     """Open a source of frames.
@@ -51,6 +52,8 @@ def open_reader(
             where it was.
         hwaccel: ``auto`` or ffmpeg's name of a kind of device that decodes a video; where it
             cannot, software does, which the reader's notes say.
+        keep_start: Leave an output's times where the source's are, also where those begin below
+            zero or at a broadcast's clock.
         passed: Frames and packets to skip: they are read all the same, so that later ones are
             unchanged; the description stays that of the whole source.
 
@@ -84,6 +87,7 @@ def open_reader(
         deinterlaced=deinterlaced,
         headroom=headroom,
         hwaccel=hwaccel,
+        keep_start=keep_start,
         passed=passed,
     )
 

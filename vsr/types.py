@@ -71,6 +71,8 @@ class StreamInfo:
         width: Columns, after rotation has been applied.
         time_base: Seconds per unit of pts.
         start_pts: The stream's first pts; the seconds of a trim count from it.
+        shift_s: Seconds that a writer adds to all times, so that an output of a source whose times
+            begin below zero, or at a broadcast's clock, begins at zero.
         frame_rate: Average frames per second; None if the container does not say.
         num_frames: Expected number of frames; None if the container does not say.
         colour: The source's colour tags.
@@ -88,6 +90,7 @@ class StreamInfo:
     width: int
     time_base: Fraction
     start_pts: int = 0
+    shift_s: Fraction = Fraction(0)
     frame_rate: Fraction | None = None
     num_frames: int | None = None
     colour: Colour = field(default_factory=Colour)

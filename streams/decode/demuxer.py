@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from vsr.errors import DecodeError, StreamTimeout
 from vsr.streams.decode.flush_recovery import FlushRecovery
+from vsr.streams.decode.probe import INTERLEAVING_S
 from vsr.streams.decode.timestamps import Continuity, Timestamps
 from vsr.streams.names.container import READ_TIMEOUT_S, reason
 from vsr.streams.names.trim import Trim
@@ -24,9 +25,6 @@ MAX_CORRUPT_IN_A_ROW = 250
 """Packets without one good frame after which a source is given up: ten seconds at 25 fps."""
 
 MAX_READ_ERRORS_IN_A_ROW = 8
-
-INTERLEAVING_S = 10
-"""How far apart in a file packets of one time may lie; beyond, a trimmed stream is over."""
 
 SHORTFALL_S = Fraction(1)
 SHORTFALL_SHARE = Fraction(1, 10)

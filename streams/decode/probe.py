@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.format import Flags
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -16,6 +17,13 @@ from vsr.streams.names.container import is_cover
 from vsr.streams.names.trim import Trim
 from vsr.types import Mastering, OtherStream, StreamInfo
 
+BROADCAST_S = 10
+"""A transport or program stream that begins later carries the clock of a broadcast or a disc; files
+that ffmpeg or a camera wrote begin within two seconds."""
+
+INTERLEAVING_S = 10
+"""How far apart in a file packets of one time may lie."""
+
 
 def describe(
     container: InputContainer,
@@ -23,6 +31,8 @@ def describe(
     picture: FrameFormat,
     trim: Trim,
     mastering: Mastering,
+    *,
+    keep_start: bool = False,
 ) -> StreamInfo:
     """Put together the description of a stream.
 
@@ -32,6 +42,7 @@ def describe(
         picture: What its first frame looks like.
         trim: The wanted part, for the number of frames.
         mastering: What its first frame says of HDR10.
+        keep_start: Leave an output's times where the source's are.
     """
     height, width = picture.shown_size
     rate = frame_rate(stream)
@@ -40,6 +51,7 @@ def describe(
         width=width,
         time_base=time_base(stream),
         start_pts=stream.start_time or 0,
+        shift_s=Fraction(0) if keep_start else _shift(container, stream),
         frame_rate=rate,
         num_frames=_num_frames(container, stream, trim, rate),
         colour=picture.colour,
@@ -72,6 +84,36 @@ def time_base(stream: VideoStream) -> Fraction:
 def origin(stream: VideoStream) -> Fraction:
     """Presentation time of the stream's first frame in seconds, as the container says."""
     return (stream.start_time or 0) * time_base(stream)
+
+
+def _shift(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Seconds by which the first moment of picture or sound is moved to zero, where it has to be.
+
+    MP4 and Matroska show nothing from below zero, and players wait for hours where the clock of a
+    broadcast stands at ten.
+    """
+    start = origin(stream)
+    is_broadcast = Flags.ts_discont in Flags(container.format.flags) and start >= BROADCAST_S
+    if start >= 0 and not is_broadcast:
+        return Fraction(0)
+    sounds = (_begin(stream) for stream in copied_streams(container))
+    near = [s for s in sounds if s is not None and abs(s - start) <= INTERLEAVING_S]
+    return -min([start, *near])
+
+
+def _begin(stream: Stream) -> Fraction | None:
+    """Presentation time of a stream's first packet in seconds, where it is known."""
+    if stream.start_time is None or stream.time_base is None:
+        return None
+    return stream.start_time * Fraction(stream.time_base)
+
+
+def shift_note(info: StreamInfo) -> str | None:
+    """A sentence about times that are shifted; None where they are not."""
+    if not info.shift_s:
+        return None
+    begin = f"{float(abs(info.shift_s)):.2f} s {'before' if info.shift_s > 0 else 'after'} zero"
+    return f"the source begins {begin}: all streams are shifted to begin at 0 (--keep-start)"
 
 
 def copied_streams(container: InputContainer) -> list[AudioStream]:

@@ -20,7 +20,7 @@ from vsr.streams.decode.chunk_builder import ChunkBuilder, check_chunk_size
 from vsr.streams.decode.deinterlace import deinterlace
 from vsr.streams.decode.demuxer import StampedFrame
 from vsr.streams.decode.hwaccel import open_accelerated
-from vsr.streams.decode.probe import describe, origin, time_base
+from vsr.streams.decode.probe import describe, origin, shift_note, time_base
 from vsr.streams.decode.seek import seek_first_frame
 from vsr.streams.decode.unsupported import unsupported_features
 from vsr.streams.names.trim import Seconds, make_trim
@@ -43,6 +43,7 @@ class VideoReader:
         deinterlaced: bool = True,
         headroom: bool = False,
         hwaccel: str | None = None,
+        keep_start: bool = False,
         passed: Passed = NOTHING,
     ) -> None:
         """Open the source and decode its first wanted frame.
@@ -55,6 +56,7 @@ class VideoReader:
             deinterlaced: Turn interlaced frames into progressive ones, one for one.
             headroom: As for ``open_reader``.
             hwaccel: As for ``open_reader``.
+            keep_start: As for ``open_reader``.
             passed: As for ``open_reader``.
 
         Raises:
@@ -65,7 +67,7 @@ class VideoReader:
         self._source = source
         self._lock = threading.Lock()
         self._closing = False
-        self._headroom = headroom
+        self._headroom, self._keep_start = headroom, keep_start
         self._passed_packets = passed.packets
         self._container, self._stream, fallback = open_accelerated(source, hwaccel)
         try:
@@ -159,11 +161,20 @@ class VideoReader:
         first = self._take_apart(shown)
         others = self._skip(frames, passed.frames - 1) if passed.frames else frames
         self._frames = chain([] if passed.frames else [first], self._read(others))
-        self._info = describe(self._container, self._stream, first.picture, trim, mastering)
+        self._info = describe(
+            self._container,
+            self._stream,
+            first.picture,
+            trim,
+            mastering,
+            keep_start=self._keep_start,
+        )
         self._assembly = ChunkBuilder(
             time_base(self._stream), first.picture.shown_size, device, headroom=self._headroom
         )
         self._notes = _notes(first.picture, interlaced=interlaced) + lost
+        if trim.start is None and (note := shift_note(self._info)):
+            self._notes += (note,)
 
     def _skip(self, frames: Iterator[StampedFrame], number: int) -> Iterator[StampedFrame]:
         """Decode frames that are not wanted; of them only the changes of size matter."""

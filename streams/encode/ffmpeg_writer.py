@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -168,7 +167,7 @@ def source_file(
     start, end = as_fraction(start_s), as_fraction(end_s)
     return SourceFile(
         path=source,
-        shift_s=Fraction(0) if start is None else -(origin + start),
+        shift_s=info.shift_s if start is None else -(origin + start),
         start_s=None if start is None else origin + start,
         end_s=None if end is None else origin + end,
     )

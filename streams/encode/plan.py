@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -235,7 +234,7 @@ def plan_encoding(
         time_base=clock,
         frame_rate=info.frame_rate,
         copied=copied,
-        shift_s=source.shift_s if source else Fraction(0),
+        shift_s=source.shift_s if source else info.shift_s,
     )
     wanted = Output(
         path=trial_path,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from fractions import Fraction
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ class PyAVWriter:
         )
         start = as_fraction(start_s)
         origin = info.start_pts * info.time_base
-        self._shift_s = Fraction(0) if start is None else -(origin + start)
+        self._shift_s = info.shift_s if start is None else -(origin + start)
         self._time_base = info.time_base
         self._target = TargetFile(target, source=source, overwrite=overwrite)
         try:

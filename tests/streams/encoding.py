@@ -21,11 +21,16 @@ INFO = StreamInfo(height=HEIGHT, width=WIDTH, time_base=Fraction(1, 25), frame_r
 
 
 def transcode(source: Path, target: Path, **options: Any) -> Writer:
-    """Read a file and write it again at its own size, sound included."""
-    trim = {key: options[key] for key in ("start_s", "end_s") if key in options}
-    with open_reader(str(source), headroom=True, **trim) as reader:
+    """Read a file and write it again at its own size, sound included.
+
+    With ``read_once`` as from a pipe, which the encoder cannot read a second time.
+    """
+    reading: dict[str, Any] = {k: options[k] for k in ("start_s", "end_s") if k in options}
+    reading["keep_start"] = options.pop("keep_start", False)
+    with open_reader(str(source), headroom=True, **reading) as reader:
         options |= {"height": reader.info.height, "width": reader.info.width}
-        writer = open_writer(str(target), reader.info, source=str(source), **options)
+        named = None if options.pop("read_once", False) else str(source)
+        writer = open_writer(str(target), reader.info, source=named, **options)
         for chunk in reader.chunks(8):
             writer.write_packets(reader.take_packets())
             writer.write(chunk)

@@ -47,12 +47,12 @@ def test_sound_keeps_with_the_picture_for_ten_hours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])
-def test_a_negative_start_survives(tmp_path: Path, suffix: str) -> None:
+def test_a_negative_start_survives_where_it_is_to_be_kept(tmp_path: Path, suffix: str) -> None:
     write_clip(tmp_path / "clip.mp4", Clip(num_frames=20, audio="aac"))
     words = "-copyts -itsoffset -0.2 -i clip.mp4 -map 0 -c copy -avoid_negative_ts disabled"
     run_ffmpeg(tmp_path, f"{words} in.{suffix}")
     source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
-    transcode(source, target)
+    transcode(source, target, keep_start=True)
     for got, wanted in zip(frame_seconds(target), frame_seconds(source), strict=True):
         assert abs(got - wanted) <= Fraction(1, 2000)
     got_sound, sound = audio_packets(target), audio_packets(source)

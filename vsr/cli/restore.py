@@ -152,6 +152,11 @@ PIPE = "-"
     metavar="RATE",
     help="Of images, which have none: 25, 23.976, 24000/1001.  [default: 25]",
 )
+@click.option(
+    "--keep-start",
+    is_flag=True,
+    help="Keep times that begin below zero or at a broadcast's clock, instead of beginning at 0.",
+)
 @click.option("--start", type=Moment(), metavar="TIME", help="Begin here: seconds or HH:MM:SS.")
 @click.option("--end", type=Moment(), metavar="TIME", help="End before this.")
 @click.option(

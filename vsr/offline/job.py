@@ -119,6 +119,7 @@ def _open_source(source: str, target: str, options: RestoreOptions, passed: Pass
         frame_rate=_rate(options.frame_rate, source, target),
         headroom=True,
         hwaccel=options.hwaccel,
+        keep_start=options.keep_start,
         passed=passed,
     )
 

@@ -48,6 +48,7 @@ class RestoreOptions:
         fit: Pixels of the output's shorter side.
         hwaccel: As for ``open_reader``.
         in_process: As for ``open_writer``.
+        keep_start: As for ``open_reader``.
         compare: Write a comparison with the input; None for the result alone.
         resume: Continue an interrupted run with the same options, if there is one; a target that
             exists without a journal is complete and skipped.
@@ -77,6 +78,7 @@ class RestoreOptions:
     fit: int | None = None
     hwaccel: str | None = None
     in_process: bool = False
+    keep_start: bool = False
     compare: Mode | None = None
     resume: bool = False
     segment: int = SEGMENT_FRAMES
