@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vsr.address import is_address, shown
 from vsr.errors import ConfigurationError
 from vsr.streams.decode.image_reader import ImageReader
 from vsr.streams.decode.video_reader import VideoReader
@@ -17,7 +18,7 @@ from vsr.streams.encode.image_writer import ImageWriter
 from vsr.streams.encode.null_writer import NullWriter
 from vsr.streams.encode.pyav_writer import PyAVWriter
 from vsr.streams.encode.segments.writer import SegmentWriter
-from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.container import PIPE
 from vsr.streams.names.durable import KeptSegments
 from vsr.streams.names.image_sequence import names_images
 from vsr.streams.names.target import NULL
@@ -77,7 +78,8 @@ def open_reader(
         )
     if frame_rate is not None:
         raise ConfigurationError(
-            f"a frame rate is for images, {source!r} has times of its own; leave --frame-rate out"
+            f"a frame rate is for images, {shown(source)!r} has times of its own; "
+            "leave --frame-rate out"
         )
     return VideoReader(
         source,
@@ -230,6 +232,7 @@ def _refuse_encoder(encoder: str | None) -> None:
 def _open_in_process(target: str, info: StreamInfo, **options: Any) -> PyAVWriter:
     if is_address(target) or target == PIPE:
         raise ConfigurationError(
-            f"{target!r} is no file; only files are encoded in this process: leave that option out"
+            f"{shown(target)!r} is no file; only files are encoded in this process: "
+            "leave that option out"
         )
     return PyAVWriter(target, info, **options)

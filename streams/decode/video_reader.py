@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 from av import VideoFrame
 
+from vsr.address import shown
 from vsr.errors import DecodeError, OpenError
 from vsr.streams.colour.hdr import read_mastering
 from vsr.streams.colour.pixel_format import parse_pixel_format
@@ -64,7 +65,7 @@ class VideoReader:
             ConfigurationError: ``end_s`` is not after ``start_s``.
             StreamTimeout: An address that does not answer.
         """
-        self._source = source
+        self._source, self._name = source, shown(source)
         self._lock = threading.Lock()
         self._closing = False
         self._headroom, self._keep_start = headroom, keep_start
@@ -114,7 +115,7 @@ class VideoReader:
         while frames := list(islice(self._frames, size)):
             yield self._assembly.build(frames)
         if self.ended_early and not self._closing:
-            raise DecodeError(f"{self._source!r} is cut off or damaged: {self.ended_early}")
+            raise DecodeError(f"{self._name!r} is cut off or damaged: {self.ended_early}")
 
     def take_packets(self) -> Sequence[Any]:
         self._drop_packets()
@@ -147,18 +148,18 @@ class VideoReader:
         try:
             self._demuxer, stamped, rest = seek_first_frame(self._container, self._stream, trim)
         except DecodeError as error:
-            raise OpenError(f"{self._source!r} cannot be decoded: {error}") from error
+            raise OpenError(f"{self._name!r} cannot be decoded: {error}") from error
         if stamped is None:
             part = "" if trim.everything else " in the wanted part"
-            raise OpenError(f"{self._source!r} has no frame{part} that can be decoded")
+            raise OpenError(f"{self._name!r} has no frame{part} that can be decoded")
         frames: Iterator[StampedFrame] = chain([stamped], rest)
         mastering, lost = read_mastering(stamped.frame), unsupported_features(stamped.frame)
         interlaced = deinterlaced and stamped.frame.interlaced_frame
         if deinterlaced:
             frames = deinterlace(frames, time_base(self._stream))
-        shown = next(frames)
-        self._chroma_location = self._find_chroma_location(shown.frame)
-        first = self._take_apart(shown)
+        picked = next(frames)
+        self._chroma_location = self._find_chroma_location(picked.frame)
+        first = self._take_apart(picked)
         others = self._skip(frames, passed.frames - 1) if passed.frames else frames
         self._frames = chain([] if passed.frames else [first], self._read(others))
         self._info = describe(

@@ -9,13 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from vsr.address import is_address
 from vsr.errors import EncodeError
 from vsr.streams.encode.command import Output, SourceFile, build_command, build_cut
 from vsr.streams.encode.encoder_process import EncoderProcess
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.ffmpeg.process import query_ffmpeg
 from vsr.streams.names.animation import count_webp_frames, is_animated_webp
-from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.container import PIPE
 from vsr.streams.names.target import TargetAddress, TargetFile, TargetPipe
 from vsr.streams.names.trim import Seconds, as_fraction
 from vsr.types import Chunk, StreamInfo

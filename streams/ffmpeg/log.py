@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import IO
 
+from vsr.address import redact
+
 KEPT_ERRORS = 6
 SAID_ERRORS = 2
 JOIN_TIMEOUT_S = 5.0
@@ -79,5 +81,5 @@ def causes(lines: Iterable[str]) -> list[str]:
 
 
 def in_one_line(errors: Iterable[str]) -> str:
-    """The first errors; later ones are vaguer."""
-    return "; ".join(list(errors)[:SAID_ERRORS]) or "it gave no reason"
+    """The first errors, without secrets of addresses; later ones are vaguer."""
+    return redact("; ".join(list(errors)[:SAID_ERRORS])) or "it gave no reason"

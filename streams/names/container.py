@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from vsr.address import is_address, redact, shown
 from vsr.errors import OpenError, StreamTimeout
 
 OPEN_TIMEOUT_S = 15.0
@@ -37,12 +38,6 @@ _LENIENT: dict[str, Any] = (
 _TEXT_FORMATS = frozenset({"tty"})
 _MAX_BOXES = 1000
 _COVER_ART = Disposition.attached_pic | Disposition.timed_thumbnails
-
-
-def is_address(source: str) -> bool:
-    """Whether the source is a URL such as ``rtmp://…`` instead of a path."""
-    scheme, found, _ = source.partition("://")
-    return bool(found) and scheme.replace("+", "").isalnum()
 
 
 def local_name(name: str) -> str:
@@ -131,23 +126,25 @@ def reason(error: BaseException) -> str:
 def _check_file(source: str) -> None:
     path = Path(source)
     if not path.exists():
-        raise OpenError(f"{source!r} does not exist; {ACCEPTED}")
+        raise OpenError(f"{shown(source)!r} does not exist; {ACCEPTED}")
     if path.is_dir():
-        raise OpenError(f"{source!r} is a folder without images; {ACCEPTED}")
+        raise OpenError(f"{shown(source)!r} is a folder without images; {ACCEPTED}")
     if path.is_file() and path.stat().st_size == 0:
-        raise OpenError(f"{source!r} is empty; {ACCEPTED}")
+        raise OpenError(f"{shown(source)!r} is empty; {ACCEPTED}")
 
 
 def _explain(source: str, error: Exception) -> OpenError | StreamTimeout:
     if isinstance(error, av.error.ExitError) or getattr(error, "errno", 0) == errno.ETIMEDOUT:
         return StreamTimeout(
-            f"{source!r} did not answer within {OPEN_TIMEOUT_S:g} s; check the address"
+            f"{shown(source)!r} did not answer within {OPEN_TIMEOUT_S:g} s; check the address"
         )
     if isinstance(error, av.error.InvalidDataError):
         return OpenError(
-            f"{source!r} is not a video that ffmpeg can read ({_hint(source, error)}); {ACCEPTED}"
+            f"{shown(source)!r} is not a video that ffmpeg can read "
+            f"({_hint(source, error)}); {ACCEPTED}"
         )
-    return OpenError(f"{source!r} cannot be opened ({reason(error)}); {ACCEPTED}")
+    said = redact(reason(error), source)
+    return OpenError(f"{shown(source)!r} cannot be opened ({said}); {ACCEPTED}")
 
 
 def _hint(source: str, error: FFmpegError) -> str:
@@ -155,7 +152,7 @@ def _hint(source: str, error: FFmpegError) -> str:
     boxes = _boxes(path) if path.is_file() else []
     if boxes[:1] == ["ftyp"] and "moov" not in boxes:
         return "its index, the moov box, is missing: it was cut off while being written or copied"
-    return reason(error)
+    return redact(reason(error), source)
 
 
 def _boxes(path: Path) -> list[str]:
@@ -175,13 +172,17 @@ def _boxes(path: Path) -> list[str]:
 
 def _choose_stream(source: str, container: InputContainer) -> VideoStream:
     if container.format.name in _TEXT_FORMATS:
-        raise OpenError(f"{source!r} is not a video that ffmpeg can read (it is text); {ACCEPTED}")
+        raise OpenError(
+            f"{shown(source)!r} is not a video that ffmpeg can read (it is text); {ACCEPTED}"
+        )
     streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise OpenError(f"{source!r} has no video stream, only {found}; {ACCEPTED}")
+        raise OpenError(f"{shown(source)!r} has no video stream, only {found}; {ACCEPTED}")
     best = container.streams.best("video")
     chosen = best if best in streams else streams[0]
     if chosen.codec_context is None:
-        raise OpenError(f"{source!r} has a video stream of a codec that ffmpeg does not know")
+        raise OpenError(
+            f"{shown(source)!r} has a video stream of a codec that ffmpeg does not know"
+        )
     return chosen

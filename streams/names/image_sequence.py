@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from vsr.address import is_address
 from vsr.errors import OpenError
-from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.container import PIPE
 from vsr.streams.names.formats import VIDEO_SUFFIXES
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})

@@ -6,8 +6,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from vsr.address import is_address, shown
 from vsr.errors import OpenError
-from vsr.streams.names.container import OUTPUT_PIPE, PIPE, is_address
+from vsr.streams.names.container import OUTPUT_PIPE, PIPE
 from vsr.streams.names.image_sequence import image_folder, names_images
 
 NULL = "null"
@@ -35,12 +36,14 @@ class TargetFile:
         self.trial = str(self.path.with_name(f".{self.path.stem}.trial{self.path.suffix}"))
         folder = self.path.parent
         if not folder.is_dir():
-            raise OpenError(f"the folder '{folder}' of {target!r} does not exist; create it first")
+            raise OpenError(
+                f"the folder '{folder}' of {shown(target)!r} does not exist; create it first"
+            )
         if source is not None and _same(self.path, Path(source)):
-            raise OpenError(f"{target!r} is the source itself; give the output another name")
+            raise OpenError(f"{shown(target)!r} is the source itself; give the output another name")
         if self.path.exists() and not overwrite:
             raise OpenError(
-                f"{target!r} already exists; give another name or allow overwriting (-y)"
+                f"{shown(target)!r} already exists; give another name or allow overwriting (-y)"
             )
         self._try()
 

@@ -43,7 +43,7 @@ def test_what_the_machine_refuses_is_asked_for_again(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("vsr.live.input.source.Connection", refused)
     found = losses(Source(ADDRESS, retry=Retry(3)))
     assert [one.final for one in found] == [False, False, False, True]
-    assert str(found[-1].error) == "rtmp://127.0.0.1/app/… broke off (Too many open files)"
+    assert str(found[-1].error) == "rtmp://127.0.0.1/… broke off (Too many open files)"
 
 
 def test_what_others_say_of_a_failure_has_no_secret_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,10 @@ def given(*streams: tuple[str, ...]) -> list[StreamOptions]:
     ("streams", "said"),
     [
         ([("a.mp4", "b.mkv", "./b.mkv")], "written twice"),
-        ([("udp://h:1", "rtmp://h/app/k"), ("udp://h:2", "rtmp://h/app/k")], "app/…' is written"),
+        (
+            [("udp://h:1", "rtmp://h/app/k"), ("udp://h:2", "rtmp://h/app/k")],
+            "rtmp://h/…' is written",
+        ),
         ([("udp://h:1", "b.mkv"), ("udp://h:2", "c.mkv", "b.mkv")], "written twice"),
         ([("udp://h:1", "b.m3u8", "b3.ts")], "written twice"),
         ([("a.mp4", "b.mkv"), ("udp://h:1", "a.mp4")], "source itself"),

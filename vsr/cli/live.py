@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
+from vsr.address import redact
 from vsr.cli.parameters import MEDIA, PRECISIONS, Arguments, complete_model, fidelity_option
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
 from vsr.errors import ConfigurationError
 from vsr.live.duration import duration_s
+from vsr.live.monitor.log_filter import redacting
 from vsr.models.catalogue import DEFAULT_MODEL
 
 
@@ -132,7 +134,7 @@ def live(
     if (streams is None) == (source is None or target is None):
         raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
     set_mmap_threshold(LIVE_MMAP_THRESHOLD)
-    with stop_on_signal() as stop:
+    with stop_on_signal() as stop, redacting():
         with loading():
             from vsr.live.service import run_live
 
@@ -147,4 +149,4 @@ def live(
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"vsr: {sentence}", err=True)
+    click.echo(f"vsr: {redact(sentence)}", err=True)

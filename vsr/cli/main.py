@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from io import StringIO
 
 import click
 
+from vsr.address import redact
 from vsr.cli.bench import bench
 from vsr.cli.degrade import degrade
 from vsr.cli.eval import evaluate
@@ -66,7 +68,7 @@ def main() -> None:
     except click.exceptions.Abort:
         code = INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        click.echo(redact(_message(error)), err=True)
         code = error.exit_code
     except VSRError as error:
         click.echo(f"vsr: {error}", err=True)
@@ -76,6 +78,13 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code or 0)
+
+
+def _message(error: click.ClickException) -> str:
+    """What click shows of an error: how the command is used, and what is wrong."""
+    shown = StringIO()
+    error.show(shown)
+    return shown.getvalue().rstrip()
 
 
 def _run() -> int | None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import av
 
+from vsr.address import is_address, shown
 from vsr.errors import OpenError
-from vsr.live.input.address import check_form, shown
+from vsr.live.input.address import check_form
 from vsr.live.input.kind import ends
 from vsr.live.options import StreamOptions
-from vsr.streams.names.container import is_address, local_name
+from vsr.streams.names.container import local_name
 from vsr.streams.names.formats import ADDRESS_FORMATS, PLAYLISTS, suffix_of
 
 _PICTURES = frozenset({"image2", "webp"})

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vsr.address import is_address
 from vsr.errors import OpenError, VSRError
 from vsr.results import Summary
 from vsr.resume.compatibility import is_done
 from vsr.resume.journal import SUFFIX as JOURNAL_SUFFIX
 from vsr.streams.names.animation import is_animated
-from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.container import PIPE
 from vsr.streams.names.formats import VIDEO_SUFFIXES
 from vsr.streams.names.image_sequence import IMAGE_SUFFIXES
 from vsr.streams.names.target import NULL

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from vsr.address import is_address, shown
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.models.loading import load_network
@@ -16,7 +17,7 @@ from vsr.offline.restorer_factory import make_restorer
 from vsr.quality.montage import save_png
 from vsr.restorer import Restorer
 from vsr.streams import open_reader
-from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.container import PIPE
 from vsr.streams.names.image_sequence import image_folder, names_images
 from vsr.streams.names.target import NULL, TargetFile
 from vsr.types import Chunk
@@ -68,7 +69,9 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
                 if pts >= wanted:
                     both = compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side")
                     return _keep(both, picture)
-    raise ConfigurationError(f"{source!r} ends before {moment_s:g} s; give an earlier moment")
+    raise ConfigurationError(
+        f"{shown(source)!r} ends before {moment_s:g} s; give an earlier moment"
+    )
 
 
 def unused(options: RestoreOptions) -> set[str]:
@@ -92,7 +95,9 @@ def picture_name(target: str) -> Path:
         OpenError: The target is neither a file nor a folder.
     """
     if target in {PIPE, NULL} or is_address(target):
-        raise OpenError(f"a preview is a file, {target!r} is none; give a name such as look.png")
+        raise OpenError(
+            f"a preview is a file, {shown(target)!r} is none; give a name such as look.png"
+        )
     if names_images(target):
         folder = image_folder(target)
         return folder.with_name(f"{folder.name}.preview.png")

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from vsr.address import is_address
 from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.settings import FULL, Settings
 from vsr.engine.stream_checkpoint import identity
@@ -22,7 +23,7 @@ from vsr.resume.journal import (
     journal_folder,
     remove_named,
 )
-from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.container import PIPE
 from vsr.streams.names.image_sequence import (
     image_folder,
     is_named_by,

@@ -16,8 +16,9 @@ from av.audio.stream import AudioStream
 from av.error import ExitError, FFmpegError
 from av.stream import Stream
 
+from vsr.address import is_address, redact, shown
 from vsr.errors import DecodeError, OpenError, StreamTimeout
-from vsr.live.input.address import check_host, shown, without_secrets
+from vsr.live.input.address import check_host
 from vsr.live.input.decoder import Decoder
 from vsr.live.input.kind import (
     ends,
@@ -36,7 +37,7 @@ from vsr.streams.decode.chunk_builder import ChunkBuilder
 from vsr.streams.decode.deinterlace import Deinterlacer
 from vsr.streams.decode.demuxer import StampedFrame
 from vsr.streams.decode.probe import copied_streams, describe, time_base
-from vsr.streams.names.container import is_address, open_container, reason
+from vsr.streams.names.container import open_container, reason
 from vsr.streams.names.trim import Trim
 from vsr.types import Chunk, Mastering, StreamInfo
 
@@ -247,7 +248,7 @@ class Connection:
                 f"{shown(self._source)} sent nothing for {TIMEOUT_S:g} s"
             ) from error
         except (FFmpegError, OSError) as error:
-            said = without_secrets(reason(error), self._source)
+            said = redact(reason(error), self._source)
             raise DecodeError(f"{shown(self._source)} broke off ({said})") from error
 
     def _progressive(self, frames: Iterable[StampedFrame]) -> Iterator[StampedFrame]:
@@ -294,10 +295,10 @@ class Connection:
         return self._located
 
     def _explain(self, error: OpenError | StreamTimeout) -> OpenError | StreamTimeout:
-        said = without_secrets(str(error), self._source)
+        said = redact(str(error), self._source)
         if self._relay is not None:
             self._relay.close()
-            said = without_secrets(
+            said = redact(
                 f"{shown(self._source)} cannot be opened ({self._relay.reason()})", self._source
             )
         return type(error)(said)

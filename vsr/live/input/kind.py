@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from vsr.address import is_address, shown
 from vsr.errors import ConfigurationError
-from vsr.live.input.address import shown
 from vsr.live.input.relay import FORMAT, RELAYED
-from vsr.streams.names.container import is_address
 
 CAMERA = "/dev/video"
 

@@ -12,8 +12,8 @@ from subprocess import SubprocessError
 
 from av.error import FFmpegError
 
+from vsr.address import redact, shown
 from vsr.errors import DecodeError, VSRError
-from vsr.live.input.address import shown, without_secrets
 from vsr.live.input.connection import Arrival, Connection, FormatChange
 from vsr.live.input.kind import check_listening, ends
 from vsr.live.input.retry import SETTLED_S, Retry
@@ -192,7 +192,7 @@ class Source:
 
     def _broken(self, error: Exception) -> DecodeError:
         """Errors of libraries, whose messages may contain the address."""
-        said = without_secrets(reason(error), self._address)
+        said = redact(reason(error), self._address)
         failure = DecodeError(f"{shown(self._address)} broke off ({said})")
         failure.__cause__ = error
         return failure

@@ -14,13 +14,14 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
+from vsr.address import is_address, redact, shown
 from vsr.errors import EncodeError, VSRError
 from vsr.live.audio.packets import EncodedPacket, PacketStream
-from vsr.live.input.address import check_host, shown, without_secrets
+from vsr.live.input.address import check_host
 from vsr.live.input.retry import SETTLED_S, Retry
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
 from vsr.streams.ffmpeg.process import FFmpegProcess
-from vsr.streams.names.container import is_address, reason
+from vsr.streams.names.container import reason
 from vsr.streams.names.formats import PLAYLISTS, suffix_of
 from vsr.streams.names.target import TargetAddress, TargetFile
 
@@ -162,7 +163,7 @@ class Sink:
     def _lose(self, error: VSRError | OSError) -> None:
         """Note that the sink is lost, and when to retry."""
         self._kill()
-        said = without_secrets(reason(error), self._target)
+        said = redact(reason(error), self._target)
         self._missed_for = said = f"{self.name} takes nothing ({said})"
         delay_s = self._retry.next_delay_s() if is_address(self._target) else None
         if delay_s is None:
@@ -196,7 +197,7 @@ class Sink:
             self._file.keep(partial=False)
         except (VSRError, OSError) as error:
             process.kill()
-            said = without_secrets(reason(error), self._target)
+            said = redact(reason(error), self._target)
             self.error = EncodeError(f"{self.name} did not end in order ({said})")
             self._keep_part()
 

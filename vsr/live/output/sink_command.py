@@ -7,9 +7,10 @@ from pathlib import Path
 
 import ffmpeg
 
+from vsr.address import is_address
 from vsr.live.output.rtmp_sender import ADDRESSES
 from vsr.streams.ffmpeg.command import Options, output_command
-from vsr.streams.names.container import INPUT_PIPE, is_address
+from vsr.streams.names.container import INPUT_PIPE
 from vsr.streams.names.formats import ADDRESS_FORMATS, MOV_FAMILY, PLAYLISTS, suffix_of
 
 TIMEOUT_S = 5.0
