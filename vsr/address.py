@@ -41,7 +41,7 @@ def shown(name: str) -> str:
         return name
     authority = re.split(r"[/?#]", found["rest"], maxsplit=1)
     host = authority[0].rpartition("@")[2]
-    has_rest = any(authority[1:]) or not host
+    has_rest = bool("".join(authority[1:]).strip())
     # An @ further on may end a password with a slash in it: the host is not known then.
     if not _HOST.fullmatch(host) or "@" in "".join(authority[1:]):
         return f"{found['scheme']}://{HIDDEN}"

@@ -44,6 +44,11 @@ class FFmpegLog:
         return time.monotonic() - self._moved
 
     @property
+    def has_written(self) -> bool:
+        """Whether anything has got into the output."""
+        return any(self._progress.get(key, "").strip("0N/A") for key in _MOVING)
+
+    @property
     def frames(self) -> int | None:
         """Frames of the output so far, in ffmpeg's count."""
         said = self._progress.get("frame", "")

@@ -120,6 +120,11 @@ class FFmpegProcess:
         """Frames that it has written; None before it said so."""
         return self._log.frames
 
+    @property
+    def has_written(self) -> bool:
+        """Whether it has written anything, as far as it has reported."""
+        return self._log.has_written
+
     def write(self, data: bytes | memoryview) -> None:
         """Write all of ``data``.
 

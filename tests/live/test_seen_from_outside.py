@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
@@ -15,10 +18,11 @@ import torch
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live.browser import Browser, find_browser
-from tests.live.harness import asked, running, until
+from tests.live.harness import PATIENCE_S, asked, running, until
 from tests.media import numbered_frames
 from vsr.errors import ConfigurationError, OpenError
-from vsr.live.monitor.figures import Figures
+from vsr.live.monitor.bounded_server import MOST_CLIENTS
+from vsr.live.monitor.figures import Figures, SinkFigures
 from vsr.live.monitor.http import serve_status
 from vsr.live.monitor.status_line import sentence
 
@@ -29,6 +33,10 @@ open_url = build_opener(ProxyHandler({})).open
 def figures() -> Figures:
     """Of a stream that has restored three frames, one of them late."""
     one = Figures(name="yard", state="running", sizes="96x72 to 192x144")
+    one.sinks = [
+        SinkFigures(role=role, name=f"rtmp://{role}.example/…", state="open")
+        for role in ("target", "record")
+    ]
     one.tally.frames_in, one.tally.restored, one.tally.reconnects = 3, 3, 1
     for latency_s in (0.25, 0.35, 2.5):
         one.note_emitted(latency_s, 0.8)
@@ -53,6 +61,14 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         yield running_browser
 
 
+def status_of(address: str, **headers: str) -> int:
+    try:
+        with open_url(Request(address, headers=headers)) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+
+
 def text_of(address: str) -> str:
     with open_url(address) as answer:
         read: bytes = answer.read()
@@ -70,7 +86,7 @@ def samples(address: str) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "healthz", "metrics", "figures.json", "output.jpg?stream=yard"]
+    "path", ["", "livez", "readyz", "metrics", "figures.json", "output.jpg?stream=yard"]
 )
 def test_head_answers_as_get_does_without_the_body(path: str, address: str) -> None:
     answers = []
@@ -109,10 +125,36 @@ def test_prometheus_reads_every_figure(address: str) -> None:
 
 
 def test_health_is_what_the_streams_are(address: str, figures: Figures) -> None:
-    assert json.loads(text_of(f"{address}healthz")) == {"yard": "running"}
-    figures.state = "failed"
-    with pytest.raises(HTTPError, match="503"):
-        open_url(f"{address}healthz")
+    for state, live, ready in (
+        ("connecting", 200, 503),
+        ("running", 200, 200),
+        ("away", 200, 503),
+        ("failed", 503, 503),
+    ):
+        figures.state = state
+        assert (status_of(f"{address}livez"), status_of(f"{address}readyz")) == (live, ready), state
+
+
+def test_health_is_what_the_sinks_are(address: str, figures: Figures) -> None:
+    target, record = figures.sinks
+    for state, live, ready in (
+        ("waiting", 200, 503),
+        ("open", 200, 200),
+        ("missing", 200, 503),
+        ("given up", 503, 503),
+    ):
+        record.state = state
+        assert (status_of(f"{address}livez"), status_of(f"{address}readyz")) == (live, ready), state
+        assert samples(address)["vsr_sink_open", "record"] == (state == "open")
+    target.state = record.state = "open"
+    assert json.loads(text_of(f"{address}readyz")) == {
+        "yard": {"state": "running", "sinks": {"target": "open", "record": "open"}}
+    }
+
+
+def test_a_stream_whose_thread_does_nothing_is_not_live(address: str, figures: Figures) -> None:
+    figures.seen_at -= 61
+    assert (status_of(f"{address}livez"), status_of(f"{address}readyz")) == (503, 503)
 
 
 def test_pictures_are_served_and_unknown_things_are_not(address: str) -> None:
@@ -127,25 +169,128 @@ def test_a_port_alone_is_of_the_loopback(address: str) -> None:
     assert address.startswith("http://127.0.0.1:")
 
 
-def ask_as(address: str, host: str) -> int:
-    try:
-        with open_url(
-            Request(f"{address}output.jpg?stream=yard", headers={"Host": host})
-        ) as answer:
-            return int(answer.status)
-    except HTTPError as error:
-        return error.code
-
-
 def test_a_page_from_elsewhere_gets_no_pictures_by_a_name_of_its_own(
     figures: Figures, address: str
 ) -> None:
     """DNS rebinding: a browser then asks the loopback in the name of a stranger."""
+    picture = f"{address}output.jpg?stream=yard"
     for host in ("127.0.0.1:9100", "localhost", "[::1]:9100"):
-        assert ask_as(address, host) == 200
-    assert ask_as(address, "stranger.example:9100") == 403
-    with serve_status("0.0.0.0:0", [figures]) as open_to_all:
-        assert ask_as(open_to_all, "camera.example") == 200
+        assert status_of(picture, Host=host) == 200
+    for host in ("stranger.example:9100", "[", "[::1", "127.0.0.1.example", "@"):
+        assert status_of(picture, Host=host) == 403, host
+
+
+TOKEN = "5bd0c1f3a7e94c02"
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    return file
+
+
+def test_beyond_the_loopback_a_token_is_needed_for_all_but_the_probes(
+    figures: Figures, token_file: Path
+) -> None:
+    with serve_status("0.0.0.0:0", [figures], token_file) as open_to_all:
+        address = open_to_all.replace("0.0.0.0", "127.0.0.1")
+        for path in ("", "metrics", "figures.json", "output.jpg?stream=yard", "nope"):
+            assert status_of(address + path) == 403
+            assert status_of(address + path, Cookie="vsr_token=wrong") == 403
+            assert status_of(address + path, Authorization="Bearer wrong") == 403
+        for headers in (
+            {"Authorization": f"Bearer {TOKEN}"},
+            {"Cookie": f"other=1; vsr_token={TOKEN}"},
+        ):
+            assert status_of(f"{address}figures.json", **headers) == 200
+        with open_url(f"{address}?token={TOKEN}") as page:
+            assert f"vsr_token={TOKEN}; HttpOnly" in page.headers["Set-Cookie"]
+        assert json.loads(text_of(f"{address}readyz")) == {}
+        assert TOKEN not in text_of(f"{address}figures.json?token={TOKEN}")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"), [(None, "give --status-token FILE"), ("short", "is not 16 or more")]
+)
+def test_an_address_of_all_is_refused_without_a_good_token(
+    written: str | None, said: str, figures: Figures, tmp_path: Path
+) -> None:
+    file = None
+    if written is not None:
+        file = tmp_path / "token"
+        file.write_text(written)
+    with (
+        pytest.raises(ConfigurationError, match=said),
+        serve_status("0.0.0.0:0", [figures], file),
+    ):
+        pass
+
+
+def connect(address: str, said: bytes) -> socket.socket:
+    """A client that has begun to ask, and does not go on."""
+    parts = urlsplit(address)
+    client = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_S)
+    client.sendall(said)
+    return client
+
+
+def num_files() -> int:
+    """Of this process, its clients and its server alike."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /livez HTTP/1.0\r\nX-"])
+def test_slow_clients_keep_nobody_out(said: bytes, address: str, figures: Figures) -> None:
+    before = num_files()
+    with ExitStack() as clients:
+        for _ in range(3 * MOST_CLIENTS):
+            clients.enter_context(connect(address, said))
+        assert status_of(f"{address}livez") == 200
+        until(
+            lambda: num_files() <= before + 4 * MOST_CLIENTS + 1,
+            "no more than the bounded number of connections is open",
+        )
+
+
+def test_a_client_that_dawdles_is_ended_whatever_it_sends(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsr.live.monitor.bounded_server.REQUEST_TIMEOUT_S", 0.3)
+    with connect(address, b"GET /livez HTTP/1.0\r\n") as client:
+
+        def is_ended() -> bool:
+            try:
+                client.sendall(b"X: y\r\n")
+                client.setblocking(False)
+                return client.recv(1) == b""
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+            finally:
+                client.setblocking(True)
+
+        until(is_ended, "the server ends the connection")
+
+
+def test_aborted_requests_leave_no_traceback(
+    address: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reset = struct.pack("ii", 1, 0)
+    for said in (
+        b"GET /output.jpg?stream=yard HTTP/1.0\r\n\r\n",
+        b"GE",
+        b"\0" * 9,
+        b"[ [ [\r\n\r\n",
+    ):
+        with connect(address, said) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    for said in (b"GET http://[ HTTP/1.0\r\n\r\n", b"GET //[/livez HTTP/1.0\r\nHost: [\r\n\r\n"):
+        with connect(address, said) as client:
+            assert client.recv(100).startswith(b"HTTP/1.0 40")
+    assert status_of(f"{address}livez") == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_figures_are_served_over_ipv6_too(figures: Figures) -> None:

@@ -107,6 +107,12 @@ class Retries(click.ParamType["int | None"]):
     help="Shown while the source is gone.  [default: its last frame]",
 )
 @click.option("--status", metavar="ADDRESS:PORT", help="Serve figures and a page there.")
+@click.option(
+    "--status-token",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Holds the secret that requests for figures bring; needed beyond 127.0.0.1.",
+)
 @click.option("--encoder", metavar="NAME", help="A video encoder of ffmpeg.")
 @click.option("--encode-args", type=Arguments(), default=(), metavar='"ARGS"')
 @click.option("-y", "--overwrite", is_flag=True, help="Replace files that exist.")

@@ -37,6 +37,7 @@ def run_live(
     device: str = "auto",
     precision: str = "auto",
     status: str | None = None,
+    status_token: Path | None = None,
     stop: threading.Event,
     quiet: bool = False,
     say: Callable[[str], None],
@@ -54,6 +55,7 @@ def run_live(
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
         status: Address and port of the status server; None for none.
+        status_token: A file with the secret that the status server asks for.
         stop: Set it to end all streams in order.
         quiet: Show no status line.
         say: Called with messages about what was chosen.
@@ -83,7 +85,8 @@ def run_live(
     figures = [stream.figures for stream in running]
     with ExitStack() as around:
         if status is not None:
-            say(f"figures at {around.enter_context(serve_status(status, figures))}")
+            address = around.enter_context(serve_status(status, figures, status_token))
+            say(f"figures at {address}")
         around.enter_context(status_line(figures, hidden=quiet))
         if len(running) == 1:
             running[0].run(stop)

@@ -48,8 +48,10 @@ def count(figures: Figures, source: Source, clock: Clock, sinks: Sequence[Sink])
     tally.jumps = clock.jumps
     tally.reopened = sum(sink.reopened for sink in sinks)
     tally.lost_packets = sum(sink.lost for sink in sinks)
+    figures.seen_at = time.monotonic()
     figures.source_queue = source.depth
     figures.sink_queue = max(sink.depth for sink in sinks)
+    figures.sinks = [sink.figures() for sink in sinks]
 
 
 def load_slate(path: Path) -> Tensor:
@@ -67,6 +69,8 @@ def load_slate(path: Path) -> Tensor:
 
 
 log = logging.getLogger(__name__)
+
+ROLES = ("target", "record")
 
 SILENT_S = 1.0
 """A source that sends no frame for longer counts as gone until it sends again."""
@@ -98,9 +102,16 @@ class LiveStream:
         self._slate = None if options.slate is None else load_slate(options.slate)
         check_targets([options])
         self._sinks = [
-            Sink(target, retry=Retry(options.retries), overwrite=options.overwrite)
-            for target in options.targets
+            Sink(
+                target,
+                retry=Retry(options.retries),
+                overwrite=options.overwrite,
+                stream=options.name,
+                role=role,
+            )
+            for role, target in zip(ROLES, options.targets, strict=False)
         ]
+        figures.sinks = [sink.figures() for sink in self._sinks]
         self._source = Source(options.source, listen=options.listen, retry=Retry(options.retries))
         self._restoration = LiveRestoration(options, restorer, figures)
         self._writing = EncoderThread(figures, options.latency_s)
@@ -278,3 +289,4 @@ class LiveStream:
         self._writing.abort()
         if self._output is not None:
             self._output.abort()
+            count(self.figures, self._source, self._clock, self._sinks)

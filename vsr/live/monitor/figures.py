@@ -50,6 +50,28 @@ class StreamCounts:
     jumps: int = 0
 
 
+@dataclass(kw_only=True)
+class SinkFigures:
+    """Figures of one sink.
+
+    Attributes:
+        role: ``target`` or ``record``.
+        name: The address without its secrets, or the file.
+        state: ``waiting`` (nothing was encoded yet), ``open``, ``missing`` (it is opened again),
+            ``given up`` or ``ended``.
+        queue: Packets waiting for it.
+        reopened: Times it was reopened.
+        lost_packets: Encoded packets that it missed.
+    """
+
+    role: str
+    name: str
+    state: str = "waiting"
+    queue: int = 0
+    reopened: int = 0
+    lost_packets: int = 0
+
+
 @dataclass(kw_only=True, eq=False)
 class Figures:
     """Figures of one stream; written by its thread, read by any.
@@ -62,6 +84,8 @@ class Figures:
         sizes: Input and output size, as text.
         source_queue: Frames waiting to be restored.
         sink_queue: Packets waiting for the slowest sink.
+        sinks: One for every sink, the target first.
+        seen_at: When the stream's thread last updated this, on the monotonic clock.
         buckets: Latency histogram by ``BOUNDS_S``, not cumulative; the last is unbounded.
         latency_sum_s: Sum of all latencies.
         before: The latest input frame, (3, H, W).
@@ -75,6 +99,8 @@ class Figures:
     sizes: str = ""
     source_queue: int = 0
     sink_queue: int = 0
+    sinks: list[SinkFigures] = field(default_factory=list)
+    seen_at: float = field(default_factory=time.monotonic)
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
     latency_sum_s: float = 0.0
     before: Tensor | None = None
@@ -119,5 +145,6 @@ class Figures:
             "source_queue": self.source_queue,
             "sink_queue": self.sink_queue,
             "uptime_s": round(time.monotonic() - self.began, 1),
+            "sinks": [asdict(sink) for sink in self.sinks],
             **asdict(self.tally),
         }

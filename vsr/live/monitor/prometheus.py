@@ -58,6 +58,7 @@ class _Streams(Collector):
             yield counter
         yield self._queues()
         yield self._up()
+        yield from self._sinks()
         yield self._latencies()
 
     def _queues(self) -> Metric:
@@ -74,6 +75,18 @@ class _Streams(Collector):
         for one in self._figures:
             gauge.add_metric([one.name], one.state == "running")
         return gauge
+
+    def _sinks(self) -> Iterable[Metric]:
+        labels = ["stream", "sink"]
+        is_open = GaugeMetricFamily("vsr_sink_open", "Whether a sink takes packets.", labels=labels)
+        lost = CounterMetricFamily(
+            "vsr_sink_lost_packets", "Encoded packets that a sink missed.", labels=labels
+        )
+        for one in self._figures:
+            for sink in one.sinks:
+                is_open.add_metric([one.name, sink.role], sink.state == "open")
+                lost.add_metric([one.name, sink.role], sink.lost_packets)
+        return [is_open, lost]
 
     def _latencies(self) -> Metric:
         histogram = HistogramMetricFamily(

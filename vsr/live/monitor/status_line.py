@@ -14,6 +14,8 @@ from vsr.live.monitor.figures import Figures
 
 EVERY_S = 0.5
 
+_TROUBLE = frozenset({"missing", "given up"})
+
 
 @contextmanager
 def status_line(figures: Sequence[Figures], *, hidden: bool = False) -> Iterator[None]:
@@ -60,4 +62,5 @@ def sentence(figures: Figures) -> str:
     ):
         if count:
             words.append(f"{count} {what}")
+    words += [f"{sink.role} {sink.state}" for sink in figures.sinks if sink.state in _TROUBLE]
     return ", ".join(words)

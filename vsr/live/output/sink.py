@@ -19,6 +19,7 @@ from vsr.errors import EncodeError, VSRError
 from vsr.live.audio.packets import EncodedPacket, PacketStream
 from vsr.live.input.address import check_host
 from vsr.live.input.retry import SETTLED_S, Retry
+from vsr.live.monitor.figures import SinkFigures
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
 from vsr.streams.ffmpeg.process import FFmpegProcess
 from vsr.streams.names.container import reason
@@ -40,6 +41,8 @@ class Sink:
         target: A file or an address.
         retry: Retry policy for reopening.
         overwrite: Replace a file that exists.
+        stream: Name of the stream, for log lines.
+        role: ``target`` or ``record``.
 
     Attributes:
         reopened: Times it was reopened.
@@ -50,10 +53,18 @@ class Sink:
         OpenError: The file cannot be written.
     """
 
-    def __init__(self, target: str, *, retry: Retry, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        retry: Retry,
+        overwrite: bool = False,
+        stream: str = "live",
+        role: str = "target",
+    ) -> None:
         self.reopened = self.lost = 0
         self.error: VSRError | None = None
-        self._target, self._retry = target, retry
+        self._target, self._retry, self._stream, self._role = target, retry, stream, role
         # Playlists are rewritten all the time: they have no moment at which they are whole.
         by_name = is_address(target) or suffix_of(target) in PLAYLISTS
         self._file = (
@@ -84,9 +95,26 @@ class Sink:
         return len(self._packets)
 
     @property
-    def is_open(self) -> bool:
-        """Whether the sink is believed to accept packets."""
-        return self._process is not None
+    def state(self) -> str:
+        """As in ``SinkFigures``."""
+        if self.error is not None:
+            return "given up"
+        if (process := self._process) is not None and process.has_written:
+            return "open"
+        if self._thread.ident is not None and not self._thread.is_alive():
+            return "ended"
+        return "missing" if self._opened or self._missed_for else "waiting"
+
+    def figures(self) -> SinkFigures:
+        """The sink as it is seen from outside."""
+        return SinkFigures(
+            role=self._role,
+            name=self.name,
+            state=self.state,
+            queue=self.depth,
+            reopened=self.reopened,
+            lost_packets=self.lost,
+        )
 
     def start(self, templates: list[Any]) -> None:
         """Start the sink for these streams."""
@@ -168,11 +196,11 @@ class Sink:
         delay_s = self._retry.next_delay_s() if is_address(self._target) else None
         if delay_s is None:
             self.error = EncodeError(f"{said}; it is given up")
-            log.error("%s", self.error)
+            log.error("%s: %s", self._stream, self.error)
             return
         self._again_at = time.monotonic() + delay_s
         if self._retry.is_news(said):
-            log.warning("%s; opening it again", said)
+            log.warning("%s: %s; opening it again", self._stream, said)
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -206,7 +234,7 @@ class Sink:
         with suppress(OSError):
             kept = self._file.keep(partial=True)
             if not is_address(self._target):
-                log.warning("what was written until then is %s", kept)
+                log.warning("%s: what was written until then is %s", self._stream, kept)
 
     def _waiting_s(self) -> float:
         pictures = [self._packets[0], self._packets[-1]]
