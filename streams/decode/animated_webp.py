@@ -16,10 +16,11 @@ from av import VideoFrame
 from av.codec import codecs_available
 from PIL import Image, ImageSequence
 
+from vsr.address import is_address
 from vsr.errors import OpenError
 from vsr.streams.decode.image_codec import UNREADABLE
 from vsr.streams.names.animation import is_animated_webp
-from vsr.streams.names.container import PIPE, is_address
+from vsr.streams.names.container import PIPE
 
 MILLISECOND = Fraction(1, 1000)
 _DECODER = "webp_anim"
