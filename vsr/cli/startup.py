@@ -5,10 +5,11 @@ that keeps the encoder off a core that only waits: on two cores, spinning briefl
 restored 13.0 frames a second instead of 12.1.
 
 Tensors of a few MiB come and go by the thousand. glibc learns from them to keep all but the
-largest on its heap, which then falls to pieces: ``compact`` at 640x360 held 5.0 kB per pixel
-instead of 4.4. With a fixed threshold freed tensors go back to the system at once, and huge pages
-make new ones cheap: 3 to 4 % faster than without both in single runs on a busy machine (huge pages
-alone: 10 %), and what a run needs can be foretold.
+largest on its heap, which then fragments. With a fixed threshold freed tensors go back to the
+system at once, and what a run needs can be planned.
+
+`python -m benchmarks.startup` leaves each of them out in turn: on two busy cores a run took 3.4
+times the processor time without short spinning, and 1.24 times without the threshold.
 
 Loading torch makes half a million objects and hardly any garbage, which Python's collector would
 look through again and again: a fifth of the time until a run begins, and a tenth of a second at its
@@ -56,7 +57,6 @@ def prepare() -> None:
     gc.set_threshold(GC_THRESHOLD)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     set_mmap_threshold(MMAP_THRESHOLD)
 
