@@ -15,6 +15,7 @@ from io import StringIO
 import click
 
 from vsr.address import redact
+from vsr.cli.assess import assess
 from vsr.cli.bench import bench
 from vsr.cli.degrade import degrade
 from vsr.cli.eval import evaluate
@@ -45,7 +46,7 @@ def vsr(verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
 
 
-for command in (restore, live, evaluate, train, degrade, bench, models, info):
+for command in (restore, live, assess, evaluate, train, degrade, bench, models, info):
     vsr.add_command(command)
 
 

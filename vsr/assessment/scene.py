@@ -1,0 +1,197 @@
+"""What is known of one scene: measured frame by frame, and on a few windows of consecutive frames.
+
+T time, H, W size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vsr.assessment.features import measure
+from vsr.assessment.regression import LEARNT, Assessor
+from vsr.assessment.samples import coding_severity
+
+GROUP = 4
+"""Consecutive frames that are measured together."""
+
+GROUP_EVERY, MOST_GROUPS = 40, 4
+"""Frames from one group to the next, and how many a scene has at most."""
+
+WINDOW = 256
+"""Side of the windows that are measured, in pixels: that of the training samples."""
+
+STILL = 0.3 / 255
+"""Mean difference under which a frame repeats the one before it."""
+
+MEASURED = ("combing", "banding", "flicker", "frozen", "exposure")
+"""Severities that are computed from the frames directly."""
+
+KINDS = (*LEARNT, *MEASURED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Severity of one kind of damage, 0 to 1, and how sure that is, 0 to 1."""
+
+    severity: float
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneAssessment:
+    """What ails one scene.
+
+    Attributes:
+        start_s: Time of its first frame in seconds.
+        end_s: Time of its last frame.
+        frames: Number of frames.
+        findings: By kind of damage, all of ``KINDS``.
+        qp: Mean quantiser in H.264's scale; None where the codec does not tell.
+    """
+
+    start_s: float
+    end_s: float
+    frames: int
+    findings: dict[str, Finding]
+    qp: float | None
+
+    @property
+    def worst(self) -> str:
+        """The kind of the most severe damage."""
+        return max(self.findings, key=lambda kind: self.findings[kind].severity)
+
+
+@dataclass
+class SceneMeasurements:
+    """Measurements of one scene while its frames come."""
+
+    times: list[float] = field(default_factory=list)
+    features: list[Tensor] = field(default_factory=list)
+    combing: list[float] = field(default_factory=list)
+    banding: list[float] = field(default_factory=list)
+    luma: list[float] = field(default_factory=list)
+    clipped: list[float] = field(default_factory=list)
+    repeats: int = 0
+    _last: Tensor | None = None
+    _group: list[Tensor] = field(default_factory=list)
+
+    def add(self, frame: Tensor, time_s: float) -> None:
+        """Measure the next frame, (3, H, W) in [0, 1]."""
+        small = F.interpolate(frame[None], size=(36, 64), mode="area")[0]
+        luma = small.mean(0)
+        self.repeats += self._last is not None and bool((small - self._last).abs().mean() < STILL)
+        self._last = small
+        self.luma.append(float(luma.mean()))
+        self.clipped.append(float(((luma < 0.02) | (luma > 0.98)).float().mean()))
+        place = len(self.times) % GROUP_EVERY
+        self.times.append(time_s)
+        if place < GROUP and len(self.combing) < MOST_GROUPS:
+            self._group.append(frame)
+            if len(self._group) == GROUP:
+                self._measure_group()
+
+    def finish(self, assessor: Assessor, qps: list[float]) -> SceneAssessment:
+        """The assessment of the whole scene."""
+        if len(self._group) > 1 and not self.features:
+            self._measure_group()
+        findings = self._learnt(assessor)
+        qp = sum(qps) / len(qps) if qps else None
+        if qp is not None:
+            findings["coding"] = Finding(severity=round(coding_severity(qp), 3), confidence=1.0)
+        return SceneAssessment(
+            start_s=self.times[0],
+            end_s=self.times[-1],
+            frames=len(self.times),
+            findings=findings | self._measured(),
+            qp=None if qp is None else round(qp, 1),
+        )
+
+    def _measure_group(self) -> None:
+        group, self._group = torch.stack(self._group), []
+        luma = group.mean(1) * 255
+        self.combing.append(combing(luma))
+        self.banding.append(banding(luma[0]))
+        self.features += [measure(window) for window in windows(group)]
+
+    def _learnt(self, assessor: Assessor) -> dict[str, Finding]:
+        if not self.features:  # a scene of one frame
+            return {kind: Finding(severity=0.0, confidence=0.0) for kind in LEARNT}
+        estimate = assessor.estimate(torch.stack(self.features))
+        severity, confidence = estimate.severity.mean(0), estimate.confidence.mean(0)
+        return {
+            kind: Finding(severity=round(float(s), 3), confidence=round(float(c), 3))
+            for kind, s, c in zip(LEARNT, severity, confidence, strict=True)
+        }
+
+    def _measured(self) -> dict[str, Finding]:
+        count = len(self.times)
+        values = {
+            "combing": _mean(self.combing),
+            "banding": _mean(self.banding),
+            "flicker": flicker(self.luma),
+            "frozen": self.repeats / max(1, count - 1),
+            "exposure": max(_mean(self.clipped), _darkness(_mean(self.luma))),
+        }
+        sure = 1.0 if count > 1 else 0.0
+        return {
+            kind: Finding(severity=round(min(1.0, value), 3), confidence=sure)
+            for kind, value in values.items()
+        }
+
+
+def windows(group: Tensor) -> list[Tensor]:
+    """The whole of small frames, otherwise five windows: the middle and towards the corners."""
+    height, width = group.shape[-2:]
+    rows, columns = min(WINDOW, height), min(WINDOW, width)
+    if (rows, columns) == (height, width):
+        return [group]
+    places = [(0.5, 0.5), (0.2, 0.2), (0.2, 0.8), (0.8, 0.2), (0.8, 0.8)]
+    tops = [(int(y * (height - rows)), int(x * (width - columns))) for y, x in places]
+    return [group[..., y : y + rows, x : x + columns] for y, x in dict.fromkeys(tops)]
+
+
+def combing(luma: Tensor) -> float:
+    """Share of the moving blocks whose odd and even rows belong to different times; (T, H, W)."""
+    moving = (luma[1:] - luma[:-1]).abs()
+    middle, above, below = luma[1:, 2:-2], luma[1:, 1:-3], luma[1:, 3:-1]
+    comb = ((middle - above) * (middle - below)).clamp(min=0).sqrt()
+    same = (luma[1:, :-4] - middle).abs() + (luma[1:, 4:] - middle).abs()
+    blocks = F.avg_pool2d(torch.stack((moving[:, 2:-2], comb, same), 1), 16)
+    moves = blocks[:, 0] > 6
+    combed = moves & (blocks[:, 1] > 4) & (blocks[:, 1] > blocks[:, 2])
+    return float(combed.sum() / moves.sum()) if int(moves.sum()) > 8 else 0.0
+
+
+def banding(luma: Tensor) -> float:
+    """Share of the frame that is a smooth slope in steps of one or two levels; (H, W)."""
+    levels = luma.round()
+    across = (levels[:, 1:] - levels[:, :-1]).abs()[:-1]
+    down = (levels[1:] - levels[:-1]).abs()[:, :-1]
+    flat = ((across == 0) & (down == 0)).float()[None, None]
+    steps = ((across > 0) | (down > 0)).float()[None, None]
+    high = torch.maximum(across, down)[None, None]
+    area = F.avg_pool2d(flat, 32) > 0.85
+    stepped = (F.avg_pool2d(steps, 32) > 0.01) & (F.max_pool2d(high, 32) <= 2)
+    return float((area & stepped).float().mean())
+
+
+def flicker(luma: list[float]) -> float:
+    """How far frames are brighter or darker than both their neighbours; 10 levels are 1."""
+    if len(luma) < 3:
+        return 0.0
+    values = torch.tensor(luma)
+    off = values[1:-1] - (values[2:] + values[:-2]) / 2
+    return min(1.0, float(off.abs().mean()) * 255 / 10)
+
+
+def _darkness(mean: float) -> float:
+    """0 from a mean luma of 0.2 on, 1 for black."""
+    return max(0.0, 1 - mean / 0.2)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

@@ -1,0 +1,54 @@
+"""``vsr assess``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from vsr.cli.parameters import MEDIA, Moment
+from vsr.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from vsr.assessment.assess import Assessment
+
+
+@click.command()
+@click.argument("source", type=MEDIA)
+@click.option("--start", type=Moment(), help="Assess from this time on.")
+@click.option("--end", type=Moment(), help="Assess up to this time.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def assess(source: str, start: float | None, end: float | None, as_json: bool) -> None:
+    """Print what ails SOURCE, scene by scene: severities from 0 to 1.
+
+    \b
+    coding    coarse quantisation: blocks, ringing, smeared detail
+    noise     noise or grain
+    blur      defocus and motion blur
+    enlarged  fewer real pixels than the frame has: 0.5 is enlarged by 2, 1 by 4
+    combing, banding, flicker, frozen (repeated frames), exposure
+
+    \b
+    vsr assess film.mkv
+    vsr assess film.mkv --start 1:00 --end 2:00 --json
+    """
+    from vsr.assessment.assess import assess as run
+
+    assessment = run(source, start_s=start, end_s=end)
+    if as_json:
+        click.echo(json.dumps(assessment.to_json()))
+        return
+    _show(assessment)
+
+
+def _show(assessment: Assessment) -> None:
+    from vsr.assessment.scene import KINDS
+
+    rows = []
+    for scene in assessment.scenes:
+        severities = [f"{scene.findings[kind].severity:.2f}" for kind in KINDS]
+        qp = "-" if scene.qp is None else f"{scene.qp:.0f}"
+        rows.append([f"{scene.start_s:.2f}", str(scene.frames), qp, *severities])
+    print_table(["from s", "frames", "QP", *KINDS], rows)
+    click.echo(f"\n{assessment.source}: {assessment.summary()}")
