@@ -6,12 +6,19 @@ PYTHONS ?= 3.12 3.13
 VID4 ?= ../shared/data/eval/vid4
 export VIDEO VID4
 
+# Tests use one core each and are shared out among as many processes as there are cores, eight at most.
+WORKERS ?= --numprocesses auto --maxprocesses 8 --dist worksteal
+
 PY := .venv/bin/python
 READY := .venv/.ready
 # mmcv compiles its ops for one version of torch: it gets an environment of its own.
 MMCV_PY := .venv-mmcv/bin/python
 MMCV_READY := .venv-mmcv/.ready
 MMCV := mmcv==2.2.0
+TORCH_HEADER := $(CURDIR)/.venv-mmcv/torch.h
+MMCV_CFLAGS := -O3 -DNDEBUG -fwrapv
+BUILD_MMCV = MMCV_WITH_OPS=1 CFLAGS="$(MMCV_CFLAGS) -include $(TORCH_HEADER)" \
+	$(MMCV_PY) -m pip install --no-build-isolation
 MADE_FROM := pyproject.toml setup.py streams/_yuv.c streams/_yuv_rows.h
 # typings/ shows type checkers the folders as the sub-packages they are installed as.
 TYPED := vsr typings tests scripts benchmarks examples
@@ -23,10 +30,10 @@ demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
 	$(PY) -m examples.demo $${VIDEO:+--video "$$VIDEO"}
 
 test: lint types  ## lint, types and the tests; those that need a GPU skip themselves without one
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest $(WORKERS) -m "not slow"
 
 test-slow: $(READY)  ## the tests that take long
-	$(PY) -m pytest -m slow
+	$(PY) -m pytest $(WORKERS) -m slow
 
 fuzz: $(READY)  ## damaged files, 2,000 of each kind: read, or refused in one line
 	$(PY) -W ignore -m tests.fuzz
@@ -79,12 +86,15 @@ $(READY): $(MADE_FROM)
 	$(call environment,.venv)
 	@touch $@
 
-# mmcv's build needs the torch it is for, and a setuptools that still has pkg_resources. pip keeps
-# the wheel; one that was built for another torch does not load, and is built again.
+# mmcv's build needs the torch it is for, and a setuptools that still has pkg_resources. torch's
+# headers are compiled once for its 80 files. pip keeps the wheel; one that was built for another
+# torch does not load, and is built again.
 $(MMCV_READY): $(MADE_FROM)
 	$(call environment,.venv-mmcv)
 	$(MMCV_PY) -m pip install 'setuptools<80' wheel ninja psutil
-	MMCV_WITH_OPS=1 $(MMCV_PY) -m pip install --no-build-isolation $(MMCV)
-	$(MMCV_PY) -W ignore -c 'import mmcv.ops' || MMCV_WITH_OPS=1 $(MMCV_PY) -m pip install \
-		--no-build-isolation --no-cache-dir --no-deps --force-reinstall $(MMCV)
+	CFLAGS="$(MMCV_CFLAGS)" $(MMCV_PY) -m scripts.precompile_torch $(TORCH_HEADER)
+	$(BUILD_MMCV) $(MMCV)
+	$(MMCV_PY) -W ignore -c 'import mmcv.ops' || \
+		$(BUILD_MMCV) --no-cache-dir --no-deps --force-reinstall $(MMCV)
+	rm -f $(TORCH_HEADER).gch
 	@touch $@
