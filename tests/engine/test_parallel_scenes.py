@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.engine.test_restorer_memory import Starving
 from tests.networks import RECURRENT, compact, moving_clip
@@ -109,11 +111,28 @@ def test_both_can_stand_in_for_each_other() -> None:
         assert hasattr(ParallelScenes, name)
 
 
+class Watched(Network[Any]):
+    """Another network; whether the state of a joint step is still in memory can be asked."""
+
+    def __init__(self, network: Network[Any]) -> None:
+        super().__init__()
+        self.network, self.facts = network, network.facts
+        self.joint: list[weakref.ref[torch.UntypedStorage]] = []
+
+    def step(
+        self, window_BTCHW: Tensor, state: Any, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, Any]:
+        restored, state = self.network.step(window_BTCHW, state, num_keep, ends_scene=ends_scene)
+        if len(window_BTCHW) > 1:
+            self.joint += [weakref.ref(t.untyped_storage()) for _, t in named_tensors(state)]
+        return restored, state
+
+
 def test_what_one_scene_keeps_does_not_keep_the_others_in_memory() -> None:
-    batch = BatchRestorer(compact(), chunk=2, look_ahead=1, device="cpu")
-    chunks = {key: pieces(moving_clip(4, 18, 22), 4)[0] for key in "abc"}
-    for chunk, *_ in batch.push(chunks).values():
+    batch = BatchRestorer(Watched(compact()), chunk=2, look_ahead=1, device="cpu")
+    assert isinstance(batch.network, Watched)
+    restored = batch.push({key: pieces(moving_clip(4, 18, 22), 4)[0] for key in "abc"})
+    for chunk, *_ in restored.values():
         assert chunk.frames.untyped_storage().nbytes() == chunk.frames.nbytes
-    for stream_of_it in batch._streams.values():
-        for _, tensor in named_tensors(stream_of_it.state):
-            assert tensor.untyped_storage().nbytes() == tensor.nbytes
+    assert batch.network.joint
+    assert all(storage() is None for storage in batch.network.joint)

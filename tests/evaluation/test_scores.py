@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 import sys
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,17 +146,14 @@ def test_a_missing_extra_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_torchvision_of_another_torch_is_said_in_one_line(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What torchvision raises on import beside a torch it was not built for."""
-    real = builtins.__import__
-
-    def fail(name: str, *rest: Any) -> ModuleType:
-        if name == "pyiqa":
-            raise RuntimeError("operator torchvision::nms does not exist\nmore")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", fail)
+    (tmp_path / "pyiqa.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist\\nmore')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pyiqa", raising=False)
     with pytest.raises(MissingDependency, match=r"nms does not exist.*install the torchvision"):
         PerceptualScore("lpips", torch.device("cpu"))
 

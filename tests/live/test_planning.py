@@ -48,40 +48,46 @@ def test_speed_is_that_of_a_stream_under_way() -> None:
     assert speed.look_ahead_s < speed.frame_s / 2
 
 
-class Clock:
-    """Stands for the module ``time``; seconds pass only when a device is waited for."""
-
-    monotonic = staticmethod(time.monotonic)
+class Multiplying(Network[None]):
+    """Keeps a device at work for a while after each call has returned."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        super().__init__()
+        self.facts = NetworkFacts(name="multiplying", scale=2, look_ahead=0, chunk=1)
+        self.matrix = torch.nn.Parameter(torch.eye(4096), requires_grad=False)
 
-    def perf_counter(self) -> float:
-        return self.now
+    def step(
+        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, None]:
+        product: Tensor = self.matrix
+        for _ in range(50 * num_keep):
+            product = product @ self.matrix
+        return imresize(window_BTCHW[:, :num_keep], 2) + 0 * product[0, 0], None
 
-    def wait_for(self, _: torch.device) -> None:
-        self.now += 10.0
+
+@pytest.mark.gpu
+def test_a_device_that_works_on_behind_the_call_is_timed_to_its_end() -> None:
+    network, device = Multiplying().cuda(), torch.device("cuda")
+    began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    window = torch.zeros(1, 1, 3, 16, 16, device=device)
+    network.step(window, None, 1)
+    began.record()
+    network.step(window, None, 1)
+    ended.record()
+    ended.synchronize()
+    speed = measure(network, device, 16, 16, Event())
+    assert speed.frame_s > began.elapsed_time(ended) / 1000 / 2
 
 
-@pytest.mark.parametrize("restores", [True, False])
-def test_a_device_that_goes_on_behind_the_call_is_timed_to_its_end(
-    restores: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    restorer = Restorer(Sluggish(0.0), device="cpu", precision="float32")
-    restoration = LiveRestoration(StreamOptions(source="", target=""), restorer, Figures(name="it"))
+@pytest.mark.gpu
+def test_a_frame_that_leaves_is_done_and_not_only_asked_for() -> None:
+    restorer = Restorer(Multiplying(), device="cuda", precision="float32")
+    options = StreamOptions(source="", target="", latency_s=30.0)
+    restoration = LiveRestoration(options, restorer, Figures(name="it"))
     restoration.plan(16, 16, Fraction(25), 0, Event())
-    taken: list[float] = []
-    clock = Clock()
-    monkeypatch.setattr("vsr.live.restoration.time", clock)
-    monkeypatch.setattr("vsr.live.restoration.wait_for", clock.wait_for)
-    monkeypatch.setattr(restoration._controller, "note_step", taken.append)
-    monkeypatch.setattr(restoration._controller, "note_enlarging", taken.append)
-    monkeypatch.setattr(restoration, "_restores", lambda _: restores)
-    for number in range(20):
-        frame = Chunk(frames=torch.zeros(1, 3, 16, 16), pts=(number,), time_base=Fraction(1, 25))
-        restoration.push(frame, time.monotonic(), 0)
-    assert taken
-    assert all(seconds > 0 for seconds in taken)
+    frame = Chunk(frames=torch.zeros(1, 3, 16, 16).cuda(), pts=(0,), time_base=Fraction(1, 25))
+    assert restoration.push(frame, time.monotonic(), 0)
+    assert torch.cuda.current_stream().query()
 
 
 def test_what_was_chosen_in_a_busy_moment_grows_once_full_quality_lasts(

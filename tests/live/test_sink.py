@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.live.harness import look
+from tests.live.harness import free_port, look
 from vsr.errors import EncodeError
 from vsr.live.audio.packets import EncodedPacket, StreamTemplates
 from vsr.live.input.retry import Retry
@@ -66,19 +64,19 @@ def test_whatever_ends_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) -
 
 
 def test_a_sink_whose_process_cannot_be_started_now_is_tried_again(
-    clip: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object, **__: object) -> None:
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-
-    monkeypatch.setattr("vsr.live.output.sink.FFmpegProcess", refused)
+    program = tmp_path / "ffmpeg"
+    program.write_bytes(b"no program of this system")
+    program.chmod(0o755)
+    monkeypatch.setenv("VSR_FFMPEG", str(program))
     templates = StreamTemplates()
     packets = list(coded(clip, templates))
-    sink = Sink("rtmp://127.0.0.1/app/key", retry=Retry(None))
+    sink = Sink(f"udp://127.0.0.1:{free_port()}", retry=Retry(None))
     sink.start(templates.streams)
     for packet in packets:
         sink.put(packet)
     sink.finish()
     assert sink.lost == len(packets) - 1
-    assert "Resource temporarily unavailable" in str(sink.error)
+    assert "Exec format error" in str(sink.error)
     assert "still missing in the end" in str(sink.error)

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.networks import awakened, moving_clip
 from vsr.models.architectures.basicvsr import BasicVSR
+from vsr.models.layers.propagation import pair_flows
 from vsr.models.loading import load_network
 from vsr.models.network import Network
-from vsr.models.ops import cpu_sampling as gathering
 from vsr.models.placement import place
 
 WIDTH = 1920
 ADDED_PX = 0.2
-
-
-class Places:
-    """Records where images and features are sampled, in pixels of what is sampled."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._sampled: list[Tensor] = []
-        self._grid_sample = F.grid_sample
-        monkeypatch.setattr(F, "grid_sample", self._sample)
-        self._positions = gathering._positions
-        monkeypatch.setattr(gathering, "_positions", self._find)
-
-    def _find(self, flow: Tensor) -> tuple[Tensor, Tensor]:
-        assert flow.dtype == torch.float32
-        found = self._positions(flow)
-        self._sampled += found
-        return found
-
-    def _sample(self, image: Tensor, grid: Tensor, **options: Any) -> Tensor:
-        assert grid.dtype == torch.float32
-        height, width = (side - int(options["align_corners"]) for side in image.shape[-2:])
-        self._sampled.append(grid * torch.tensor([width / 2, height / 2]))
-        return self._grid_sample(image, grid, **options)
-
-    def of(self, network: Network[Any], clip: Tensor) -> tuple[list[Tensor], Tensor]:
-        """All places that a clip's restoration sampled, and what was restored."""
-        self._sampled.clear()
-        with torch.inference_mode():
-            restored = network(clip)
-        return list(self._sampled), restored
-
-
-@pytest.fixture
-def places(monkeypatch: pytest.MonkeyPatch) -> Places:
-    return Places(monkeypatch)
 
 
 def basicvsr_with_motion() -> Network[Any]:
@@ -77,31 +42,52 @@ def basicvsr_with_motion() -> Network[Any]:
     return network
 
 
-NETWORKS = {"basicvsr": basicvsr_with_motion, "compact": lambda: load_network("compact-x4")}
+NETWORKS: dict[str, Callable[[], Network[Any]]] = {
+    "basicvsr": basicvsr_with_motion,
+    "compact": lambda: load_network("compact-x4"),
+}
 
 
-@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS.keys())
-@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
-def test_reduced_precision_aligns_as_float32_does(
-    make: Any, precision: str, places: Places
+def reduced(network: Network[Any], precision: str) -> Network[Any]:
+    return place(network, device="cpu", precision=precision)[0]
+
+
+CASES = pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        ("compact", "bfloat16"),
+        pytest.param("compact", "float16", marks=pytest.mark.slow),
+        pytest.param("basicvsr", "bfloat16", marks=pytest.mark.slow),
+        pytest.param("basicvsr", "float16", marks=pytest.mark.slow),
+    ],
+)
+
+
+@CASES
+def test_flows_of_reduced_precision_point_where_those_of_float32_do(
+    name: str, precision: str
 ) -> None:
-    network, clip = make(), moving_clip(2, 32, WIDTH)[None]
-    reduced, _ = place(network, device="cpu", precision=precision)
-    exact_places, exact = places.of(network, clip)
-    reduced_places, restored = places.of(reduced, clip)
-    assert restored.isfinite().all()
-    assert len(exact_places) == len(reduced_places) > 0
-    for ours, expected in zip(reduced_places, exact_places, strict=True):
-        assert (ours - expected).abs().mean() < 0.05
-    assert (restored - exact).abs().mean() < 0.02
+    """What samples along them is held to its place in ``test_warping``."""
+    network, window = NETWORKS[name](), moving_clip(2, 32, WIDTH)[None]
+    flows = []
+    for one in (network, reduced(network, precision)):
+        estimator: Any
+        (estimator,) = (module for module in one.modules() if hasattr(module, "between"))
+        with torch.inference_mode():
+            flows.append(pair_flows(estimator, window, None).forward_BT2HW)
+    exact, found = flows
+    assert found.dtype == torch.float32
+    assert exact[:, 1:].abs().mean() > 0.5
+    assert (found - exact).abs().mean() < 0.05
 
 
-def test_the_motion_of_the_random_network_is_worth_testing() -> None:
-    network, frames = basicvsr_with_motion(), moving_clip(2, 32, WIDTH)
-    assert isinstance(network, BasicVSR)
+@CASES
+def test_frames_of_reduced_precision_are_about_those_of_float32(name: str, precision: str) -> None:
+    network, clip = NETWORKS[name](), moving_clip(2, 32, 256)[None]
     with torch.inference_mode():
-        flow = network.spynet(frames[:1], frames[1:])
-    assert 4 < flow.abs().mean() < 12
+        restored, exact = reduced(network, precision)(clip), network(clip)
+    assert restored.isfinite().all()
+    assert (restored - exact).abs().mean() < 0.02
 
 
 @pytest.mark.gpu

@@ -36,6 +36,16 @@ def test_half_precision_features_are_sampled_where_float32_ones_are() -> None:
     assert (warp(ramp, flow) - half.float()).abs().max() < 0.05
 
 
+def test_half_precision_cells_are_sampled_where_float32_ones_are() -> None:
+    width = 1920
+    ramp = in_cells((torch.arange(width) % 64).float().expand(1, 4, 4, width))
+    flow = torch.zeros(1, 2, 4, width)
+    flow[:, 0] = 8
+    with torch.inference_mode():
+        exact, half = warp_cells(ramp, flow), warp_cells(ramp.bfloat16(), flow)
+    assert (exact - half.float()).abs().max() < 0.05
+
+
 @pytest.mark.parametrize("padding", ["zeros", "border"])
 def test_rows_are_sampled_as_planes_are(padding: Padding) -> None:
     torch.manual_seed(0)

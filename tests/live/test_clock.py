@@ -1,4 +1,4 @@
-"""Addresses, times and attempts, by themselves."""
+"""Times of the output, from those of the source and of its arrival."""
 
 from __future__ import annotations
 
@@ -6,49 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from vsr.errors import OpenError
-from vsr.live.input.address import check_host
-from vsr.live.input.retry import LONGEST_DELAY_S, Retry
 from vsr.live.timing.clock import Clock
 
 TICK = Fraction(1, 1000)
-
-
-def test_a_host_that_does_not_exist_is_named_and_the_key_is_not() -> None:
-    with pytest.raises(OpenError, match=r"nowhere\.invalid") as caught:
-        check_host("rtmp://nowhere.invalid/app/s3cret")
-    assert "s3cret" not in str(caught.value)
-
-
-def test_what_is_no_address_is_said_without_it() -> None:
-    with pytest.raises(OpenError, match="rtmp://… is no address") as caught:
-        check_host("rtmp://[::1/app/s3cret")
-    assert "s3cret" not in str(caught.value)
-
-
-def test_attempts_come_ever_later_up_to_a_bound() -> None:
-    retry = Retry(None)
-    delays = [retry.next_delay_s() for _ in range(8)]
-    assert delays == sorted(delays, key=lambda delay: delay or 0)
-    assert delays[0] != delays[-1] == LONGEST_DELAY_S
-    retry.succeeded()
-    assert retry.next_delay_s() == delays[0]
-
-
-def test_attempts_end_where_a_number_is_given() -> None:
-    retry = Retry(2)
-    assert [retry.next_delay_s() is None for _ in range(3)] == [False, False, True]
-
-
-def test_a_failure_that_repeats_is_said_once() -> None:
-    retry = Retry(None)
-    assert [retry.is_news(reason) for reason in ("refused", "refused", "silent")] == [
-        True,
-        False,
-        True,
-    ]
-    retry.succeeded()
-    assert retry.is_news("silent")
 
 
 def test_times_are_shifted_by_a_constant() -> None:
