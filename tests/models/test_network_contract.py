@@ -35,11 +35,12 @@ def test_any_size_and_length_is_restored(
 
 @pytest.mark.slow
 @networks
-def test_every_side_up_to_70_pixels_is_restored(make: Maker) -> None:
+def test_every_side_up_to_36_pixels_is_restored(make: Maker) -> None:
+    """Beyond 32, of which flow networks take multiples, it begins again."""
     network = make()
     scale = network.facts.scale
-    for side in range(1, 71):
-        for height, width in ((side, 71 - side), (side, side), (side, 1), (1, side)):
+    for side in range(1, 37):
+        for height, width in ((side, 37 - side), (side, 1), (1, side)):
             with torch.inference_mode():
                 restored = network(torch.rand(1, 1 + side % 2, 3, height, width))
             assert restored.shape[-2:] == (scale * height, scale * width)
@@ -50,7 +51,7 @@ def test_every_side_up_to_70_pixels_is_restored(make: Maker) -> None:
 @networks
 def test_every_length_from_one_frame_is_restored(make: Maker) -> None:
     network = make()
-    for num_frames in range(1, 21):
+    for num_frames in range(1, 13):
         with torch.inference_mode():
             restored = network(torch.rand(1, num_frames, 3, 6, 9))
         assert restored.shape[1] == num_frames
