@@ -23,6 +23,7 @@ from tests.evaluation.eval_trees import (
 SCORES = {"psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y"}
 
 
+@pytest.mark.slow
 def test_bicubic_on_vid4_scores_as_published(vsr: Run, shared: Path) -> None:
     done = vsr("eval", "vid4", "--root", shared / "data/eval/vid4", "-m", "bicubic-x4", "--json")
     found = measured(done.out)

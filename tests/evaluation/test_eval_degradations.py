@@ -18,6 +18,7 @@ def read(path: Path) -> Tensor:
     return torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
 
 
+@pytest.mark.slow
 def test_bi_of_all_of_vid4_is_matlabs_on_every_pixel(shared: Path) -> None:
     folder = shared / "data" / "eval" / "vid4"
     paths = sorted((folder / "GT").glob("*/*"))
