@@ -11,6 +11,7 @@ import torch
 
 from vsr.address import is_address, shown
 from vsr.errors import ConfigurationError
+from vsr.streams.decode.deinterlace import Mode
 from vsr.streams.decode.image_reader import ImageReader
 from vsr.streams.decode.video_reader import VideoReader
 from vsr.streams.encode.ffmpeg_writer import FFmpegWriter
@@ -33,7 +34,7 @@ def open_reader(
     end_s: Seconds | None = None,
     device: torch.device | str = "cpu",
     frame_rate: Fraction | None = None,
-    deinterlaced: bool = True,
+    deinterlace: Mode = "auto",
     headroom: bool = False,
     hwaccel: str | None = None,
     keep_start: bool = False,
@@ -48,7 +49,9 @@ def open_reader(
         end_s: Seconds after the first frame; this frame and later ones are left out.
         device: Where the frames go.
         frame_rate: Frames per second of images; None for 25. A video has its own.
-        deinterlaced: Turn interlaced frames of a video into progressive ones, one for one.
+        deinterlace: ``auto`` to look at the pictures of a video: those that are interlaced become
+            progressive, one for one, and telecined film is put together again; ``frame`` for all,
+            likewise; ``field`` to make a frame of each field, at twice the rate; ``off``.
         headroom: Keep what lies beyond black and white, below 0 and above 1: a writer puts it back
             where it was.
         hwaccel: ``auto`` or ffmpeg's name of a kind of device that decodes a video; where it
@@ -86,7 +89,7 @@ def open_reader(
         start_s=start_s,
         end_s=end_s,
         device=device,
-        deinterlaced=deinterlaced,
+        deinterlace=deinterlace,
         headroom=headroom,
         hwaccel=hwaccel,
         keep_start=keep_start,

@@ -65,7 +65,7 @@ class DecordReader:
             ConfigurationError: ``end_s`` is not after ``start_s``.
         """
         decord = _import_decord()
-        with VideoReader(source, deinterlaced=False) as reader:
+        with VideoReader(source, deinterlace="off") as reader:
             info = reader.info
         self._source = source
         self._device = torch.device(device)

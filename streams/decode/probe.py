@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -63,6 +64,17 @@ def describe(
         index=stream.index,
         dispositions=dispositions(stream),
         others=tuple(_describe_other(other) for other in other_streams(container, stream)),
+    )
+
+
+def at_field_rate(info: StreamInfo) -> StreamInfo:
+    """The description of a stream of which each field becomes a frame."""
+    return replace(
+        info,
+        time_base=info.time_base / 2,
+        start_pts=2 * info.start_pts,
+        frame_rate=info.frame_rate and 2 * info.frame_rate,
+        num_frames=info.num_frames and 2 * info.num_frames,
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from vsr.errors import DecodeError, MissingDependency, OpenError
 from vsr.streams.colour.pixel_format import parse_pixel_format
 from vsr.streams.decode.decord_reader import DecordReader
+from vsr.streams.decode.scan_type import Scan
 from vsr.streams.decode.video_reader import VideoReader
 from vsr.types import Chunk, StreamInfo
 
@@ -38,6 +39,7 @@ class SeekingReader:
         *,
         device: torch.device | str = "cpu",
         times: Sequence[int] | None = None,
+        scan: Scan | None = None,
     ) -> None:
         """Decode the file once, to know its frames: no container says reliably how many there are.
 
@@ -45,6 +47,7 @@ class SeekingReader:
             source: A file.
             device: Where frames go.
             times: The pts of all frames, where they are known.
+            scan: Of all frames, likewise.
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame.
@@ -54,6 +57,7 @@ class SeekingReader:
         with VideoReader(source) as reader:
             self.info, self.notes = reader.info, reader.notes
             self._times = tuple(_times(reader) if times is None else times)
+            self._scan = next(iter(reader.scans)) if len(reader.scans) == 1 else scan
         self._coming: Iterator[Chunk] = iter(())
         self._reader: VideoReader | None = None
         self._began = self._next = len(self._times)
@@ -91,7 +95,9 @@ class SeekingReader:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies, in other processes too, know the times and open the file anew."""
-        return partial(SeekingReader, device=self._device, times=self._times), (self._source,)
+        return partial(SeekingReader, device=self._device, times=self._times, scan=self._scan), (
+            self._source,
+        )
 
     def _read(self, index: int) -> Tensor:
         if not self._next <= index <= self._next + READ_ON:
@@ -109,10 +115,14 @@ class SeekingReader:
 
     def _begin(self, first: int) -> None:
         self.close()
+        # Where the scan changes, what becomes of a frame depends on those in front of it.
+        first = 0 if self._scan is None else first
         elapsed = (self._times[first] - self.info.start_pts) * self.info.time_base
         start_s = elapsed if first else None
         try:
-            self._reader = VideoReader(self._source, device=self._device, start_s=start_s)
+            self._reader = VideoReader(
+                self._source, device=self._device, start_s=start_s, scan=self._scan
+            )
         except OpenError as error:
             raise DecodeError(f"{CHANGED.format(self._source)} ({error})") from error
         self._coming = self._reader.chunks(1)

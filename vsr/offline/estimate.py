@@ -94,7 +94,11 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
     """Estimate a ``restore`` with these options; nothing is written."""
     network = load_network(options.model, options.weights, fidelity=options.fidelity)
     with open_reader(
-        source, start_s=options.start_s, end_s=options.end_s, frame_rate=options.frame_rate
+        source,
+        start_s=options.start_s,
+        end_s=options.end_s,
+        frame_rate=options.frame_rate,
+        deinterlace=options.deinterlace,
     ) as reader:
         info = reader.info
         scene_marker(options.scenes, info)

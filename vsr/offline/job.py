@@ -120,6 +120,7 @@ def _open_source(source: str, target: str, options: RestoreOptions, passed: Pass
         headroom=True,
         hwaccel=options.hwaccel,
         keep_start=options.keep_start,
+        deinterlace=options.deinterlace,
         passed=passed,
     )
 

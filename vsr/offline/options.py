@@ -14,6 +14,7 @@ from vsr.offline.comparison_video import Mode
 from vsr.offline.output_size import RequestedSize
 from vsr.resume import SEGMENT_FRAMES
 from vsr.scenes import AUTO
+from vsr.streams.decode.deinterlace import Mode as Deinterlacing
 
 _LEAVES_OUTPUT = frozenset(
     {"memory", "device", "precision", "overwrite", "hwaccel", "in_process", "resume"}
@@ -49,6 +50,7 @@ class RestoreOptions:
         hwaccel: As for ``open_reader``.
         in_process: As for ``open_writer``.
         keep_start: As for ``open_reader``.
+        deinterlace: As for ``open_reader``.
         compare: Write a comparison with the input; None for the result alone.
         resume: Continue an interrupted run with the same options, if there is one; a target that
             exists without a journal is complete and skipped.
@@ -79,6 +81,7 @@ class RestoreOptions:
     hwaccel: str | None = None
     in_process: bool = False
     keep_start: bool = False
+    deinterlace: Deinterlacing = "auto"
     compare: Mode | None = None
     resume: bool = False
     segment: int = SEGMENT_FRAMES

@@ -24,7 +24,7 @@ from vsr.types import Chunk
 
 HEEDED = frozenset(
     {"model", "weights", "fidelity", "chunk", "look_ahead", "tiles", "memory", "device"}
-    | {"precision", "frame_rate", "overwrite"}
+    | {"precision", "frame_rate", "overwrite", "deinterlace"}
 )
 """Options that a preview uses."""
 
@@ -53,7 +53,13 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
     network = load_network(options.model, options.weights, fidelity=options.fidelity)
     start = max(0.0, moment_s - AROUND_S)
     end = moment_s + AROUND_S
-    with open_reader(source, start_s=start, end_s=end, frame_rate=options.frame_rate) as reader:
+    with open_reader(
+        source,
+        start_s=start,
+        end_s=end,
+        frame_rate=options.frame_rate,
+        deinterlace=options.deinterlace,
+    ) as reader:
         restorer, _plan = make_restorer(
             network,
             reader.info,
