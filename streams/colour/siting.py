@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from pathlib import Path
-from stat import S_ISREG
 
-from vsr.errors import VSRError
 from vsr.streams.colour.chroma import SITINGS
-from vsr.streams.ffmpeg.process import query_ffmpeg
-from vsr.streams.names.container import local_name
+from vsr.streams.ffmpeg.description import describe_stream
 
 CENTRED_CODECS = frozenset({"mjpeg", "mpeg1video"})
 """Codecs whose standard puts chroma half-way between luma samples."""
@@ -29,23 +24,5 @@ def find_chroma_location(source: str, index: int, codec: str) -> str | None:
     Returns:
         ffmpeg's name of the siting; None where the stream does not say.
     """
-    usual = "center" if codec in CENTRED_CODECS else None
-    try:
-        found = Path(source).stat()
-    except (OSError, ValueError):
-        return usual
-    if not S_ISREG(found.st_mode):
-        return usual
-    return _ask(source, index, (found.st_mtime_ns, found.st_size)) or usual
-
-
-@lru_cache(maxsize=64)
-def _ask(source: str, index: int, _version: tuple[int, int]) -> str | None:
-    """The file's chroma location; cached while the file is unchanged."""
-    try:
-        said = query_ffmpeg("-v", "verbose", "-i", local_name(source)).stderr
-    except VSRError:
-        return None
-    line = re.search(rf"Stream #0:{index}\b.*?: Video: (.*)", said)
-    tag = _TAG.search(line[1]) if line else None
-    return tag[1] if tag else None
+    tag = _TAG.search(describe_stream(source, index))
+    return tag[1] if tag else "center" if codec in CENTRED_CODECS else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -26,6 +26,13 @@ INTERLEAVING_S = 10
 """How far apart in a file packets of one time may lie."""
 
 
+UNKNOWN_DATA = frozenset({"unknown", "none", "bin_data"})
+"""What ffmpeg calls data that it does not know: telemetry among them."""
+
+CHAPTER_HANDLERS = frozenset({"SubtitleHandler", "Core Media Text", "Apple Text Media Handler"})
+"""Names of the text tracks that hold the titles of MP4's chapters."""
+
+
 def describe(
     container: InputContainer,
     stream: VideoStream,
@@ -34,6 +41,7 @@ def describe(
     mastering: Mastering,
     *,
     keep_start: bool = False,
+    foreign: Collection[int] = (),
 ) -> StreamInfo:
     """Put together the description of a stream.
 
@@ -44,9 +52,11 @@ def describe(
         trim: The wanted part, for the number of frames.
         mastering: What its first frame says of HDR10.
         keep_start: Leave an output's times where the source's are.
+        foreign: Indices of streams that belong to other programmes, which are left out.
     """
     height, width = picture.shown_size
     rate = frame_rate(stream)
+    others = [s for s in other_streams(container, stream) if s.index not in foreign]
     return StreamInfo(
         height=height,
         width=width,
@@ -63,7 +73,7 @@ def describe(
         sample_aspect_ratio=_aspect_ratio(stream, picture),
         index=stream.index,
         dispositions=dispositions(stream),
-        others=tuple(_describe_other(other) for other in other_streams(container, stream)),
+        others=tuple(_describe_other(other) for other in others),
     )
 
 
@@ -128,9 +138,15 @@ def shift_note(info: StreamInfo) -> str | None:
     return f"the source begins {begin}: all streams are shifted to begin at 0 (--keep-start)"
 
 
-def copied_streams(container: InputContainer) -> list[AudioStream]:
-    """The streams whose packets go past the network: audio described well enough to copy."""
-    return [stream for stream in container.streams.audio if _can_be_copied(stream)]
+def copied_streams(container: InputContainer, foreign: Collection[int] = ()) -> list[AudioStream]:
+    """The streams whose packets go past the network: audio described well enough to copy.
+
+    Args:
+        container: The open source.
+        foreign: Indices of streams that belong to other programmes.
+    """
+    audio = [stream for stream in container.streams.audio if stream.index not in foreign]
+    return [stream for stream in audio if _can_be_copied(stream)]
 
 
 def other_streams(container: InputContainer, video: VideoStream) -> Sequence[Stream]:
@@ -150,11 +166,24 @@ def _describe_other(stream: Stream) -> OtherStream:
     return OtherStream(
         index=stream.index,
         kind="cover" if is_cover(stream) else stream.type,
-        codec=stream.metadata.get("mimetype", codec) if stream.type == "attachment" else codec,
+        codec=_name(stream, codec),
         language=stream.language,
         dispositions=dispositions(stream),
         template=stream if _can_be_copied(stream) else None,
     )
+
+
+def _name(stream: Stream, codec: str) -> str:
+    """What a stream holds: its codec, or what the container says where ffmpeg knows none."""
+    if stream.type == "attachment":
+        return stream.metadata.get("mimetype", codec)
+    if stream.type != "data" or codec not in UNKNOWN_DATA:
+        return codec
+    if "timecode" in stream.metadata:
+        return "tmcd"
+    if stream.metadata.get("handler_name", "") in CHAPTER_HANDLERS and stream.container.chapters():
+        return "text"
+    return stream.metadata.get("handler_name", "").strip("\0\x0b ") or codec
 
 
 def _can_be_copied(stream: Stream) -> bool:

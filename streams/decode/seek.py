@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -30,7 +30,9 @@ class SeekResult(NamedTuple):
     rest: Iterator[StampedFrame]
 
 
-def seek_first_frame(container: InputContainer, stream: VideoStream, trim: Trim) -> SeekResult:
+def seek_first_frame(
+    container: InputContainer, stream: VideoStream, trim: Trim, foreign: Collection[int] = ()
+) -> SeekResult:
     """Decode up to the first wanted frame.
 
     Raises:
@@ -39,16 +41,18 @@ def seek_first_frame(container: InputContainer, stream: VideoStream, trim: Trim)
     """
     for margin in SEEK_MARGINS_S:
         earliest = _seek(container, stream, trim, margin)
-        beginning = _read_first(container, stream, trim)
+        beginning = _read_first(container, stream, trim, foreign)
         if earliest or not _began_late(beginning.demuxer, trim):
             return beginning
     _seek_to(container, stream, origin(stream))
-    return _read_first(container, stream, trim)
+    return _read_first(container, stream, trim, foreign)
 
 
-def _read_first(container: InputContainer, stream: VideoStream, trim: Trim) -> SeekResult:
+def _read_first(
+    container: InputContainer, stream: VideoStream, trim: Trim, foreign: Collection[int]
+) -> SeekResult:
     timestamps = Timestamps[VideoFrame](time_base(stream), frame_rate(stream))
-    demuxer = Demuxer(container, stream, copied_streams(container), trim, timestamps)
+    demuxer = Demuxer(container, stream, copied_streams(container, foreign), trim, timestamps)
     frames = demuxer.frames()
     return SeekResult(demuxer, next(frames, None), frames)
 

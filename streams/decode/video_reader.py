@@ -26,7 +26,13 @@ from vsr.streams.decode.hwaccel import open_accelerated
 from vsr.streams.decode.probe import at_field_rate, describe, origin, shift_note
 from vsr.streams.decode.scan_type import Scan
 from vsr.streams.decode.seek import seek_first_frame
-from vsr.streams.decode.unsupported import unsupported_features
+from vsr.streams.decode.unsupported import (
+    CAPTIONED,
+    CAPTIONS,
+    TRANSPARENCY,
+    unsupported_features,
+)
+from vsr.streams.ffmpeg.description import describe_stream, other_programs
 from vsr.streams.names.trim import Seconds, make_trim
 from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
@@ -157,9 +163,12 @@ class VideoReader:
         passed: Passed,
     ) -> None:
         self._stream.thread_type = "AUTO"
+        foreign = self._other_programs()
         trim = make_trim(start_s, end_s, origin(self._stream))
         try:
-            self._demuxer, stamped, rest = seek_first_frame(self._container, self._stream, trim)
+            self._demuxer, stamped, rest = seek_first_frame(
+                self._container, self._stream, trim, foreign
+            )
         except DecodeError as error:
             raise OpenError(f"{self._name!r} cannot be decoded: {error}") from error
         if stamped is None:
@@ -170,7 +179,13 @@ class VideoReader:
         self._chroma_location = self._find_chroma_location(stamped.frame)
         picture = self._take_apart(stamped).picture
         info = describe(
-            self._container, self._stream, picture, trim, mastering, keep_start=self._keep_start
+            self._container,
+            self._stream,
+            picture,
+            trim,
+            mastering,
+            keep_start=self._keep_start,
+            foreign=foreign,
         )
         self._info = at_field_rate(info) if self._deinterlace == "field" else info
         frames = deinterlace(
@@ -185,9 +200,23 @@ class VideoReader:
         self._assembly = ChunkBuilder(
             self._info.time_base, picture.shown_size, device, headroom=self._headroom
         )
-        self._notes = _notes(picture) + lost
+        self._notes = _notes(picture) + lost + self._lost_with_stream(lost)
+        if foreign:
+            self._notes += (f"other programmes of the source are left out: {len(foreign)} streams",)
         if trim.start is None and (note := shift_note(self._info)):
             self._notes += (note,)
+
+    def _other_programs(self) -> frozenset[int]:
+        if self._container.format.name != "mpegts":
+            return frozenset()
+        return other_programs(self._source, self._stream.index)
+
+    def _lost_with_stream(self, said: Sequence[str]) -> tuple[str, ...]:
+        """Sentences about what the stream has, its first frame does not show, and is left out."""
+        transparent = self._stream.metadata.get("alpha_mode", "0") != "0"
+        captioned = CAPTIONED in describe_stream(self._source, self._stream.index)
+        has = {TRANSPARENCY: transparent, CAPTIONS: captioned}
+        return tuple(note for note, there in has.items() if there and note not in said)
 
     def _skip(self, frames: Iterator[StampedFrame], number: int) -> Iterator[StampedFrame]:
         """Decode frames that are not wanted; of them only the changes of size matter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -150,8 +150,11 @@ _FILTER_KEYS = ("vf", "filter:v", "filter:v:0")
 _FRAME_DURATION = "setts=pts=PTS:dts=DTS:duration=1/({rate})/TB"
 """MP4 hides a last frame of no duration behind its edit list; it counts for the last one only."""
 
-_STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS")
-"""What Matroska files say of a track's packets: no longer true of frames transcoded."""
+_STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS", "alpha_mode")
+"""What Matroska files say of a track that is no longer true of its encoded frames."""
+
+_FREE_TAGS = "+use_metadata_tags"
+"""MP4 and MOV otherwise write the tags of iTunes alone; phones have their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +178,7 @@ class Output:
         covers: A folder that holds the cover pictures to attach.
         index: Of the video stream in the source.
         dispositions: Of the video stream.
+        tags: Of the source, by their names in lower case.
         source: Where metadata, chapters and all that is not carried come from.
         probing: How far ffmpeg looks ahead in the raw stream.
     """
@@ -195,6 +199,7 @@ class Output:
     index: int = 0
     dispositions: tuple[str, ...] = ()
     source: SourceFile | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
     probing: ProbeLimits = ProbeLimits.LEAST
 
     @property
@@ -230,6 +235,7 @@ def build_command(output: Output, *, lead_s: int) -> list[str]:
     options = (
         _video_options(output)
         | container_options(output.suffix, output.time_base)
+        | _tag_options(output)
         | audio_options(output.carried + output.direct)
     )
     trimmed = output.source is not None and output.source.start_s is not None
@@ -269,6 +275,16 @@ def _video_options(output: Output) -> Options:
         **({"bf": "0"} if output.suffix == AVI else {}),
         **default_options(output.encoder, output.options),
     }
+
+
+def _tag_options(output: Output) -> Options:
+    """Options without which ffmpeg drops tags of the source."""
+    options: Options = {}
+    if output.suffix in MOV_FAMILY and any("." in name for name in output.tags):
+        options["movflags"] = f"+faststart{_FREE_TAGS}"
+    if created := output.tags.get("creation_time"):
+        options["metadata:g"] = f"creation_time={created}"
+    return options
 
 
 def _source_options(output: Output) -> Options:

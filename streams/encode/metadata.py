@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from av.error import FFmpegError
 from av.stream import Stream
@@ -26,6 +27,15 @@ _TECHNICAL = frozenset(
     {"encoder", "major_brand", "minor_version", "compatible_brands", "creation_time", "software"}
     | {"timecode", "duration", "service_name", "service_provider", "date"}
 )
+TAGS = "title and other tags"
+
+_OF_TRACKS = frozenset(
+    {"handler_name", "vendor_id", "language", "title", "alpha_mode", "source_id", "variant_bitrate"}
+    | {"bps", "number_of_frames", "number_of_bytes", "_statistics_tags", "rotate", "filename"}
+    | {"_statistics_writing_app", "_statistics_writing_date_utc", "mimetype"}
+)
+"""Tags of a track that muxers write, that are said as such, or that are no longer true."""
+
 _QUICKTIME_LANGUAGES = {
     "cze": "ces",
     "deu": "ger",
@@ -50,6 +60,45 @@ def language_code(suffix: str, language: str | None) -> str | None:
     return _QUICKTIME_LANGUAGES.get(language or "", language) if suffix == ".mov" else language
 
 
+def read_tags(source: str) -> dict[str, str]:
+    """Tags of a file as a whole, by their names in lower case; none of one that cannot be read."""
+    try:
+        with open_input(local_name(source)) as container:
+            return {name.lower(): value for name, value in container.metadata.items()}
+    except (FFmpegError, OSError, ValueError):
+        return {}
+
+
+def lost_tags(source: str, output: str, index: int, said: Sequence[str]) -> str | None:
+    """A sentence about tags that a file has and what was made of it has not; None without any.
+
+    Args:
+        source: A file.
+        output: The file that was made of it.
+        index: Of the video stream in the source.
+        said: Sentences that were said before: what they name is not named again.
+    """
+    try:
+        with open_input(local_name(source)) as one, open_input(local_name(output)) as two:
+            lost = _missing(one.metadata, two.metadata, _TECHNICAL - {"creation_time"})
+            picture, copy = one.streams[index].metadata, two.streams.video[0].metadata
+            lost_of_track = _missing(picture, copy, _TECHNICAL | _OF_TRACKS | {"creation_time"})
+    except (FFmpegError, OSError, ValueError, IndexError):
+        return None
+    names = sorted(set(lost) | set(lost_of_track))
+    if not names or any(TAGS in sentence for sentence in said):
+        return None
+    return f"'{output}' does not hold these tags of the source: {', '.join(names)}"
+
+
+def _missing(
+    before: Mapping[str, str], after: Mapping[str, str], beside: AbstractSet[str]
+) -> list[str]:
+    there = {name.lower() for name in after}
+    names = {name.lower() for name, value in before.items() if value}
+    return sorted(name for name in names - there - beside if name.partition("-")[0] not in there)
+
+
 def lost_labels(source: str, suffix: str, kept: Sequence[int]) -> list[str]:
     """Name the metadata of a file that a container cannot store.
 
@@ -64,7 +113,7 @@ def lost_labels(source: str, suffix: str, kept: Sequence[int]) -> list[str]:
             tags = {key.lower() for key in container.metadata} - _TECHNICAL
             says = {
                 "chapters": suffix not in _CHAPTERS and bool(container.chapters()),
-                "title and other tags": suffix not in _TAGS and bool(tags),
+                TAGS: suffix not in _TAGS and bool(tags),
                 "languages": suffix in _NO_LANGUAGES and any(map(_has_language, tracks)),
                 "flags of tracks": suffix not in _FLAGS and any(map(_has_flags, tracks)),
                 "titles of tracks": suffix not in _TRACK_TITLES and any(map(_has_title, tracks)),

@@ -25,7 +25,7 @@ from vsr.streams.encode.encoders import (
     parse_options,
     refuse_ends,
 )
-from vsr.streams.encode.metadata import lost_labels
+from vsr.streams.encode.metadata import lost_labels, read_tags
 from vsr.streams.encode.negotiation import carried_of, negotiate_output
 from vsr.streams.encode.raw_nut import CARRIED_CODECS, RawLayout
 from vsr.streams.encode.side_streams import choose_side_streams, extract_covers
@@ -253,6 +253,7 @@ def plan_encoding(
         index=info.index,
         dispositions=info.dispositions,
         source=source,
+        tags=read_tags(source.path) if source else {},
     )
     output, trial_notes = negotiate_output(wanted, layout)
     if not is_lossless(picture.encoder, options):

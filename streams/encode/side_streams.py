@@ -41,7 +41,7 @@ _TRIM_SUBTITLES = (
 """ffmpeg shows subtitles from before the beginning at the beginning: those that are over are
 dropped, and one that is still shown is shortened."""
 
-_WRITTEN_BY_THE_MUXER = frozenset({"unknown", "tmcd", "text", "bin_data", "none"})
+_WRITTEN_BY_THE_MUXER = frozenset({"tmcd", "text"})
 """Data streams that hold chapters and time codes, which arrive as such."""
 
 
@@ -51,7 +51,7 @@ class SideStream:
 
     Attributes:
         index: In the source's container.
-        kind: ``subtitle``, ``attachment`` or ``cover``.
+        kind: ``subtitle``, ``attachment``, ``cover`` or ``data``.
         codec: ffmpeg's name of the source's codec.
         encoder: ``copy``, or the subtitle encoder.
         dispositions: ffmpeg's names.
@@ -85,7 +85,7 @@ def choose_side_streams(
     wanted = [other for other in info.others if other.kind != "audio" and not _is_made_anew(other)]
     fitting = {o.index: side for o in wanted if from_file and (side := _fit(o, suffix))}
     lost = [other for other in wanted if other.index not in fitting]
-    order = ("subtitle", "attachment", "cover")
+    order = ("subtitle", "attachment", "cover", "data")
     kept = sorted(fitting.values(), key=lambda side: (order.index(side.kind), side.index))
     tracks = [other for other in lost if other.kind == "video"]
     others = [other for other in lost if other.kind != "video"]
@@ -139,8 +139,8 @@ def side_options(
     options: dict[str, str | list[str] | None] = {}
     if trimmed and any(side.kind == "subtitle" for side in sides):
         options["bsf:s"] = _TRIM_SUBTITLES
-    places = {"subtitle": 0, "attachment": 0, "cover": 1}
-    letters = {"subtitle": "s", "attachment": "t", "cover": "v"}
+    places = {"subtitle": 0, "attachment": 0, "cover": 1, "data": 0}
+    letters = {"subtitle": "s", "attachment": "t", "cover": "v", "data": "d"}
     for side in sides:
         if side.attached:
             continue
@@ -199,6 +199,8 @@ def _choose_encoder(other: OtherStream, suffix: str) -> str | None:
     """``copy``, the encoder that makes a stream fit, or None."""
     if other.kind == "subtitle":
         return _choose_subtitle_encoder(other.codec, suffix)
+    if other.kind == "data":
+        return COPY if suffix in MOV_FAMILY else None
     if other.kind == "attachment":
         return COPY if suffix in MATROSKA else None
     fits = other.kind == "cover" and other.codec in _COVERS and suffix in MATROSKA | _MP4

@@ -18,7 +18,7 @@ from typing import Any
 from vsr.errors import EncodeError
 from vsr.streams.encode.command import build_command
 from vsr.streams.encode.encoder_process import EncoderProcess
-from vsr.streams.encode.ffmpeg_writer import source_file
+from vsr.streams.encode.ffmpeg_writer import say_lost_tags, source_file
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.encode.segments.nut_join import check_alike, join
 from vsr.streams.encode.segments.plan import check_segmentable, joined_output, segment_output
@@ -166,7 +166,9 @@ class SegmentWriter:
         sync(Path(self._target.temporary))
         if not partial:
             self._kept.seal()
-        return self._target.keep(partial=partial)
+        kept = self._target.keep(partial=partial)
+        say_lost_tags(self._plan, kept)
+        return kept
 
     def abort(self) -> None:
         """End ffmpeg at once; what was cut before is kept. Never raises."""
