@@ -9,3 +9,8 @@ from tests.fuzz import KINDS, failures
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files_are_read_or_refused_in_one_line(kind: str) -> None:
     assert list(failures(kind, 25, 0)) == []
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("checkpoints", 349), ("checkpoints", 825)])
+def test_what_the_fuzz_found_is_refused(kind: str, seed: int) -> None:
+    assert list(failures(kind, 1, seed)) == []

@@ -47,6 +47,7 @@ class Summary:
             restored; negative if they removed some.
         size_changes: Times that the frame size of the source changed; all frames were scaled
             to the first one's.
+        blank: Frames of a single colour that the network made from pictures, among those looked at.
         skipped: Whether the complete output existed already, so that there was nothing to resume.
     """
 
@@ -68,6 +69,7 @@ class Summary:
     added: int = 0
     size_changes: int = 0
     skipped: bool = False
+    blank: int = 0
 
 
 def nothing_done(output: str, frames: int = 0, *, skipped: bool = False) -> Summary:

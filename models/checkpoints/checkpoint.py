@@ -43,6 +43,11 @@ DAMAGED = (
     LookupError,
     struct.error,
     pickle.UnpicklingError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
 )
 """What reading a file of tensors raises where it is none, or no longer one: the unpickler follows a
 damaged stream wherever that leads."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from vsr.models.architectures.baselines import Identity
 from vsr.models.layers.propagation import PropagationState
 from vsr.models.loading import load_network
 from vsr.models.network import Network
+from vsr.restorer import Restorer
+from vsr.types import Chunk
 
 PICTURE = torch.zeros(1, 3, 12, 12)
 
@@ -299,3 +302,32 @@ def test_a_picture_behind_black_is_not_taken_for_divergence() -> None:
     restorer = restorer_of(load_network(), 1, 0)
     stream(restorer, pieces(clip, 4))
     assert restorer.counts.resets == 0
+
+
+class Dead(Identity):
+    """Gives one colour whatever it sees."""
+
+    def step(
+        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, None]:
+        return torch.full_like(window_BTCHW[:, :num_keep], 0.5), None
+
+
+def test_pictures_that_become_a_single_colour_are_counted_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    restorer = Restorer(Dead(), chunk=4, look_ahead=0)
+    pictures = moving_clip(8, 32, 32)
+    black = torch.zeros(2, 3, 32, 32)
+    restorer.push(Chunk(frames=pictures, pts=tuple(range(8)), time_base=Fraction(1, 25)))
+    restorer.push(Chunk(frames=black, pts=(8, 9), time_base=Fraction(1, 25)))
+    restorer.drain()
+    assert restorer.counts.blank == 8
+    assert caplog.text.count("single colour from pictures: check its weights") == 1
+
+
+def test_black_that_stays_black_is_no_fault() -> None:
+    restorer = Restorer(compact(), chunk=4, look_ahead=0)
+    black = torch.zeros(8, 3, 32, 32)
+    restorer.push(Chunk(frames=black, pts=tuple(range(8)), time_base=Fraction(1, 25)))
+    assert restorer.counts.blank == 0

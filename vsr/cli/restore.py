@@ -267,6 +267,7 @@ def _sentence(summary: Summary) -> str:
     )
     remarks = {
         f"{summary.passed_through} frames only enlarged": summary.passed_through,
+        f"{summary.blank} frames came out as a single colour: check the weights": summary.blank,
         f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}": (
             summary.retries
         ),

@@ -30,12 +30,14 @@ class Counts:
         passed_through: Frames enlarged without the network.
         resets: Times the state was discarded, after divergence or a change of tiles.
         retries: Steps repeated with smaller settings after memory ran out.
+        blank: Frames of a single colour that the network made from pictures.
     """
 
     scenes: int = 0
     passed_through: int = 0
     resets: int = 0
     retries: int = 0
+    blank: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -43,7 +45,21 @@ class Counts:
             passed_through=self.passed_through + other.passed_through,
             resets=self.resets + other.resets,
             retries=self.retries + other.retries,
+            blank=self.blank + other.blank,
         )
+
+
+EVERY = 4
+"""One pixel in so many rows and columns of the input is looked at for pictures without content."""
+
+FLAT, TEXTURED = 1e-3, 0.1
+"""Largest range of values of a frame of a single colour, and least of a picture."""
+
+
+def _range(frames: torch.Tensor) -> torch.Tensor:
+    """Largest range of a colour's values in each frame (T, 3, H, W); that of no numbers is none."""
+    low, high = frames.float().flatten(2).aminmax(dim=2)
+    return (high - low).amax(dim=1)
 
 
 class Stream:
@@ -117,6 +133,7 @@ class Stream:
             The restored frames; None if the step must be repeated: without the past if that
             may have caused a divergence, with it if it turned out not to be the cause.
         """
+        self._count_blank(past, restored, state)
         self.guard.watch(state, restored)
         if self._caused_by_content():
             return None
@@ -207,6 +224,24 @@ class Stream:
             self._doubt = fault
         else:
             self._restart(fault)
+
+    def _count_blank(self, past: Any, restored: torch.Tensor, state: Any) -> None:
+        """Count frames of a single colour made from pictures: the weights are wrong.
+
+        As for divergence, a device is waited for at the start of a scene only, until one is found.
+        """
+        starts = past is None and (state is not None or restored.device.type == "cpu")
+        if not starts and not self.counts.blank:
+            return
+        shown = self.timeline.window(len(restored))[..., ::EVERY, ::EVERY]
+        every = EVERY * self.facts.scale
+        blank = (_range(restored[..., ::every, ::every]) < FLAT) & (_range(shown) > TEXTURED)
+        found = int(blank.sum())
+        if found and not self.counts.blank:
+            log.warning(
+                "the network makes frames of a single colour from pictures: check its weights"
+            )
+        self.counts.blank += found
 
     def _caused_by_content(self) -> bool:
         """Whether a step without state showed that the content caused the growth."""

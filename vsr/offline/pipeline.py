@@ -271,6 +271,7 @@ class Stages:
             scenes=counts.scenes,
             resets=counts.resets,
             retries=counts.retries,
+            blank=counts.blank,
             settings=str(self.restorer.settings),
             seconds=round(seconds, 3),
             fps=round((self.frames_out - self.resumed) / seconds, 2),
