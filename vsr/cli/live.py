@@ -91,7 +91,11 @@ class Retries(click.ParamType["int | None"]):
     show_default=True,
     help="Lower the quality, leave frames out, or let the source wait.",
 )
-@click.option("--listen", is_flag=True, help="Wait at SOURCE for a publisher, as a server does.")
+@click.option(
+    "--listen",
+    is_flag=True,
+    help="Wait at SOURCE for a publisher that knows its key.",
+)
 @click.option("--record", type=MEDIA, metavar="FILE", help="Write a copy of the output.")
 @click.option(
     "--retries",

@@ -25,9 +25,10 @@ from vsr.live.input.kind import (
     file_format,
     is_paced,
     is_relayed,
-    listening,
     open_options,
+    relayed,
 )
+from vsr.live.input.listener import Published
 from vsr.live.input.pending import MOST, goes_back
 from vsr.live.input.relay import Relay
 from vsr.streams.colour.hdr import read_mastering
@@ -98,8 +99,6 @@ class Pacer:
 TIMEOUT_S = 5.0
 """A source that sends nothing for longer is given up and reconnected."""
 
-LISTEN_TIMEOUT_S = 3600.0
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arrival:
@@ -147,6 +146,7 @@ class Connection:
     Args:
         source: A file or an address.
         listen: Wait for a publisher instead of connecting.
+        published: A publisher that our own listener admitted.
         options: Options of ffmpeg's protocol and demuxer.
 
     Raises:
@@ -155,7 +155,12 @@ class Connection:
     """
 
     def __init__(
-        self, source: str, *, listen: bool = False, options: Mapping[str, str] | None = None
+        self,
+        source: str,
+        *,
+        listen: bool = False,
+        published: Published | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self._source = source
         self._located: str | None = None
@@ -166,15 +171,16 @@ class Connection:
         self._pacer = Pacer() if is_paced(source) else None
         if not listen:
             check_host(source)
-        self._relay = Relay(listening(source) if listen else source) if is_relayed(source) else None
-        opening = LISTEN_TIMEOUT_S if listen else TIMEOUT_S
+        self._feed: Published | Relay | None = published
+        if is_relayed(source):
+            self._feed = Relay(relayed(source, listen=listen))
         try:
             self._container, self._video = open_container(
                 source,
-                options=open_options(source, listen=listen) | dict(options or {}),
-                file_format=file_format(source),
-                timeout=(opening, TIMEOUT_S) if is_address(source) else None,
-                file=self._relay.file if self._relay else None,
+                options=open_options(source) | dict(options or {}),
+                file_format=published.file_format if published else file_format(source),
+                timeout=(TIMEOUT_S, TIMEOUT_S) if is_address(source) else None,
+                file=self._feed.file if self._feed else None,
             )
         except (OpenError, StreamTimeout) as error:
             raise self._explain(error) from error
@@ -203,6 +209,8 @@ class Connection:
         left = chain(self._progressive(self._decoder.last()), self._deinterlacer.drain())
         for stamped in left:
             yield from self._frame(stamped, early)
+        if isinstance(self._feed, Published) and (why := self._feed.reason()):
+            raise StreamTimeout(f"{shown(self._source)} {why}")
 
     @property
     def corrupt(self) -> int:
@@ -213,8 +221,8 @@ class Connection:
         """Make the reading thread end with the next packet, or at its time-out."""
         if self._pacer is not None:
             self._pacer.hurry = True
-        if self._relay is not None:
-            self._relay.interrupt()
+        if self._feed is not None:
+            self._feed.interrupt()
 
     def close(self) -> None:
         """Close the source, from the reading thread.
@@ -225,8 +233,8 @@ class Connection:
         if not ends(self._source):
             with suppress(FFmpegError, OSError):
                 self._container.close()
-        if self._relay is not None:
-            self._relay.close()
+        if self._feed is not None:
+            self._feed.close()
 
     def _is_sound(self, packet: Packet[Stream]) -> bool:
         sound = self._sound
@@ -296,11 +304,10 @@ class Connection:
 
     def _explain(self, error: OpenError | StreamTimeout) -> OpenError | StreamTimeout:
         said = redact(str(error), self._source)
-        if self._relay is not None:
-            self._relay.close()
-            said = redact(
-                f"{shown(self._source)} cannot be opened ({self._relay.reason()})", self._source
-            )
+        if self._feed is not None:
+            self._feed.close()
+            why = self._feed.reason() or "what it sends is no video"
+            said = redact(f"{shown(self._source)} cannot be opened ({why})", self._source)
         return type(error)(said)
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from vsr.address import is_address, shown
 from vsr.errors import ConfigurationError
 from vsr.live.input.relay import FORMAT, RELAYED
 
 CAMERA = "/dev/video"
 
+SILENT_S = 5.0
+LISTEN_SILENT_S = 2.5
+"""SRT ends a connection that is silent for longer; a caller that was killed is back sooner than
+one finds out by libsrt's own time."""
+
 PROBED_S = 1.5
 """How long ffmpeg may look at a stream before it is shown: frames are held back meanwhile."""
 
-_LISTENING = ("rtmp://", "srt://", "tcp://", "udp://", "http://")
-"""Addresses at which a publisher can be waited for."""
+_ACCEPTING = ("rtmp://", "tcp://")
+_LISTENING = (*_ACCEPTING, "srt://", "udp://")
+"""Addresses at which a publisher can be waited for; at the first, by our own listener."""
 
 _TIMED = ("http://", "https://")
 """Sources that send as fast as one reads, or many seconds at a time: they are read in their own
@@ -47,8 +55,14 @@ def check_listening(source: str) -> None:
     """Refuse ``--listen`` for sources that nobody can publish to.
 
     Raises:
-        ConfigurationError: A file, a camera, or an address that only serves.
+        ConfigurationError: A file, a camera, an address that only serves, or an SRT stream id
+            that nobody would check.
     """
+    if source.startswith("srt://") and "streamid=" in source and "passphrase=" not in source:
+        raise ConfigurationError(
+            f"a stream id at {shown(source)!r} would keep nobody out; give a passphrase of 10 or "
+            "more characters, which callers need then"
+        )
     if not source.startswith(_LISTENING):
         accepted = ", ".join(sorted(_LISTENING))
         raise ConfigurationError(
@@ -56,18 +70,24 @@ def check_listening(source: str) -> None:
         )
 
 
-def listening(source: str) -> str:
-    """A relayed address in listening mode."""
-    return source + ("&" if "?" in source else "?") + "mode=listener"
+def is_accepting(source: str) -> bool:
+    """Whether publishers at an address are accepted by our own listener."""
+    return source.startswith(_ACCEPTING)
 
 
-def open_options(source: str, *, listen: bool) -> dict[str, str]:
+def relayed(source: str, *, listen: bool) -> str:
+    """A relayed address with what its protocol has to be told."""
+    told = {"mode": "listener"} if listen else {}
+    if "timeout=" not in source:
+        told["timeout"] = str(round(1_000_000 * (LISTEN_SILENT_S if listen else SILENT_S)))
+    return source + ("&" if "?" in source else "?") + urlencode(told) if told else source
+
+
+def open_options(source: str) -> dict[str, str]:
     """Options of ffmpeg's protocol and demuxer."""
     if ends(source) or source.startswith(CAMERA):
         return {}
     options = {"analyzeduration": str(round(1_000_000 * PROBED_S)), "merge_pmt_versions": "1"}
     if source.startswith("rtmp"):
         options["rtmp_live"] = "live"
-    if listen:
-        options["listen"] = "1"
     return options

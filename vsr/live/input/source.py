@@ -15,7 +15,8 @@ from av.error import FFmpegError
 from vsr.address import redact, shown
 from vsr.errors import DecodeError, VSRError
 from vsr.live.input.connection import Arrival, Connection, FormatChange
-from vsr.live.input.kind import check_listening, ends
+from vsr.live.input.kind import check_listening, ends, is_accepting
+from vsr.live.input.listener import Listener, Published
 from vsr.live.input.retry import SETTLED_S, Retry
 from vsr.streams.names.container import reason
 
@@ -80,6 +81,7 @@ class Source:
     ) -> None:
         if listen:
             check_listening(address)
+        self._listener = Listener(address) if listen and is_accepting(address) else None
         self.reconnects = 0
         self._address, self._listen, self._options = address, listen, options
         self._retry = retry
@@ -130,6 +132,8 @@ class Source:
     def close(self) -> None:
         """Stop, and wait briefly for the reading thread, which ends with the next packet."""
         self.stop()
+        if self._listener is not None:
+            self._listener.close()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_TIMEOUT_S)
 
@@ -152,8 +156,13 @@ class Source:
 
     def _connect(self) -> SourceLost:
         """Read one connection until it ends."""
+        published = self._wait_for_publisher()
+        if self._stop.is_set():
+            return SourceLost(reason=None)
         try:
-            connection = Connection(self._address, listen=self._listen, options=self._options)
+            connection = Connection(
+                self._address, listen=self._listen, published=published, options=self._options
+            )
         except FAILURES as error:
             return self._failed(error)
         self._connection, began = connection, time.monotonic()
@@ -176,6 +185,13 @@ class Source:
         if ends(self._address):
             return SourceLost(reason=None, final=True)
         return self._failed(VSRError(f"{shown(self._address)} ended"))
+
+    def _wait_for_publisher(self) -> Published | None:
+        """The next publisher at our own listener; None without one, or once stopped."""
+        while self._listener is not None and not self._stop.is_set():
+            if (published := self._listener.next_publisher(LOOK_EVERY_S)) is not None:
+                return published
+        return None
 
     def _count(self) -> None:
         self.reconnects += self._connected > 0
