@@ -13,7 +13,6 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Self
 
-import av
 import torch
 from av.error import FFmpegError
 from torch import Tensor
@@ -23,7 +22,7 @@ from vsr.streams.colour.pixel_format import parse_pixel_format
 from vsr.streams.colour.tags import complete, luma_matrix
 from vsr.streams.decode.chunk_builder import check_chunk_size
 from vsr.streams.decode.video_reader import VideoReader
-from vsr.streams.names.container import local_name
+from vsr.streams.names.container import local_name, open_input
 from vsr.streams.names.trim import Seconds, make_trim
 from vsr.types import Chunk, StreamInfo
 
@@ -168,7 +167,7 @@ def _times(source: str, info: StreamInfo, frames: Any) -> tuple[list[int], bool]
     """A pts for every frame, the packets' own (True) or decord's seconds where those are others."""
     count = len(frames)
     try:
-        with av.open(local_name(source)) as container:
+        with open_input(local_name(source)) as container:
             packets = container.demux(container.streams[info.index])
             known = [packet.pts for packet in packets if packet.size]
     except FFmpegError:

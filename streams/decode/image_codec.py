@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from vsr.errors import DecodeError, EncodeError
+from vsr.streams.names.container import open_input
 
 DEEP = 16
 _PNG_SIGNATURE, _PNG_DEPTH, _PNG_COLOUR = b"\x89PNG\r\n\x1a\n", 24, 25
@@ -115,7 +116,8 @@ def _is_deep_colour(path: Path, image: Image.Image) -> bool:
 
 
 def _read_deep(path: Path) -> Samples:
-    with av.open(f"file:{path}", format="image2", options={"pattern_type": "none"}) as container:
+    options = {"pattern_type": "none"}
+    with open_input(f"file:{path}", format="image2", options=options) as container:
         frame = next(container.decode(video=0))
         return frame.reformat(format="rgb48le").to_ndarray()
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import av
 from av.error import FFmpegError
 
 from vsr.errors import ConfigurationError
@@ -31,7 +30,7 @@ from vsr.streams.encode.raw_nut import CARRIED_CODECS, RawLayout
 from vsr.streams.encode.side_streams import choose_side_streams, extract_covers
 from vsr.streams.encode.time_base import clock_note, container_clock
 from vsr.streams.ffmpeg.command import Options
-from vsr.streams.names.container import PIPE, local_name
+from vsr.streams.names.container import PIPE, local_name, open_input
 from vsr.streams.names.formats import pipe_options, suffix_of
 from vsr.streams.names.image_sequence import IMAGE_SUFFIXES
 from vsr.types import Colour, OtherStream, StreamInfo
@@ -68,7 +67,7 @@ def shown_colour(
     if pixel_format.family != "yuv":
         return colour
     try:
-        with av.open(local_name(path)) as container:
+        with open_input(local_name(path)) as container:
             frame = next(container.decode(video=0))
     except (FFmpegError, OSError, ValueError, IndexError, StopIteration):
         return colour

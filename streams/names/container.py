@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from vsr.address import is_address, redact, shown
 from vsr.errors import OpenError, StreamTimeout
+from vsr.streams.names.allowed import PLAYLIST_FORMATS, allowed
 
 OPEN_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 15.0
@@ -85,7 +86,7 @@ def open_container(
         container = open_input(
             name if file is None else file,
             format=file_format,
-            options=dict(options or {}),
+            options=options,
             timeout=timeout,
             hwaccel=hwaccel,
         )
@@ -98,17 +99,25 @@ def open_container(
         raise
 
 
-def open_input(file: str | IO[bytes], **options: Any) -> InputContainer:
-    """PyAV's ``open`` for reading, whatever encoding a file's tags have.
+def open_input(
+    file: str | IO[bytes], *, options: Mapping[str, str] | None = None, **others: Any
+) -> InputContainer:
+    """PyAV's ``open`` for reading: every source is opened here.
+
+    It opens nothing beside itself (see ``allowed``), and its tags may have any encoding.
 
     Args:
-        file: A file's name or its bytes.
-        options: PyAV's other arguments.
+        file: ffmpeg's name of a file, an address, or a file object.
+        options: Options of ffmpeg's protocol and demuxer.
+        others: PyAV's other arguments.
 
     Raises:
         FFmpegError, OSError, ValueError: As PyAV has them.
     """
-    container: InputContainer = av.open(file, mode="r", **_LENIENT, **options)
+    name = file if isinstance(file, str) else ""
+    limits = allowed(name.removeprefix("file:"), is_bytes=not isinstance(file, str))
+    opened = av.open(file, mode="r", options=limits | dict(options or {}), **_LENIENT, **others)
+    container: InputContainer = opened
     return container
 
 
@@ -144,6 +153,8 @@ def _explain(source: str, error: Exception) -> OpenError | StreamTimeout:
             f"({_hint(source, error)}); {ACCEPTED}"
         )
     said = redact(reason(error), source)
+    if isinstance(error, av.error.ArgumentError):
+        said += f": a list of other files has to be named {' or '.join(PLAYLIST_FORMATS)}"
     return OpenError(f"{shown(source)!r} cannot be opened ({said}); {ACCEPTED}")
 
 

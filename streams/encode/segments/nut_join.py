@@ -11,13 +11,12 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import av
 from av.error import FFmpegError
 
 from vsr.streams.encode.command import Output, build_command
 from vsr.streams.encode.raw_nut import RawLayout
 from vsr.streams.ffmpeg.process import FFmpegProcess
-from vsr.streams.names.container import local_name, reason
+from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.durable import LostError
 
 _ID = b"nut/multimedia container\0"
@@ -116,7 +115,7 @@ def _packet_end(data: bytes, place: int) -> int:
 def _end_of(segment: Path) -> Fraction:
     """A moment behind a segment's last frame, and not behind the next one."""
     try:
-        with av.open(local_name(str(segment)), format="nut") as container:
+        with open_input(local_name(str(segment)), format="nut") as container:
             video = container.streams.video[0]
             times = [packet.pts for packet in container.demux(video) if packet.pts is not None]
             return (max(times) + 1) * (video.time_base or Fraction(0))

@@ -7,14 +7,13 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import av
-
 from vsr.errors import ConfigurationError
 from vsr.streams.colour.tags import RANGES
 from vsr.streams.encode.command import Output, ProbeLimits
 from vsr.streams.encode.negotiation import attempt
 from vsr.streams.encode.plan import EncodingPlan
 from vsr.streams.encode.side_streams import COPY
+from vsr.streams.names.container import local_name, open_input
 from vsr.streams.names.formats import NUT
 from vsr.types import Colour
 
@@ -105,6 +104,6 @@ def _tags(plan: EncodingPlan, path: Path) -> Colour:
     output = replace(segment_output(plan.output, str(path)), suffix=path.suffix)
     if attempt(output, plan.layout) is not None:
         return replace(plan.output.colour, range=None)
-    with av.open(str(path)) as container:
+    with open_input(local_name(str(path))) as container:
         number = container.streams.video[0].codec_context.color_range
     return replace(plan.output.colour, range=RANGES.get(number))

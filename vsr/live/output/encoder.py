@@ -33,7 +33,7 @@ from vsr.streams.encode.raw_nut import NUT_IN_PIPES, RawLayout, RawStream
 from vsr.streams.encode.time_base import coarser_clocks
 from vsr.streams.ffmpeg.command import Options
 from vsr.streams.ffmpeg.process import FFmpegProcess
-from vsr.streams.names.container import OUTPUT_PIPE
+from vsr.streams.names.container import OUTPUT_PIPE, open_input
 from vsr.streams.names.formats import NUT
 from vsr.types import Chunk, Colour, StreamInfo
 
@@ -234,7 +234,7 @@ class LiveEncoder:
     def _read(self, reading: int) -> None:
         with os.fdopen(reading, "rb", buffering=0) as pipe:
             try:
-                coded = av.open(pipe, mode="r", format="nut", options=_READ)
+                coded = open_input(pipe, format="nut", options=_READ)
             except (FFmpegError, OSError):
                 # Nothing came out, or no stream: ffmpeg has said why.
                 said = self._process.failure()
