@@ -63,6 +63,11 @@ def allowed(source: str, *, is_bytes: bool = False) -> dict[str, str]:
     }
 
 
+def is_http_playlist(source: str) -> bool:
+    """Whether an address names a playlist that is fetched by HTTP."""
+    return _scheme(source) in {"http", "https"} and _suffix(source) in PLAYLIST_FORMATS
+
+
 def _scheme(source: str) -> str:
     if is_address(source):
         return source.partition("://")[0].lower()

@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 
 from vsr.address import is_address, redact, shown
 from vsr.errors import OpenError, StreamTimeout
-from vsr.streams.names.allowed import PLAYLIST_FORMATS, allowed
+from vsr.streams.names.allowed import PLAYLIST_FORMATS, allowed, is_http_playlist
+from vsr.streams.names.trust import HTTPOpener, Trust
 
 OPEN_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 15.0
@@ -35,6 +36,11 @@ _LENIENT: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
 """PyAV 18 refuses tags that are not UTF-8 unless it is told otherwise; 19 has no such argument."""
+
+_NO_REUSE = {"http_persistent": "0", "http_multiple": "0"}
+"""ffmpeg's own connections, which HLS would reuse, are not there where Python opens them."""
+
+SYSTEM = Trust()
 
 _TEXT_FORMATS = frozenset({"tty"})
 _MAX_BOXES = 1000
@@ -56,6 +62,7 @@ def open_container(
     timeout: Timeout | None = None,
     file: IO[bytes] | None = None,
     hwaccel: HWAccel | None = None,
+    trust: Trust = SYSTEM,
 ) -> tuple[InputContainer, VideoStream]:
     """Open a file or address and choose its video stream.
 
@@ -66,6 +73,7 @@ def open_container(
         timeout: Seconds to open and to read; None for the usual ones of an address or a file.
         file: Where its bytes come from, if from elsewhere; the source is only named then.
         hwaccel: A decoder's device.
+        trust: As for ``open_input``.
 
     Returns:
         The container, owned by the caller, and the video stream that ffmpeg would choose, or the
@@ -89,6 +97,7 @@ def open_container(
             options=options,
             timeout=timeout,
             hwaccel=hwaccel,
+            trust=trust,
         )
     except (FFmpegError, OSError, ValueError) as error:
         raise _explain(source, error) from error
@@ -100,7 +109,12 @@ def open_container(
 
 
 def open_input(
-    file: str | IO[bytes], *, options: Mapping[str, str] | None = None, **others: Any
+    file: str | IO[bytes],
+    *,
+    options: Mapping[str, str] | None = None,
+    timeout: Timeout | None = None,
+    trust: Trust = SYSTEM,
+    **others: Any,
 ) -> InputContainer:
     """PyAV's ``open`` for reading: every source is opened here.
 
@@ -109,15 +123,23 @@ def open_input(
     Args:
         file: ffmpeg's name of a file, an address, or a file object.
         options: Options of ffmpeg's protocol and demuxer.
+        timeout: Seconds to open and to read; None for endless.
+        trust: Which certificates are accepted of an encrypted address.
         others: PyAV's other arguments.
 
     Raises:
         FFmpegError, OSError, ValueError: As PyAV has them.
     """
     name = file if isinstance(file, str) else ""
-    limits = allowed(name.removeprefix("file:"), is_bytes=not isinstance(file, str))
-    opened = av.open(file, mode="r", options=limits | dict(options or {}), **_LENIENT, **others)
-    container: InputContainer = opened
+    told = allowed(name.removeprefix("file:"), is_bytes=not isinstance(file, str))
+    told |= trust.options(name) | dict(options or {})
+    if is_http_playlist(name):
+        read_s = (timeout and timeout[1]) or READ_TIMEOUT_S
+        others["io_open"] = HTTPOpener(trust, read_s)
+        told |= _NO_REUSE
+    container: InputContainer = av.open(
+        file, mode="r", options=told, timeout=timeout, **_LENIENT, **others
+    )
     return container
 
 

@@ -119,6 +119,13 @@ class Retries(click.ParamType["int | None"]):
 )
 @click.option("--encoder", metavar="NAME", help="A video encoder of ffmpeg.")
 @click.option("--encode-args", type=Arguments(), default=(), metavar='"ARGS"')
+@click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Authorities that certificates are verified by.  [default: the system's]",
+)
+@click.option("--insecure", is_flag=True, help="Verify no certificate.")
 @click.option("-y", "--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print the last figures as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No status line, no summary.")

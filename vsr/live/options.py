@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsr.live.timing.quality_controller import Policy
+from vsr.streams.names.trust import Trust
 
 DEFAULT_LATENCY_S = 0.8
 
@@ -26,6 +27,8 @@ class StreamOptions:
         slate: A picture shown while the source is lost; None for the last frame.
         encoder: ffmpeg's name of an encoder.
         encode_args: Further arguments for it.
+        ca_file: Authorities that certificates are verified by; None for the system's.
+        insecure: Verify no certificate.
         overwrite: Replace files that exist.
     """
 
@@ -41,6 +44,13 @@ class StreamOptions:
     encoder: str | None = None
     encode_args: tuple[str, ...] = ()
     overwrite: bool = False
+    ca_file: Path | None = None
+    insecure: bool = False
+
+    @property
+    def trust(self) -> Trust:
+        """Which certificates of source and sinks are accepted."""
+        return Trust(ca_file=self.ca_file, insecure=self.insecure)
 
     @property
     def targets(self) -> list[str]:

@@ -108,11 +108,19 @@ class LiveStream:
                 overwrite=options.overwrite,
                 stream=options.name,
                 role=role,
+                trust=options.trust,
             )
             for role, target in zip(ROLES, options.targets, strict=False)
         ]
         figures.sinks = [sink.figures() for sink in self._sinks]
-        self._source = Source(options.source, listen=options.listen, retry=Retry(options.retries))
+        self._source = Source(
+            options.source,
+            listen=options.listen,
+            retry=Retry(options.retries),
+            trust=options.trust,
+        )
+        if options.insecure:
+            log.warning("%s: certificates are not verified, as was asked for", options.name)
         self._restoration = LiveRestoration(options, restorer, figures)
         self._writing = EncoderThread(figures, options.latency_s)
         self._pending = PendingAudio()

@@ -82,7 +82,7 @@ def _value(key: str, value: Any) -> Any:
         if value == ENDLESS:
             return None
         return _of_kind(value, int, "is no number of attempts; give one, or endless")
-    if key in {"listen", "overwrite"}:
+    if key in {"listen", "overwrite", "insecure"}:
         return _of_kind(value, bool, "is neither true nor false")
     text = _of_kind(value, str, "is no text; put it in quotes")
     if key == "latency":
@@ -92,7 +92,7 @@ def _value(key: str, value: Any) -> Any:
     if key == "encode_args":
         parse_options(text.split())
         return tuple(text.split())
-    return Path(text) if key == "slate" else text
+    return Path(text) if key in {"slate", "ca_file"} else text
 
 
 def _of_kind(value: Any, kind: type, complaint: str) -> Any:

@@ -38,8 +38,9 @@ from vsr.streams.decode.chunk_builder import ChunkBuilder
 from vsr.streams.decode.deinterlace import Deinterlacer
 from vsr.streams.decode.demuxer import StampedFrame
 from vsr.streams.decode.probe import copied_streams, describe, time_base
-from vsr.streams.names.container import open_container, reason
+from vsr.streams.names.container import SYSTEM, open_container, reason
 from vsr.streams.names.trim import Trim
+from vsr.streams.names.trust import Trust
 from vsr.types import Chunk, Mastering, StreamInfo
 
 PICTURE_TIMEOUT_S = 15.0
@@ -148,6 +149,7 @@ class Connection:
         listen: Wait for a publisher instead of connecting.
         published: A publisher that our own listener admitted.
         options: Options of ffmpeg's protocol and demuxer.
+        trust: Which certificates are accepted.
 
     Raises:
         OpenError: It cannot be opened; the message names the host without secrets.
@@ -161,6 +163,7 @@ class Connection:
         listen: bool = False,
         published: Published | None = None,
         options: Mapping[str, str] | None = None,
+        trust: Trust = SYSTEM,
     ) -> None:
         self._source = source
         self._located: str | None = None
@@ -181,6 +184,7 @@ class Connection:
                 file_format=published.file_format if published else file_format(source),
                 timeout=(TIMEOUT_S, TIMEOUT_S) if is_address(source) else None,
                 file=self._feed.file if self._feed else None,
+                trust=trust,
             )
         except (OpenError, StreamTimeout) as error:
             raise self._explain(error) from error

@@ -18,7 +18,8 @@ from vsr.live.input.connection import Arrival, Connection, FormatChange
 from vsr.live.input.kind import check_listening, ends, is_accepting
 from vsr.live.input.listener import Listener, Published
 from vsr.live.input.retry import SETTLED_S, Retry
-from vsr.streams.names.container import reason
+from vsr.streams.names.container import SYSTEM, reason
+from vsr.streams.names.trust import Trust
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Source:
         address: A file or an address.
         listen: As for ``Connection``.
         options: As for ``Connection``.
+        trust: As for ``Connection``.
         retry: Retry policy.
 
     Attributes:
@@ -77,6 +79,7 @@ class Source:
         *,
         listen: bool = False,
         options: Mapping[str, str] | None = None,
+        trust: Trust = SYSTEM,
         retry: Retry,
     ) -> None:
         if listen:
@@ -84,6 +87,7 @@ class Source:
         self._listener = Listener(address) if listen and is_accepting(address) else None
         self.reconnects = 0
         self._address, self._listen, self._options = address, listen, options
+        self._trust = trust
         self._retry = retry
         self._events: deque[Event] = deque()
         self._bytes = self._frames = 0
@@ -161,7 +165,11 @@ class Source:
             return SourceLost(reason=None)
         try:
             connection = Connection(
-                self._address, listen=self._listen, published=published, options=self._options
+                self._address,
+                listen=self._listen,
+                published=published,
+                options=self._options,
+                trust=self._trust,
             )
         except FAILURES as error:
             return self._failed(error)

@@ -1,22 +1,31 @@
 """Process that sends to an RTMP address: ``python -m vsr.live.output.rtmp_sender``.
 
 Standard input holds the address in the first line, then packets as NUT: in the
-arguments its stream key would be visible to every user. Messages have ffmpeg's form.
+arguments its stream key would be visible to every user. The arguments are options of ffmpeg's
+TLS, such as ``tls_verify=1``. Messages have ffmpeg's form.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from typing import Any
 
 import av
+from av.container import OutputContainer
 from av.error import FFmpegError
 
 ADDRESSES = ("rtmp://", "rtmps://")
 
 PROGRESS_EVERY_S = 0.5
+
+_WRITE = {
+    "flvflags": "no_duration_filesize",
+    "max_interleave_delta": "500000",
+    "flush_packets": "1",
+}
 
 _READ = {"probesize": "32", "analyzeduration": "0"}
 
@@ -25,7 +34,7 @@ def main() -> int:
     """Send packets until the input ends."""
     address = _first_line()
     try:
-        _send(address)
+        _send(address, dict(word.split("=", 1) for word in sys.argv[1:]))
     except (FFmpegError, OSError) as error:
         # Not the error's own text: that has the address in it.
         _say(f"[error] {error.strerror}")
@@ -41,19 +50,10 @@ def _first_line() -> str:
     return line.decode()
 
 
-def _send(address: str) -> None:
+def _send(address: str, tls: dict[str, str]) -> None:
     with (
         av.open("pipe:0", format="nut", options=_READ) as coded,
-        av.open(
-            address,
-            "w",
-            format="flv",
-            container_options={
-                "flvflags": "no_duration_filesize",
-                "max_interleave_delta": "500000",
-                "flush_packets": "1",
-            },
-        ) as target,
+        _open(address, tls) as target,
     ):
         streams: list[Any] = [
             target.add_stream_from_template(one, opaque=True) for one in coded.streams
@@ -67,6 +67,19 @@ def _send(address: str) -> None:
             if time.monotonic() - said_at > PROGRESS_EVERY_S:
                 said_at = time.monotonic()
                 _say(f"total_size={sent}")
+
+
+def _open(address: str, tls: dict[str, str]) -> OutputContainer:
+    if not tls:
+        return av.open(address, "w", format="flv", container_options=_WRITE)
+    # PyAV opens an output without its options; ffmpeg's tee, given one target, does not.
+    options = {"f": "flv", **_WRITE, **tls}
+    told = ":".join(f"{key}={_escaped(value, ':]')}" for key, value in options.items())
+    return av.open(_escaped(f"[{told}]{address}", "|"), "w", format="tee")
+
+
+def _escaped(text: str, special: str) -> str:
+    return re.sub(rf"([\\' {re.escape(special)}])", r"\\\1", text)
 
 
 def _say(line: str) -> None:

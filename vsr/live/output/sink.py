@@ -22,9 +22,10 @@ from vsr.live.input.retry import SETTLED_S, Retry
 from vsr.live.monitor.figures import SinkFigures
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
 from vsr.streams.ffmpeg.process import FFmpegProcess
-from vsr.streams.names.container import reason
+from vsr.streams.names.container import SYSTEM, reason
 from vsr.streams.names.formats import PLAYLISTS, suffix_of
 from vsr.streams.names.target import TargetAddress, TargetFile
+from vsr.streams.names.trust import Trust
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Sink:
         overwrite: Replace a file that exists.
         stream: Name of the stream, for log lines.
         role: ``target`` or ``record``.
+        trust: Which certificates are accepted.
 
     Attributes:
         reopened: Times it was reopened.
@@ -61,6 +63,7 @@ class Sink:
         overwrite: bool = False,
         stream: str = "live",
         role: str = "target",
+        trust: Trust = SYSTEM,
     ) -> None:
         self.reopened = self.lost = 0
         self.error: VSRError | None = None
@@ -72,6 +75,7 @@ class Sink:
             if by_name
             else TargetFile(target, source=None, overwrite=overwrite)
         )
+        self._trust = trust
         self._templates: list[Any] = []
         self._packets: deque[EncodedPacket] = deque()
         self._changed = threading.Condition()
@@ -176,7 +180,7 @@ class Sink:
             return False
         check_host(self._target)
         self._process = FFmpegProcess(
-            sink_command(self._target, self._file.temporary),
+            sink_command(self._target, self._file.temporary, self._trust),
             timeout_s=TIMEOUT_S if is_address(self._target) else FILE_TIMEOUT_S,
         )
         self._opened_at = time.monotonic()

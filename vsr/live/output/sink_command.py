@@ -12,6 +12,7 @@ from vsr.live.output.rtmp_sender import ADDRESSES
 from vsr.streams.ffmpeg.command import Options, output_command
 from vsr.streams.names.container import INPUT_PIPE
 from vsr.streams.names.formats import ADDRESS_FORMATS, MOV_FAMILY, PLAYLISTS, suffix_of
+from vsr.streams.names.trust import Trust
 
 TIMEOUT_S = 5.0
 """A sink that takes nothing for longer is given up and reopened."""
@@ -20,15 +21,17 @@ FILE_TIMEOUT_S = 60.0
 """Likewise a file, which cannot be reopened: a disk may pause for a while."""
 
 
-def sink_command(target: str, path: str) -> list[str]:
+def sink_command(target: str, path: str, trust: Trust) -> list[str]:
     """The command that copies packets from NUT on its standard input into a sink.
 
     Args:
         target: Target that determines the format.
         path: Path or address to write.
+        trust: Which certificates are accepted.
     """
     if target.startswith(ADDRESSES):
-        return [sys.executable, "-P", "-m", "vsr.live.output.rtmp_sender"]
+        told = [f"{key}={value}" for key, value in trust.options(target).items()]
+        return [sys.executable, "-P", "-m", "vsr.live.output.rtmp_sender", *told]
     packets = ffmpeg.input(INPUT_PIPE, f="nut", probesize="32", analyzeduration="0")
     if suffix_of(target) in PLAYLISTS and not is_address(path):
         # A playlist's lines are what follows the last slash of its own name, `file:` included.
