@@ -120,6 +120,14 @@ def test_a_message_keeps_what_is_no_secret() -> None:
     )
 
 
+def test_what_was_redacted_stays_as_it_is() -> None:
+    for address, secret in addresses(200):
+        said = redact(f"'{shown(address)}' cannot be opened", address)
+        assert said == f"'{shown(address)}' cannot be opened"
+        assert redact(said) == said, secret
+    assert redact("give rtmp://, srt:// or a file") == "give rtmp://, srt:// or a file"
+
+
 def test_log_lines_and_tracebacks_are_redacted(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger().addHandler(caplog.handler)
     with redacting():

@@ -37,7 +37,7 @@ def shown(name: str) -> str:
             front, one slash too few) is taken for one.
     """
     found = _ADDRESS.search(name)
-    if found is None:
+    if found is None or not found["rest"].strip():
         return name
     authority = re.split(r"[/?#]", found["rest"], maxsplit=1)
     host = authority[0].rpartition("@")[2]
@@ -78,8 +78,10 @@ def _secrets(address: str) -> Iterator[str]:
     rest = found["rest"]
     parts = {rest, rest.partition("/")[2], *_SEPARATORS.split(rest), *re.split(r"[/?#]", rest)}
     parts |= {value for _, value in parse_qsl(_query(address))}
-    for part in parts - {host, *host.split(":")}:
-        for form in {part, part.rpartition(".")[0]}:
+    scheme = found["scheme"]
+    for part in parts - {host, *host.split(":"), scheme, f"{scheme}:"}:
+        stem = "" if "/" in part or "@" in part else part.rpartition(".")[0]
+        for form in {part, stem}:
             yield from (w for w in _written(form) if len(w) >= _SHORTEST_SECRET)
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.live.streams_file import read_streams
 from vsr.models.architectures.baselines import Bicubic
 from vsr.restorer import Restorer
+from vsr.types import Chunk
 
 __all__ = ["vsr"]
 
@@ -78,6 +80,33 @@ def test_an_error_of_the_network_reaches_every_stream_that_waits() -> None:
     for name in "ab":
         with pytest.raises(ValueError, match="broken"):
             NetworkShare(shared, name).push(pieces(moving_clip(1, 16, 16), 1)[0])
+
+
+class FailsOnWhite(Bicubic):
+    """Cannot restore what holds a white frame, alone or beside others."""
+
+    def step(
+        self, window_BTCHW: torch.Tensor, *others: Any, **named: Any
+    ) -> tuple[torch.Tensor, None]:
+        if (window_BTCHW.mean(dim=(2, 3, 4)) > 0.99).any():
+            raise ValueError("white")
+        return super().step(window_BTCHW, *others, **named)
+
+
+def test_an_error_of_one_stream_in_a_joint_step_is_its_own() -> None:
+    settings: dict[str, Any] = {"chunk": 2, "device": "cpu", "precision": "float32"}
+    batch = BatchRestorer(FailsOnWhite(scale=2), **settings)
+    clips = {"a": moving_clip(4, 16, 16, 1), "b": moving_clip(4, 16, 16, 2)}
+    clips["white"] = torch.ones_like(clips["a"])
+    batch.add({key: pieces(clip, 2)[0] for key, clip in clips.items()})
+    outcomes = batch.try_step()
+    assert isinstance(outcomes.pop("white"), ValueError)
+    alone = Restorer(Bicubic(scale=2), **settings)
+    for key, outcome in outcomes.items():
+        assert isinstance(outcome, Chunk)
+        expected = frames_of(alone.push(pieces(clips[key], 2)[0]))
+        torch.testing.assert_close(outcome.frames, expected)
+        alone.drain()
 
 
 def test_each_stream_has_its_own_fate(clip: Path, tmp_path: Path) -> None:
@@ -195,8 +224,14 @@ def test_the_command_restores_several_and_fails_if_one_does(
         (["a", "ftp://h/x", "-m", "identity"], "is no sink"),
         (["a", "nowhere/b.mkv", "-m", "identity"], "does not exist"),
         (["a.mkv", "b.mkv", "-m", "identity"], "a.mkv' does not exist"),
-        (["a.mkv", "b.mkv", "-m", "identity", "--listen"], "publish to 'a.mkv'; --listen takes"),
-        (["/dev/video0", "b.mkv", "-m", "identity", "--listen"], "publish to '/dev/video0'"),
+        (
+            ["a.mkv", "b.mkv", "-m", "identity", "--listen"],
+            "'a.mkv' cannot be published to; --listen takes rtmp://, srt",
+        ),
+        (
+            ["/dev/video0", "b.mkv", "-m", "identity", "--listen"],
+            "'/dev/video0' cannot be published to",
+        ),
     ],
 )
 def test_errors_are_one_line(

@@ -29,6 +29,9 @@ Key = Any
 Size = tuple[int, int]
 """Rows and columns of a frame."""
 
+Outcome = Chunk | Exception
+"""What a step of one stream ends in: restored frames, or why there are none."""
+
 Ready = tuple[Key, Stream, Step, Any]
 """A stream whose next step can be taken, and the state it goes on from."""
 
@@ -64,8 +67,8 @@ class JointStepper:
         return self._asked.settings.within(self._limits_at(size).settings)
 
     @torch.inference_mode()
-    def step(self, streams: Iterable[tuple[Key, Stream]]) -> list[tuple[Key, Chunk]]:
-        """Take one step of every stream that is ready; returns restored chunks by stream."""
+    def step(self, streams: Iterable[tuple[Key, Stream]]) -> list[tuple[Key, Outcome]]:
+        """Take one step of every stream that is ready; returns outcomes by stream."""
         return [
             left
             for group in _stepped_alike(self._ready(list(streams)))
@@ -93,15 +96,18 @@ class JointStepper:
         largest = self._limits_at(_size(group[0][1])).largest
         return [group[i : i + largest] for i in range(0, len(group), largest)]
 
-    def _step_together(self, group: list[Ready]) -> list[tuple[Key, Chunk]]:
-        """Step all streams of a group, in smaller parts where memory runs out."""
+    def _step_together(self, group: list[Ready]) -> list[tuple[Key, Outcome]]:
+        """Step all streams of a group, in smaller parts where memory runs out.
+
+        After any other error each is stepped alone: it is only one's own then.
+        """
         if len(group) == 1:
             return [self._step_alone(*group[0][:2])]
         try:
             together = self._run(group)
-        except (MemoryError, RuntimeError) as error:
-            if not may_be_out_of_memory(error):
-                raise
+        except Exception as error:
+            if not isinstance(error, MemoryError | RuntimeError) or not may_be_out_of_memory(error):
+                return [self._step_alone(key, stream) for key, stream, *_ in group]
         else:
             return self._settle(group, together)
         self._halve(group)
@@ -116,22 +122,29 @@ class JointStepper:
 
     def _settle(
         self, group: list[Ready], together: list[tuple[torch.Tensor, Any]]
-    ) -> list[tuple[Key, Chunk]]:
-        left = []
+    ) -> list[tuple[Key, Outcome]]:
+        left: list[tuple[Key, Outcome]] = []
         for (key, stream, _, past), (restored, state) in zip(group, together, strict=True):
             chunk = stream.take_result(past, restored, state)
             left.append((key, chunk) if chunk else self._step_alone(key, stream))
         return left
 
-    def _step_alone(self, key: Key, stream: Stream) -> tuple[Key, Chunk]:
-        """Step one stream that is ready, with smaller settings if memory has run out since."""
+    def _step_alone(self, key: Key, stream: Stream) -> tuple[Key, Outcome]:
+        """Step one stream that is ready; an error is its outcome."""
+        try:
+            return key, self._restore_alone(stream)
+        except Exception as error:
+            return key, error
+
+    def _restore_alone(self, stream: Stream) -> Chunk:
+        """Step one stream, with smaller settings if memory has run out since."""
         self._apply_limit(stream)
         step, before = stream.next_step(), stream.settings
         assert step is not None, "a smaller step waits for less than the one that was ready"
         chunk = restore_next(self._network, stream, step)
         if stream.settings != before:
             self._remember_limit(stream)
-        return key, chunk
+        return chunk
 
     def _remember_limit(self, stream: Stream) -> None:
         """Remember the settings that were left after memory ran out."""
@@ -285,9 +298,29 @@ class BatchRestorer:
 
         Returns:
             As ``push``.
+
+        Raises:
+            Exception: A stream's own error, once all others have been stepped; ``try_step`` hands
+                out what these restored.
+        """
+        restored: dict[Key, list[Chunk]] = {}
+        for key, outcome in self.try_step(keys).items():
+            if isinstance(outcome, Exception):
+                raise outcome
+            restored[key] = [outcome]
+        return restored
+
+    def try_step(self, keys: Iterable[Key] | None = None) -> dict[Key, Outcome]:
+        """Take one step of every stream that is ready; the error of one leaves the others alone.
+
+        Args:
+            keys: Streams to step; None for all.
+
+        Returns:
+            A restored chunk or an error by stream; those that were not ready are left out.
         """
         streams = ((key, self._streams[key]) for key in (self.keys if keys is None else keys))
-        return {key: [chunk] for key, chunk in self._steps.step(streams)}
+        return dict(self._steps.step(streams))
 
     def drain(self, key: Key) -> list[Chunk]:
         """Restore a stream's waiting frames and remove the stream."""

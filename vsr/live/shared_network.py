@@ -31,7 +31,7 @@ class SharedNetwork:
         self.batch = batch
         self._changed = threading.Condition()
         self._asking: set[Hashable] = set()
-        self._done: dict[Hashable, list[Chunk] | BaseException] = {}
+        self._done: dict[Hashable, Chunk | BaseException | None] = {}
         self._busy = False
 
     def step(self, key: Hashable) -> list[Chunk]:
@@ -51,12 +51,12 @@ class SharedNetwork:
             self._changed.notify_all()
             return _result(self._done.pop(key))
 
-    def _step_all(self, keys: list[Hashable]) -> dict[Hashable, list[Chunk] | BaseException]:
+    def _step_all(self, keys: list[Hashable]) -> dict[Hashable, Chunk | BaseException | None]:
         try:
-            stepped = self.batch.step(keys)
+            stepped = self.batch.try_step(keys)
         except BaseException as error:  # every thread that waits has to hear of it
             return dict.fromkeys(keys, error)
-        return {key: stepped.get(key, []) for key in keys}
+        return {key: stepped.get(key) for key in keys}
 
 
 class NetworkShare:
@@ -155,7 +155,7 @@ class NetworkShare:
         return left
 
 
-def _result(outcome: list[Chunk] | BaseException) -> list[Chunk]:
+def _result(outcome: Chunk | BaseException | None) -> list[Chunk]:
     if isinstance(outcome, BaseException):
         raise outcome
-    return outcome
+    return [] if outcome is None else [outcome]
