@@ -76,13 +76,13 @@ def _secrets(address: str) -> Iterator[str]:
     assert found is not None
     host = shown(address).partition("://")[2].partition("/")[0]
     rest = found["rest"]
-    parts = {rest, rest.partition("/")[2], *_SEPARATORS.split(rest), *re.split(r"[/?#]", rest)}
-    parts |= {value for _, value in parse_qsl(_query(address))}
-    scheme = found["scheme"]
-    for part in parts - {host, *host.split(":"), scheme, f"{scheme}:"}:
-        stem = "" if "/" in part or "@" in part else part.rpartition(".")[0]
-        for form in {part, stem}:
-            yield from (w for w in _written(form) if len(w) >= _SHORTEST_SECRET)
+    words = set(_SEPARATORS.split(rest)) - {host, *host.split(":"), found["scheme"]}
+    stems = {word.rpartition(".")[0] for word in words}
+    wholes = {rest, rest.partition("/")[2], *re.split(r"[/?#]", rest)}
+    wholes -= {host, f"{found['scheme']}:"}
+    values = {value for _, value in parse_qsl(_query(address))}
+    for part in words | stems | wholes | values:
+        yield from (form for form in _written(part) if len(form) >= _SHORTEST_SECRET)
 
 
 def _written(part: str) -> set[str]:
