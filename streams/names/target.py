@@ -48,9 +48,25 @@ class TargetFile:
         self._try()
 
     def _try(self) -> None:
+        self._create(self.trial)
+        Path(self.trial).unlink(missing_ok=True)
+
+    def create(self) -> None:
+        """Create the file to write, empty, before a program opens it by its name.
+
+        A link in its place, which another user of the folder may have laid, is removed and not
+        followed; so is what a run that was killed has left. Permissions are what the umask leaves.
+
+        Raises:
+            OpenError: It cannot be created.
+        """
+        self._create(self.temporary)
+
+    def _create(self, name: str) -> None:
         try:
-            Path(self.trial).touch()
-            Path(self.trial).unlink()
+            Path(name).unlink(missing_ok=True)
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+            os.close(os.open(name, flags, 0o666))
         except OSError as error:
             raise OpenError(
                 f"'{self.path}' cannot be written ({error.strerror}); give a name in another folder"
@@ -92,6 +108,9 @@ class TargetAddress:
     def __init__(self, target: str) -> None:
         self.temporary = target
         self.trial = os.devnull
+
+    def create(self) -> None:
+        """Nothing: it is opened by whoever writes."""
 
     def keep(self, *, partial: bool) -> str:
         return self.temporary

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.live.harness import PATIENCE_S, Server, free_port, look, publish, until
 
 STOPPED_WHILE_LOADING = """
@@ -54,7 +56,10 @@ def test_sigterm_before_there_is_a_source_ends_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_sigterm_closes_the_output_in_order(clip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_closes_the_output_in_order(
+    number: signal.Signals, clip: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "out.mp4"
     source = f"udp://127.0.0.1:{free_port()}"
     words = ["live", source, target, "-m", "bicubic-x2", "--json", "--latency", "30s"]
@@ -71,7 +76,7 @@ def test_sigterm_closes_the_output_in_order(clip: Path, tmp_path: Path) -> None:
                 break
         part = target.with_name(".out.part.mp4")
         until(lambda: part.exists() and part.stat().st_size > 0, "something is written")
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     (figures,) = json.loads(out)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.live.harness import free_port, look
+from tests.live.harness import asked, free_port, look, running
 from vsr.errors import EncodeError
 from vsr.live.audio.packets import EncodedPacket, StreamTemplates
 from vsr.live.input.retry import Retry
@@ -51,6 +53,24 @@ def test_a_sink_that_begins_in_the_middle_begins_with_a_key_frame_and_nothing_ea
     assert sink.error is None
     assert sink.lost == 1 + len(lagging) > 1
     assert look(target).numbers == list(range(10, 50))
+
+
+def test_a_link_in_the_place_of_a_part_is_not_followed(clip: Path, tmp_path: Path) -> None:
+    folder, precious = tmp_path / "shared", tmp_path / "precious"
+    folder.mkdir()
+    precious.write_text("precious")
+    for name in (".out.part.mkv", ".out.trial.mkv"):
+        (folder / name).symlink_to(precious)
+    before = os.umask(0o027)
+    try:
+        with running(asked(clip, folder / "out.mkv")) as stream:
+            stream.wait()
+    finally:
+        os.umask(before)
+    assert precious.read_text() == "precious"
+    assert look(folder / "out.mkv").numbers == list(range(50))
+    assert stat.S_IMODE((folder / "out.mkv").stat().st_mode) == 0o640
+    assert [path.name for path in folder.iterdir()] == ["out.mkv"]
 
 
 def test_whatever_ends_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) -> None:

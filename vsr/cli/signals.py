@@ -29,7 +29,10 @@ class Stop(threading.Event):
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """An event set by the first Ctrl-C or SIGTERM; the second one ends the program at once."""
+    """An event set by the first Ctrl-C, SIGTERM or SIGHUP; the second ends the program at once.
+
+    A SIGHUP that is ignored from the start, as ``nohup`` has it, stays so.
+    """
     stop = Stop()
 
     def ask_to_stop(number: int, _frame: FrameType | None) -> None:
@@ -37,7 +40,10 @@ def stop_on_signal() -> Iterator[Stop]:
         stop.set()
         signal.signal(number, previous[signal.Signals(number)])
 
-    previous = {n: signal.signal(n, ask_to_stop) for n in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    previous = {n: signal.signal(n, ask_to_stop) for n in numbers}
     try:
         yield stop
     finally:

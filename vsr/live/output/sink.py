@@ -179,6 +179,7 @@ class Sink:
         if self.error is not None or not begins or time.monotonic() < self._again_at:
             return False
         check_host(self._target)
+        self._file.create()
         self._process = FFmpegProcess(
             sink_command(self._target, self._file.temporary, self._trust),
             timeout_s=TIMEOUT_S if is_address(self._target) else FILE_TIMEOUT_S,
