@@ -14,6 +14,7 @@ import torch
 from vsr.engine.device_transfer import wait_for
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
+from vsr.live.monitor.counted_log import CountedLog
 from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.timing.latency_plan import LatencyPlan, StepSpeed, measure, plan_latency
@@ -63,6 +64,7 @@ class LiveRestoration:
     def __init__(self, options: StreamOptions, restorer: LiveRestorer, figures: Figures) -> None:
         self._options, self._restorer, self._figures = options, restorer, figures
         self._inside: deque[float] = deque()
+        self._log = CountedLog(log)
         self._passed_before = self._turn = 0
         self._planned: tuple[int, int, Fraction, int] | None = None
         self._timed: tuple[int, int] | None = None
@@ -152,8 +154,11 @@ class LiveRestoration:
         load = Load(age_s=now - self._inside[0], waiting=len(self._inside), queued=queued)
         before = self._controller.level
         level = self._controller.decide(load, now)
+        name = self._options.name
+        self._log.catch_up("level", f"{name}: {level.name} now", now)
         if level is not before:
-            log.warning("%s: %s, after %s", self._options.name, level.name, before.name)
+            self._log.warning("level", f"{name}: {level.name}, after {before.name}", now)
+            self._figures.tally.level_changes += 1
             self._figures.level = level.name
             if level.chunk:
                 self._restorer.change(chunk=level.chunk, look_ahead=level.look_ahead)

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from vsr.address import shown
 from vsr.errors import OpenError, StreamTimeout, VSRError
 from vsr.live.input.rtmp_publisher import FLV_HEADER, Refused, RTMPPublisher, published_path
+from vsr.live.monitor.counted_log import CountedLog
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Listener:
         parts = urlsplit(address)
         self._name, self._is_rtmp = shown(address), parts.scheme.lower() == "rtmp"
         self._path = published_path(self._name, parts) if self._is_rtmp else ""
-        self._lock = threading.Lock()
+        self._lock, self._log = threading.Lock(), CountedLog(log)
         self._clients: OrderedDict[Client, None] = OrderedDict()
         self._current: Published | None = None
         self._published: queue.SimpleQueue[Published] = queue.SimpleQueue()
@@ -229,7 +230,8 @@ class Listener:
             with line:
                 self._publish_rtmp(client) if self._is_rtmp else self._publish_bytes(client)
         except Refused as error:
-            log.warning("%s: a client at %s %s; refused", self._name, client.peer, error)
+            said = f"{self._name}: a client at {client.peer} {error}; refused"
+            self._log.warning(str(error), said)
         except (VSRError, EOFError, OSError) as error:
             log.info("%s: a client at %s is gone (%s)", self._name, client.peer, error)
         finally:

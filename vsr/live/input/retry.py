@@ -20,7 +20,6 @@ class Retry:
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._failed = 0
-        self._said: str | None = None
 
     def next_delay_s(self) -> float | None:
         """Seconds to wait after another failure; None once the limit is reached."""
@@ -32,9 +31,3 @@ class Retry:
     def succeeded(self) -> None:
         """Reset the delays."""
         self._failed = 0
-        self._said = None
-
-    def is_news(self, reason: str | None) -> bool:
-        """Whether the reason differs from the previous one: repeats are logged once."""
-        before, self._said = self._said, reason
-        return reason != before

@@ -18,6 +18,7 @@ from vsr.live.input.connection import Arrival, Connection, FormatChange
 from vsr.live.input.kind import check_listening, ends, is_accepting
 from vsr.live.input.listener import Listener, Published
 from vsr.live.input.retry import SETTLED_S, Retry
+from vsr.live.monitor.counted_log import CountedLog
 from vsr.streams.names.container import SYSTEM, reason
 from vsr.streams.names.trust import Trust
 
@@ -87,7 +88,7 @@ class Source:
         self._listener = Listener(address) if listen and is_accepting(address) else None
         self.reconnects = 0
         self._address, self._listen, self._options = address, listen, options
-        self._trust = trust
+        self._trust, self._log = trust, CountedLog(log)
         self._retry = retry
         self._events: deque[Event] = deque()
         self._bytes = self._frames = 0
@@ -154,8 +155,8 @@ class Source:
             lost = self._connect()
             if not self._put(lost) or lost.final:
                 return
-            if self._retry.is_news(lost.reason):
-                log.warning("%s; connecting again", lost.reason)
+            if lost.reason is not None:
+                self._log.warning(lost.reason, f"{lost.reason}; connecting again")
             self._stop.wait(self._delay_s)
 
     def _connect(self) -> SourceLost:

@@ -34,6 +34,7 @@ class StreamCounts:
         reopened: Times sinks were reopened.
         lost_packets: Encoded packets that a sink missed.
         jumps: Discontinuities of the source's timestamps.
+        level_changes: Times the quality level changed.
     """
 
     frames_in: int = 0
@@ -48,6 +49,7 @@ class StreamCounts:
     reopened: int = 0
     lost_packets: int = 0
     jumps: int = 0
+    level_changes: int = 0
 
 
 @dataclass(kw_only=True)

@@ -28,6 +28,7 @@ COUNTERS = {
     "reconnects": "Connections to the source after the first.",
     "reopened": "Times sinks were opened after the first.",
     "lost_packets": "Coded packets that a sink missed.",
+    "level_changes": "Times the quality level changed.",
     "jumps": "Discontinuities of the source's timestamps.",
 }
 """Fields of ``StreamCounts``; every one is exported."""

@@ -19,6 +19,7 @@ from vsr.errors import EncodeError, VSRError
 from vsr.live.audio.packets import EncodedPacket, PacketStream
 from vsr.live.input.address import check_host
 from vsr.live.input.retry import SETTLED_S, Retry
+from vsr.live.monitor.counted_log import CountedLog
 from vsr.live.monitor.figures import SinkFigures
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
 from vsr.streams.ffmpeg.process import FFmpegProcess
@@ -76,6 +77,7 @@ class Sink:
             else TargetFile(target, source=None, overwrite=overwrite)
         )
         self._trust = trust
+        self._log = CountedLog(log)
         self._templates: list[Any] = []
         self._packets: deque[EncodedPacket] = deque()
         self._changed = threading.Condition()
@@ -204,8 +206,7 @@ class Sink:
             log.error("%s: %s", self._stream, self.error)
             return
         self._again_at = time.monotonic() + delay_s
-        if self._retry.is_news(said):
-            log.warning("%s: %s; opening it again", self._stream, said)
+        self._log.warning(said, f"{self._stream}: {said}; opening it again")
 
     def _kill(self) -> None:
         if self._process is not None:

@@ -27,7 +27,7 @@ CALM_S = 2.0
 
 LONGEST_CALM_S = 60.0
 
-HELD_S = 5.0
+HELD_S = 20.0
 """A step up that lasts this long was right."""
 
 ROOM = 0.9
