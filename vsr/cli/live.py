@@ -15,6 +15,7 @@ from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
 from vsr.errors import ConfigurationError
 from vsr.live.duration import duration_s
+from vsr.live.limits import MAX_PIXELS
 from vsr.live.monitor.log_filter import redacting
 from vsr.models.catalogue import DEFAULT_MODEL
 
@@ -119,6 +120,13 @@ class Retries(click.ParamType["int | None"]):
 )
 @click.option("--encoder", metavar="NAME", help="A video encoder of ffmpeg.")
 @click.option("--encode-args", type=Arguments(), default=(), metavar='"ARGS"')
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Width times height of the source's frames at most.",
+)
 @click.option(
     "--ca-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsr.live.limits import MAX_PIXELS
 from vsr.live.timing.quality_controller import Policy
 from vsr.streams.names.trust import Trust
 
@@ -29,6 +30,7 @@ class StreamOptions:
         encode_args: Further arguments for it.
         ca_file: Authorities that certificates are verified by; None for the system's.
         insecure: Verify no certificate.
+        max_pixels: Width times height of the source's frames at most.
         overwrite: Replace files that exist.
     """
 
@@ -46,6 +48,7 @@ class StreamOptions:
     overwrite: bool = False
     ca_file: Path | None = None
     insecure: bool = False
+    max_pixels: int = MAX_PIXELS
 
     @property
     def trust(self) -> Trust:

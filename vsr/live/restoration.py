@@ -67,7 +67,8 @@ class LiveRestoration:
         self._log = CountedLog(log)
         self._passed_before = self._turn = 0
         self._planned: tuple[int, int, Fraction, int] | None = None
-        self._timed: tuple[int, int] | None = None
+        self._speeds: dict[tuple[int, int], StepSpeed] = {}
+        self._size: tuple[int, int] | None = None
 
     @property
     def scale(self) -> int:
@@ -108,11 +109,22 @@ class LiveRestoration:
         self._restorer.change(chunk=choice.chunk, look_ahead=choice.look_ahead)
 
     def _speed(self, height: int, width: int, stop: Event) -> StepSpeed:
-        if self._timed == (height, width):
-            return self._controller.speed
-        speed = measure(self._restorer.network, self._restorer.device, height, width, stop)
-        self._timed = (height, width)
-        return speed
+        """What was measured for the first size, and for others is reckoned from it.
+
+        Whatever a source changes to in the middle, the output does not wait for a measurement; how
+        long steps really take is learnt from them.
+        """
+        if self._size is not None:
+            self._speeds[self._size] = self._controller.speed
+        size = (height, width)
+        if not self._speeds:
+            network, device = self._restorer.network, self._restorer.device
+            self._speeds[size] = measure(network, device, height, width, stop)
+        elif size not in self._speeds:
+            (rows, columns), speed = next(iter(self._speeds.items()))
+            self._speeds[size] = speed.scaled(height * width / (rows * columns))
+        self._size = size
+        return self._speeds[size]
 
     def should_skip(self, at: float) -> bool:
         """Whether to drop a frame with this arrival time."""

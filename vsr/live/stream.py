@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
@@ -118,6 +119,7 @@ class LiveStream:
             listen=options.listen,
             retry=Retry(options.retries),
             trust=options.trust,
+            max_pixels=options.max_pixels,
         )
         if options.insecure:
             log.warning("%s: certificates are not verified, as was asked for", options.name)
@@ -186,12 +188,28 @@ class LiveStream:
         """Choose chunk and look-ahead for a frame rate."""
         self._begun, self._clock.step = event, 1 / frame_rate
         info, late = event.info, event.held_back
-        choice = self._restoration.plan(info.height, info.width, frame_rate, late, self._stop)
+        rows, columns = self._restored_size(info.height, info.width)
+        choice = self._restoration.plan(rows, columns, frame_rate, late, self._stop)
         if choice is not None:
             height, width = self._size
             self.figures.sizes = f"{info.width}x{info.height} to {width}x{height}"
             rate = f"{float(frame_rate):g} frames/s{', deinterlaced' if late else ''}"
             self._say(f"{self.options.name}: {self.figures.sizes} at {rate}; {choice}")
+
+    def _restored_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size at which frames are restored: at most that of the first ones.
+
+        The output stays as it is, so more would cost time and memory that were not planned.
+        """
+        most_rows, most_columns = self._first_size
+        ratio = min(1.0, most_rows / height, most_columns / width)
+        return max(1, round(height * ratio)), max(1, round(width * ratio))
+
+    def _reduced(self, frames: torch.Tensor) -> torch.Tensor:
+        size = self._restored_size(*frames.shape[-2:])
+        if size == tuple(frames.shape[-2:]):
+            return frames
+        return F.interpolate(frames, size, mode="bilinear", antialias=True)
 
     def _open(self, event: FormatChange, frame_rate: Fraction) -> None:
         options = self.options
@@ -209,6 +227,7 @@ class LiveStream:
         for note in filter(None, [*self._output.notes, event.left_out]):
             log.warning("%s", note)
         self._size = (picture.height, picture.width)
+        self._first_size = (event.info.height, event.info.width)
         self._last = torch.zeros(1, 3, *self._size)
         self._writing.start(self._output)
 
@@ -238,7 +257,10 @@ class LiveStream:
             self._fill(clock.between(last, pts))
         starts = frozenset(chunk.scene_starts | ({0} if clock.jumps > jumps else set()))
         self._writing.note(pts * clock.time_base, at)
-        placed = replace(chunk, pts=(pts,), time_base=clock.time_base, scene_starts=starts)
+        frames = self._reduced(chunk.frames)
+        placed = replace(
+            chunk, frames=frames, pts=(pts,), time_base=clock.time_base, scene_starts=starts
+        )
         self._hand_on(self._restoration.push(placed, at, self._source.depth))
 
     def _hand_on(self, chunks: list[Chunk]) -> None:

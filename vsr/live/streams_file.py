@@ -77,13 +77,22 @@ def _values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     return values
 
 
+_SWITCH = (bool, "is neither true nor false")
+_KINDS = {
+    "listen": _SWITCH,
+    "overwrite": _SWITCH,
+    "insecure": _SWITCH,
+    "max_pixels": (int, "is no number of pixels; give width times height"),
+}
+
+
 def _value(key: str, value: Any) -> Any:
     if key == "retries":
         if value == ENDLESS:
             return None
         return _of_kind(value, int, "is no number of attempts; give one, or endless")
-    if key in {"listen", "overwrite", "insecure"}:
-        return _of_kind(value, bool, "is neither true nor false")
+    if key in _KINDS:
+        return _of_kind(value, *_KINDS[key])
     text = _of_kind(value, str, "is no text; put it in quotes")
     if key == "latency":
         return duration_s(text)

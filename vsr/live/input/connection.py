@@ -11,10 +11,11 @@ from fractions import Fraction
 from itertools import chain
 
 import torch
-from av import Packet
+from av import Packet, VideoFrame
 from av.audio.stream import AudioStream
 from av.error import ExitError, FFmpegError
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 
 from vsr.address import is_address, redact, shown
 from vsr.errors import DecodeError, OpenError, StreamTimeout
@@ -150,6 +151,7 @@ class Connection:
         published: A publisher that our own listener admitted.
         options: Options of ffmpeg's protocol and demuxer.
         trust: Which certificates are accepted.
+        max_pixels: Width times height of its frames at most; None for no bound.
 
     Raises:
         OpenError: It cannot be opened; the message names the host without secrets.
@@ -164,8 +166,9 @@ class Connection:
         published: Published | None = None,
         options: Mapping[str, str] | None = None,
         trust: Trust = SYSTEM,
+        max_pixels: int | None = None,
     ) -> None:
-        self._source = source
+        self._source, self._max_pixels = source, max_pixels
         self._located: str | None = None
         self._picture: FrameFormat | None = None
         self._assembly: ChunkBuilder | None = None
@@ -188,6 +191,7 @@ class Connection:
             )
         except (OpenError, StreamTimeout) as error:
             raise self._explain(error) from error
+        self._check_size(self._video.codec_context)
         self._decoder = Decoder(self._video, shown(source))
         self._deinterlacer = Deinterlacer(time_base(self._video))
         self._sound = next(iter(copied_streams(self._container)), None)
@@ -274,6 +278,7 @@ class Connection:
     def _frame(
         self, stamped: StampedFrame, early: deque[Arrival]
     ) -> Iterator[Arrival | FormatChange]:
+        self._check_size(stamped.frame)
         decoded = read_frame(stamped.frame, stamped.pts, self._chroma_location())
         if self._is_other(decoded.picture):
             yield self._begin(decoded.picture, read_mastering(stamped.frame))
@@ -281,6 +286,20 @@ class Connection:
         yield Arrival(at=self._came_at.popleft(), chunk=self._assembly.build([decoded]))
         yield from early
         early.clear()
+
+    def _check_size(self, picture: VideoCodecContext | VideoFrame) -> None:
+        """Refuse frames that would take more memory and time than was meant."""
+        size = (picture.width or 0, picture.height or 0)
+        if self._max_pixels is not None and size[0] * size[1] > self._max_pixels:
+            self._close_feed()
+            raise OpenError(
+                f"{shown(self._source)} sends {size[0]}x{size[1]}, more than {self._max_pixels} "
+                "pixels; raise --max-pixels if that is meant"
+            )
+
+    def _close_feed(self) -> None:
+        if self._feed is not None:
+            self._feed.close()
 
     def _is_other(self, picture: FrameFormat) -> bool:
         if self._picture is None or picture.shown_size != self._picture.shown_size:

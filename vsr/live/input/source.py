@@ -64,6 +64,7 @@ class Source:
         listen: As for ``Connection``.
         options: As for ``Connection``.
         trust: As for ``Connection``.
+        max_pixels: As for ``Connection``.
         retry: Retry policy.
 
     Attributes:
@@ -81,6 +82,7 @@ class Source:
         listen: bool = False,
         options: Mapping[str, str] | None = None,
         trust: Trust = SYSTEM,
+        max_pixels: int | None = None,
         retry: Retry,
     ) -> None:
         if listen:
@@ -88,6 +90,7 @@ class Source:
         self._listener = Listener(address) if listen and is_accepting(address) else None
         self.reconnects = 0
         self._address, self._listen, self._options = address, listen, options
+        self._max_pixels = max_pixels
         self._trust, self._log = trust, CountedLog(log)
         self._retry = retry
         self._events: deque[Event] = deque()
@@ -171,6 +174,7 @@ class Source:
                 published=published,
                 options=self._options,
                 trust=self._trust,
+                max_pixels=self._max_pixels,
             )
         except FAILURES as error:
             return self._failed(error)

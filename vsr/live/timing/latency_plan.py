@@ -53,6 +53,10 @@ class StepSpeed:
         """Seconds of a step."""
         return chunk * self.frame_s + look_ahead * self.look_ahead_s
 
+    def scaled(self, factor: float) -> StepSpeed:
+        """The speed for frames of this many times as many pixels."""
+        return StepSpeed(frame_s=self.frame_s * factor, look_ahead_s=self.look_ahead_s * factor)
+
     def adapted(self, chunk: int, look_ahead: int, took_s: float) -> StepSpeed:
         """The speed updated by a measured step, with a weight of one eighth."""
         expected = self.step_s(chunk, look_ahead)

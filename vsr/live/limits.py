@@ -1,0 +1,4 @@
+"""What a source may demand unless one says otherwise."""
+
+MAX_PIXELS = 4096 * 2160
+"""4K, the wider one: a source whose frames have more pixels is not restored."""
