@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from tests.live.harness import asked, free_port, look, publish, running
+from tests.live.harness import PATIENCE_S, asked, free_port, look, publish, running, until
 from tests.media import Clip, write_clip
+from vsr.engine.batch import BatchRestorer
 from vsr.errors import OpenError
+from vsr.live.monitor.figures import Figures
+from vsr.live.shared_network import NetworkShare, SharedNetwork
+from vsr.live.stream import LiveStream
+from vsr.live.supervisor import may_begin_again, run_again_and_again
+from vsr.models.architectures.baselines import Bicubic
 from vsr.streams.ffmpeg.process import find_ffmpeg
 
 
@@ -29,6 +38,60 @@ def sized(path: Path, width: int, height: int) -> Path:
     words = ["-loglevel", "error", "-i", str(path.with_suffix(".mp4")), "-c", "copy", str(path)]
     subprocess.run([find_ffmpeg(), *words], check=True)
     return path
+
+
+class Breaks(Bicubic):
+    """Fails at its tenth step, and never again."""
+
+    steps = 0
+
+    def step(
+        self, window_BTCHW: torch.Tensor, *others: Any, **named: Any
+    ) -> tuple[torch.Tensor, None]:
+        self.steps += 1
+        if self.steps == 10:
+            raise ValueError("it broke")
+        return super().step(window_BTCHW, *others, **named)
+
+
+def test_a_stream_of_several_that_failed_is_started_again(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("vsr.live.supervisor.FIRST_DELAY_S", 0.01)
+    source, target = (f"udp://127.0.0.1:{free_port()}" for _ in range(2))
+    batch = BatchRestorer(Breaks(scale=2), chunk=1, device="cpu", precision="float32")
+    shared, figures = SharedNetwork(batch), Figures(name="live")
+    stop = threading.Event()
+
+    def make() -> LiveStream:
+        share = NetworkShare(shared, "live")
+        share.discard()
+        return LiveStream(asked(source, target), share, figures)
+
+    with publish(clip, source, "-stream_loop", "-1"):
+        thread = threading.Thread(target=run_again_and_again, args=(make(), make, stop))
+        thread.start()
+        until(lambda: "live ended" in caplog.text, "it fails")
+        failed_at = figures.tally.frames_out
+        until(lambda: figures.tally.frames_out > failed_at + 20, "it runs again")
+        stop.set()
+        thread.join(PATIENCE_S)
+    assert figures.state == "ended"
+    assert "it broke" in caplog.text
+    assert "started again in 0.01 s" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, True),
+        ({"retries": 3}, False),
+        ({"record": "copy.mkv"}, False),
+        ({"record": "copy.m3u8"}, True),
+    ],
+)
+def test_only_what_loses_nothing_begins_again(given: dict[str, Any], expected: bool) -> None:
+    assert may_begin_again(asked("udp://h:1", "udp://h:2", **given)) is expected
 
 
 def test_a_publisher_that_sends_too_many_pixels_is_left_and_the_picture_held(

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vsr.engine.batch import BatchRestorer
-from vsr.errors import VSRError
 from vsr.live.monitor.figures import Figures
 from vsr.live.monitor.http import serve_status
 from vsr.live.monitor.status_line import status_line
 from vsr.live.options import StreamOptions
-from vsr.live.restoration import LiveRestorer
 from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.live.stream import LiveStream
 from vsr.live.streams_file import read_streams
+from vsr.live.supervisor import Make, run_all
 from vsr.live.targets import check_targets
 from vsr.models.loading import load_network
+from vsr.models.network import Network
 from vsr.restorer import Restorer
-
-log = logging.getLogger(__name__)
 
 
 def run_live(
@@ -71,18 +69,9 @@ def run_live(
     wanted = [given] if streams is None else read_streams(streams, given)
     check_targets(wanted)
     network = load_network(model, weights, fidelity=fidelity)
-    restorers: list[LiveRestorer]
-    if len(wanted) == 1:
-        restorers = [Restorer(network, device=device, precision=precision)]
-    else:
-        batch = BatchRestorer(network, device=device, precision=precision, largest=len(wanted))
-        shared = SharedNetwork(batch)
-        restorers = [NetworkShare(shared, one.name) for one in wanted]
-    running = [
-        LiveStream(one, restorer, Figures(name=one.name), say=say)
-        for one, restorer in zip(wanted, restorers, strict=True)
-    ]
-    figures = [stream.figures for stream in running]
+    figures = [Figures(name=one.name) for one in wanted]
+    makers = _makers(wanted, figures, network, device, precision, say)
+    running = [make() for make in makers]
     with ExitStack() as around:
         if status is not None:
             address = around.enter_context(serve_status(status, figures, status_token))
@@ -91,26 +80,29 @@ def run_live(
         if len(running) == 1:
             running[0].run(stop)
         else:
-            _run_all(running, stop)
+            run_all(list(zip(running, makers, strict=True)), stop)
     return figures
 
 
-def _run_all(running: Sequence[LiveStream], stop: threading.Event) -> None:
-    """Run each stream in its own thread; a failure does not affect the others."""
+def _makers(
+    wanted: Sequence[StreamOptions],
+    figures: Sequence[Figures],
+    network: Network[Any],
+    device: str,
+    precision: str,
+    say: Callable[[str], None],
+) -> list[Make]:
+    """How each stream is made, also again: alone with a restorer, or with a share of one."""
+    if len(wanted) == 1:
+        alone = Restorer(network, device=device, precision=precision)
+        return [partial(LiveStream, wanted[0], alone, figures[0], say=say)]
+    batch = BatchRestorer(network, device=device, precision=precision, largest=len(wanted))
+    shared = SharedNetwork(batch)
 
-    def run(stream: LiveStream) -> None:
-        try:
-            stream.run(stop)
-        except VSRError as error:
-            log.error("%s ended: %s", stream.options.name, error)
-        except Exception:
-            log.exception("%s ended", stream.options.name)
+    def make(options: StreamOptions, kept: Figures) -> LiveStream:
+        share = NetworkShare(shared, options.name)
+        share.discard()  # what a run that failed has left
+        kept.state = "connecting"
+        return LiveStream(options, share, kept, say=say)
 
-    threads = [
-        threading.Thread(target=run, args=(stream,), name=f"vsr-live-{stream.options.name}")
-        for stream in running
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    return [partial(make, one, kept) for one, kept in zip(wanted, figures, strict=True)]

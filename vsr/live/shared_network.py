@@ -132,6 +132,11 @@ class NetworkShare:
         self._batch.discard(self._key)
         return left
 
+    def discard(self) -> None:
+        """Remove the stream and its waiting frames, if it has begun."""
+        if self._has_begun:
+            self._batch.discard(self._key)
+
     @property
     def _has_begun(self) -> bool:
         return self._key in self._batch.keys
