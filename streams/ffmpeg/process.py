@@ -85,6 +85,7 @@ class FFmpegProcess:
         *,
         timeout_s: float = STALL_TIMEOUT_S,
         output: int = subprocess.DEVNULL,
+        pipe_bytes: int = PIPE_BYTES,
     ) -> None:
         """Start the command.
 
@@ -92,6 +93,7 @@ class FFmpegProcess:
             command: The program and its arguments, which must include ``-progress pipe:2``.
             timeout_s: How long it may neither take data nor report progress.
             output: File descriptor of its standard output; the caller's to close.
+            pipe_bytes: How much may be on its way to it.
         """
         self._timeout_s = timeout_s
         self._process = subprocess.Popen(
@@ -109,7 +111,7 @@ class FFmpegProcess:
         self._log = FFmpegLog(self._process.stderr)
         self._taken_at = time.monotonic()
         os.set_blocking(self._pipe.fileno(), False)
-        _widen(self._pipe)
+        _resize(self._pipe, pipe_bytes)
 
     @property
     def pid(self) -> int:
@@ -240,8 +242,8 @@ def _bytes_in(pipe: IO[bytes]) -> int:
     return count[0]
 
 
-def _widen(pipe: IO[bytes]) -> None:
+def _resize(pipe: IO[bytes], num_bytes: int) -> None:
     # Linux only, and refused to users over their quota: speed is all that is lost without it.
     if sys.platform == "linux":
         with suppress(OSError):
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, num_bytes)

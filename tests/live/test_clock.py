@@ -120,6 +120,46 @@ def test_frames_that_were_held_up_on_their_way_catch_up_without_a_jump() -> None
     assert clock.jumps == 0
 
 
+@pytest.mark.parametrize("reconnects", [True, False])
+def test_a_source_that_catches_up_does_not_push_the_output_ahead_for_good(
+    reconnects: bool,
+) -> None:
+    """Ten seconds of frames come at once, again and again: of a server's memory, or held up."""
+    clock, at, number = Clock(TICK, Fraction(1, 25)), 0.0, 0
+    leads, placed = [], []
+
+    def send(frames: int, pause_s: float) -> None:
+        nonlocal at, number
+        for _ in range(frames):
+            at, number = at + pause_s, number + 1
+            pts = clock.frame(Fraction(number, 25), 1000 + at)
+            if pts is not None:
+                placed.append(pts)
+                leads.append(float(clock.last or 0) - at)
+
+    for _ in range(5):
+        send(250, 0.04)
+        if reconnects:
+            clock.restart()
+        send(250, 0.001)
+        assert clock.lead_s < 1.1
+    assert max(leads) < 1.5
+    send(500, 0.04)
+    assert clock.lead_s < 0.3
+    assert leads[-1] < 0.5
+    assert placed == sorted(set(placed))
+    send(100, 0.04)
+    assert len(placed) > 5 * 250 + 500
+
+
+def test_what_a_server_sends_in_one_go_at_first_is_kept_and_not_worked_off() -> None:
+    clock, placed = Clock(TICK, Fraction(1, 25)), []
+    for number in range(1000):
+        at = 1000 + max(0.001 * number, (number - 50) / 25)
+        placed.append(clock.frame(Fraction(number, 25), at))
+    assert placed == list(range(0, 40000, 40))
+
+
 def test_times_that_creep_are_no_rate_and_do_not_stop_the_output() -> None:
     clock, late_s = Clock(Fraction(1, 90000), Fraction(1, 25)), []
     for number in range(200):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.live.harness import asked, free_port, look, running
+from tests.live.harness import PATIENCE_S, asked, free_port, look, running, until
 from vsr.errors import EncodeError
 from vsr.live.audio.packets import EncodedPacket, StreamTemplates
 from vsr.live.input.retry import Retry
@@ -71,6 +74,37 @@ def test_a_link_in_the_place_of_a_part_is_not_followed(clip: Path, tmp_path: Pat
     assert look(folder / "out.mkv").numbers == list(range(50))
     assert stat.S_IMODE((folder / "out.mkv").stat().st_mode) == 0o640
     assert [path.name for path in folder.iterdir()] == ["out.mkv"]
+
+
+def test_a_congested_address_falls_no_further_behind_than_its_latency(
+    clip: Path, tmp_path: Path
+) -> None:
+    """The stream goes on for a minute while nothing is read, and then the newest comes."""
+    templates = StreamTemplates()
+    packets = [one for one in coded(clip, templates) if one.stream_index == 0]
+    length = round(2 / packets[0].time_base)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sink = Sink(f"tcp://127.0.0.1:{server.getsockname()[1]}", retry=Retry(0), latency_s=1.0)
+        sink.start(templates.streams)
+        for packet in packets:
+            sink.put(packet)
+        with server.accept()[0] as reader, (tmp_path / "got.ts").open("wb") as file:
+            until(lambda: sink.state == "open" and sink.depth == 0, "the sink has kept up")
+            padding = bytes(20_000)
+            for turn in range(1, 31):
+                for one in packets:
+                    pts, dts = (time + turn * length for time in (one.pts, one.dts))
+                    sink.put(replace(one, data=one.data + padding, pts=pts, dts=dts))
+                    assert sink.lag_s <= 2.0
+            assert sink.lost > 20 * len(packets)
+            ending = threading.Thread(target=sink.finish)
+            ending.start()
+            while data := reader.recv(1 << 16):
+                file.write(data)
+            ending.join(PATIENCE_S)
+    assert sink.error is None
+    assert look(tmp_path / "got.ts").numbers[-1] == 49
 
 
 def test_whatever_ends_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def count(figures: Figures, source: Source, clock: Clock, sinks: Sequence[Sink])
     tally.jumps = clock.jumps
     tally.reopened = sum(sink.reopened for sink in sinks)
     tally.lost_packets = sum(sink.lost for sink in sinks)
-    figures.seen_at = time.monotonic()
+    figures.seen_at, figures.lead_s = time.monotonic(), clock.lead_s
     figures.source_queue = source.depth
     figures.sink_queue = max(sink.depth for sink in sinks)
     figures.sinks = [sink.figures() for sink in sinks]
@@ -110,6 +110,7 @@ class LiveStream:
                 stream=options.name,
                 role=role,
                 trust=options.trust,
+                latency_s=options.latency_s,
             )
             for role, target in zip(ROLES, options.targets, strict=False)
         ]

@@ -62,6 +62,7 @@ class SinkFigures:
         state: ``waiting`` (nothing was encoded yet), ``open``, ``missing`` (it is opened again),
             ``given up`` or ``ended``.
         queue: Packets waiting for it.
+        lag_s: Stream time between what it has taken and what was encoded.
         reopened: Times it was reopened.
         lost_packets: Encoded packets that it missed.
     """
@@ -70,6 +71,7 @@ class SinkFigures:
     name: str
     state: str = "waiting"
     queue: int = 0
+    lag_s: float = 0.0
     reopened: int = 0
     lost_packets: int = 0
 
@@ -84,6 +86,7 @@ class Figures:
         state: ``connecting``, ``running``, ``away`` (the source is lost), ``ended`` or ``failed``.
         level: Name of the quality level.
         sizes: Input and output size, as text.
+        lead_s: How far the output is ahead of the wall clock, beyond its beginning.
         source_queue: Frames waiting to be restored.
         sink_queue: Packets waiting for the slowest sink.
         sinks: One for every sink, the target first.
@@ -99,6 +102,7 @@ class Figures:
     state: str = "connecting"
     level: str = "full"
     sizes: str = ""
+    lead_s: float = 0.0
     source_queue: int = 0
     sink_queue: int = 0
     sinks: list[SinkFigures] = field(default_factory=list)
@@ -144,6 +148,7 @@ class Figures:
             "fps": round(self.fps(), 1),
             "latency_ms": round(1000 * self.latency_s(0.5)),
             "latency_p99_ms": round(1000 * self.latency_s(0.99)),
+            "lead_ms": round(1000 * self.lead_s),
             "source_queue": self.source_queue,
             "sink_queue": self.sink_queue,
             "uptime_s": round(time.monotonic() - self.began, 1),

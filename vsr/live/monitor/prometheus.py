@@ -83,11 +83,13 @@ class _Streams(Collector):
         lost = CounterMetricFamily(
             "vsr_sink_lost_packets", "Encoded packets that a sink missed.", labels=labels
         )
+        lag = GaugeMetricFamily("vsr_sink_lag_seconds", "What waits for a sink.", labels=labels)
         for one in self._figures:
             for sink in one.sinks:
                 is_open.add_metric([one.name, sink.role], sink.state == "open")
                 lost.add_metric([one.name, sink.role], sink.lost_packets)
-        return [is_open, lost]
+                lag.add_metric([one.name, sink.role], sink.lag_s)
+        return [is_open, lost, lag]
 
     def _latencies(self) -> Metric:
         histogram = HistogramMetricFamily(

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import av
@@ -20,6 +23,8 @@ from av.error import FFmpegError
 ADDRESSES = ("rtmp://", "rtmps://")
 
 PROGRESS_EVERY_S = 0.5
+
+SEND_BUFFER_BYTES = 128 * 1024
 
 _WRITE = {
     "flvflags": "no_duration_filesize",
@@ -58,6 +63,8 @@ def _send(address: str, tls: dict[str, str]) -> None:
         streams: list[Any] = [
             target.add_stream_from_template(one, opaque=True) for one in coded.streams
         ]
+        target.start_encoding()  # which connects
+        _keep_queue_short()
         sent, said_at = 0, time.monotonic()
         for packet in coded.demux():
             if packet.size:
@@ -67,6 +74,19 @@ def _send(address: str, tls: dict[str, str]) -> None:
             if time.monotonic() - said_at > PROGRESS_EVERY_S:
                 said_at = time.monotonic()
                 _say(f"total_size={sent}")
+
+
+def _keep_queue_short() -> None:
+    """Let the kernel hold little that was not sent: it is seen to wait before it, not in it.
+
+    PyAV does not hand its socket out; it is the only one of this process.
+    """
+    for path in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
+        with suppress(OSError):
+            line = socket.socket(fileno=int(path.name))
+            if line.family in {socket.AF_INET, socket.AF_INET6}:
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            line.detach()
 
 
 def _open(address: str, tls: dict[str, str]) -> OutputContainer:

@@ -22,7 +22,7 @@ from vsr.live.input.retry import SETTLED_S, Retry
 from vsr.live.monitor.counted_log import CountedLog
 from vsr.live.monitor.figures import SinkFigures
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
-from vsr.streams.ffmpeg.process import FFmpegProcess
+from vsr.streams.ffmpeg.process import PIPE_BYTES, FFmpegProcess
 from vsr.streams.names.container import SYSTEM, reason
 from vsr.streams.names.formats import PLAYLISTS, suffix_of
 from vsr.streams.names.target import TargetAddress, TargetFile
@@ -33,7 +33,14 @@ log = logging.getLogger(__name__)
 WAITING_S = 10
 """Seconds of packets that may wait for a sink; then it loses some."""
 
+CONGESTED_S = 1.0
+"""Seconds beyond the latency that may wait for an address which has kept up: a network that pauses
+for longer is congested, and what waits would only come ever later."""
+
 WAITING_PACKETS = 2000
+
+_ADDRESS_PIPE_BYTES = 64 * 1024
+"""What lies in the pipe to a sender is not seen to wait: as little as a second of a slow stream."""
 
 
 class Sink:
@@ -46,6 +53,7 @@ class Sink:
         stream: Name of the stream, for log lines.
         role: ``target`` or ``record``.
         trust: Which certificates are accepted.
+        latency_s: What an address that has kept up may fall behind by, and ``CONGESTED_S`` more.
 
     Attributes:
         reopened: Times it was reopened.
@@ -65,6 +73,7 @@ class Sink:
         stream: str = "live",
         role: str = "target",
         trust: Trust = SYSTEM,
+        latency_s: float = WAITING_S,
     ) -> None:
         self.reopened = self.lost = 0
         self.error: VSRError | None = None
@@ -77,7 +86,8 @@ class Sink:
             else TargetFile(target, source=None, overwrite=overwrite)
         )
         self._trust = trust
-        self._log = CountedLog(log)
+        self._log, self._latency_s = CountedLog(log), latency_s
+        self._has_kept_up = False
         self._templates: list[Any] = []
         self._packets: deque[EncodedPacket] = deque()
         self._changed = threading.Condition()
@@ -101,6 +111,12 @@ class Sink:
         return len(self._packets)
 
     @property
+    def lag_s(self) -> float:
+        """Stream time of the packets that wait."""
+        with self._changed:
+            return self._waiting_s()
+
+    @property
     def state(self) -> str:
         """As in ``SinkFigures``."""
         if self.error is not None:
@@ -118,6 +134,7 @@ class Sink:
             name=self.name,
             state=self.state,
             queue=self.depth,
+            lag_s=round(self.lag_s, 2),
             reopened=self.reopened,
             lost_packets=self.lost,
         )
@@ -130,8 +147,10 @@ class Sink:
     def put(self, coded: EncodedPacket) -> None:
         """Append a packet; never waits."""
         with self._changed:
+            self._has_kept_up = self._has_kept_up or (self.state == "open" and not self._packets)
             self._packets.append(coded)
-            if len(self._packets) > WAITING_PACKETS or self._waiting_s() > WAITING_S:
+            most_s = self._most_waiting_s()
+            while len(self._packets) > WAITING_PACKETS or self._waiting_s() > most_s:
                 self._shed()
             self._changed.notify_all()
 
@@ -185,7 +204,9 @@ class Sink:
         self._process = FFmpegProcess(
             sink_command(self._target, self._file.temporary, self._trust),
             timeout_s=TIMEOUT_S if is_address(self._target) else FILE_TIMEOUT_S,
+            pipe_bytes=_ADDRESS_PIPE_BYTES if is_address(self._target) else PIPE_BYTES,
         )
+        self._has_kept_up = False
         self._opened_at = time.monotonic()
         if preamble := sink_preamble(self._target):
             self._process.write(preamble)
@@ -243,8 +264,16 @@ class Sink:
                 log.warning("%s: what was written until then is %s", self._stream, kept)
 
     def _waiting_s(self) -> float:
+        if not self._packets:
+            return 0.0
         pictures = [self._packets[0], self._packets[-1]]
         return float(pictures[1].time - pictures[0].time)
+
+    def _most_waiting_s(self) -> float:
+        """Until it has kept up once, it is still being opened, or catches up with that."""
+        if not is_address(self._target) or not self._has_kept_up:
+            return WAITING_S
+        return min(WAITING_S, self._latency_s + CONGESTED_S)
 
     def _shed(self) -> None:
         """Drop the oldest waiting packets, up to a key frame."""

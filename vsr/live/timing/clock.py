@@ -25,6 +25,17 @@ SHORTEST = Fraction(1, 480)
 """Seconds: frames closer together come of times that creep, a tick a frame, as muxers have them
 that are given times that went back."""
 
+MOST_LEAD_S = 1.0
+"""The output may be ahead of the wall clock by so much more than at its beginning; frames that
+would take it further are dropped."""
+
+SMALL_LEAD_S = 0.2
+WORKED_OFF_EVERY = 10
+"""A lead beyond the small one is worked off by a frame in so many."""
+
+BEGINNING_S = 5.0
+"""Servers send what they have kept in one go at first: the lead of that time is the usual one."""
+
 NEAR_S = 3
 """Sound this close to the picture belongs to it: interleaving is never so coarse."""
 
@@ -65,6 +76,14 @@ class Clock:
         self._last_real = Fraction(0)
         self._last_at = 0.0
         self._steps: deque[Fraction] = deque(maxlen=OTHER_AFTER)
+        self._began_at: float | None = None
+        self._usual_lead_s = self._lead_s = 0.0
+        self._since_worked_off = 0
+
+    @property
+    def lead_s(self) -> float:
+        """By how much the output is further ahead of the wall clock than at its beginning."""
+        return self._lead_s
 
     def restart(self) -> None:
         """Note a reconnect: new source times are unrelated to the old ones."""
@@ -88,6 +107,7 @@ class Clock:
         else:
             self._steps.append(time - self._last_source)
         self._last_source, self._came_at = time, at
+        self._bound_lead(time, at)
         pts = round((time + self._shifts[0]) / self.time_base)
         moment = pts * self.time_base
         if self.last is not None and moment < self.last + SHORTEST:
@@ -146,6 +166,26 @@ class Clock:
             last += self.step
             filled.append(round(last / self.time_base))
         return filled
+
+    def _bound_lead(self, time: Fraction, at: float) -> None:
+        """Shift a frame, and those after it, back where the output would run ahead for good."""
+        self._began_at = at if self._began_at is None else self._began_at
+        passed_s = at - self._began_at
+        lead_s = float(time + self._shifts[0]) - passed_s
+        if passed_s < BEGINNING_S:
+            self._usual_lead_s = max(self._usual_lead_s, lead_s)
+        self._lead_s = lead_s - self._usual_lead_s
+        self._since_worked_off += 1
+        if self._lead_s > MOST_LEAD_S:
+            self._shift_back(Fraction(self._lead_s).limit_denominator(1_000_000))
+        elif self._lead_s > SMALL_LEAD_S and self._since_worked_off >= WORKED_OFF_EVERY:
+            self._shift_back(self.step)
+
+    def _shift_back(self, by: Fraction) -> None:
+        shift = self._shifts[0] - round(by / self.time_base) * self.time_base
+        self._shifts = [shift, *self._shifts[:1]]
+        self._since_worked_off = 0
+        self._lead_s -= float(by)
 
     def _goes_on(self, time: Fraction, at: float) -> bool:
         assert self._last_source is not None
