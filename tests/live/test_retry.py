@@ -17,14 +17,3 @@ def test_attempts_come_ever_later_up_to_a_bound() -> None:
 def test_attempts_end_where_a_number_is_given() -> None:
     retry = Retry(2)
     assert [retry.next_delay_s() is None for _ in range(3)] == [False, False, True]
-
-
-def test_a_failure_that_repeats_is_said_once() -> None:
-    retry = Retry(None)
-    assert [retry.is_news(reason) for reason in ("refused", "refused", "silent")] == [
-        True,
-        False,
-        True,
-    ]
-    retry.succeeded()
-    assert retry.is_news("silent")

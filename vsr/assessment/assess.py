@@ -90,7 +90,7 @@ def assess(
         VSRError: The source cannot be read.
     """
     scenes = _Scenes(_quantisers(source))
-    with open_reader(source, start_s=start_s, end_s=end_s, deinterlaced=False) as reader:
+    with open_reader(source, start_s=start_s, end_s=end_s, deinterlace="off") as reader:
         marker, done = scene_marker("auto", reader.info), 0
         for chunk in reader.chunks(_CHUNK):
             for decided in marker.push(chunk):
