@@ -49,9 +49,9 @@ class Assessor(nn.Module):
         )
         self.biases = nn.ParameterList(torch.zeros(NUM_MEMBERS, 1, b) for b in sizes[1:])
 
-    def forward(self, features_NF: Tensor) -> Tensor:
-        """Severities of each member, (E, N, S), not clamped."""
-        values = ((features_NF - self.mean_F) / self.scale_F).clamp(-6, 6)
+    def forward(self, features: Tensor) -> Tensor:
+        """Severities of each member, (E, N, S), not clamped, of (N, F) or of (E, N, F)."""
+        values = ((features - self.mean_F) / self.scale_F).clamp(-6, 6)
         values = values.expand(NUM_MEMBERS, -1, -1)
         *hidden, last = zip(self.weights, self.biases, strict=True)
         for weight, bias in hidden:

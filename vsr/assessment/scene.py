@@ -21,6 +21,9 @@ GROUP = 4
 GROUP_EVERY, MOST_GROUPS = 40, 4
 """Frames from one group to the next, and how many a scene has at most."""
 
+LEAST_SIDE = 64
+"""Frames with a shorter side are too small to be measured."""
+
 WINDOW = 256
 """Side of the windows that are measured, in pixels: that of the training samples."""
 
@@ -89,7 +92,11 @@ class SceneMeasurements:
         self.clipped.append(float(((luma < 0.02) | (luma > 0.98)).float().mean()))
         place = len(self.times) % GROUP_EVERY
         self.times.append(time_s)
-        if place < GROUP and len(self.combing) < MOST_GROUPS:
+        if (
+            min(frame.shape[-2:]) >= LEAST_SIDE
+            and place < GROUP
+            and len(self.combing) < MOST_GROUPS
+        ):
             self._group.append(frame)
             if len(self._group) == GROUP:
                 self._measure_group()
@@ -118,7 +125,7 @@ class SceneMeasurements:
         self.features += [measure(window) for window in windows(group)]
 
     def _learnt(self, assessor: Assessor) -> dict[str, Finding]:
-        if not self.features:  # a scene of one frame
+        if not self.features:  # a scene of one frame, or of tiny ones
             return {kind: Finding(severity=0.0, confidence=0.0) for kind in LEARNT}
         estimate = assessor.estimate(torch.stack(self.features))
         severity, confidence = estimate.severity.mean(0), estimate.confidence.mean(0)

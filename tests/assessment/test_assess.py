@@ -1,0 +1,138 @@
+"""What ails a film: degraded footage is told from clean, and each kind from the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.command_line import Run
+from tests.media import Clip, write_clip
+from tests.networks import moving_clip
+from vsr.assessment import scene
+from vsr.assessment.assess import assess
+from vsr.assessment.features import NUM_FEATURES, measure
+from vsr.assessment.regression import LEARNT, load_assessor
+from vsr.assessment.samples import Amounts, coding_severity, degrade, draw_amounts
+from vsr.assessment.training import fit, rank_correlation
+from vsr.streams.decode.quantisers import read_quantisers
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+def test_the_quantiser_of_h264_is_read_from_the_decoder(tmp_path: Path) -> None:
+    for qp in (20, 40):
+        options = {"qp": str(qp), "g": "1"}
+        path = write_clip(tmp_path / f"{qp}.mkv", Clip(num_frames=3, options=options))
+        quantisers = [frame.qp for frame in read_quantisers(str(path))]
+        assert len(quantisers) == 3
+        # I frames are a little finer than what is asked for P frames.
+        assert quantisers == pytest.approx([qp - 3] * 3, abs=2)
+
+
+def test_mpegs_quantiser_is_given_in_h264s_scale(tmp_path: Path) -> None:
+    clip = Clip(num_frames=3, codec="mpeg4", options={"qmin": "8", "qmax": "8"})
+    path = write_clip(tmp_path / "mpeg4.mkv", clip)
+    assert [frame.qp for frame in read_quantisers(str(path))] == pytest.approx([28] * 3, abs=1)
+
+
+def test_a_codec_that_does_not_tell_has_no_quantisers(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", Clip(num_frames=2, codec="ffv1"))
+    assert not list(read_quantisers(str(path)))
+
+
+@pytest.mark.parametrize(
+    ("amounts", "kind"),
+    [
+        (Amounts(noise=15), "noise"),
+        (Amounts(blur=2.5), "blur"),
+        (Amounts(codec="mpeg4", qp=38), "coding"),
+    ],
+)
+def test_a_degradation_raises_its_own_severity_most(amounts: Amounts, kind: str) -> None:
+    clean = moving_clip(4, 192, 192)
+    before, after = (
+        load_assessor().estimate(measure(frames)[None]).severity[0]
+        for frames in (clean, degrade(clean, amounts, rng()))
+    )
+    assert LEARNT[int((after - before).argmax())] == kind
+
+
+def test_features_have_their_length_and_are_finite_on_black() -> None:
+    features = measure(torch.zeros(2, 3, 64, 64))
+    assert features.shape == (NUM_FEATURES,)
+    assert features.isfinite().all()
+
+
+def test_interlaced_motion_is_combed_and_progressive_motion_is_not() -> None:
+    bars = (torch.arange(128) // 16 % 2 * 120.0 + 60).expand(128, 128)
+    clip = torch.stack([bars.roll(5 * i, 1) for i in range(8)])
+    woven = clip[::2].clone()
+    woven[:, 1::2] = clip[1::2, 1::2]
+    assert scene.combing(woven) > 0.5
+    assert scene.combing(clip[::2]) == 0
+
+
+def test_a_slope_in_whole_levels_is_banded_and_noise_hides_it() -> None:
+    slope = torch.linspace(40, 52, 256).expand(128, 256)
+    assert scene.banding(slope) > 0.5
+    assert scene.banding(slope + torch.randn(128, 256, generator=rng())) == 0
+
+
+def test_flicker_is_of_single_frames_and_not_of_a_fade() -> None:
+    assert scene.flicker([0.1 * i for i in range(8)]) == pytest.approx(0, abs=1e-4)
+    assert scene.flicker([0.5, 0.6] * 4) == 1
+
+
+def test_frames_that_repeat_the_one_before_are_counted() -> None:
+    measurements = scene.SceneMeasurements()
+    for i, frame in enumerate(moving_clip(6, 64, 64).repeat_interleave(2, dim=0)):
+        measurements.add(frame, i / 25)
+    found = measurements.finish(load_assessor(), [])
+    assert found.findings["frozen"].severity == pytest.approx(6 / 11, abs=1e-3)
+
+
+def test_frames_too_small_to_measure_are_said_to_be_unsure(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "tiny.mkv", Clip(num_frames=6, height=16, width=24, codec="ffv1"))
+    scenes = assess(str(path)).scenes
+    assert sum(one.frames for one in scenes) == 6
+    assert all(one.findings["noise"].confidence == 0 for one in scenes)
+
+
+def test_severities_are_ordered_by_amount() -> None:
+    assert coding_severity(10) == 0 < coding_severity(25) < coding_severity(40) <= 1
+    drawn = [draw_amounts(rng(), ["libx264"]).severities() for _ in range(2)]
+    assert drawn[0].equal(drawn[1])
+    assert all(0 <= value <= 1 for value in drawn[0])
+
+
+def test_training_learns_an_order() -> None:
+    features = torch.randn(200, NUM_FEATURES, generator=rng())
+    severities = features[:, : len(LEARNT)].sigmoid()
+    estimated = fit(features, severities, seed=1, steps=300).estimate(features).severity
+    assert rank_correlation(estimated[:, 0], severities[:, 0]) > 0.9
+
+
+def test_ties_share_their_rank() -> None:
+    assert rank_correlation(torch.tensor([1, 1, 2]), torch.tensor([5, 5, 9])) == pytest.approx(1)
+
+
+def test_the_command_prints_a_table_and_json(tmp_path: Path, vsr: Run) -> None:
+    path = write_clip(tmp_path / "clip.mp4", Clip(num_frames=10, options={"crf": "45"}))
+    table = vsr("assess", path)
+    assert table.code == 0
+    assert "coarsely coded" in table.out
+    found = json.loads(vsr("assess", path, "--json").out)
+    assert set(found["means"]) == set(scene.KINDS)
+    assert found["scenes"][0]["findings"]["coding"]["confidence"] == 1
+
+
+def test_what_is_no_video_is_refused_in_a_line(tmp_path: Path, vsr: Run) -> None:
+    (tmp_path / "x.mp4").write_text("no video")
+    done = vsr("assess", tmp_path / "x.mp4")
+    assert done.code == 1
+    assert done.err.count("\n") == 1
