@@ -27,8 +27,9 @@ LEAST_SIDE = 64
 WINDOW = 256
 """Side of the windows that are measured, in pixels: that of the training samples."""
 
-STILL = 0.3 / 255
-"""Mean difference under which a frame repeats the one before it."""
+STILL = 0.2 / 255
+"""Mean difference of pixels under which a frame repeats the one before it: a hand-held camera that
+stands still moves them by more, a repeated frame is coded with nearly none."""
 
 MEASURED = ("combing", "banding", "flicker", "frozen", "exposure")
 """Severities that are computed from the frames directly."""
@@ -86,8 +87,9 @@ class SceneMeasurements:
         """Measure the next frame, (3, H, W) in [0, 1]."""
         small = F.interpolate(frame[None], size=(36, 64), mode="area")[0]
         luma = small.mean(0)
-        self.repeats += self._last is not None and bool((small - self._last).abs().mean() < STILL)
-        self._last = small
+        pixels = frame[:, ::2, ::2]
+        self.repeats += self._last is not None and bool((pixels - self._last).abs().mean() < STILL)
+        self._last = pixels
         self.luma.append(float(luma.mean()))
         self.clipped.append(float(((luma < 0.02) | (luma > 0.98)).float().mean()))
         place = len(self.times) % GROUP_EVERY
