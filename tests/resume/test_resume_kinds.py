@@ -107,11 +107,11 @@ def test_a_state_without_the_frames_that_wait_goes_on_with_them(make: Any, tmp_p
 
 def test_footage_with_cuts_goes_on_in_the_middle_of_a_doubt(weights: Path, tmp_path: Path) -> None:
     """A border after every step: some lie where the marker of scenes holds frames back."""
-    source = write_footage(tmp_path / "in.mp4", 32)
+    source = write_footage(tmp_path / "in.mp4", 45)
     options: dict[str, Any] = {"model": str(weights), "segment": 1}
     whole = restore(
         str(source), str(tmp_path / "whole.mkv"), RestoreOptions(**{**SIZES, **options})
     )
-    summary = in_parts(source, tmp_path / "parts.mkv", [4] * 4, **options)
+    summary = in_parts(source, tmp_path / "parts.mkv", [4] * 6, **options)
     assert summary.scenes == whole.scenes > 1
     assert look(tmp_path / "parts.mkv") == look(tmp_path / "whole.mkv")
