@@ -18,7 +18,7 @@ from vsr.restorer import FULL
 recurrent = pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
 every = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 
-CHUNKS = (1, 2, 5, 8, 13)
+CHUNKS = (1, 2, 5, 8)
 LOOK_AHEADS = (0, 1, 4, FULL)
 
 

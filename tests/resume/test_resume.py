@@ -18,7 +18,7 @@ from tests.resume.killing import (
     write_weights,
 )
 
-NUM_KILLS = 20
+NUM_KILLS = 12
 
 
 @pytest.fixture(scope="module")
