@@ -33,6 +33,38 @@ def test_options_that_are_written_there_exist(name: str) -> None:
     assert "--status" in written
 
 
+def test_the_unit_is_exposed_to_little() -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd-analyze (apt-get install systemd)")
+    unit = DEPLOY / "vsr-live.service"
+    words = [program, "security", "--no-pager", "--offline=yes", "--threshold=25", str(unit)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    for bound in ("MemoryMax=", "WatchdogSec=", "UMask=0077", "LoadCredential="):
+        assert bound in unit.read_text()
+
+
+def test_the_containers_have_bounds_and_no_rights_they_do_not_need() -> None:
+    compose = (DEPLOY / "compose.yaml").read_text()
+    services = re.split(r"\n  (?=\w+:\n)", compose.partition("\nservices:")[2])[1:]
+    restorer = next(one for one in services if one.startswith("restorer"))
+    server = next(one for one in services if one.startswith("server"))
+    for service in (restorer, server):
+        for word in (
+            "read_only: true",
+            "cap_drop:",
+            "no-new-privileges",
+            "mem_limit:",
+            "pids_limit:",
+        ):
+            assert word in service, word
+    for name in ("Dockerfile", "server.Dockerfile"):
+        users = re.findall(r"^USER (.+)$", (DEPLOY / name).read_text(), re.MULTILINE)
+        assert users
+        assert users[-1] not in {"root", "0"}
+
+
 def test_the_servers_configuration_is_one() -> None:
     if not has_server():
         pytest.skip(NO_SERVER)

@@ -25,6 +25,7 @@ from vsr.live.monitor.bounded_server import MOST_CLIENTS
 from vsr.live.monitor.figures import Figures, SinkFigures
 from vsr.live.monitor.http import serve_status
 from vsr.live.monitor.status_line import sentence
+from vsr.live.monitor.watchdog import watchdog
 
 open_url = build_opener(ProxyHandler({})).open
 
@@ -311,6 +312,22 @@ def test_a_port_that_is_taken_or_none_is_an_error(figures: Figures) -> None:
             pass
     with pytest.raises(ConfigurationError, match="no port"), serve_status("here", [figures]):
         pass
+
+
+def test_a_service_manager_hears_of_the_beginning_and_while_nothing_hangs(
+    figures: Figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "20000")
+        with watchdog([figures]):
+            assert manager.recv(100) == b"READY=1"
+            assert manager.recv(100) == b"WATCHDOG=1"
+            figures.seen_at -= 61
+        heard = iter(lambda: manager.recv(100), b"STOPPING=1")
+        assert set(heard) <= {b"WATCHDOG=1"}
 
 
 def test_one_line_says_what_matters(figures: Figures) -> None:

@@ -13,6 +13,7 @@ from vsr.engine.batch import BatchRestorer
 from vsr.live.monitor.figures import Figures
 from vsr.live.monitor.http import serve_status
 from vsr.live.monitor.status_line import status_line
+from vsr.live.monitor.watchdog import watchdog
 from vsr.live.options import StreamOptions
 from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.live.stream import LiveStream
@@ -76,6 +77,7 @@ def run_live(
         if status is not None:
             address = around.enter_context(serve_status(status, figures, status_token))
             say(f"figures at {address}")
+        around.enter_context(watchdog(figures))
         around.enter_context(status_line(figures, hidden=quiet))
         if len(running) == 1:
             running[0].run(stop)

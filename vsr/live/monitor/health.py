@@ -18,7 +18,7 @@ HANGS_S = 60.0
 
 def is_live(figures: Iterable[Figures]) -> bool:
     """Whether nothing has ended that should run."""
-    return all(one.state != "failed" and not _hangs(one) and _kept(one) for one in figures)
+    return all(one.state != "failed" and not hangs(one) and _kept(one) for one in figures)
 
 
 def is_ready(figures: Iterable[Figures]) -> bool:
@@ -38,10 +38,11 @@ def _kept(figures: Figures) -> bool:
     return all(sink.state != "given up" for sink in figures.sinks)
 
 
-def _hangs(figures: Figures) -> bool:
+def hangs(figures: Figures) -> bool:
+    """Whether a stream's thread has stopped doing anything."""
     return figures.state in {"running", "away"} and time.monotonic() - figures.seen_at > HANGS_S
 
 
 def _runs(figures: Figures) -> bool:
     is_open = all(sink.state == "open" for sink in figures.sinks)
-    return figures.state == "running" and is_open and not _hangs(figures)
+    return figures.state == "running" and is_open and not hangs(figures)
