@@ -101,6 +101,7 @@ def test_an_address_in_a_message_is_shortened_though_nobody_knows_it() -> None:
         ("srt://host.example:9000?streamid=secret", "srt://host.example:9000/…"),
         ("udp://127.0.0.1:5000", "udp://127.0.0.1:5000"),
         ("http://[::1]:8080/live/secret/index.m3u8", "http://[::1]:8080/…"),
+        ("http://127.0.0.1:9100/", "http://127.0.0.1:9100/"),
         ("rtmp://[::1/app/secret", "rtmp://…"),
         ("rtmp:///app/secret", "rtmp://app/…"),
         ("folder/secret.mkv", "folder/secret.mkv"),

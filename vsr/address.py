@@ -45,7 +45,8 @@ def shown(name: str) -> str:
     # An @ further on may end a password with a slash in it: the host is not known then.
     if not _HOST.fullmatch(host) or "@" in "".join(authority[1:]):
         return f"{found['scheme']}://{HIDDEN}"
-    return f"{found['scheme']}://{host}{'/' + HIDDEN if has_rest else ''}"
+    slash = "/" if has_rest or found["rest"].endswith("/") else ""
+    return f"{found['scheme']}://{host}{slash}{HIDDEN if has_rest else ''}"
 
 
 def redact(text: str, *addresses: str) -> str:

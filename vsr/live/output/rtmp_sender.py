@@ -24,7 +24,8 @@ ADDRESSES = ("rtmp://", "rtmps://")
 
 PROGRESS_EVERY_S = 0.5
 
-SEND_BUFFER_BYTES = 128 * 1024
+UNSENT_BYTES = 16 * 1024
+"""What the kernel may hold that has not been sent; what is on its way comes on top."""
 
 _WRITE = {
     "flvflags": "no_duration_filesize",
@@ -85,7 +86,7 @@ def _keep_queue_short() -> None:
         with suppress(OSError):
             line = socket.socket(fileno=int(path.name))
             if line.family in {socket.AF_INET, socket.AF_INET6}:
-                line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             line.detach()
 
 

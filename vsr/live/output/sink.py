@@ -39,8 +39,8 @@ for longer is congested, and what waits would only come ever later."""
 
 WAITING_PACKETS = 2000
 
-_ADDRESS_PIPE_BYTES = 64 * 1024
-"""What lies in the pipe to a sender is not seen to wait: as little as a second of a slow stream."""
+_ADDRESS_PIPE_BYTES = 8 * 1024
+"""What lies in the pipe to a sender is not seen to wait: little even of a slow stream."""
 
 
 class Sink:
