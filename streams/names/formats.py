@@ -34,6 +34,12 @@ ADDRESS_FORMATS = {
 
 PLAYLISTS = frozenset({".m3u8"})
 
+KEPT_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m4v"})
+"""Containers that outputs share with their sources; others become Matroska, which holds all."""
+
+JOURNAL_SUFFIX = ".resume"
+"""Of the folder beside a target that keeps what is needed to resume."""
+
 
 def suffix_of(target: str, file_format: str | None = None) -> str:
     """The container's key: a file's suffix, or an address's scheme such as ``rtmp://``.
@@ -55,3 +61,10 @@ def pipe_options(file_format: str | None) -> dict[str, str | list[str] | None]:
     if suffix_of(PIPE, file_format) in MOV_FAMILY:
         options["movflags"] = "+frag_keyframe+delay_moov+default_base_moof"
     return options
+
+
+def restored_name(source: Path) -> Path:
+    """Name of the result of a video, with the suffix of a container that can be written."""
+    if source.suffix.lower() in KEPT_SUFFIXES:
+        return source
+    return source.with_name(f"{source.name}.mkv")

@@ -9,7 +9,7 @@ import pytest
 from vsr.cli.restore import restore as command
 from vsr.offline.options import RestoreOptions
 
-ONLY_SAID = {"source", "target", "as_json", "dry_run", "preview", "quiet"}
+ONLY_SAID = {"source", "target", "as_json", "dry_run", "progress_folder", "preview", "quiet"}
 """What only the command line has: names, and how it reports."""
 
 

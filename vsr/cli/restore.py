@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +31,8 @@ from vsr.scenes import AUTO
 
 if TYPE_CHECKING:
     from vsr.offline.options import RestoreOptions
+    from vsr.offline.progress_files import ProgressFiles
+    from vsr.results import Progress
 
 
 def write_preview(
@@ -193,6 +197,14 @@ PIPE = "-"
 )
 @click.option("-y", "--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option(
+    "--progress",
+    "progress_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write there, for another program, how far the run is (progress.json, twice a second) and "
+    "its newest frame (frame.jpg).",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 def restore(
@@ -203,6 +215,7 @@ def restore(
     as_json: bool,
     dry_run: bool,
     preview: float | None,
+    progress_folder: Path | None,
     quiet: bool,
     **given: Any,
 ) -> int:
@@ -229,6 +242,7 @@ def restore(
         from vsr.offline import job as restoring
         from vsr.offline.folder import holds_videos, mixed_note
         from vsr.offline.options import RestoreOptions
+        from vsr.offline.progress_files import ProgressFiles
 
     if dry_run and preview is not None:
         raise click.UsageError("--dry-run and --preview exclude each other; give one of them")
@@ -238,6 +252,8 @@ def restore(
     if preview is not None:
         return write_preview(source, target, preview, options, as_json=as_json)
     if holds_videos(source):
+        if progress_folder is not None:
+            raise click.UsageError("--progress is for one film; leave it out for a folder of them")
         if dry_run:
             return estimate_folder(source, target, options, as_json=as_json)
         return restore_folder(source, target, options, as_json=as_json, quiet=quiet)
@@ -247,13 +263,29 @@ def restore(
         forecast = estimate(source, target, options)
         click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
         return 0
-    with stop_on_signal() as stop, progress_bar(hidden=quiet or as_json) as on_progress:
-        summary = restoring.restore(source, target, options, on_progress=on_progress, stop=stop)
+    files = None if progress_folder is None else ProgressFiles(progress_folder)
+    with stop_on_signal() as stop, progress_bar(hidden=quiet or as_json) as bar:
+        summary = restoring.restore(
+            source,
+            target,
+            options,
+            on_progress=bar if files is None else _both(bar, files),
+            on_frame=None if files is None else files.show_frame,
+            stop=stop,
+        )
     if as_json:
         click.echo(json.dumps(asdict(summary)), err=target == PIPE)
     elif not quiet:
         click.echo(_sentence(summary), err=target == PIPE)
     return INTERRUPTED if summary.interrupted else 0
+
+
+def _both(bar: Callable[[Progress], None], files: ProgressFiles) -> Callable[[Progress], None]:
+    def show(progress: Progress) -> None:
+        bar(progress)
+        files.show(progress)
+
+    return show
 
 
 def _sentence(summary: Summary) -> str:

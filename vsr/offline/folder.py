@@ -12,15 +12,11 @@ from vsr.address import is_address
 from vsr.errors import OpenError, VSRError
 from vsr.results import Summary
 from vsr.resume.compatibility import is_done
-from vsr.resume.journal import SUFFIX as JOURNAL_SUFFIX
 from vsr.streams.names.animation import is_animated
 from vsr.streams.names.container import PIPE
-from vsr.streams.names.formats import VIDEO_SUFFIXES
+from vsr.streams.names.formats import JOURNAL_SUFFIX, VIDEO_SUFFIXES, restored_name
 from vsr.streams.names.image_sequence import IMAGE_SUFFIXES
 from vsr.streams.names.target import NULL
-
-KEPT_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m4v"})
-"""Containers that outputs share with their sources; others become Matroska, which holds all."""
 
 State = Literal["restored", "skipped", "failed", "interrupted"]
 
@@ -101,9 +97,8 @@ def list_jobs(source: str, target: str) -> list[Job]:
         if goal.resolve() in path.resolve().parents or path.resolve() == goal.resolve():
             continue
         name = path.relative_to(origin)
-        jobs.append(
-            Job(name=str(name), source=str(path), target=str(goal / _target_name(name, path)))
-        )
+        written = name if path.is_dir() else restored_name(name)
+        jobs.append(Job(name=str(name), source=str(path), target=str(goal / written)))
     return jobs
 
 
@@ -183,9 +178,3 @@ def _is_video(path: Path) -> bool:
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not _is_video(path)
-
-
-def _target_name(name: Path, path: Path) -> Path:
-    if path.is_dir() or name.suffix.lower() in KEPT_SUFFIXES:
-        return name
-    return name.with_name(f"{name.name}.mkv")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from torch import Tensor
 
 from vsr.types import Chunk, Writer
 
@@ -34,3 +36,15 @@ class ForwardingWriter:
 
     def abort(self) -> None:
         self._writer.abort()
+
+
+class WatchedWriter(ForwardingWriter):
+    """Shows the last frame (3, H, W) of every chunk to a function, in the encoding thread."""
+
+    def __init__(self, writer: Writer, on_frame: Callable[[Tensor], None]) -> None:
+        super().__init__(writer)
+        self._on_frame = on_frame
+
+    def write(self, chunk: Chunk) -> None:
+        super().write(chunk)
+        self._on_frame(chunk.frames[-1])

@@ -9,12 +9,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from torch import Tensor
+
 from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError
 from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
+from vsr.offline.forwarding_writer import WatchedWriter
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
 from vsr.offline.pipeline import run
@@ -46,6 +49,7 @@ def restore(
     options: RestoreOptions = DEFAULTS,
     *,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_frame: Callable[[Tensor], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Summary:
     """Restore a video or a folder of images.
@@ -55,6 +59,8 @@ def restore(
         target: The same kinds, or ``null`` to discard the frames; ``-`` is a pipe in both.
         options: All other options.
         on_progress: Called after every step.
+        on_frame: Called in the encoding thread with the last frame (3, H, W) of every step, in
+            [0, 1] and of the network's output size.
         stop: Set it to end early with a playable partial result.
 
     Returns:
@@ -100,6 +106,8 @@ def restore(
         writer, points = _open_target(source, target, options, session, restorer, inputs)
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)
+        if on_frame is not None:
+            writer = WatchedWriter(writer, on_frame)
         return run(
             reader if options.compare is None else inputs,
             restorer,

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from vsr.errors import EncodeError, OpenError
 from vsr.streams.names.durable import sync
+from vsr.streams.names.formats import JOURNAL_SUFFIX
 from vsr.streams.names.target import local_target
 from vsr.types import Passed
 
@@ -131,7 +132,7 @@ def _damaged(number: int) -> ValueError:
     return ValueError(f"line {number} is damaged")
 
 
-SUFFIX, NAME, IMAGES = ".resume", "journal.jsonl", "images"
+NAME, IMAGES = "journal.jsonl", "images"
 OURS = ("segment-*.nut", "state-*.safetensors", "marks-*.safetensors", f"{NAME}.part")
 START_ANEW = "start again with --overwrite"
 
@@ -245,7 +246,7 @@ class Journal:
     @property
     def target(self) -> Path:
         """The file or folder that the run writes."""
-        return self.folder.with_name(self.folder.name.removesuffix(SUFFIX))
+        return self.folder.with_name(self.folder.name.removesuffix(JOURNAL_SUFFIX))
 
     def path(self, name: str) -> Path:
         """Path of a file of this journal."""
@@ -334,7 +335,7 @@ class Journal:
 def journal_folder(target: str) -> Path | None:
     """The journal's folder of a target; None for addresses, pipes and ``null``."""
     path = local_target(target)
-    return None if path is None else path.with_name(f"{path.name}{SUFFIX}")
+    return None if path is None else path.with_name(f"{path.name}{JOURNAL_SUFFIX}")
 
 
 def remove_named(folder: Path, keep: Collection[str] = ()) -> None:
