@@ -25,6 +25,7 @@ from vsr.cli.models import bring, models, terms
 from vsr.cli.restore import restore
 from vsr.cli.signals import INTERRUPTED
 from vsr.cli.train import train
+from vsr.cli.web import web
 from vsr.errors import NotPulled, VSRError
 
 EPILOG = """\b
@@ -46,7 +47,7 @@ def vsr(verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
 
 
-for command in (restore, live, assess, evaluate, train, degrade, bench, models, info):
+for command in (restore, live, web, assess, evaluate, train, degrade, bench, models, info):
     vsr.add_command(command)
 
 

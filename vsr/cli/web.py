@@ -1,0 +1,108 @@
+"""``vsr web``."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vsr.cli.signals import INTERRUPTED, stop_on_signal
+from vsr.errors import MissingDependency
+
+UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+REMOTE = (
+    "other machines that reach this one can use the page: whoever has its address with the token "
+    "sees all films of the folder and can start restorations. The connection is not encrypted; "
+    "`ssh -L` is safer"
+)
+
+
+class Bytes(click.ParamType["int"]):
+    """A size such as 20G, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        number, unit = (value[:-1], value[-1].upper()) if value[-1:].isalpha() else (value, "")
+        if not number.isdecimal() or (unit and unit not in UNITS):
+            self.fail(f"{value!r} is not a size; give one such as 500M or 20G")
+        return int(number) * UNITS.get(unit, 1)
+
+
+@click.command()
+@click.argument(
+    "folder", default=".", type=click.Path(file_okay=False, exists=True, path_type=Path)
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where results, the queue and dropped films go.  [default: `restored` in FOLDER]",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: a free one]")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Let other machines use the page, on all addresses unless --host names one.",
+)
+@click.option(
+    "--token",
+    metavar="SECRET",
+    help="The secret in the page's address, better set by VSR_WEB_TOKEN.  [default: a new one]",
+)
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    default=("auto",),
+    show_default=True,
+    metavar="NAME",
+    help="As for `restore`; give it several times to restore a film on each.",
+)
+@click.option(
+    "--max-upload",
+    "max_upload_bytes",
+    type=Bytes(),
+    default="20G",
+    show_default=True,
+    help="Largest film that can be dropped on the page.",
+)
+@click.option(
+    "--keep-days",
+    type=click.FloatRange(min=0),
+    default=7,
+    show_default=True,
+    metavar="DAYS",
+    help="Remove dropped films after so many days; those of FOLDER are never touched.",
+)
+def web(**given: Any) -> int:
+    """Serve a page that shows, previews and restores the films of FOLDER.
+
+    Prints the page's address, which holds a secret: only who has it can use the page, and only on
+    this machine. Films can be dropped on the page, too. Ctrl-C ends the server; restorations that
+    run are interrupted and continue when it is started again.
+
+    \b
+    vsr web films/
+    vsr web films/ --out /disk/restored --port 8080 --device cuda:0 --device cuda:1
+    """
+    try:
+        from vsr.web.server import ServerOptions, serve
+    except ModuleNotFoundError as error:
+        if error.name not in {"starlette", "uvicorn", "anyio"}:
+            raise
+        raise MissingDependency(
+            f"`vsr web` needs {error.name}; install it by pip install 'vsr-stream[web]'"
+        ) from error
+    options = ServerOptions(**given)
+    if options.allow_remote:
+        click.echo(f"vsr: {REMOTE}", err=True)
+    with stop_on_signal() as stop:
+        serve(options, on_start=click.echo)
+    return INTERRUPTED if signal.SIGINT in stop.received else 0

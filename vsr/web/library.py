@@ -1,0 +1,101 @@
+"""The films of a folder, known to the page by ids and never by paths."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsr.streams.names.formats import JOURNAL_SUFFIX, VIDEO_SUFFIXES
+from vsr.web.errors import RequestError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """A video file.
+
+    Attributes:
+        id: Derived from its place, so that it is the same after a restart.
+        path: Absolute, without symbolic links.
+        name: Path below its folder, as text that can be shown.
+        size: Bytes.
+        modified: Seconds since 1970.
+        uploaded: Whether it was dropped on the page, and will be removed by age.
+    """
+
+    id: str
+    path: Path
+    name: str
+    size: int
+    modified: float
+    uploaded: bool
+
+
+class Library:
+    """The films of a folder and those that were dropped on the page.
+
+    Args:
+        root: The folder; hidden files and folders, and whatever links lead out of it, are left
+            out.
+        uploads: Folder of dropped films, one sub-folder for each.
+    """
+
+    def __init__(self, root: Path, uploads: Path) -> None:
+        self.root = root.resolve()
+        self.uploads = uploads.resolve()
+        self._films: dict[str, Film] = {}
+
+    def films(self) -> list[Film]:
+        """All films, those dropped last first, then the others by name."""
+        dropped = sorted(_films(self.uploads, uploaded=True), key=lambda film: -film.modified)
+        others = sorted(_films(self.root, uploaded=False), key=lambda film: film.name.casefold())
+        self._films = {film.id: film for film in (*dropped, *others)}
+        return list(self._films.values())
+
+    def find(self, film_id: str) -> Film:
+        """The film with an id, as it is now.
+
+        Raises:
+            RequestError: There is none, or it is gone.
+        """
+        if film_id not in self._films:
+            self.films()
+        known = self._films.get(film_id)
+        base = self.uploads if known is not None and known.uploaded else self.root
+        film = known and _film(known.path, base, uploaded=known.uploaded)
+        if film is None or film.id != film_id:
+            raise RequestError("this film is not here any more; reload the list", 404)
+        return film
+
+
+def _films(base: Path, *, uploaded: bool) -> Iterator[Film]:
+    for folder, below, files in os.walk(base):
+        below[:] = [n for n in below if not n.startswith(".") and not n.endswith(JOURNAL_SUFFIX)]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
+                film = _film(Path(folder, name), base, uploaded=uploaded)
+                if film is not None:
+                    yield film
+
+
+def _film(path: Path, base: Path, *, uploaded: bool) -> Film | None:
+    """The film at a path; None if it is no file, or lies outside of its folder."""
+    try:
+        place = path.resolve(strict=True) if path.is_symlink() else path
+        facts = place.stat()
+    except OSError:
+        return None
+    if not place.is_file() or not place.is_relative_to(base):
+        return None
+    name = path.relative_to(base)
+    shown = Path(*name.parts[1:]) if uploaded else name
+    return Film(
+        id=hashlib.sha256(bytes([uploaded]) + os.fsencode(name)).hexdigest()[:16],
+        path=place,
+        name=os.fsencode(shown).decode("utf-8", "replace"),
+        size=facts.st_size,
+        modified=facts.st_mtime,
+        uploaded=uploaded,
+    )

@@ -1,0 +1,83 @@
+"""Options of a restoration that the page offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS, weights_path
+from vsr.web.errors import RequestError
+
+HEIGHTS = (480, 720, 1080, 1440, 2160)
+"""Target sizes: pixels of the shorter side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of ``vsr restore``, by their names there.
+
+    Attributes:
+        model: One of ``offered_models``.
+        fidelity: 0 to 1, for models with two sets of weights; None for the published mix.
+        fit: Pixels of the output's shorter side; None for what the model makes.
+    """
+
+    model: str = DEFAULT_MODEL
+    fidelity: float | None = None
+    fit: int | None = None
+
+    def words(self) -> list[str]:
+        """The options as words of the command line."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return [
+            word
+            for name, value in given.items()
+            if value is not None
+            for word in (f"--{name}", str(value))
+        ]
+
+
+def offered_models() -> list[dict[str, Any]]:
+    """Models whose weights are here, the default first."""
+    names = sorted(filter(is_here, MODELS), key=lambda name: name != DEFAULT_MODEL)
+    return [
+        {
+            "name": name,
+            "summary": MODELS[name].summary,
+            "scale": MODELS[name].scale,
+            "fidelity": bool(MODELS[name].faithful and MODELS[name].fidelity),
+        }
+        for name in names
+    ]
+
+
+def is_here(model: str) -> bool:
+    """Whether a model can be used without pulling or naming weights."""
+    path = weights_path(model)
+    return not MODELS[model].needs_weights and (path is None or path.exists())
+
+
+def parse_options(given: object) -> Options:
+    """Check the options that a page sent.
+
+    Raises:
+        RequestError: An unknown option, or a value that is not offered.
+    """
+    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
+        raise RequestError("options are an object of names and values")
+    if unknown := set(given) - {f.name for f in fields(Options)}:
+        raise RequestError(f"unknown options: {', '.join(sorted(unknown))}")
+    options = Options(**given)
+    if not isinstance(options.model, str) or options.model not in MODELS:
+        raise RequestError(f"the model {options.model!r} is unknown; `vsr models` lists them")
+    if not is_here(options.model):
+        raise RequestError(f"{options.model} is not here; `vsr models pull {options.model}` first")
+    if options.fidelity is not None and not _within(options.fidelity, 0, 1):
+        raise RequestError(f"fidelity is a number from 0 to 1, not {options.fidelity!r}")
+    if options.fit is not None and options.fit not in HEIGHTS:
+        raise RequestError(f"the size {options.fit!r} is not offered; choose one of {HEIGHTS}")
+    return options
+
+
+def _within(value: object, low: float, high: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high

@@ -1,0 +1,113 @@
+"""Short processes behind a request: previews, comparisons and estimates."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vsr.web.errors import RequestError
+from vsr.web.options import Options
+
+PREVIEW_S = 2.0
+
+KEPT_VIDEOS = 20
+"""Previews that stay on the disk: a page shows its last one."""
+
+LOOK_EVERY_S = 0.2
+
+Gone = Callable[[], Awaitable[bool]]
+"""Whether nobody waits for the answer any more."""
+
+
+class Processes:
+    """Runs one process at a time, and ends it when its request is given up.
+
+    Args:
+        folder: Folder of the videos.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._turn = asyncio.Semaphore(1)
+
+    async def preview(
+        self, source: str, at_s: float, options: Options, is_gone: Gone
+    ) -> dict[str, Any]:
+        """Restore two seconds of a film and show them beside the input.
+
+        Returns:
+            Fields of ``side_by_side.SideBySide``, and the ``id`` of the video.
+
+        Raises:
+            RequestError: In one line, why not.
+        """
+        return await self._show(source, at_s, is_gone, options=asdict(options))
+
+    async def compare(
+        self, source: str, restored: str, at_s: float, is_gone: Gone
+    ) -> dict[str, Any]:
+        """Show two seconds of a film beside the finished result; returns as ``preview``."""
+        return await self._show(source, at_s, is_gone, restored=restored, options={})
+
+    async def estimate(self, source: str, words: Sequence[str], is_gone: Gone) -> dict[str, Any]:
+        """Size, memory and time of a restoration: fields of ``vsr.offline.estimate.Estimate``."""
+        command = [sys.executable, "-m", "vsr", "restore", source, "null", *words]
+        return await self._run([*command, "--dry-run", "--json"], is_gone)
+
+    def video(self, video_id: str) -> Path:
+        """Path of a video.
+
+        Raises:
+            RequestError: There is none with this id any more.
+        """
+        path = self._folder / f"{video_id}.mp4"
+        if not re.fullmatch(r"[0-9a-f]{16}", video_id) or not path.is_file():
+            raise RequestError("this preview is not here any more; make it again", 404)
+        return path
+
+    async def _show(self, source: str, at_s: float, is_gone: Gone, **more: Any) -> dict[str, Any]:
+        video_id = secrets.token_hex(8)
+        target = str(self._folder / f"{video_id}.mp4")
+        request = {"source": source, "target": target, "start_s": at_s, "seconds": PREVIEW_S}
+        words = [sys.executable, "-m", "vsr.web.side_by_side", json.dumps(request | more)]
+        self._forget_old()
+        return {"id": video_id, **await self._run(words, is_gone)}
+
+    async def _run(self, command: Sequence[str], is_gone: Gone) -> dict[str, Any]:
+        async with self._turn:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+            answer = asyncio.create_task(process.communicate())
+            try:
+                while not (await asyncio.wait({answer}, timeout=LOOK_EVERY_S))[0]:
+                    if await is_gone():
+                        raise RequestError("given up", 499)
+                out, err = await answer
+            finally:
+                answer.cancel()
+                with suppress(ProcessLookupError):
+                    process.kill()
+        if process.returncode:
+            lines = err.decode(errors="replace").strip().splitlines()
+            raise RequestError((lines or ["the process was killed"])[-1].removeprefix("vsr: "), 422)
+        answered: dict[str, Any] = json.loads(out)
+        return answered
+
+    def _forget_old(self) -> None:
+        videos = sorted(self._folder.glob("*.mp4"), key=lambda path: path.stat().st_mtime)
+        for path in videos[: -KEPT_VIDEOS + 1]:
+            path.unlink(missing_ok=True)
