@@ -28,7 +28,7 @@ async function start() {
   $("#options").onchange = event => { if (event.target.id !== "notify") $("#forecast").textContent = ""; };
   $("#preview").onclick = () => attempt(preview);
   $("#estimate").onclick = () => attempt(estimate);
-  $("#moment").oninput = () => { $("#moment-time").textContent = clock($("#moment").value); };
+  $("#moment").oninput = sayMoment;
   $("#moment").onchange = showMoment;
   $("#notify").onchange = () => { if ($("#notify").checked) Notification.requestPermission(); };
   showModel();
@@ -48,9 +48,14 @@ async function choose(chosen) {
   $("#facts").textContent = [...facts, seconds && clock(seconds), bytes(film.size)].filter(Boolean).join(", ");
   $("#moment").max = Math.max(0, (seconds ?? 0) - 0.5);
   $("#moment").value = (seconds ?? 0) / 10;
-  $("#moment-time").textContent = clock($("#moment").value);
+  sayMoment();
   showMoment();
   $("#film-title").focus();
+}
+
+function sayMoment() {
+  const seconds = Number($("#moment").value);
+  $("#moment-time").textContent = `${clock(seconds)}.${Math.floor(seconds * 10) % 10}`;
 }
 
 function showMoment() {

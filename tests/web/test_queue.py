@@ -1,0 +1,226 @@
+"""Jobs are real processes of ``vsr restore``; the queue outlives its server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import Run
+from tests.media import Clip, write_clip
+from tests.web.conftest import TOKEN, Served, until
+from vsr.streams import open_reader
+from vsr.web.errors import RequestError
+from vsr.web.jobs import Job
+from vsr.web.library import Film, Library
+from vsr.web.queue import Queue
+
+WORDS = ["--model", "bicubic-x4", "--segment", "20", "--chunk", "4"]
+LONG = 1500
+
+
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    """A film that takes some seconds."""
+    folder = tmp_path_factory.mktemp("films")
+    write_clip(folder / "long.mp4", Clip(num_frames=LONG))
+    return Library(folder, folder / "none").films()[0]
+
+
+@pytest.fixture
+def short_film(tmp_path: Path) -> Film:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    write_clip(folder / "short.mp4", Clip(num_frames=5))
+    return Library(folder, folder / "none").films()[0]
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Queue:
+    return make_queue(tmp_path)
+
+
+def make_queue(folder: Path) -> Queue:
+    (folder / "out").mkdir(exist_ok=True)
+    return Queue(folder / "jobs", folder / "out")
+
+
+def now(queue: Queue, job: Job) -> Job:
+    queue.tick()
+    return queue.find(job.id)
+
+
+def run_until(queue: Queue, job: Job, state: str) -> Job:
+    until(lambda: now(queue, job).state in {state, "failed", "done"})
+    ended = queue.find(job.id)
+    assert ended.state == state, ended.message
+    return ended
+
+
+def wait_for_frames(queue: Queue, job: Job, frames: int) -> None:
+    def came() -> bool:
+        queue.tick()
+        return ((queue.files(job).progress() or {}).get("frames") or 0) >= frames
+
+    until(came)
+
+
+def count_frames(path: str) -> int:
+    with open_reader(path) as reader:
+        return sum(map(len, reader.chunks(50)))
+
+
+def test_a_paused_job_keeps_a_playable_part_and_ends_as_one_that_was_not(
+    queue: Queue, long_film: Film, vsr: Run, tmp_path: Path
+) -> None:
+    job = queue.add(long_film, WORDS)
+    wait_for_frames(queue, job, 40)
+    queue.pause(job)
+    paused = run_until(queue, job, "paused")
+    assert paused.output.endswith("long.partial.mp4")
+    assert 40 <= count_frames(paused.output) < LONG
+    assert Path(f"{job.target}.resume").is_dir()
+    queue.resume(paused)
+    done = run_until(queue, job, "done")
+    assert (done.output, done.frames) == (job.target, LONG)
+    assert not Path(paused.output).exists()
+    assert not Path(f"{job.target}.resume").exists()
+    assert vsr("restore", long_film.path, tmp_path / "at_once.mp4", *WORDS).code == 0
+    assert Path(job.target).read_bytes() == (tmp_path / "at_once.mp4").read_bytes()
+
+
+def test_cancel_keeps_what_is_done_and_remove_takes_it_away(queue: Queue, long_film: Film) -> None:
+    job = queue.add(long_film, WORDS)
+    wait_for_frames(queue, job, 40)
+    with pytest.raises(RequestError, match="cancel it first"):
+        queue.remove(queue.find(job.id))
+    queue.cancel(queue.find(job.id))
+    queue.cancel(queue.find(job.id))  # a second time does not end it at once
+    cancelled = run_until(queue, job, "cancelled")
+    assert count_frames(cancelled.output) >= 40
+    queue.remove(cancelled, with_result=True)
+    assert queue.jobs == []
+    assert list(Path(job.target).parent.iterdir()) == []
+
+
+def test_a_killed_process_fails_and_resumes(queue: Queue, long_film: Film) -> None:
+    job = queue.add(long_film, WORDS)
+    wait_for_frames(queue, job, 60)
+    pid = queue.find(job.id).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: now(queue, job).state == "failed")
+    assert queue.find(job.id).message
+    queue.resume(queue.find(job.id))
+    done = run_until(queue, job, "done")
+    summary = queue.files(done).summary()
+    assert summary is not None
+    assert summary["resumed"] > 0
+    assert count_frames(done.output) == LONG
+
+
+def test_a_new_queue_finds_the_process_of_the_old_one_running(
+    queue: Queue, long_film: Film, tmp_path: Path
+) -> None:
+    job = queue.add(long_film, WORDS)
+    wait_for_frames(queue, job, 10)
+    process = queue._processes.pop(job.id)  # as if its server were gone
+    after = make_queue(tmp_path)
+    assert after.find(job.id).state == "running"
+    after.tick()
+    assert after.find(job.id).pid == process.pid
+    after.pause(after.find(job.id))
+    process.wait()
+    assert now(after, job).state == "paused"
+
+
+def test_one_job_runs_on_each_device_in_order(short_film: Film, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    queue = Queue(tmp_path / "jobs", tmp_path / "out", ("cpu", "auto"))
+    jobs = [queue.add(short_film, ["--model", "identity"]) for _ in range(3)]
+    assert [Path(job.target).name for job in jobs] == ["short.mp4", "short-2.mp4", "short-3.mp4"]
+    queue.tick()
+    assert [(job.state, job.device) for job in queue.jobs] == [
+        ("running", "cpu"),
+        ("running", "auto"),
+        ("queued", ""),
+    ]
+    for job in jobs:
+        run_until(queue, job, "done")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        Path(job.target).name for job in jobs
+    }
+
+
+def test_what_waits_is_paused_at_once_and_survives(
+    queue: Queue, short_film: Film, tmp_path: Path
+) -> None:
+    job = queue.add(short_film, ["--model", "identity"])
+    assert queue.pause(job).state == "paused"
+    assert make_queue(tmp_path).find(job.id) == replace(job, state="paused")
+
+
+def test_a_job_that_cannot_run_says_why(queue: Queue, short_film: Film) -> None:
+    job = queue.add(short_film, ["--model", "nonsense"])
+    until(lambda: now(queue, job).state == "failed")
+    assert "nonsense" in queue.find(job.id).message
+
+
+def test_a_damaged_record_is_passed_over(queue: Queue, short_film: Film, tmp_path: Path) -> None:
+    kept, broken = (queue.add(short_film, ["--model", "identity"]) for _ in range(2))
+    (queue.files(broken).path / "job.json").write_text('{"id": ')
+    assert [job.id for job in make_queue(tmp_path).jobs] == [kept.id]
+
+
+class Program:
+    """``vsr web`` as people start it."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        command = [sys.executable, "-m", "vsr", "web", str(folder), *words]
+        environment = {**os.environ, "VSR_WEB_TOKEN": TOKEN}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+        )
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip()
+        port = self.address.removeprefix("http://127.0.0.1:").removesuffix(f"/?token={TOKEN}")
+        self.served = Served(int(port), folder)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        self.process.communicate()
+        return self.process.returncode
+
+
+def test_a_killed_server_leaves_its_job_to_the_next_one(long_film: Film) -> None:
+    folder = long_film.path.parent
+    before = Program(folder)
+    film = before.served.films()["long.mp4"]
+    job = before.served.post(f"/api/films/{film['id']}/jobs", {"options": {"model": "bicubic-x4"}})
+    until(lambda: before.served.jobs()[0]["progress"])
+    assert before.end(signal.SIGKILL) == -signal.SIGKILL
+    after = Program(folder)
+    assert after.served.jobs()[0]["state"] in {"running", "done"}
+    until(lambda: after.served.jobs()[0]["state"] == "done")
+    assert after.end(signal.SIGTERM) == 0
+    assert count_frames(str(folder / "restored" / job.json["result"])) == LONG
+
+
+def test_ctrl_c_ends_running_jobs_in_order_and_the_next_server_continues(long_film: Film) -> None:
+    folder = long_film.path.parent
+    words = ("--out", str(folder / "second"))
+    before = Program(folder, *words)
+    film = before.served.films()["long.mp4"]
+    before.served.post(f"/api/films/{film['id']}/jobs", {"options": {"model": "bicubic-x4"}})
+    until(lambda: (before.served.jobs()[0]["progress"] or {}).get("frames", 0) > 0)
+    assert before.end(signal.SIGINT) == 130
+    assert not (folder / "second/long.mp4").exists()
+    after = Program(folder, *words)
+    until(lambda: after.served.jobs()[0]["state"] == "done")
+    assert after.end(signal.SIGINT) == 130
+    assert count_frames(str(folder / "second/long.mp4")) == LONG
