@@ -15,6 +15,7 @@ from tests.command_line import Run
 from tests.media import Clip, write_clip
 from tests.web.conftest import TOKEN, Served, until
 from vsr.streams import open_reader
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.web.errors import RequestError
 from vsr.web.jobs import Job
 from vsr.web.library import Film, Library
@@ -28,7 +29,9 @@ LONG = 1500
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     """A film that takes some seconds."""
     folder = tmp_path_factory.mktemp("films")
-    write_clip(folder / "long.mp4", Clip(num_frames=LONG))
+    part = write_clip(folder / ".part.mp4", Clip(num_frames=100))
+    words = ["-v", "error", "-stream_loop", str(LONG // 100 - 1), "-i", str(part), "-c", "copy"]
+    subprocess.run([find_ffmpeg(), *words, str(folder / "long.mp4")], check=True)
     return Library(folder, folder / "none").films()[0]
 
 
@@ -108,6 +111,7 @@ def test_cancel_keeps_what_is_done_and_remove_takes_it_away(queue: Queue, long_f
     assert list(Path(job.target).parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_killed_process_fails_and_resumes(queue: Queue, long_film: Film) -> None:
     job = queue.add(long_film, WORDS)
     wait_for_frames(queue, job, 60)
@@ -197,6 +201,7 @@ class Program:
         return self.process.returncode
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_its_job_to_the_next_one(long_film: Film) -> None:
     folder = long_film.path.parent
     before = Program(folder)
@@ -211,6 +216,7 @@ def test_a_killed_server_leaves_its_job_to_the_next_one(long_film: Film) -> None
     assert count_frames(str(folder / "restored" / job.json["result"])) == LONG
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_running_jobs_in_order_and_the_next_server_continues(long_film: Film) -> None:
     folder = long_film.path.parent
     words = ("--out", str(folder / "second"))

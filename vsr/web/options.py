@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from vsr.models.catalogue import DEFAULT_MODEL, MODELS, weights_path
+from vsr.models.checkpoints.model import Model
 from vsr.web.errors import RequestError
 
 HEIGHTS = (480, 720, 1080, 1440, 2160)
@@ -45,7 +46,7 @@ def offered_models() -> list[dict[str, Any]]:
             "name": name,
             "summary": MODELS[name].summary,
             "scale": MODELS[name].scale,
-            "fidelity": bool(MODELS[name].faithful and MODELS[name].fidelity),
+            "fidelity": _published_fidelity(MODELS[name]),
         }
         for name in names
     ]
@@ -77,6 +78,11 @@ def parse_options(given: object) -> Options:
     if options.fit is not None and options.fit not in HEIGHTS:
         raise RequestError(f"the size {options.fit!r} is not offered; choose one of {HEIGHTS}")
     return options
+
+
+def _published_fidelity(model: Model) -> float | None:
+    """The mix of weights as published; None for a model that has only one set of them here."""
+    return model.fidelity if model.faithful and is_here(model.faithful) else None
 
 
 def _within(value: object, low: float, high: float) -> bool:

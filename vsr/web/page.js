@@ -65,7 +65,9 @@ function showMoment() {
 function showModel() {
   const model = models.get($("#options").elements.model.value);
   $("#model-summary").textContent = `${model.summary}${model.scale ? `; enlarges ${model.scale} times` : ""}`;
-  $("#fidelity").hidden = !model.fidelity;
+  $("#fidelity").hidden = model.fidelity === null;
+  $("#options").elements.fidelity.value = model.fidelity ?? 0;
+  $("#fidelity output").textContent = model.fidelity ?? "";
 }
 
 function options() {
@@ -73,7 +75,7 @@ function options() {
   return {
     model: model.value,
     ...(fit.value && { fit: Number(fit.value) }),
-    ...(models.get(model.value).fidelity && { fidelity: Number(fidelity.value) }),
+    ...(models.get(model.value).fidelity !== null && { fidelity: Number(fidelity.value) }),
   };
 }
 

@@ -81,6 +81,7 @@ class Queue:
 
     def resume(self, job: Job) -> Job:
         """Let a job that ended early wait for its turn again."""
+        job = self.find(job.id)
         if job.state not in {"paused", "cancelled", "failed"}:
             raise RequestError(
                 f"only a job that ended early can be resumed, this one is {job.state}"
@@ -94,6 +95,7 @@ class Queue:
             job: A job that does not run.
             with_result: Delete what it wrote, too, and what is needed to resume it.
         """
+        job = self.find(job.id)
         if job.state == "running":
             raise RequestError("a running job cannot be removed; cancel it first", 409)
         if with_result:
@@ -136,6 +138,7 @@ class Queue:
         self._put(replace(job, pid=process.pid))
 
     def _end_in(self, job: Job, state: State) -> Job:
+        job = self.find(job.id)  # as it is now: its process may have started since
         if job.state == "queued":
             return self._put(replace(job, state=state))
         if job.state != "running":

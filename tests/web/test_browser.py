@@ -1,0 +1,195 @@
+"""The page in a real Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+
+from tests.web.conftest import TOKEN, Served
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.slow
+
+TIMEOUT_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("there is no chromium")
+    with sync_playwright() as running:
+        browser = running.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--no-proxy-server"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, served: Served) -> Iterator[Page]:
+    """The page, logged in. Whatever the browser complains about fails the test."""
+    context = chromium.new_context()
+    context.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
+    complaints: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def note(line: ConsoleMessage) -> None:
+        if line.type == "error":
+            complaints.append(line.text)
+
+    page.on("console", note)
+    page.goto(f"http://127.0.0.1:{served.port}/?token={TOKEN}")
+    page.wait_for_selector("#films li")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def choose(page: Page, name: str = "first.mp4") -> None:
+    page.locator("#films button", has_text=name).first.click()
+    expect(page.locator("#facts")).to_contain_text("h264")
+    page.select_option("[name=model]", "bicubic-x2")
+
+
+def preview(page: Page) -> None:
+    choose(page)
+    page.click("#preview")
+    page.wait_for_selector("#compare:not([hidden])")
+    expect(page.locator("#position")).to_have_text("frame 1 of 20")
+
+
+def brightness(page: Page) -> list[int]:
+    """Red of the canvas's pixels in the middle row."""
+    script = """() => {
+        const canvas = document.querySelector("#canvas");
+        const row = canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1);
+        return [...row.data].filter((_, i) => i % 4 === 0);
+    }"""
+    values: list[int] = page.evaluate(script)
+    return values
+
+
+def test_the_list_shows_pictures_and_facts_and_is_searched(page: Page) -> None:
+    assert "token" not in page.url
+    expect(page.locator("#films small").first).to_contain_text("h264")
+    assert page.locator("#films img").first.evaluate("image => image.decode().then(() => true)")
+    page.fill("#search", "二")
+    assert page.locator("#films li:visible").count() == 1
+
+
+def test_a_dropped_film_is_listed_and_chosen(page: Page, served: Served) -> None:
+    film = (served.folder / "first.mp4").read_bytes()
+    page.evaluate(
+        """bytes => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "dropped <b>.mp4"));
+            const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
+            document.body.dispatchEvent(event);
+        }""",
+        list(film),
+    )
+    expect(page.locator("#film-title")).to_have_text("dropped <b>.mp4")
+    assert page.locator("#films .name").first.text_content() == "dropped <b>.mp4"
+
+
+def test_the_divider_moves_by_keys_and_frames_step(page: Page) -> None:
+    preview(page)
+    page.focus("#divider")
+    page.keyboard.press("End")
+    assert page.input_value("#divider") == "100"
+    page.keyboard.press("ArrowLeft")
+    assert page.input_value("#divider") == "99"
+    page.keyboard.press(".")
+    expect(page.locator("#position")).to_have_text("frame 2 of 20")
+    page.keyboard.press(",")
+    page.keyboard.press(",")  # before the first comes the last
+    expect(page.locator("#position")).to_have_text("frame 20 of 20")
+    page.keyboard.press(".")
+    expect(page.locator("#position")).to_have_text("frame 1 of 20")
+
+
+def test_both_sides_of_the_divider_show_the_same_frame(page: Page) -> None:
+    preview(page)
+    for number in (1, 2, 3):
+        expect(page.locator("#position")).to_have_text(f"frame {number} of 20")
+        page.fill("#divider", "100")
+        before = brightness(page)
+        page.fill("#divider", "0")
+        after = brightness(page)
+        assert max(abs(b - a) for b, a in zip(before, after, strict=True)) < 40
+        page.click("#forward")
+
+
+def test_zoom_shows_one_pixel_as_several(page: Page) -> None:
+    preview(page)
+    for zoom in (1, 2, 4):
+        page.check(f"[name=zoom][value='{zoom}']")
+        assert page.locator("#canvas").bounding_box() is not None
+        wide = page.locator("#canvas").evaluate("canvas => canvas.getBoundingClientRect().width")
+        assert wide == 192 * zoom
+
+
+def test_a_film_is_restored_through_a_reload_and_in_two_browsers(
+    page: Page, chromium: Browser, served: Served
+) -> None:
+    choose(page)
+    page.click("text=Restore the film")
+    page.wait_for_selector("#jobs li")
+    page.reload()
+    other = chromium.new_context().new_page()
+    other.goto(f"http://127.0.0.1:{served.port}/?token={TOKEN}")
+    for one in (page, other):
+        one.wait_for_selector("#jobs li.done", timeout=TIMEOUT_MS)
+    assert "restored/first.mp4" in (page.text_content("#jobs code") or "")
+    with page.expect_download() as download:
+        page.click("#jobs >> text=Download")
+    restored = (served.folder / "restored/first.mp4").read_bytes()
+    assert download.value.path().read_bytes() == restored
+    page.click("#jobs >> text=Compare")
+    page.wait_for_selector("#compare:not([hidden])")
+    page.click("#jobs >> text=Remove from the list")
+    other.wait_for_selector("#jobs li", state="detached", timeout=TIMEOUT_MS)
+
+
+def test_a_waiting_job_is_cancelled_and_resumed_by_keys(page: Page) -> None:
+    choose(page)
+    page.focus("text=Restore the film")
+    page.keyboard.press("Enter")
+    page.focus("#jobs >> text=Cancel")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#jobs li.cancelled")
+    page.focus("#jobs >> text=Resume")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#jobs li.done")
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(
+    page: Page, colours: Literal[light, dark]
+) -> None:
+    page.emulate_media(color_scheme=colours)
+    page.set_viewport_size({"width": 360, "height": 740})
+    preview(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    small = """[...document.querySelectorAll("button, select")].filter(one => {
+        const { width, height } = one.getBoundingClientRect();
+        return width && (width < 24 || height < 24);
+    }).length"""
+    assert page.evaluate(small) == 0
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    preview(page)
+    nameless = """[...document.querySelectorAll("button, input, select, a, canvas")].filter(one =>
+        one.offsetParent && !(one.ariaLabel || one.textContent.trim() || one.labels?.length)
+    ).map(one => one.outerHTML)"""
+    assert page.evaluate(nameless) == []
