@@ -174,7 +174,7 @@ def test_a_waiting_job_is_cancelled_and_resumed_by_keys(page: Page) -> None:
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_a_phone_shows_everything_without_scrolling_sideways(
-    page: Page, colours: Literal[light, dark]
+    page: Page, colours: Literal["light", "dark"]
 ) -> None:
     page.emulate_media(color_scheme=colours)
     page.set_viewport_size({"width": 360, "height": 740})

@@ -187,6 +187,7 @@ def test_a_job_is_restored_compared_and_downloaded_in_parts(served: Served) -> N
         {"model": 3},
         {"fit": "1080; rm"},
         {"fidelity": 2},
+        {"deinterlace": "field"},
         {"encode_args": "-vf movie=/etc/passwd"},
         [],
     ],

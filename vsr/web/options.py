@@ -12,6 +12,9 @@ from vsr.web.errors import RequestError
 HEIGHTS = (480, 720, 1080, 1440, 2160)
 """Target sizes: pixels of the shorter side."""
 
+DEINTERLACING = ("auto", "off", "frame")
+"""Of ``--deinterlace``; ``field`` makes two frames of one, which cannot be set beside the input."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -21,11 +24,13 @@ class Options:
         model: One of ``offered_models``.
         fidelity: 0 to 1, for models with two sets of weights; None for the published mix.
         fit: Pixels of the output's shorter side; None for what the model makes.
+        deinterlace: One of ``DEINTERLACING``.
     """
 
     model: str = DEFAULT_MODEL
     fidelity: float | None = None
     fit: int | None = None
+    deinterlace: str = "auto"
 
     def words(self) -> list[str]:
         """The options as words of the command line."""
@@ -33,7 +38,7 @@ class Options:
         return [
             word
             for name, value in given.items()
-            if value is not None
+            if value not in {None, "auto"}
             for word in (f"--{name}", str(value))
         ]
 
@@ -77,6 +82,8 @@ def parse_options(given: object) -> Options:
         raise RequestError(f"fidelity is a number from 0 to 1, not {options.fidelity!r}")
     if options.fit is not None and options.fit not in HEIGHTS:
         raise RequestError(f"the size {options.fit!r} is not offered; choose one of {HEIGHTS}")
+    if options.deinterlace not in DEINTERLACING:
+        raise RequestError(f"deinterlacing is one of {', '.join(DEINTERLACING)}")
     return options
 
 

@@ -71,9 +71,10 @@ function showModel() {
 }
 
 function options() {
-  const { model, fit, fidelity } = $("#options").elements;
+  const { model, fit, fidelity, deinterlace } = $("#options").elements;
   return {
     model: model.value,
+    deinterlace: deinterlace.value,
     ...(fit.value && { fit: Number(fit.value) }),
     ...(models.get(model.value).fidelity !== null && { fidelity: Number(fidelity.value) }),
   };
