@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from vsr.models.catalogue import DEFAULT_MODEL, MODELS, weights_path
 from vsr.models.checkpoints.model import Model
@@ -30,7 +30,7 @@ class Options:
     model: str = DEFAULT_MODEL
     fidelity: float | None = None
     fit: int | None = None
-    deinterlace: str = "auto"
+    deinterlace: Literal["auto", "off", "frame"] = "auto"
 
     def words(self) -> list[str]:
         """The options as words of the command line."""

@@ -100,6 +100,7 @@ def show(request: Request) -> SideBySide:
             open_reader(request.restored, start_s=start_s, end_s=end_s) as after,
         ):
             return write(before, after, request.target)
+    mode = request.options.deinterlace
     with tempfile.TemporaryDirectory(dir=Path(request.target).parent) as folder:
         part = str(Path(folder, "restored.mkv"))
         given = {
@@ -111,7 +112,7 @@ def show(request: Request) -> SideBySide:
             RestoreOptions(**given, start_s=start_s, end_s=end_s, segment=0),
         )
         with (
-            open_reader(request.source, start_s=start_s, end_s=end_s) as before,
+            open_reader(request.source, start_s=start_s, end_s=end_s, deinterlace=mode) as before,
             open_reader(part) as after,
         ):
             return write(before, after, request.target)
