@@ -11,7 +11,7 @@ from vsr.live.input.relay import FORMAT, RELAYED
 CAMERA = "/dev/video"
 
 SILENT_S = 5.0
-LISTEN_SILENT_S = 2.5
+LISTEN_SILENT_S = 2.0
 """SRT ends a connection that is silent for longer; a caller that was killed is back sooner than
 one finds out by libsrt's own time."""
 
