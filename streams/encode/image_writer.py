@@ -19,6 +19,7 @@ from vsr.streams.names.image_sequence import (
     list_images,
     names_images,
 )
+from vsr.streams.names.target import name_beside
 from vsr.types import Chunk
 
 DEFAULT_NAME = "%08d.png"
@@ -67,7 +68,7 @@ class ImageWriter:
         self._check(target, source, overwrite=overwrite)
         self._stems = _source_stems(source) if not is_pattern(target) else []
         self._kept = kept
-        self._temporary = self._folder.with_name(f".{self._folder.name}.part")
+        self._temporary = name_beside(self._folder, f".{self._folder.name}.part")
         self._count = 0
         if kept is not None:
             self._temporary, self._count = kept.folder, kept.passed.frames
@@ -190,7 +191,7 @@ def _copy_images(origin: Path, folder: Path) -> Path:
 
 
 def _partial(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.partial")
+    return name_beside(folder, f"{folder.name}.partial")
 
 
 def _read_arguments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,9 @@ from vsr.address import is_address, shown
 from vsr.errors import OpenError
 from vsr.streams.names.container import OUTPUT_PIPE, PIPE
 from vsr.streams.names.image_sequence import image_folder, names_images
+
+LONGEST_NAME = 255
+"""Bytes of a file's name."""
 
 NULL = "null"
 """The target that throws frames away."""
@@ -33,7 +37,12 @@ class TargetFile:
         """
         self.path = Path(target)
         self.temporary = str(temporary_name(self.path))
-        self.trial = str(self.path.with_name(f".{self.path.stem}.trial{self.path.suffix}"))
+        if not is_short(self.path.name):
+            raise OpenError(
+                f"the name {self.path.name[:40]!r}… is too long; names have {LONGEST_NAME} bytes "
+                "at most"
+            )
+        self.trial = str(name_beside(self.path, f".{self.path.stem}.trial{self.path.suffix}"))
         folder = self.path.parent
         if not folder.is_dir():
             raise OpenError(
@@ -81,7 +90,7 @@ class TargetFile:
     def name(self, *, partial: bool) -> Path:
         """What the file is called in the end."""
         name = f"{self.path.stem}.partial{self.path.suffix}" if partial else self.path.name
-        return self.path.with_name(name)
+        return name_beside(self.path, name)
 
     def remove(self) -> None:
         """Remove what was written; never raises."""
@@ -99,7 +108,28 @@ def local_target(target: str) -> Path | None:
 
 def temporary_name(path: Path) -> Path:
     """Where a file is written until it is whole."""
-    return path.with_name(f".{path.stem}.part{path.suffix}")
+    return name_beside(path, f".{path.stem}.part{path.suffix}")
+
+
+def is_short(name: str) -> bool:
+    """Whether file systems take a name."""
+    return len(os.fsencode(name)) <= LONGEST_NAME
+
+
+def name_beside(path: Path, name: str) -> Path:
+    """A file beside another, with a part of the name's hash for a stem where that is too long.
+
+    Args:
+        path: The file that it belongs to.
+        name: What it is called where that is short enough: ``.NAME.part.EXT`` and its like.
+    """
+    if is_short(name):
+        return path.with_name(name)
+    kind = name.removeprefix(".").removeprefix(path.stem)
+    hidden = "." if name.startswith(".") else ""
+    return path.with_name(
+        f"{hidden}{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{kind}"
+    )
 
 
 class TargetAddress:

@@ -10,9 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vsr.errors import OpenError
-from vsr.streams.names.target import local_target
+from vsr.streams.names.target import LONGEST_NAME, local_target
 
-LONGEST_NAME = 255
 """Bytes of a file's name that file systems take."""
 
 

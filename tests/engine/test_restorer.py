@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -237,3 +238,10 @@ def test_another_size_is_refused_until_the_stream_is_drained() -> None:
     assert len(frames_of(restorer.drain())) == 3
     alone = frames_of(stream(restorer_of(compact(), 4, 2), [larger]))
     assert torch.equal(frames_of(stream(restorer, [larger])), alone)
+
+
+def test_numpy_frames_are_answered_with_what_to_give() -> None:
+    frames = np.zeros((2, 3, 8, 8), np.float32)
+    chunk = Chunk(frames=frames, pts=(0, 1), time_base=Fraction(1, 25))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="type ndarray; give a torch tensor"):
+        Restorer(compact()).push(chunk)

@@ -7,6 +7,7 @@ Results go to stdout; progress, logs and errors to stderr. Exit codes: 0 done, 1
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -63,6 +64,16 @@ def _name_variables(command: click.Command, prefix: str) -> None:
 _name_variables(vsr, "VSR")
 
 
+_REFUSALS = {
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOSPC: "make room on the disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENOMEM: "free memory, or raise the limit (ulimit -v)",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u)",
+}
+"""What to do about errors of the system that may come up anywhere."""
+
+
 def main() -> None:
     """Run the command line; errors become one line and an exit code."""
     try:
@@ -79,7 +90,22 @@ def main() -> None:
         # Whoever read stdout has gone (`vsr models | head`); nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (line := _of_the_system(error)) is None:
+            raise
+        click.echo(f"vsr: {redact(line)}", err=True)
+        code = 1
     sys.exit(code or 0)
+
+
+def _of_the_system(error: Exception) -> str | None:
+    """A line about what the system refuses, whoever asked it; None for a fault of ours."""
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        where = f" ({str(error.filename)[:60]!r}…)" if error.filename else ""
+        return f"{error.strerror}{where}; {_REFUSALS[error.errno]}"
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        return "the system gives no more memory or threads; raise its limits (ulimit -v, -u)"
+    return None
 
 
 def _message(error: click.ClickException) -> str:

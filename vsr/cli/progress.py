@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,13 +20,34 @@ from rich.progress import Progress as Bar
 
 from vsr.results import Progress
 
+LINE_S = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+def _progress_lines() -> Callable[[Progress], None]:
+    """A progress callback that writes a line now and then."""
+    last = 0.0
+
+    def show(progress: Progress) -> None:
+        nonlocal last
+        if progress.seconds - last < LINE_S:
+            return
+        last = progress.seconds
+        fps = (progress.frames - progress.resumed) / progress.seconds
+        of = f" of {progress.total}" if progress.total else ""
+        rest = max(0, (progress.total or 0) - progress.frames) / fps if fps else 0.0
+        left = f", {timedelta(seconds=round(rest))} left" if progress.total and fps else ""
+        click.echo(f"{progress.frames}{of} frames, {fps:.1f} frames/s{left}", err=True)
+
+    return show
+
 
 @contextmanager
 def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]]:
     """A progress callback that shows frames, frames per second and the remaining time.
 
     Args:
-        hidden: Show nothing; nothing is shown either if stderr is not a terminal.
+        hidden: Show nothing. Where stderr is not a terminal, a line comes every ``LINE_S``.
     """
     console = Console(stderr=True)
     columns = (
@@ -34,7 +57,9 @@ def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]
         TextColumn("{task.fields[fps]:.1f} frames/s"),
         TimeRemainingColumn(),
     )
-    hidden = hidden or not console.is_terminal
+    if not hidden and not console.is_terminal:
+        yield _progress_lines()
+        return
     with Bar(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("restoring", total=None, fps=0.0)
 

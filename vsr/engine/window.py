@@ -65,6 +65,11 @@ def accept(chunk: Chunk, before: AcceptedInput | None) -> AcceptedInput:
 
 
 def _check_frames(chunk: Chunk) -> tuple[int, int]:
+    if not isinstance(chunk.frames, Tensor):
+        raise ConfigurationError(
+            f"frames are of type {type(chunk.frames).__name__}; give a torch tensor (T, {COLOURS}, "
+            "H, W) in [0, 1], such as torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255"
+        )
     shape = tuple(chunk.frames.shape)
     if len(shape) != 4 or shape[1] != COLOURS or shape[0] != len(chunk.pts) or 0 in shape[2:]:
         raise ConfigurationError(

@@ -24,7 +24,7 @@ from typing import Any, Self
 from vsr.errors import EncodeError, OpenError
 from vsr.streams.names.durable import sync
 from vsr.streams.names.formats import JOURNAL_SUFFIX
-from vsr.streams.names.target import local_target
+from vsr.streams.names.target import is_short, local_target
 from vsr.types import Passed
 
 FORMAT = 2
@@ -333,9 +333,11 @@ class Journal:
 
 
 def journal_folder(target: str) -> Path | None:
-    """The journal's folder of a target; None for addresses, pipes and ``null``."""
+    """The journal's folder of a target; None for addresses, pipes, ``null`` and too long names."""
     path = local_target(target)
-    return None if path is None else path.with_name(f"{path.name}{JOURNAL_SUFFIX}")
+    if path is None or not is_short(f"{path.name}{JOURNAL_SUFFIX}"):
+        return None
+    return path.with_name(f"{path.name}{JOURNAL_SUFFIX}")
 
 
 def remove_named(folder: Path, keep: Collection[str] = ()) -> None:

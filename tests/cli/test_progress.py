@@ -1,0 +1,31 @@
+"""Progress where stderr is no terminal: a line now and then."""
+
+import pytest
+
+from vsr.cli.progress import LINE_S, progress_bar
+from vsr.results import Progress
+
+
+def test_without_a_terminal_a_line_comes_every_so_often(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar() as show:
+        for second in range(0, 3 * int(LINE_S) + 1, 2):
+            show(Progress(frames=5 * second, total=1000, seconds=float(second)))
+    assert capsys.readouterr().err.splitlines() == [
+        "50 of 1000 frames, 5.0 frames/s, 0:03:10 left",
+        "100 of 1000 frames, 5.0 frames/s, 0:03:00 left",
+        "150 of 1000 frames, 5.0 frames/s, 0:02:50 left",
+    ]
+
+
+def test_a_source_of_unknown_length_has_no_end_in_its_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress_bar() as show:
+        show(Progress(frames=300, total=None, seconds=LINE_S))
+    assert capsys.readouterr().err == "300 frames, 30.0 frames/s\n"
+
+
+def test_nothing_is_said_where_it_is_to_be_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar(hidden=True) as show:
+        show(Progress(frames=300, total=None, seconds=60.0))
+    assert capsys.readouterr().err == ""
