@@ -8,6 +8,10 @@
     restored += restorer.drain()
 
 Names are imported when they are first used, so that torch is loaded only by what needs it.
+
+Public are the names in ``__all__`` here and in ``vsr.streams``, the classes of ``vsr.types``,
+``vsr.errors`` and ``vsr.results``, and the command line. All other modules may change without
+notice.
 """
 
 from __future__ import annotations
