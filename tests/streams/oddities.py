@@ -29,15 +29,18 @@ def damage(path: Path, target: Path, broken: Collection[int]) -> Path:
 
 
 def write_interlaced(path: Path, num_frames: int) -> Path:
-    """Write fields of a bar that moves from field to field, top field first."""
-    options = {"preset": "ultrafast", "x264-params": "tff=1:interlaced=1", "crf": "10"}
+    """Write fields of a bar that moves from field to field, bottom field first.
+
+    That is how libx264 flags frames that do not say their order themselves.
+    """
+    options = {"preset": "ultrafast", "x264-params": "bff=1:interlaced=1", "crf": "10"}
     clip = Clip(height=64, width=96, options=options)
     with av.open(str(path), "w") as container:
         stream = add_video(container, clip)
         stream.codec_context.flags |= Flags.interlaced_dct
         for number in range(num_frames):
-            lines = np.arange(clip.height)[:, None] % 2
-            bar = np.arange(clip.width)[None] - 10 - (2 * number + lines) * 3
+            later = 1 - np.arange(clip.height)[:, None] % 2
+            bar = np.arange(clip.width)[None] - 10 - (2 * number + later) * 3
             grey = np.where(abs(bar) < 8, LIGHT, DARK).astype(np.uint8)
             frame = av.VideoFrame.from_ndarray(np.repeat(grey[..., None], 3, axis=2), "rgb24")
             frame.pts, frame.time_base = number * 512, clip.time_base
