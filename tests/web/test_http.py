@@ -233,8 +233,7 @@ def test_other_machines_need_a_flag(vsr: Run, films: Path) -> None:
 def test_a_missing_extra_is_one_line(
     vsr: Run, films: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("vsr.web", "vsr.web.server"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delitem(sys.modules, "vsr.web.server", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     done = vsr("web", films)
     assert done.code == 1
