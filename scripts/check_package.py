@@ -30,6 +30,9 @@ names = {module.name for module in pkgutil.walk_packages(vsr.__path__, "vsr.")}
 for name in sorted(names):
     try: importlib.import_module(name)
     except MissingDependency as error: print(f"{name}: {error}")
+    except ModuleNotFoundError as error:
+        if error.name not in {"anyio", "starlette", "uvicorn"}: raise  # the extra `web`
+        print(f"{name}: {error}")
 if missing := set(sys.argv[1:]) - names: sys.exit(f"not in the installed package: {missing}")
 """
 
