@@ -36,14 +36,22 @@ class FrameQuantiser:
     qp: float
 
 
-def read_quantisers(source: str) -> Iterator[FrameQuantiser]:
+def read_quantisers(source: str, *, start_s: float = 0) -> Iterator[FrameQuantiser]:
     """Decode a file and yield the quantiser of every frame that has one.
+
+    Args:
+        source: A file.
+        start_s: Begin at the last key frame before so many seconds after the start.
 
     Raises:
         OpenError: The source cannot be opened.
     """
     container, stream = open_container(source)
     with container:
+        if start_s and stream.time_base:
+            container.seek(
+                (stream.start_time or 0) + int(start_s / stream.time_base), stream=stream
+            )
         stream.codec_context.options = {"export_side_data": "venc_params"}
         stream.thread_type = "AUTO"
         try:

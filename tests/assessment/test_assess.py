@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,21 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path, vsr: Run) -> None:
     found = json.loads(vsr("assess", path, "--json").out)
     assert set(found["means"]) == set(scene.KINDS)
     assert found["scenes"][0]["findings"]["coding"]["confidence"] == 1
+
+
+def test_a_part_is_assessed_by_the_quantisers_of_its_own_frames(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", Clip(num_frames=50, options={"qp": "30", "g": "5"}))
+    seen: list[int] = []
+    part = assess(str(path), start_s=1, end_s=1.6, on_progress=lambda now: seen.append(now.frames))
+    assert sum(one.frames for one in part.scenes) == seen[-1] == 15
+    assert all(one.qp is not None and 24 < one.qp < 33 for one in part.scenes)
+
+
+def test_a_stop_ends_early_with_the_scenes_so_far(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", Clip(num_frames=40))
+    stop = threading.Event()
+    stop.set()
+    assert 0 < sum(one.frames for one in assess(str(path), stop=stop).scenes) < 40
 
 
 def test_what_is_no_video_is_refused_in_a_line(tmp_path: Path, vsr: Run) -> None:

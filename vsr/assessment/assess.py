@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 
 from vsr.assessment.regression import load_assessor
 from vsr.assessment.scene import KINDS, SceneAssessment, SceneMeasurements
+from vsr.results import Progress
 from vsr.scenes.markers import scene_marker
 from vsr.streams import open_reader
 from vsr.streams.decode.quantisers import read_quantisers
@@ -71,7 +73,7 @@ def assess(
     *,
     start_s: float | None = None,
     end_s: float | None = None,
-    on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Assessment:
     """Assess a video or a folder of images.
@@ -80,7 +82,7 @@ def assess(
         source: As for ``open_reader``.
         start_s: As for ``open_reader``.
         end_s: As for ``open_reader``.
-        on_progress: Called with the number of frames so far and in total, None if unknown.
+        on_progress: Called after every chunk.
         stop: Set it to end early, with the scenes so far.
 
     Returns:
@@ -89,14 +91,18 @@ def assess(
     Raises:
         VSRError: The source cannot be read.
     """
-    scenes = _Scenes(_quantisers(source))
-    with open_reader(source, start_s=start_s, end_s=end_s, deinterlace="off") as reader:
-        marker, done = scene_marker("auto", reader.info), 0
+    began, done = time.monotonic(), 0
+    scenes = _Scenes(_Quantisers(source, start_s or 0))
+    with open_reader(
+        source, start_s=start_s, end_s=end_s, deinterlace="off", keep_start=True
+    ) as reader:
+        marker = scene_marker("auto", reader.info)
         for chunk in reader.chunks(_CHUNK):
             for decided in marker.push(chunk):
                 scenes.add(decided)
             done += len(chunk.pts)
-            on_progress(done, reader.info.num_frames)
+            seconds = time.monotonic() - began
+            on_progress(Progress(frames=done, total=reader.info.num_frames, seconds=seconds))
             if stop is not None and stop.is_set():
                 break
         for decided in marker.drain():
@@ -110,18 +116,25 @@ def _assessment(source: str, info: StreamInfo, scenes: _Scenes) -> Assessment:
     )
 
 
-def _quantisers(source: str) -> dict[int, float]:
-    """Quantisers by pts, of files whose codec tells."""
-    if not Path(source).is_file():
-        return {}
-    found = read_quantisers(source)
-    return {frame.pts: frame.qp for frame in found if frame.pts is not None}
+class _Quantisers:
+    """Quantisers of a file's frames, read as far as they are asked for; none of other sources."""
+
+    def __init__(self, source: str, start_s: float) -> None:
+        is_file = Path(source).is_file()
+        self._frames = read_quantisers(source, start_s=start_s) if is_file else iter(())
+        self._next = next(self._frames, None)
+
+    def at(self, pts: int) -> float | None:
+        """The quantiser of a frame; frames are asked for in order."""
+        while self._next is not None and (self._next.pts is None or self._next.pts < pts):
+            self._next = next(self._frames, None)
+        return self._next.qp if self._next is not None and self._next.pts == pts else None
 
 
 class _Scenes:
     """Collects measurements scene by scene."""
 
-    def __init__(self, quantisers: dict[int, float]) -> None:
+    def __init__(self, quantisers: _Quantisers) -> None:
         self._assessor, self._quantisers = load_assessor(), quantisers
         self._now: SceneMeasurements | None = None
         self._qps: list[float] = []
@@ -133,8 +146,8 @@ class _Scenes:
                 self._end()
                 self._now = SceneMeasurements()
             self._now.add(frame, float(Fraction(pts) * chunk.time_base))
-            if pts in self._quantisers:
-                self._qps.append(self._quantisers[pts])
+            if (qp := self._quantisers.at(pts)) is not None:
+                self._qps.append(qp)
 
     def finish(self) -> list[SceneAssessment]:
         self._end()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vsr.cli.parameters import MEDIA, Moment
+from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--start", type=Moment(), help="Assess from this time on.")
 @click.option("--end", type=Moment(), help="Assess up to this time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def assess(source: str, start: float | None, end: float | None, as_json: bool) -> None:
+def assess(source: str, start: float | None, end: float | None, as_json: bool) -> int:
     """Print what ails SOURCE, scene by scene: severities from 0 to 1.
 
     \b
@@ -29,17 +30,22 @@ def assess(source: str, start: float | None, end: float | None, as_json: bool) -
     enlarged  fewer real pixels than the frame has: 0.5 is enlarged by 2, 1 by 4
     combing, banding, flicker, frozen (repeated frames), exposure
 
+    Ctrl-C ends early and prints the scenes so far.
+
     \b
     vsr assess film.mkv
     vsr assess film.mkv --start 1:00 --end 2:00 --json
     """
     from vsr.assessment.assess import assess as run
+    from vsr.cli.progress import progress_bar
 
-    assessment = run(source, start_s=start, end_s=end)
+    with stop_on_signal() as stop, progress_bar(hidden=as_json) as on_progress:
+        assessment = run(source, start_s=start, end_s=end, on_progress=on_progress, stop=stop)
     if as_json:
         click.echo(json.dumps(assessment.to_json()))
-        return
-    _show(assessment)
+    else:
+        _show(assessment)
+    return INTERRUPTED if stop.is_set() else 0
 
 
 def _show(assessment: Assessment) -> None:
