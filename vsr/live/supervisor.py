@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from vsr.errors import VSRError
+from vsr.live.input.retry import Retry
 from vsr.live.options import StreamOptions
 from vsr.live.stream import LiveStream
 from vsr.streams.names.formats import ADDRESS_FORMATS, PLAYLISTS, suffix_of
@@ -47,7 +48,8 @@ def run_all(running: Sequence[tuple[LiveStream, Make]], stop: threading.Event) -
 
 def run_again_and_again(stream: LiveStream, make: Make, stop: threading.Event) -> None:
     """Run a stream; where it fails and may begin again, do so with growing delays."""
-    options, delay_s = stream.options, FIRST_DELAY_S
+    options = stream.options
+    retry = Retry(None, first_s=FIRST_DELAY_S, longest_s=LONGEST_DELAY_S)
     made: LiveStream | None = stream
     while True:
         began = time.monotonic()
@@ -55,13 +57,13 @@ def run_again_and_again(stream: LiveStream, make: Make, stop: threading.Event) -
             return
         made = None
         if time.monotonic() - began > SETTLED_S:
-            delay_s = FIRST_DELAY_S
-        if not may_begin_again(options) or stop.is_set():
+            retry.succeeded()
+        delay_s = retry.next_delay_s()
+        if delay_s is None or not may_begin_again(options) or stop.is_set():
             return
         log.warning("%s: started again in %g s", options.name, delay_s)
         if stop.wait(delay_s):
             return
-        delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 
 
 def may_begin_again(options: StreamOptions) -> bool:

@@ -8,21 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import av
-from av.error import FFmpegError
 
 from vsr.errors import OpenError
 from vsr.streams.ffmpeg.process import find_ffmpeg
+from vsr.streams.names.container import open_container
 from vsr.web.library import Film
 
 PROTOCOLS = "file,pipe"
-"""What ffmpeg may open: a playlist among the films must not fetch anything."""
-
-SELF_CONTAINED = frozenset(
-    {"mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf", "nut", "ivf", "dv"}
-    | {"h264", "hevc", "mpegvideo", "m4v", "yuv4mpegpipe", "wtv", "rm", "swf", "gxf"}
-)
-"""Formats that hold their pictures themselves. Others (HLS, DASH, concat) name further files,
-which may lie anywhere."""
+"""What the ffmpeg program may open for a picture."""
 
 PICTURE_AT = 0.1
 """Where in a film its picture is taken: the first frame is often black."""
@@ -94,26 +87,16 @@ class Probe:
 
 def read_facts(path: Path) -> Facts:
     """Read the facts of a file; raises as ``Probe.facts``."""
-    try:
-        with av.open(str(path), options={"protocol_whitelist": PROTOCOLS}) as container:
-            if not SELF_CONTAINED.intersection(container.format.name.split(",")):
-                raise OpenError(
-                    f"{path.name!r} is {container.format.long_name}, which refers to other files; "
-                    "give a file that holds the film itself"
-                )
-            if not container.streams.video:
-                raise OpenError(f"{path.name!r} holds no video; give a video file")
-            video = container.streams.video[0]
-            seconds = container.duration / av.time_base if container.duration else None
-            return Facts(
-                codec=video.codec_context.name,
-                width=video.width,
-                height=video.height,
-                seconds=seconds,
-                fps=float(video.average_rate) if video.average_rate else None,
-            )
-    except (FFmpegError, OSError, ValueError) as error:
-        raise OpenError(f"{path.name!r} cannot be read ({error}); give a video file") from error
+    container, video = open_container(str(path))
+    with container:
+        seconds = container.duration / av.time_base if container.duration else None
+        return Facts(
+            codec=video.codec_context.name,
+            width=video.width,
+            height=video.height,
+            seconds=seconds,
+            fps=float(video.average_rate) if video.average_rate else None,
+        )
 
 
 def read_picture(path: Path, at_s: float, width: int) -> bytes:

@@ -15,10 +15,18 @@ class Retry:
 
     Args:
         limit: Consecutive failures allowed after the first; None for unlimited.
+        first_s: The first delay; each is twice the one before.
+        longest_s: The longest delay.
     """
 
-    def __init__(self, limit: int | None) -> None:
-        self._limit = limit
+    def __init__(
+        self,
+        limit: int | None,
+        *,
+        first_s: float = FIRST_DELAY_S,
+        longest_s: float = LONGEST_DELAY_S,
+    ) -> None:
+        self._limit, self._first_s, self._longest_s = limit, first_s, longest_s
         self._failed = 0
 
     def next_delay_s(self) -> float | None:
@@ -26,7 +34,7 @@ class Retry:
         self._failed += 1
         if self._limit is not None and self._failed > self._limit:
             return None
-        return float(min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self._failed - 1, 8)))
+        return float(min(self._longest_s, self._first_s * 2 ** min(self._failed - 1, 8)))
 
     def succeeded(self) -> None:
         """Reset the delays."""
