@@ -48,7 +48,18 @@ main()
 HEAVY = ("torch", "av", "numpy", "PIL", "safetensors", "ffmpeg")
 """Packages that take from a tenth of a second to several seconds to load."""
 
-COMMANDS = ("restore", "live", "web", "eval", "train", "bench", "models", "info")
+COMMANDS = (
+    "restore",
+    "live",
+    "web",
+    "assess",
+    "eval",
+    "train",
+    "degrade",
+    "bench",
+    "models",
+    "info",
+)
 
 
 def run_listing_modules(*words: str, **environment: str) -> tuple[str, list[str]]:
