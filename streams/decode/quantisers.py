@@ -53,7 +53,8 @@ def read_quantisers(source: str, *, start_s: float = 0) -> Iterator[FrameQuantis
                 (stream.start_time or 0) + int(start_s / stream.time_base), stream=stream
             )
         stream.codec_context.options = {"export_side_data": "venc_params"}
-        stream.thread_type = "AUTO"
+        # By slices: threads over frames give a frame out while its blocks are still written.
+        stream.thread_type = "SLICE"
         try:
             for frame in container.decode(stream):
                 qp = mean_quantiser(frame)
