@@ -43,7 +43,7 @@ SETTLING_S = 10.0
 LOOK_EVERY_S = 1.0
 
 PARTS = 5
-"""Of all readings of memory, the first and the last of so many parts are compared."""
+"""Number of parts of all memory readings; the first and the last part are compared."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Noted:
     Attributes:
         passed_through: Frames that were only enlarged.
         resident_mib: Memory, every second.
-        helpers_mib: That of the processes it started.
+        helpers_mib: Memory of the processes it started.
     """
 
     passed_through: int
@@ -112,7 +112,7 @@ def judge(publisher: Publisher, viewer: Viewer, fps: int, budget_s: float) -> di
 
 
 def latency_figures(latencies: list[float], budget_s: float) -> dict[str, Any]:
-    """Of sorted latencies in seconds."""
+    """A quantile of sorted latencies in seconds."""
     under = sum(latency < budget_s for latency in latencies)
     return {
         "latency median ms": round(1000 * median(latencies)),

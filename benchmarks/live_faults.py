@@ -47,7 +47,7 @@ class PersistentViewer(threading.Thread):
     """Plays the output, connecting again whenever it breaks off.
 
     Attributes:
-        number: That the latest frame carries; -1 before any.
+        number: Number that the latest frame carries; -1 before any.
         changed_at: When it became another one.
     """
 

@@ -25,7 +25,7 @@ class Case:
     """One run.
 
     Attributes:
-        network: Its architecture.
+        network: Architecture of the network.
         size: WIDTHxHEIGHT of the input.
         precision: As for ``Restorer``.
         chunk: Frames; 0 for the network's own.

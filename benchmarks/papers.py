@@ -51,7 +51,7 @@ class Entry:
 
     Attributes:
         model: A key of ``MODELS``.
-        degradation: Of Vid4.
+        degradation: Degradation of Vid4's input.
     """
 
     model: str

@@ -95,7 +95,7 @@ def measure_parts(
         source: A video.
         frames: What the network makes of it, as many as shall be encoded: (T, 3, H, W).
         encoder: ffmpeg's name of it.
-        options: For the encoder.
+        options: Options of the encoder.
         rounds: The best of so many counts: what disturbs a run only makes it longer.
     """
     decode = min(_per_frame(lambda: _decode(source)) for _ in range(rounds))

@@ -35,7 +35,7 @@ class Director:
     """Draws scenes and what happens between and in them.
 
     Args:
-        seed: Of everything.
+        seed: Seed of everything that is random.
         num_scenes: In a sequence.
     """
 

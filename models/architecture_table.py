@@ -106,7 +106,7 @@ def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Netwo
     """The network that weights belong to, filled with them.
 
     Args:
-        checkpoint: Of any network.
+        checkpoint: Checkpoint of any network.
         architecture: What it has to be; None for whatever it is.
 
     Raises:

@@ -54,7 +54,7 @@ def _course(
         wall: Left, top and width.
         row: Counted from the top; every other is shifted by half a stone.
         stone: Width and height with the mortar.
-        colour: That of an average stone.
+        colour: Colour of an average stone.
     """
     left, right, y = wall[0], wall[0] + wall[2], wall[1] + row * stone[1]
     for x in range(left - row % 2 * stone[0] // 2, right, stone[0]):

@@ -81,7 +81,7 @@ class SecondOrderAlignment(nn.Module):
         """Sample both frames' features.
 
         Args:
-            feats_B2Khw: Of the nearer frame, then of the one behind it.
+            feats_B2Khw: Features of the nearer frame, then of the one behind it.
             seen_BKhw: Those features warped by the flows, with the frame's own between them.
             flows: To the two frames, (B, 2, h, w) each, pixels, x first.
 
@@ -255,7 +255,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         """A sweep's result for a frame, which is appended to the frame's features.
 
         Args:
-            name: Of the sweep.
+            name: Name of the sweep.
             frame: Features of the frame.
             past: Results for the frame before in the sweep's direction, and the one before that, as
                 far as there are any.

@@ -42,7 +42,7 @@ class RealBasicVSRState:
     """The state of BasicVSR, and the number of cleaning passes.
 
     Attributes:
-        propagation: Of BasicVSR, over cleaned frames; None before the first step of a tile.
+        propagation: State of BasicVSR over cleaned frames; None before the first step of a tile.
         cleaned_BTCHW: The cleaned look-ahead.
         passes_B: Passes over every frame of the scene, an integer for each stream; on the CPU, so
             that only the first step of a scene waits for the device.
@@ -153,7 +153,7 @@ class RealBasicVSR(Network[RealBasicVSRState]):
         return frames_BTCHW
 
     def _residue(self, frames_BTCHW: Tensor) -> Tensor:
-        """What one pass adds, float32; frame by frame, which is the same in less memory."""
+        """Residue of one pass, float32; frame by frame, which is the same in less memory."""
         residues = (self.image_cleaning(frame.to(self.dtype)) for frame in frames_BTCHW.unbind(1))
         return torch.stack([residue.float() for residue in residues], 1)
 

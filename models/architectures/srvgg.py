@@ -76,7 +76,7 @@ class SRVGGNetCompact(SingleFrameNetwork):
         return F.pixel_shuffle(cells, scale)
 
     def _activation(self, num_feat: int) -> nn.Module:
-        """What stands behind a convolution; its place keeps the published numbering."""
+        """The activation after a convolution; its place keeps the published numbering."""
         return nn.PReLU(num_feat) if self.activation == "prelu" else nn.Identity()
 
     def _activated(self, conv: nn.Module, slopes: nn.Module, feat_NKHW: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def accept(part: Path, file: OfficialFile, source: str) -> Path:
     Args:
         part: The complete download.
         file: The official file.
-        source: Its origin, for the message.
+        source: Origin of the file, for the message.
 
     Raises:
         DownloadError: It is not the official file.

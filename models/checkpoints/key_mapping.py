@@ -19,7 +19,7 @@ SKIPPED = frozenset({"step_counter"})
 """Counters of training code that are stored among the weights."""
 
 _PREFIXES = ("generator_ema.", "generator.")
-"""Of the generator among a trainer's weights, the averaged ones before the last ones."""
+"""Prefixes of the generator among a trainer's weights, the averaged ones first."""
 
 _OPENMMLAB = (
     (r"(backward|forward)_resblocks\.", r"\1_trunk."),

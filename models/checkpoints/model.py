@@ -53,8 +53,8 @@ class OfficialFile:
     """An official file and its homes.
 
     Attributes:
-        name: Its name in the cache.
-        sha256: Of its content, lower case: all 64 digits, or the first ones where the authors
+        name: Name of the file in the cache.
+        sha256: SHA-256, lower case: all 64 digits, or the first ones where the authors
             publish no more.
         base: Address below of which the authors' server has it; empty where no server does.
         path: Below that address, and below that of a mirror.

@@ -41,7 +41,7 @@ class Layer:
 
     Attributes:
         kind: ncnn's name of the operation.
-        values: Its parameters by their key.
+        values: Parameters by their key.
     """
 
     kind: str

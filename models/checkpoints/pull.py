@@ -192,7 +192,7 @@ def _written_alone(path: Path) -> Iterator[Path]:
 
 
 def _address(file: OfficialFile, mirror: str | None) -> str | None:
-    """Where a server has a file; None where none does."""
+    """Address of a file on a server; None where no server has it."""
     if mirror is None:
         return file.url
     if not mirror.startswith(("http://", "https://")):

@@ -37,10 +37,10 @@ class Frame:
     """One padded frame as input of the branches.
 
     Attributes:
-        grey_B1HW: Its brightness.
+        grey_B1HW: Brightness of the frame.
         cells_B4hw: The same in cells.
         doubled_B16hw: The same at twice the size, in cells.
-        encoded_BKhw: Its features.
+        encoded_BKhw: Features of the frame.
     """
 
     grey_B1HW: Tensor

@@ -29,17 +29,17 @@ CUTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 """Shares of the largest number seen that are tried."""
 
 PLACES = 1500
-"""Of each image, at which features are looked at."""
+"""Number of places of each image at which features are looked at."""
 
 LEAST = 1e-3
-"""Of a feature that is always nothing; a float16 file still tells it from zero."""
+"""Range of a feature that is always zero; a float16 file still tells it from zero."""
 
 
 class BranchRanges(nn.Module):
-    """Of one direction.
+    """Ranges of the features of one direction.
 
     Attributes:
-        differences_D: Of what says how a frame differs from its neighbour.
+        differences_D: Ranges of the differences between a frame and its neighbour.
         features_K: Activation range of the residual sum and of the propagated features.
         hidden_MK: Within each block.
     """
@@ -56,13 +56,13 @@ class BranchRanges(nn.Module):
 
 
 class Ranges(nn.Module):
-    """Of a whole network.
+    """Ranges of the features of a whole network.
 
     Attributes:
-        encoded_K: Of a frame's own features.
-        backward_branch: Of the backward branch.
-        forward_branch: Of the forward branch.
-        doubled_K: Of the tail's features, those enlarged to the input's size.
+        encoded_K: Ranges of a frame's own features.
+        backward_branch: Ranges of the backward branch.
+        forward_branch: Ranges of the forward branch.
+        doubled_K: Ranges of the tail's features after their enlargement to the input's size.
         hidden_K: The same behind one more convolution.
     """
 
@@ -86,10 +86,10 @@ def measure_ranges(
 
     Args:
         network: In float32; it is run.
-        ranges: Of its shape; filled.
+        ranges: Ranges of the same shape, filled in place.
         clips_BTCHW: Footage as the network will see it, (B, T, 3, H, W), RGB in [0, 1]; a few
             frames of many scenes.
-        seed: Of the places that are looked at.
+        seed: Seed of the places that are looked at.
     """
     seen = _ActivationSamples(torch.Generator().manual_seed(seed))
     hooks = list(_listen(network, seen))
@@ -117,7 +117,7 @@ class _ActivationSamples:
         self._found[name].append(rows[places])
 
     def range_of(self, name: str) -> Tensor:
-        """Of one name, (K,), or of all blocks, (M, K): the cut of the least mean squared error."""
+        """Range of a name, (K,), or of all blocks, (M, K): the cut of least mean squared error."""
         if name not in self._found:
             blocks = sorted(key for key in self._found if key.startswith(name))
             return torch.stack([self.range_of(block) for block in blocks])

@@ -31,7 +31,7 @@ NEIGHBOURHOOD = 5
 
 PLACES = (2 * RADIUS + 1) ** 2
 SHARPNESS = 16.0
-"""Of the soft minimum before training; found by trial on synthetic motion."""
+"""Sharpness of the soft minimum before training; found by trial on synthetic motion."""
 
 CONTRAST_FLOOR = 0.004
 """One 8-bit step: below it differences are noise, and no place is better than another."""
@@ -46,7 +46,7 @@ class CoarseFlow(nn.Module):
     Args:
         num_feat: Features of every hidden convolution.
         levels: Sizes at which matches are looked for: 1/4, 1/8, and so on.
-        refinements: Of what was found, at 1/2.
+        refinements: Number of refinements of the flow at 1/2 of the input's size.
     """
 
     def __init__(self, *, num_feat: int = 32, levels: int = 3, refinements: int = 1) -> None:

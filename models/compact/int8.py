@@ -45,7 +45,7 @@ class Int8Branch(nn.Module):
     Args:
         branch: As it was trained.
         shared: Ranges of the features that come in besides what is aligned.
-        ranges: Of its own.
+        ranges: Ranges of the branch.
     """
 
     def __init__(self, branch: Branch, shared: list[Tensor], ranges: BranchRanges) -> None:
@@ -60,7 +60,7 @@ class Int8Branch(nn.Module):
     def forward(
         self, frame: Frame, shared: list[Tensor], neighbour: PropagatedFrame, flow_B2HW: Tensor
     ) -> PropagatedFrame:
-        """As ``Branch``."""
+        """Compute what ``Branch`` does, in int8."""
         draft, differences = warped_residuals(frame, neighbour, flow_B2HW)
         moved = to_levels(warp_cells(neighbour.feat_BKhw, flow_B2HW))
         sizes = [difference.shape[1] for difference in differences]
@@ -112,7 +112,7 @@ class Int8Tail(nn.Module):
 
     Args:
         tail: As it was trained.
-        ranges: Of the whole network.
+        ranges: Ranges of the whole network.
     """
 
     def __init__(self, tail: Tail, ranges: Ranges) -> None:
@@ -125,7 +125,7 @@ class Int8Tail(nn.Module):
         self.base = tail.base
 
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
-        """As ``Tail``."""
+        """Compute what ``Tail`` does, in int8."""
         doubled = pixel_shuffled(self.up.relu_levels(unsigned(feat_BKhw)))
         hidden = self.hidden.relu_levels(doubled)
         into_image(self.last.add_to(hidden, self.base(frame_BCHW)), into_BCHW)

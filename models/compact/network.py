@@ -119,7 +119,7 @@ class Compact(Network[CompactState]):
     def step_with_drafts(
         self, window_BTCHW: Tensor, state: CompactState | None, num_keep: int
     ) -> tuple[Tensor, CompactState, tuple[list[Tensor], list[Tensor]]]:
-        """As ``step``; also the drafts of both branches, backward first, for training.
+        """Take a step and return the drafts of both branches too, backward first, for training.
 
         A draft is (B, 1, 2 H, 2 W), of the input padded to even sides; the backward branch drafts
         the whole window, the forward branch the frames to keep.
@@ -194,7 +194,7 @@ class Compact(Network[CompactState]):
         return network
 
     def _before(self, frame: Frame, state: CompactState | None) -> PropagatedFrame:
-        """What the forward branch begins with."""
+        """Initial state of the forward branch."""
         if state is None:
             return initial_neighbour(frame)
         return PropagatedFrame(
@@ -204,7 +204,7 @@ class Compact(Network[CompactState]):
         )
 
     def _room_for(self, frames_BTCHW: Tensor) -> Tensor:
-        """Where restored frames go; filled in place, which spares a copy of the largest tensors."""
+        """An empty tensor for restored frames; filled in place, which spares a large copy."""
         batch, num_frames, colours, height, width = frames_BTCHW.shape
         scale = self.facts.scale
         shape = (batch, num_frames, colours, scale * height, scale * width)

@@ -81,6 +81,6 @@ def channels_last(image_BKHW: Tensor) -> Tensor:
 
 
 def num_blocks_of(weights: Mapping[str, Tensor], prefix: str) -> int:
-    """How many numbered modules there are under a prefix: the highest number + 1."""
+    """Count the numbered modules under a prefix: the highest number + 1."""
     numbers = [int(key[len(prefix) :].split(".")[0]) for key in weights if key.startswith(prefix)]
     return max(numbers, default=-1) + 1

@@ -15,8 +15,8 @@ Pyramid = list[Tensor]
 """One frame at several sizes, in the order and form its flow estimator likes."""
 
 PIXELS_AT_ONCE = 2**19
-"""Of the frames whose flow is estimated together: more would leave a CPU's caches, and take half as
-long again (9 pairs of 320x180 against 38); a window's length no longer counts in memory."""
+"""Pixels whose flow is estimated together: more would leave a CPU's caches, and take half as long
+again (9 pairs of 320x180 against 38); a window's length no longer counts in memory."""
 
 
 class FlowEstimator(Protocol):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NEGATIVE_SLOPE = 0.1
-"""Of every leaky ReLU in the published video networks."""
+"""Negative slope of every leaky ReLU in the published video networks."""
 
 
 def conv_relu(conv: nn.Conv2d, feat_BKHW: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Int8Conv(nn.Module):
     """A convolution of unsigned levels.
 
     Args:
-        conv: Its weights; bias included, groups not.
+        conv: The float convolution; a bias is used, groups are not.
         steps_K: Steps of what enters.
         steps_N: Steps of what leaves; None for plain numbers.
         zero: Where nothing lies in what enters, 0 or 128.

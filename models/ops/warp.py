@@ -59,7 +59,7 @@ def warp_cells(feat_BKhw: Tensor, flow_B2HW: Tensor) -> Tensor:
 
 
 def doubled_places(flow_B2HW: Tensor, cell: int) -> Tensor:
-    """Where the pixels of an image twice the flow's size are in a neighbour, in cells.
+    """Places in a neighbour of the pixels of an image twice the flow's size, in cells.
 
     Args:
         flow_B2HW: Displacement in pixels of its own size, x first; float32.

@@ -95,7 +95,7 @@ def double_columns(
     """Enlarge to ``size`` columns, twice as many or one less, with a gain of 2 or, half-way, 8.
 
     Args:
-        planes: Of the type for pairs, not negative.
+        planes: Planes of the type for pairs, not negative.
         size: Columns to make.
         integers: The types of the planes and of the result.
         scratch: Where to.

@@ -95,7 +95,7 @@ class InStrips:
     """Converts frames of any kind by torch: on a CPU a few rows at a time, which stay in its cache.
 
     Args:
-        pixel_format: Of the planes.
+        pixel_format: Pixel format of the planes.
         colour: Complete tags.
         device: Where planes and frames are.
         headroom: Keep what lies beyond black and white, instead of clamping to [0, 1].
@@ -136,7 +136,7 @@ def _strips(frame: Tensor) -> list[range]:
 
 
 class RGBStrips:
-    """As ``YUVStrips``, of RGB planes, or packed RGB."""
+    """The counterpart of ``YUVStrips`` for RGB planes, or packed RGB."""
 
     def __init__(self, pixel_format: PixelFormat, colour: Colour, device: torch.device) -> None:
         self._packed = pixel_format.packed

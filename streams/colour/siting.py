@@ -18,7 +18,7 @@ def find_chroma_location(source: str, index: int, codec: str) -> str | None:
 
     Args:
         source: What the stream was opened with.
-        index: Of the stream in its container.
+        index: Index of the stream in its container.
         codec: ffmpeg's name of the stream's codec.
 
     Returns:

@@ -53,7 +53,7 @@ class YUVFrames:
     """Converts frames of one kind that ``can_read`` or ``can_write`` has found to fit.
 
     Args:
-        pixel_format: Of the planes.
+        pixel_format: Pixel format of the planes.
         colour: Complete tags.
         headroom: Keep what lies beyond black and white, instead of clamping to [0, 1].
     """

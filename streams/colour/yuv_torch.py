@@ -35,7 +35,7 @@ class YUVStrips:
     """Converts strips of frames of one kind, one after the other.
 
     Args:
-        pixel_format: Of the planes: YUV or gray.
+        pixel_format: Pixel format of the planes: YUV or gray.
         colour: Complete tags.
         device: Where planes and frames are.
     """

@@ -56,7 +56,7 @@ class DecordReader:
             start_s: As for ``open_reader``.
             end_s: As for ``open_reader``.
             device: Where frames go.
-            num_threads: Of the decoder.
+            num_threads: Number of threads of the decoder.
 
         Raises:
             MissingDependency: decord is not installed.

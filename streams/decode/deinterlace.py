@@ -56,7 +56,7 @@ def deinterlace(
         frames: In presentation order, with pts in the time base.
         time_base: Seconds per unit of pts.
         mode: As ``Mode``.
-        scan: Of all frames, where that is known; None to look at them.
+        scan: Scan type of all frames, where that is known; None to look at them.
         note_scan: Called with the scan of each frame.
         say: Called with a sentence about what is done, when that is known and where it changes.
 
@@ -130,7 +130,7 @@ class Deinterlacer:
     For running streams, where no frame can wait until the pictures show what they are.
 
     Args:
-        time_base: Of the frames' pts.
+        time_base: Time base of the frames' pts.
     """
 
     def __init__(self, time_base: Fraction) -> None:

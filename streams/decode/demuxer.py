@@ -199,7 +199,7 @@ class Demuxer:
 
 
 def _stated_end(container: InputContainer, video: VideoStream) -> Fraction:
-    """When the header says that a file ends, in seconds; AVI's says it as a number of frames."""
+    """End of a file according to its header, in seconds; AVI's states a number of frames."""
     # Where streams state no duration, as in Matroska, the header's counts from zero.
     counted = any(stream.duration for stream in container.streams)
     begin = (container.start_time or 0) if counted else 0

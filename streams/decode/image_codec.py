@@ -83,9 +83,9 @@ def encode_image(frame: Tensor, path: Path, *, deep: bool, options: Mapping[str,
 
     Args:
         frame: (3, H, W), RGB; values are clamped to [0, 1].
-        path: Its suffix says the format.
+        path: Path of the image; the suffix says the format.
         deep: 16 bits a sample, which only PNG holds.
-        options: Of Pillow's encoder, beyond the usual ones.
+        options: Options of Pillow's encoder, beyond the usual ones.
 
     Raises:
         EncodeError: The disk is full, or the folder is gone.

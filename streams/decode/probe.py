@@ -174,7 +174,7 @@ def _describe_other(stream: Stream) -> OtherStream:
 
 
 def _name(stream: Stream, codec: str) -> str:
-    """What a stream holds: its codec, or what the container says where ffmpeg knows none."""
+    """Name of a stream's codec, or the container's word for it where ffmpeg knows none."""
     if stream.type == "attachment":
         return stream.metadata.get("mimetype", codec)
     if stream.type != "data" or codec not in UNKNOWN_DATA:

@@ -29,7 +29,7 @@ class SeekingReader:
     """Reads frames by their index; fastest in order. Used by one thread; copies read apart.
 
     Attributes:
-        info: Of the file, the number of frames counted.
+        info: Facts of the file, the number of frames counted.
         notes: What was assumed about the file, a sentence each.
     """
 
@@ -47,7 +47,7 @@ class SeekingReader:
             source: A file.
             device: Where frames go.
             times: The pts of all frames, where they are known.
-            scan: Of all frames, likewise.
+            scan: Scan type of all frames, likewise.
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame.

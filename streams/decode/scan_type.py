@@ -49,7 +49,7 @@ _PLANAR = ("yuv4", "yuvj4", "yuva4", "gray")
 
 
 class ScanType(Enum):
-    """How the pictures of a source were taken."""
+    """The way in which the pictures of a source were taken."""
 
     PROGRESSIVE = "progressive"
     INTERLACED = "interlaced"
@@ -58,10 +58,10 @@ class ScanType(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What is known of the scan of a frame.
+    """Facts about the scan of a frame.
 
     Attributes:
-        type: Its scan type.
+        type: Scan type of the frame.
         top_first: Whether the top field is the earlier one; None where that is not known.
     """
 
@@ -81,7 +81,7 @@ class ScanDetector:
     """Decides the scan type of each frame of a stream from the frames around it.
 
     Args:
-        time_base: Of the frames' pts.
+        time_base: Time base of the frames' pts.
     """
 
     def __init__(self, time_base: Fraction) -> None:
@@ -186,7 +186,7 @@ class _Idet:
 
 
 def layout_of(frame: VideoFrame) -> Layout:
-    """What a filter graph is made for."""
+    """Properties of a frame that a filter graph is made for."""
     return frame.format.name, frame.height, frame.width
 
 

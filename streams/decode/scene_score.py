@@ -44,7 +44,7 @@ class SceneScore:
         self._graph.link_nodes(source, scdet, self._graph.add("buffersink")).configure()
 
     def compare(self, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> FrameChange:
-        """What changes with the next frame, (height, width, 3); nothing with the first."""
+        """Compare a frame, (height, width, 3), with the one before; the first changes nothing."""
         entering = VideoFrame.from_ndarray(frame, format="rgb24")
         entering.pts, entering.time_base = self._pts, Fraction(1, 25)
         self._pts += 1

@@ -119,7 +119,7 @@ class Continuity:
         packet.pts = packet.dts if packet.pts is None else packet.pts + shift
 
     def _find_offset(self, time: Fraction, clock: _Clock) -> Fraction:
-        """What another stream, or this one before a broken time, is moved by; else a new one."""
+        """Offset of another stream, or of an earlier part, that fits; else a new one."""
         fitting = [known for known in self._known if not clock.jumps(time + known)]
         offset = min(
             fitting,
@@ -146,7 +146,7 @@ class _Clock:
 
     @property
     def following(self) -> Fraction:
-        """When the next packet is due."""
+        """Time at which the next packet is due."""
         return (self._last or 0) + self._length
 
     def jumps(self, time: Fraction) -> bool:

@@ -67,7 +67,7 @@ class VideoReader:
             end_s: Seconds after the stream's first frame; this frame and later ones are left out.
             device: Where frames go.
             deinterlace: As for ``open_reader``.
-            scan: Of all frames, where an earlier reading has found it.
+            scan: Scan type of all frames, where an earlier reading has found it.
             headroom: As for ``open_reader``.
             hwaccel: As for ``open_reader``.
             keep_start: As for ``open_reader``.

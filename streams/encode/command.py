@@ -36,7 +36,7 @@ def container_options(suffix: str, time_base: Fraction) -> Options:
 
     Args:
         suffix: The container, as ``suffixes.suffix_of`` names it.
-        time_base: Of the frames.
+        time_base: Time base of the frames.
     """
     if suffix in MOV_FAMILY:
         return {"movflags": "+faststart", "video_track_timescale": _timescale(time_base)}
@@ -76,7 +76,7 @@ class SourceFile:
 
 
 class ProbeLimits(Enum):
-    """How far ffmpeg probes the raw stream beyond its header."""
+    """Limits of ffmpeg's probing of the raw stream beyond its header."""
 
     NONE = "none"
     """Nothing: what it makes of the streams does not depend on which packets come first."""
@@ -106,7 +106,7 @@ def raw_options(
     Args:
         colour: Tags of the frames.
         mastering: HDR10 metadata of the frames.
-        audio_codecs: Of the audio streams in it.
+        audio_codecs: Codecs of the audio streams in it.
         lead_s: Seconds by which its times are late.
         probing: How far ffmpeg looks ahead.
     """
@@ -168,17 +168,17 @@ class Output:
         options: The user's options for the output; they override all others.
         colour: Tags of the raw frames.
         mastering: HDR10 metadata of the raw frames.
-        time_base: Of the frames: containers that can keep it do.
+        time_base: Time base of the frames: containers that can keep it do.
         is_rounded: Whether the encoder takes it as it is given, not as the raw stream's muxer
             refined it: it is coarser than the source's, because more cannot be encoded.
-        frame_rate: Of the source, on average.
+        frame_rate: Average frame rate of the source.
         sample_aspect_ratio: Width of a pixel over its height.
         audio: The audio streams; carried ones come first in the output.
         sides: What else comes from the source.
         covers: A folder that holds the cover pictures to attach.
-        index: Of the video stream in the source.
-        dispositions: Of the video stream.
-        tags: Of the source, by their names in lower case.
+        index: Index of the video stream in the source.
+        dispositions: Dispositions of the video stream.
+        tags: Tags of the source, by their names in lower case.
         source: Where metadata, chapters and all that is not carried come from.
         probing: How far ffmpeg looks ahead in the raw stream.
     """

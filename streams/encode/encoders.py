@@ -133,7 +133,7 @@ def choose_pixel_format(
     Args:
         encoder: An encoder's name.
         options: ``pix_fmt`` in it decides.
-        bit_depth: Of the source: above 8 bits, 10 are kept where the encoder can.
+        bit_depth: Bit depth of the source: above 8 bits, 10 are kept where the encoder can.
         source: The source's own format, which a lossless encoder keeps.
         taken: Formats that the encoder accepts; None to ask the ffmpeg program.
 

@@ -50,7 +50,7 @@ class ImageWriter:
 
         Args:
             target: A folder or a pattern.
-            bit_depth: Of the source: PNG keeps more than 8 bits as 16.
+            bit_depth: Bit depth of the source: PNG keeps more than 8 bits as 16.
             encode_args: ``-pix_fmt rgb24`` or ``rgb48``, ``-quality 1`` to ``100``.
             source: Where the frames come from.
             overwrite: Replace images that exist: those of the same names, and numbered ones behind
@@ -197,7 +197,7 @@ def _partial(folder: Path) -> Path:
 def _read_arguments(
     words: Sequence[str], suffix: str, bit_depth: int
 ) -> tuple[bool, dict[str, Any]]:
-    """Whether images are of 16 bits, and what else their encoder is told."""
+    """Whether images have 16 bits a sample, and the other options of their encoder."""
     options = parse_options(words)
     pixel_format = options.pop("pix_fmt", "rgb48" if bit_depth > 8 and suffix == ".png" else None)
     quality = options.pop("quality", None)

@@ -49,7 +49,7 @@ _QUICKTIME_LANGUAGES = {
     "swe": "sve",
     "zho": "chi",
 }
-"""Of two codes of a language (ISO 639-2), the one that ffmpeg's MOV muxer has a number for."""
+"""Language codes (ISO 639-2) that ffmpeg's MOV muxer knows, by their synonyms."""
 
 _LEAST_FLAGS = frozenset({"default", "dub", "original"})
 _UNDETERMINED = frozenset({None, "und"})
@@ -75,7 +75,7 @@ def lost_tags(source: str, output: str, index: int, said: Sequence[str]) -> str 
     Args:
         source: A file.
         output: The file that was made of it.
-        index: Of the video stream in the source.
+        index: Index of the video stream in the source.
         said: Sentences that were said before: what they name is not named again.
     """
     try:

@@ -128,7 +128,7 @@ def _cannot_hold(suffix: str, tracks: Iterable[AudioTrack]) -> str:
 
 
 def _transcoded(output: Output, lost: Collection[AudioTrack]) -> Output:
-    """With a file ffmpeg decodes from the source: NUT does not hold all that decoders need."""
+    """The output whose lost tracks ffmpeg decodes from the source: NUT is not enough for that."""
     from_source = output.source is not None
     anew = [
         replace(track, carried=track.carried and not from_source, copied=False) for track in lost
@@ -168,7 +168,7 @@ def carried_of(copied: Iterable[OtherStream], output: Output) -> tuple[OtherStre
 
 
 def _with_quick_probing(output: Output) -> Output:
-    """With no more of the source than its streams need to be opened."""
+    """The output with no more of the source than its streams need to be opened."""
     if output.source is None or not (output.direct or output.sides):
         return replace(output, source=None)
     start = output.source.start_s or Fraction(0)

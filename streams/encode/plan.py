@@ -57,7 +57,7 @@ def shown_colour(
     Args:
         path: A file of one frame that was encoded with the wanted tags.
         colour: Those.
-        pixel_format: Of the frames.
+        pixel_format: Pixel format of the frames.
         size: Their rows and columns.
 
     Returns:
@@ -133,7 +133,7 @@ class EncodingPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PicturePlan:
-    """How frames are encoded, by ffmpeg or in process.
+    """Choices for encoding the picture, by ffmpeg or in process.
 
     Attributes:
         encoder: ffmpeg's name.

@@ -51,10 +51,10 @@ class RawLayout:
     """Layout of a raw stream.
 
     Attributes:
-        pixel_format: Of the frames.
+        pixel_format: Pixel format of the frames.
         height: Rows of the frames.
         width: Columns of the frames.
-        time_base: Of the frames' pts.
+        time_base: Time base of the frames' pts.
         frame_rate: Rate for the encoder's rate control; times come from the pts alone.
         copied: The streams whose packets will come.
         shift_s: Seconds to add to every time, rounded in each stream's time base.

@@ -31,7 +31,7 @@ _IN_MATROSKA = frozenset(
     | {"hdmv_text_subtitle"}
 )
 _MP4 = frozenset({".m4v", ".mp4"})
-"""Of the MOV family, those whose covers players and ffmpeg find again."""
+"""Containers of the MOV family whose covers players and ffmpeg find again."""
 
 _COVERS = {"mjpeg": (".jpg", "image/jpeg"), "png": (".png", "image/png")}
 

@@ -1,4 +1,4 @@
-"""What the ffmpeg program says of a file, for the little that PyAV does not expose."""
+"""The ffmpeg program's description of a file, for facts that PyAV does not expose."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def describe_file(source: str) -> str:
 
 
 def describe_stream(source: str, index: int) -> str:
-    """What follows ``Video:`` in the line of a video stream of a file; empty without one."""
+    """The text after ``Video:`` in the line of a video stream of a file; empty without one."""
     line = re.search(rf"Stream #0:{index}\b.*?: Video: (.*)", describe_file(source))
     return line[1] if line else ""
 
@@ -35,7 +35,7 @@ def other_programs(source: str, index: int) -> frozenset[int]:
 
     Args:
         source: A file.
-        index: Of a stream.
+        index: Index of the stream.
     """
     programs: list[set[int]] = []
     for line in describe_file(source).splitlines():

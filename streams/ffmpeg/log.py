@@ -55,7 +55,7 @@ class FFmpegLog:
         return int(said) if said.isdecimal() else None
 
     def reason(self) -> str:
-        """What ffmpeg gave as the cause, in one line."""
+        """The cause that ffmpeg gave, in one line."""
         return in_one_line(self._errors)
 
     def close(self) -> None:

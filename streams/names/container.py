@@ -68,7 +68,7 @@ def open_container(
 
     Args:
         source: A file or an address.
-        options: For ffmpeg's protocol and demuxer.
+        options: Options for ffmpeg's protocol and demuxer.
         file_format: ffmpeg's name of a demuxer; None to find out.
         timeout: Seconds to open and to read; None for the usual ones of an address or a file.
         file: Where its bytes come from, if from elsewhere; the source is only named then.

@@ -25,7 +25,7 @@ class KeptSegments:
 
     Attributes:
         folder: Where segments are kept, or images until all are there.
-        segments: Of an earlier run, in order.
+        segments: Segments of an earlier run, in order.
         passed: Frames and packets written by an earlier run.
         seal: Called when the output is complete, before it is renamed.
     """

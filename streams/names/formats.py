@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = frozenset(
 
 PIPE_FORMAT = "matroska"
 FORMAT_SUFFIXES = {"matroska": ".mkv", "mpegts": ".ts"}
-"""Of pipes: ffmpeg's names of containers, where they are no suffix; a pipe is Matroska's."""
+"""Suffixes of containers that pipes name in ffmpeg's words; a pipe's default is Matroska."""
 
 ADDRESS_FORMATS = {
     "rtmp://": "flv",
@@ -38,7 +38,7 @@ KEPT_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".m4v
 """Containers that outputs share with their sources; others become Matroska, which holds all."""
 
 JOURNAL_SUFFIX = ".resume"
-"""Of the folder beside a target that keeps what is needed to resume."""
+"""Suffix of the folder beside a target that keeps what is needed to resume."""
 
 
 def suffix_of(target: str, file_format: str | None = None) -> str:

@@ -88,7 +88,7 @@ class TargetFile:
         return str(final)
 
     def name(self, *, partial: bool) -> Path:
-        """What the file is called in the end."""
+        """Final name of the file."""
         name = f"{self.path.stem}.partial{self.path.suffix}" if partial else self.path.name
         return name_beside(self.path, name)
 
@@ -107,7 +107,7 @@ def local_target(target: str) -> Path | None:
 
 
 def temporary_name(path: Path) -> Path:
-    """Where a file is written until it is whole."""
+    """Name of a file until it is whole."""
     return name_beside(path, f".{path.stem}.part{path.suffix}")
 
 

@@ -34,7 +34,7 @@ _SYSTEM_FILES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """Which certificates are accepted.
+    """The certificates that are accepted.
 
     Attributes:
         ca_file: Certificates of the authorities, PEM; None for the system's.
@@ -103,7 +103,7 @@ class HTTPOpener:
 
 
 class _Answer:
-    """What a server answers, as PyAV reads it."""
+    """A server's answer, as PyAV reads it."""
 
     def __init__(self, answer: IO[bytes]) -> None:
         self._answer = answer

@@ -37,13 +37,13 @@ _CHUNK = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """What ails a video.
+    """Degradations found in a video.
 
     Attributes:
-        source: Its name.
+        source: Name of the video.
         width: Columns of a frame.
         height: Rows of a frame.
-        scenes: Its scenes in order.
+        scenes: Scenes in order.
     """
 
     source: str

@@ -33,7 +33,7 @@ MOST_ENLARGED = 4.0
 
 @dataclass(frozen=True, kw_only=True)
 class Amounts:
-    """What was done to a clip.
+    """Amounts of the degradations that a clip was given.
 
     Attributes:
         blur: Standard deviation of the Gaussian in pixels.

@@ -47,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneAssessment:
-    """What ails one scene.
+    """Degradations found in one scene.
 
     Attributes:
         start_s: Time of its first frame in seconds.

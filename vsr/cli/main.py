@@ -109,7 +109,7 @@ def _of_the_system(error: Exception) -> str | None:
 
 
 def _message(error: click.ClickException) -> str:
-    """What click shows of an error: how the command is used, and what is wrong."""
+    """Text of an error as click shows it: how the command is used, and what is wrong."""
     shown = StringIO()
     error.show(shown)
     return shown.getvalue().rstrip()

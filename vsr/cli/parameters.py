@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 from vsr.engine.settings import FULL
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
-"""Of ``--precision``; what they mean is for ``place`` to say."""
+"""Choices of ``--precision``; ``place`` says what they mean."""
 
 
 MEDIA = click.Path(readable=False)

@@ -53,8 +53,8 @@ class Divergence:
         reason: Completes the sentence "the state …".
         finite: Whether all values are finite; the other attributes hold only then.
         feature: Name of the feature that has grown.
-        usual: Its usual root mean square.
-        times: Its size now, as a multiple of ``usual``.
+        usual: Usual root mean square of the features.
+        times: Present root mean square, as a multiple of ``usual``.
     """
 
     reason: str

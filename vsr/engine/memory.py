@@ -15,7 +15,7 @@ from vsr.engine.cgroups import bytes_left_in_cgroups
 from vsr.errors import ConfigurationError
 
 SHARE = 0.8
-"""Of the memory that is free, what a run may take when nothing is said."""
+"""Share of the free memory that a run may take by default."""
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 

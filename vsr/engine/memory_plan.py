@@ -111,7 +111,7 @@ def within_source(asked: RequestedSettings, num_frames: int | None) -> Requested
 
     Args:
         asked: Sizes that are fixed.
-        num_frames: Of the source; None where that is not known.
+        num_frames: Number of frames of the source; None where that is not known.
     """
     if num_frames is None:
         return asked

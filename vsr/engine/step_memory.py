@@ -125,7 +125,7 @@ def _peak(network: Network[Any], sizes: tuple[int, ...]) -> tuple[float, float]:
 def _extrapolated(
     network: Network[Any], batch: int, chunk: int, ahead: int, tile: Sequence[int]
 ) -> tuple[float, float]:
-    """As ``_peak``, from steps of at most ``MANY`` + ``FAR`` frames."""
+    """``_peak``, extrapolated from steps of at most ``MANY`` + ``FAR`` frames."""
     most, farthest = min(chunk, MANY), min(ahead, FAR)
     peak, state = _peak(network, (batch, most, farthest, *tile))
     whole = peak
@@ -139,7 +139,7 @@ def _extrapolated(
 
 
 def _probe(network: Network[Any], sizes: tuple[int, ...], side: int) -> tuple[float, float]:
-    """As ``_peak``, extrapolated by area from a step on small frames."""
+    """``_peak``, extrapolated by area from a step on small frames."""
     *others, height, width = sizes
     probed = (*others, min(height, side), min(width, side))
     area = height * width / (probed[-1] * probed[-2])

@@ -39,7 +39,7 @@ class FoundPair:
     """Clips to evaluate.
 
     Attributes:
-        title: Of the data set, as tables have it.
+        title: Title of the data set in tables.
         channels: ``RGB`` or ``Y``: what published figures compare.
         degradation: ``BI``, a dialect of ``BD``, or ``given`` for a pair whose input came along.
         made: Whether the low resolution is made here, and not read.
@@ -107,10 +107,10 @@ def make_clip(
     """A clip of which every frame is scored.
 
     Args:
-        name: Of the clip.
+        name: Name of the clip.
         truth: Ground truth.
         low: Low resolution of the same frames; None to make it.
-        degradation: That makes it.
+        degradation: Degradation that makes the input.
         gaps: Takes frames that only one side has.
     """
     if low is not None:

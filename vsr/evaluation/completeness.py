@@ -46,7 +46,7 @@ def require_frames(
 
     Args:
         data_set: How its frames are named.
-        clip: For the message.
+        clip: Name of the clip, for the message.
         source: A folder of images or a video.
         expected: Frames the clip has; None if only gaps in their numbering can tell.
         gaps: Takes what is missing.

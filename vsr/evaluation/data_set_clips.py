@@ -101,7 +101,7 @@ def _truth_of(layout: Layout, root: Path, clip: str) -> Path | None:
 def _input_pattern(
     layout: Layout, root: Path, names: Sequence[str], degradation: str, scale: int
 ) -> str | None:
-    """Where the low resolution is read from; None where there is none of it."""
+    """Pattern of the low-resolution files; None where there are none."""
     pattern = layout.inputs.get(degradation)
     if pattern is None:
         return None

@@ -26,7 +26,7 @@ class Layout:
     clip_offset: int = 0
 
     def name_of(self, clip: str) -> str:
-        """What a clip is called on disk."""
+        """Name of a clip on disk."""
         return f"{int(clip) + self.clip_offset:03}" if self.clip_offset else clip
 
 
@@ -35,14 +35,14 @@ class DataSet:
     """A published test set.
 
     Attributes:
-        title: As tables have it.
+        title: Title in tables.
         channels: What published figures compare: ``RGB`` or ``Y``.
-        degradation: Of the low resolution when nothing else is said.
+        degradation: Default degradation of the low resolution.
         layouts: The first one of which anything is there is taken.
         clips: Their names; None for all that are listed or found.
         num_clips: How many there are, where their names are not known here.
         clip_list: Files below the root that list the clips, one a line; the first found is read.
-        num_frames: Of each clip; None for as many as are there.
+        num_frames: Number of frames of each clip; None for as many as there are.
         frame_name: Pattern of an image's name without ending, from 0; ``first_frame`` is added.
         first_frame: Number of the first image.
         only_centre: The centre frame alone is scored, and recurrent networks see the clip and then
@@ -62,7 +62,7 @@ class DataSet:
     only_centre: bool = False
 
     def frames_of(self, clip: str) -> int | None:
-        """How many frames a clip has; None where that is not known."""
+        """Number of frames of a clip; None where that is not known."""
         if isinstance(self.num_frames, Mapping):
             return self.num_frames.get(clip)
         return self.num_frames

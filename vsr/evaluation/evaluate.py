@@ -25,7 +25,7 @@ from vsr.models.placement import resolve_device, resolve_precision
 from vsr.results import Progress
 
 RESULT_FORMAT = 2
-"""Of kept results; older ones are measured again."""
+"""Version of kept results; older ones are measured again."""
 
 PICTURED = 12
 """Clips of which a report shows pictures, from the first; more would make a page of hundreds of
@@ -142,7 +142,7 @@ def _kept(
 
 
 def _precision(setup: Setup, network: Network[Any]) -> str:
-    """Of the convolutions; a network without weights computes as it always does."""
+    """Precision of the convolutions; networks without weights have a type of their own."""
     asked = resolve_precision(
         setup.precision, resolve_device(setup.device), has_int8=network.has_int8
     )

@@ -24,7 +24,7 @@ class Frames(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of each frame: an image's name without its ending, or its number in a video."""
+        """The frames' names: of images without the suffix, in videos their numbers."""
         ...
 
     @property
@@ -80,8 +80,8 @@ class VideoFrames:
 
         Args:
             file: A video.
-            indices: Of the frames that are meant; None for all.
-            reader: Of that file; None to open one.
+            indices: Indices of the wanted frames; None for all.
+            reader: An open reader of that file; None to open one.
 
         Raises:
             OpenError: It is no video.
@@ -101,7 +101,7 @@ class VideoFrames:
 
 
 def find_source(path: Path) -> Path | None:
-    """What a pattern of a layout means: a folder of images, or a video file of that name."""
+    """The source that a pattern of a layout names: a folder of images, or a video file."""
     if path.is_dir() and holds_images(path):
         return path
     videos = (path.with_name(path.name + suffix) for suffix in sorted(VIDEO_SUFFIXES))

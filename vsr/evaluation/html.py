@@ -15,9 +15,9 @@ def image(png: str, text: str, caption: str, kind: str) -> str:
 
     Args:
         png: The file in base64.
-        text: For those who cannot see it.
+        text: Description for those who cannot see it.
         caption: Below it.
-        kind: Its class.
+        kind: Class of the element in the style sheet.
     """
     return (
         f'<figure><img class="{kind}" alt="{escape(text)}" src="data:image/png;base64,{png}">'
@@ -50,7 +50,7 @@ def table(content: Table, *, last: str = "", first: int = 0, text: Sequence[int]
 
 
 def facts(named: Mapping[str, Any]) -> str:
-    """What is known, name by name."""
+    """A list of facts, name by name."""
     shown = "".join(
         f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(_words(value))}</dd>"
         for key, value in named.items()
@@ -79,7 +79,7 @@ def line_chart(series: Series, *, names: Sequence[str], unit: str, label: str) -
     Args:
         series: One or two lines, drawn in the colours of the classes ``line-0`` and ``line-1``.
         names: What the values belong to, for the pointer.
-        unit: Of the values.
+        unit: Unit of the values.
         label: What the chart shows, for those who cannot see it.
     """
     finite = [v for values in series.values() for v in values if v is not None and math.isfinite(v)]

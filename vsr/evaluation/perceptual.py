@@ -24,7 +24,7 @@ class PerceptualScore:
 
     Attributes:
         name: pyiqa's.
-        lower_is_better: As pyiqa says.
+        lower_is_better: Whether lower values are better, according to pyiqa.
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
@@ -33,7 +33,7 @@ class PerceptualScore:
         Raises:
             MissingDependency: pyiqa is not installed, or does not load.
             ConfigurationError: pyiqa has no such score.
-            DownloadError: Its weights are not here and cannot be had.
+            DownloadError: The weights of the score are not cached and cannot be downloaded.
         """
         self.name = name
         self._model = _create(name, device)
@@ -65,7 +65,7 @@ def _create(name: str, device: torch.device) -> Any:
 
 
 def _library(name: str) -> tuple[Callable[..., Any], list[str]]:
-    """What creates a score of pyiqa, and the names of all it has."""
+    """The function that creates a score of pyiqa, and the names of all scores."""
     try:
         import pyiqa
     except ImportError as error:

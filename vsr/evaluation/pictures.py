@@ -23,7 +23,7 @@ class PictureTaker:
     """Collects a detail of the middle frame, and a row of every frame, while a clip goes by.
 
     Args:
-        num_frames: Of the clip, as far as it is scored.
+        num_frames: Number of scored frames of the clip.
     """
 
     def __init__(self, num_frames: int) -> None:

@@ -27,9 +27,9 @@ def describe_origin(
 
     Args:
         device: As for ``Restorer``.
-        precision: Of the network's convolutions.
+        precision: Precision of the network's convolutions.
         weights: The file of weights.
-        arguments: Of the command.
+        arguments: Arguments of the command.
     """
     where = resolve_device(device)
     return {
@@ -52,7 +52,7 @@ def weights_file(model: str, weights: str | None) -> Path | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, hexadecimal."""
+    """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -18,8 +18,8 @@ def published(title: str, degradation: str) -> dict[str, Quality]:
     """What was published of the networks in the catalogue on a data set, by model.
 
     Args:
-        title: Of the data set.
-        degradation: Of its input; dialects of BD have no figures of their own here.
+        title: Title of the data set.
+        degradation: Degradation of the input; dialects of BD have no figures of their own.
     """
     usual = title.startswith("REDS") and degradation == "BI"
     name = title if usual else f"{title} {degradation}"
@@ -32,7 +32,7 @@ def published(title: str, degradation: str) -> dict[str, Quality]:
 
 
 def mismatch(model: str, degradation: str) -> str | None:
-    """What to say where a network is used on another degradation than it was trained for."""
+    """Note for a network that is used on another degradation than it was trained for."""
     trained = MODELS[model].degradation if model in MODELS else ""
     if not trained or degradation in (trained, "given"):
         return None

@@ -25,15 +25,15 @@ class ClipResult:
     """Scores of one clip in one mode.
 
     Attributes:
-        clip: Its name.
+        clip: Name of the clip.
         way: ``streamed`` or ``whole``.
         frames: Names of the frames that were scored.
         height: Rows of the ground truth.
         width: Columns of the ground truth.
-        scores: Of every frame.
+        scores: Scores of every frame, by name.
         restore_seconds: In the network, while frames before were scored beside it.
         score_seconds: In scoring.
-        restored_frames: That went through the network, each once however many passes it took.
+        restored_frames: Number of restored frames; several passes over a frame count once.
         passed_through: Frames that were only enlarged, not restored.
         peak_host_bytes: Largest resident size of the process so far.
         peak_device_bytes: Most memory held on a CUDA device while the clip was restored.
@@ -74,9 +74,9 @@ class Evaluation:
     """Scores of a data set in one or two modes.
 
     Attributes:
-        title: Of the data set.
+        title: Title of the data set.
         channels: ``RGB`` or ``Y``: what published figures compare.
-        degradation: Of the input.
+        degradation: Degradation of the input.
         made: Whether the input was made from the ground truth here.
         model: As it was named.
         ways: ``streamed``, ``whole`` or both.

@@ -24,7 +24,7 @@ from vsr.quality.metrics import SSIM_WINDOW, crop_border, fidelity
 
 TEMPORAL = ("tof", "warp")
 WARP_UNIT = 1e-3
-"""Of squared [0, 1] values: what ``warp`` and ``warp_truth`` are given in."""
+"""Unit of ``warp`` and ``warp_truth``, in squared [0, 1] values."""
 """Names people type for the scores of pairs of frames."""
 
 

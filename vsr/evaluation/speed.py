@@ -146,7 +146,7 @@ def _stream_rate(restorer: Restorer, height: int, width: int, seconds: float) ->
 
 
 def _gflop_per_frame(restorer: Restorer, height: int, width: int) -> float:
-    """Of a step that has a past: the second that is taken."""
+    """GFLOP a frame of a step that has a state: the second step."""
     noise = _noise(restorer, height, width)
     _next_step(restorer, noise)
     with FlopCounterMode(display=False) as counter:

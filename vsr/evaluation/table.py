@@ -17,7 +17,7 @@ HEADINGS = {
     "warp": "warp 10⁻³",
     "warp_truth": "warp of truth",
 }
-"""Of each score; pyiqa's scores are headed by their own names."""
+"""Heading of each score; pyiqa's scores are headed by their own names."""
 
 _DIGITS = {"psnr_y": 3, "psnr_rgb": 3, "warp": 3, "warp_truth": 3}
 
@@ -83,7 +83,7 @@ def published_table(evaluation: Evaluation) -> Table:
 
 
 def sentence(evaluation: Evaluation) -> str:
-    """What the table shows, in one line."""
+    """Summary of the table in one line."""
     made = "made here" if evaluation.made else "as it lies there"
     settings = evaluation.settings
     words = [
@@ -100,7 +100,7 @@ def sentence(evaluation: Evaluation) -> str:
 
 
 def heading(key: str) -> str:
-    """Of the column of a score."""
+    """Heading of the column of a score."""
     return HEADINGS.get(key, key)
 
 

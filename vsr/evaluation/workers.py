@@ -53,7 +53,7 @@ def run_on_ray(setup: Setup, jobs: Sequence[Job], address: str) -> Iterator[Clip
     """Do jobs on a Ray cluster, every node of which sees the files under the same names.
 
     Args:
-        setup: What they have in common.
+        setup: Settings that all jobs share.
         jobs: A task each.
         address: As for ``ray.init``; ``local`` starts a cluster on this machine.
 
@@ -141,7 +141,7 @@ def _end_with_parent() -> None:
 
 
 def _on_own_device(setup: Setup) -> Setup:
-    """With this worker's GPU, where there are several and none was named."""
+    """The setup with this worker's GPU, where there are several and none was named."""
     count = torch.cuda.device_count()
     if count < 2 or setup.device not in ("auto", "cuda"):
         return setup

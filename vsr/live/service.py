@@ -94,7 +94,7 @@ def _makers(
     precision: str,
     say: Callable[[str], None],
 ) -> list[Make]:
-    """How each stream is made, also again: alone with a restorer, or with a share of one."""
+    """Functions that make each stream, also again: with a restorer of its own or a share of one."""
     if len(wanted) == 1:
         alone = Restorer(network, device=device, precision=precision)
         return [partial(LiveStream, wanted[0], alone, figures[0], say=say)]

@@ -27,7 +27,7 @@ class Coding:
 
     Attributes:
         codec: ffmpeg's name of the encoder, such as ``libx264``.
-        options: Its options, such as ``{"crf": "28", "preset": "fast"}``, or for encoders without
+        options: Options such as ``{"crf": "28", "preset": "fast"}``, or for encoders without
             ``crf`` the same ``qmin`` and ``qmax``.
     """
 

@@ -18,7 +18,7 @@ class Blur:
     """A dialect of the degradation "BD": a Gaussian blur, then every s-th pixel.
 
     Attributes:
-        sigma: Of the Gaussian, in ground-truth pixels.
+        sigma: Standard deviation of the Gaussian, in ground-truth pixels.
         taps: Samples of the Gaussian on each axis, sum 1; an even number centres it between pixels.
         centred: Whether a sample lies in the middle of its s x s block; else at its first pixel.
         border: What lies outside, as ``torch.nn.functional.pad`` names it.

@@ -16,7 +16,7 @@ from vsr.quality.filters import gaussian_noise, poisson_noise, sharpen
 from vsr.quality.tape import play_tape
 
 PHOTONS = 400
-"""Of a white pixel of a phone's camera in a room: noise of 5 % there, of 16 % at a tenth of it."""
+"""Photons of a white pixel of a phone's camera in a room: noise of 5 %, and 16 % at a tenth."""
 
 Picture = Callable[[Tensor, torch.Generator], Tensor]
 """Degrades frames (T, 3, H, W) in [0, 1], in front of the encoder."""
@@ -30,7 +30,7 @@ class Preset:
         summary: A line for people.
         picture: What happens in front of the encoder.
         encoder: ffmpeg's name of the video encoder.
-        encode_args: Its options, as on ffmpeg's command line.
+        encode_args: Options of the encoder, as on ffmpeg's command line.
     """
 
     summary: str

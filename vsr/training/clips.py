@@ -66,11 +66,11 @@ class TrainingClips(IterableDataset[Tensor]):
     Args:
         photographs: Each (3, H, W), uint8.
         videos: Each (T, 3, H, W), uint8, in memory or in its file.
-        shape: What a clip looks like.
+        shape: Shape of a clip.
         motion: The camera that is moved over photographs.
         photograph_share: How many of the clips come from photographs, 0 to 1.
         candidates: Clips drawn for each one kept, the one with most detail: flat ones teach little.
-        seed: Of the sequence; clip number n is the same however many workers draw.
+        seed: Seed of the sequence; clip number n is the same however many workers draw.
         place: Where in the sequence to begin, and how workers share it.
     """
 

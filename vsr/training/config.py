@@ -60,7 +60,7 @@ class Schedule:
         flow_rate: Learning rate of the flow network after that, relative to the others'; 0 leaves
             it as it is. Adam turns small, noisy gradients into steps of full size: a flow that
             nothing uses yet drifts away.
-        flow_weight: Of the flow's error on its true flow in those steps; it keeps on course a flow
+        flow_weight: Weight of the flow's error on its true flow in those steps; it guides a flow
             that goes on learning.
         batch: Clips a step.
         frames: Frames a clip.
@@ -69,13 +69,13 @@ class Schedule:
         final_learning_rate: At the last iteration.
         warmup: Iterations of the warm-up.
         clip_norm: Largest norm of the gradient.
-        ema_decay: Of the averaged weights that are validated and saved.
+        ema_decay: Decay of the averaged weights that are validated and saved.
         stream_share: Share of steps that run as a stream: cut into chunks, look-ahead truncated.
         max_chunk: Largest chunk of those; drawn uniformly from 1.
         max_look_ahead: Largest look-ahead of those; drawn uniformly from 0.
-        draft_weight: Of the error of a network's drafts, next to that of its result.
+        draft_weight: Weight of the error of a network's drafts, next to that of its result.
         precision: ``bfloat16`` or ``float32``, of the convolutions.
-        seed: Of weights and data.
+        seed: Seed of weights and data.
     """
 
     iterations: int = 1000

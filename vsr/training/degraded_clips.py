@@ -40,11 +40,11 @@ class ClipDegradation:
         encoders: ffmpeg's names: ``libx264``, ``libx265`` or ``mpeg4``, each as likely as it is
             often named.
         uncoded_share: Share of clips that are not coded, only rounded to 8 bits.
-        least_crf: Of x264 and x265.
+        least_crf: Least crf of x264 and x265.
         most_crf: The same.
         group: Shortest and longest distance of key frames of x264 and x265, in frames.
         most_b_frames: Consecutive B-frames of x264 and x265, at most.
-        least_quantiser: Of MPEG-4.
+        least_quantiser: Least quantiser of MPEG-4.
         most_quantiser: The same.
         blur_share: Share of clips that are blurred before they are reduced.
         blur_sigma: Largest sigma of the Gaussian, in low-resolution pixels.
@@ -107,7 +107,7 @@ class DegradedClips(IterableDataset[tuple[Tensor, Tensor]]):
 
     Args:
         clips: Ground truth, of ``coded_shape`` for the patch and the degradation.
-        shape: Of the truth that is given out.
+        shape: Shape of the ground truth that is returned.
         scale: Ground-truth size over low-resolution size.
         degradation: What is drawn for each clip.
     """
@@ -176,7 +176,7 @@ def degrade_clip(
 
 
 def _reduced(frames: Tensor, size: tuple[int, int], how: str) -> Tensor:
-    """To a size that orders of degradation may have brought near, or beyond."""
+    """Resize to the final size, which earlier degradations may have passed already."""
     factor = frames.shape[-1] // size[1]
     if frames.shape[-2:] == (factor * size[0], factor * size[1]):
         return reduce(frames, factor, how)

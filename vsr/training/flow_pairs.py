@@ -24,7 +24,7 @@ class FlowPairs(IterableDataset[tuple[Tensor, Tensor]]):
         size: Side of the low-resolution frames.
         scale: Ground-truth size over low-resolution size.
         motion: The camera that is moved over photographs.
-        seed: Of the sequence; pair number n is the same however many workers draw.
+        seed: Seed of the sequence; pair number n is the same however many workers draw.
         place: Where in the sequence to begin, and how workers share it.
     """
 

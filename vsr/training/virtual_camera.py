@@ -18,7 +18,7 @@ MAX_ATTEMPTS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class CameraMotion:
-    """How far the camera may go; everything is drawn uniformly up to these, speeds squared first.
+    """Limits of the camera's motion; all is drawn uniformly up to these, speeds squared first.
 
     Half of the ways neither turn, zoom nor accelerate, and some do not move at all: real footage
     stands still more often than anything drawn at random.

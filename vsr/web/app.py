@@ -45,7 +45,7 @@ PAGE_FILES = {
 }
 
 MAX_BODY_BYTES = 64 << 10
-"""Of everything but films."""
+"""Largest body of a request, in bytes, except for films."""
 
 TICK_S = 0.3
 CLEAN_EVERY_S = 3600.0
@@ -83,7 +83,7 @@ def make_app(site: Site, *, token: str, remote: bool = False) -> ASGIApp:
     """The application.
 
     Args:
-        site: What it works on.
+        site: Films, uploads and jobs that the page works on.
         token: The secret that every request has to carry.
         remote: As for ``Guard``.
     """

@@ -42,7 +42,7 @@ class Job:
         state: ``running`` also while it ends after it was told to.
         wanted: State that it was told to end in; None while it may run.
         device: Device it runs on.
-        pid: Its process.
+        pid: Process id.
         output: Path of what it wrote: the target, or a playable part of it; empty without one.
         message: Why it failed.
         frames: Frames in the output.

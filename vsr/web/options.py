@@ -13,7 +13,7 @@ HEIGHTS = (480, 720, 1080, 1440, 2160)
 """Target sizes: pixels of the shorter side."""
 
 DEINTERLACING = ("auto", "off", "frame")
-"""Of ``--deinterlace``; ``field`` makes two frames of one, which cannot be set beside the input."""
+"""Choices of ``--deinterlace`` but ``field``, whose two frames from one cannot be compared."""
 
 
 @dataclass(frozen=True, kw_only=True)

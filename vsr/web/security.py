@@ -40,7 +40,7 @@ class Guard:
     """Refuses requests that do not come from the page.
 
     Attributes:
-        app: What is guarded.
+        app: The application that is guarded.
         token: The secret of this server.
         remote: Whether other machines may ask, by any name.
     """

@@ -42,7 +42,7 @@ ENCODE_ARGS = [
 """What every browser plays; key frames only, so that a step back is as quick as one forward."""
 
 LARGEST_HEIGHT, LARGEST_WIDTH = 2304, 4096
-"""Of each half; larger ones are reduced, since browsers decode two of these and hardly more."""
+"""Largest size of each half; larger ones are reduced: browsers decode two of these, hardly more."""
 
 STEP = 4
 """Frames read at once."""
@@ -50,7 +50,7 @@ STEP = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to show.
+    """A part of two videos to show side by side.
 
     Attributes:
         source: Path of the film.

@@ -68,9 +68,9 @@ class Uploads:
         """Write a film under a temporary name, check it, and give it its name.
 
         Args:
-            name: As the browser says; only its last part is used.
+            name: Name that the browser gives; only its last part is used.
             size: Bytes that have to come.
-            stream: Its content.
+            stream: Content of the file.
 
         Returns:
             Path of the film.

@@ -34,7 +34,7 @@ BACKENDS = {
 
 
 class Backend(Protocol):
-    """What does the work; arguments and result as those of ``modulated_deform_conv``."""
+    """A backend's function; arguments and result as those of ``modulated_deform_conv``."""
 
     def __call__(
         self,

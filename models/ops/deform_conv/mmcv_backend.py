@@ -22,7 +22,7 @@ except ImportError as error:
 def modulated_deform_conv(
     feat_BKHW: Tensor, offset_BOHW: Tensor, mask_BMHW: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """As ``deform.modulated_deform_conv``."""
+    """The mmcv backend of ``deform_conv.modulated_deform_conv``."""
     taps = weight.shape[-2] * weight.shape[-1]
     stride, padding, dilation, conv_groups = 1, weight.shape[-1] // 2, 1, 1
     out: Tensor = modulated_deform_conv2d(

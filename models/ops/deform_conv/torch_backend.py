@@ -31,7 +31,7 @@ INDEX_PAIR = 1 + (1 << 32)
 def modulated_deform_conv(
     feat_BKHW: Tensor, offset_BOHW: Tensor, mask_BMHW: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """As ``deform.modulated_deform_conv``."""
+    """The PyTorch backend of ``deform_conv.modulated_deform_conv``."""
     tensors = (feat_BKHW, offset_BOHW, mask_BMHW, weight, bias)
     learns = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
     height, width = feat_BKHW.shape[-2:]
@@ -87,7 +87,7 @@ def _sampling_grid(offset_BOhW: Tensor, groups: int, size: int, top: int, height
 
 
 def _taps(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Where the taps of a kernel are, down and right of its centre: two of (P,), float32."""
+    """Offsets of a kernel's taps, down and right of its centre: two of (P,), float32."""
     step = torch.arange(size, device=device, dtype=torch.float32) - size // 2
     return step.repeat_interleave(size), step.repeat(size)
 

@@ -22,7 +22,7 @@ except (ImportError, RuntimeError) as error:  # a build for another torch fails 
 def modulated_deform_conv(
     feat_BKHW: Tensor, offset_BOHW: Tensor, mask_BMHW: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """As ``deform_conv.modulated_deform_conv``."""
+    """The torchvision backend of ``deform_conv.modulated_deform_conv``."""
     out: Tensor = deform_conv2d(
         feat_BKHW.float(),
         offset_BOHW.float(),

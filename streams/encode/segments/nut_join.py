@@ -40,7 +40,7 @@ def join(
     Args:
         segments: NUT files of one encoding, in order.
         output: What to make; it copies the video.
-        layout: Of the raw streams that the segments were made of.
+        layout: Layout of the raw streams that the segments were made of.
         partial: Take of the source only what is as long as the segments.
 
     Raises:
@@ -85,7 +85,7 @@ def _pieces(segments: Sequence[Path]) -> Iterator[bytes]:
 
 
 def _headers(segment: Path) -> list[bytes]:
-    """What a segment says of its coding and of its streams."""
+    """Headers of a segment: its coding and its streams."""
     try:
         with segment.open("rb") as file:
             data = file.read(_MOST_HEADERS)
@@ -124,7 +124,7 @@ def _end_of(segment: Path) -> Fraction:
 
 
 def _ended(output: Output, end_s: Fraction) -> Output:
-    """With no more of the source than up to a moment of its time."""
+    """The output with the source only up to a time."""
     if output.source is None:
         return output
     return replace(output, source=replace(output.source, end_s=end_s))

@@ -40,7 +40,7 @@ class NotSegmentable(ConfigurationError):
 
 
 def segment_output(output: Output, path: str) -> Output:
-    """What ffmpeg makes of the frames and packets of a segment."""
+    """Output plan of a segment's frames and packets."""
     return replace(
         output,
         path=path,
@@ -56,7 +56,7 @@ def segment_output(output: Output, path: str) -> Output:
 
 
 def joined_output(output: Output, path: str, colour: Colour) -> Output:
-    """What ffmpeg makes of the segments, whose frames have these tags."""
+    """Output plan of the joined segments, whose frames have these tags."""
     options = {k: v for k, v in output.options.items() if _is_of_the_file(k) or k in _OF_BOTH}
     return replace(
         output,
@@ -79,7 +79,7 @@ def check_segmentable(plan: EncodingPlan, folder: Path) -> Colour:
     """Check that an output can be made from segments.
 
     Args:
-        plan: Of the output.
+        plan: Plan of the output.
         folder: Where a file may be written.
 
     Returns:

@@ -30,8 +30,8 @@ class AudioTimestamps:
 
         Args:
             packet: The next packet.
-            time: Its timestamp in seconds.
-            seconds: Its duration.
+            time: Timestamp of the packet in seconds.
+            seconds: Duration of the packet.
         """
         placed = self._decide(time)
         if self._expected is not None and not _is_near(time, self._expected):

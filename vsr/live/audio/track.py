@@ -87,7 +87,7 @@ class OutputAudio:
 
         Args:
             packet: Packet of the current stream.
-            time: Its output time in seconds; packets before the start are dropped.
+            time: Output time in seconds; packets before the start are dropped.
         """
         if packet.is_corrupt or not self._is_whole(bytes(packet)):
             return []

@@ -30,7 +30,7 @@ from vsr.live.monitor.counted_log import CountedLog
 log = logging.getLogger(__name__)
 
 PHASE_TIMEOUT_S = 5.0
-"""For the handshake, for the commands until the key is known, and for each piece of media."""
+"""Deadline of each phase: the handshake, the commands until the key is known, a piece of media."""
 
 SILENT_S = 1.0
 """A publisher silent for longer gives way to another with the same key."""
@@ -46,7 +46,7 @@ class Client:
 
     Args:
         line: The socket, owned by this.
-        peer: Its address, for messages.
+        peer: Address of the client, for messages.
     """
 
     def __init__(self, line: socket.socket, peer: str) -> None:
@@ -108,7 +108,7 @@ class Client:
 
 
 class Published:
-    """What one publisher sends, as a file.
+    """The bytes that one publisher sends, as a file.
 
     Attributes:
         file: FLV, or for TCP whatever comes.

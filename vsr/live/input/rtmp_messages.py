@@ -27,10 +27,10 @@ class Message:
     """One RTMP message.
 
     Attributes:
-        kind: Its type, such as ``VIDEO``.
+        kind: Message type, such as ``VIDEO``.
         time_ms: Timestamp in milliseconds, 32 bits.
-        stream: Of which message stream.
-        body: Its bytes.
+        stream: Number of the message stream.
+        body: Bytes of the message.
     """
 
     kind: int

@@ -77,7 +77,7 @@ class RTMPPublisher:
 
         Raises:
             Refused: It names another application or key, or wants to play.
-            DecodeError: Its messages make no sense.
+            DecodeError: The client's messages make no sense.
         """
         while True:
             message = self._messages.next()
@@ -197,7 +197,7 @@ def _tag(kind: int, time_ms: int, body: bytes) -> bytes:
 
 
 def _metadata(body: bytes) -> bytes:
-    """What files have of a message about the stream: not the name of the command in front."""
+    """A message about the stream as files hold it: without the name of the command in front."""
     return body.removeprefix(amf.encode("@setDataFrame"))
 
 

@@ -33,8 +33,8 @@ SLOW_S = 0.2
 """Where the first step takes longer, others are timed once: the source does not wait."""
 
 REPEATS = 3
-"""Of every other step; the quickest counts. A process's first ones take up to a fifth longer than
-later ones, for which the source does not wait: what they take is heeded while the stream runs."""
+"""How often each step after the first is timed; the quickest counts. A process's first steps take
+up to a fifth longer than later ones: the speed is measured again while the stream runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

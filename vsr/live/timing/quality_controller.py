@@ -20,7 +20,7 @@ FULL, NO_LOOK_AHEAD, PASS_THROUGH = "full", "no look-ahead", "pass-through"
 SHORTER, SMALLER, SHARE = "shorter look-ahead", "smaller chunk", "one frame in {}"
 
 SHARES = (2, 3, 4)
-"""Of how many frames one is restored by the last steps before none is."""
+"""The last quality levels restore one frame out of so many, before none is restored."""
 
 CALM_S = 2.0
 """How long nothing may be late before a step up."""
