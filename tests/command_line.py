@@ -1,9 +1,12 @@
 """Media for the pipeline's tests, and the command line to run."""
 
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,3 +66,18 @@ def weights(tmp_path: Path) -> Path:
     """Those of a small network that looks into both directions of time."""
     save_network(basicvsr(), tmp_path / "small.safetensors", dtype=torch.float32)
     return tmp_path / "small.safetensors"
+
+
+def until_it_has_grown(folder: Path, process: subprocess.Popen[Any]) -> None:
+    """Wait until a run's output has its first frames, or the run has ended."""
+    while process.poll() is None and not _has_grown(folder):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+
+
+def _has_grown(folder: Path) -> bool:
+    """Whether an unfinished output has its first frames; trials of the encoder come and go."""
+    try:
+        return any("part" in p.name and p.stat().st_size > 30_000 for p in folder.iterdir())
+    except FileNotFoundError:
+        return False

@@ -38,6 +38,9 @@ from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
 log = logging.getLogger(__name__)
 
+MATRIX_ASSUMED = "the source does not say its colour matrix"
+"""How the note begins that most videos of the web get."""
+
 
 class VideoReader:
     """Decodes the first video stream and collects the packets of the audio streams.
@@ -268,5 +271,5 @@ def _notes(picture: FrameFormat) -> tuple[str, ...]:
     pixel_format, height, width = picture.pixel_format, picture.height, picture.width
     if guesses(picture.colour, pixel_format):
         matrix = complete(picture.colour, pixel_format, height=height, width=width).matrix
-        notes.append(f"the source does not say its colour matrix; {matrix} is taken by its size")
+        notes.append(f"{MATRIX_ASSUMED}; {matrix} is taken by its size")
     return tuple(notes)

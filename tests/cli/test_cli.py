@@ -8,14 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from tests.command_line import Run
+from tests.command_line import Run, until_it_has_grown
 from tests.media import Clip, write_clip, write_images
 from tests.networks import ALL, basicvsr
 from tests.streams.encoding import frame_seconds
@@ -258,7 +256,7 @@ def test_ctrl_c_leaves_a_playable_file_and_exit_code_130(tmp_path: Path) -> None
     command += ["--chunk", "1", "--encoder", "ffv1", "--json"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         part = tmp_path / "out.partial.mkv"
-        _until_it_has_grown(tmp_path, process)
+        until_it_has_grown(tmp_path, process)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
@@ -278,7 +276,7 @@ def test_ctrl_c_ends_a_run_whose_source_is_silent(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write(source.read_bytes())
         process.stdin.flush()  # and nothing more: it stays open
-        _until_it_has_grown(tmp_path, process)
+        until_it_has_grown(tmp_path, process)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=120) == 130
         assert process.stdout is not None
@@ -286,20 +284,6 @@ def test_ctrl_c_ends_a_run_whose_source_is_silent(tmp_path: Path) -> None:
     assert summary["interrupted"]
     with open_reader(str(tmp_path / "out.partial.mkv")) as reader:
         assert sum(len(chunk) for chunk in reader.chunks(8)) == summary["frames_out"] > 0
-
-
-def _until_it_has_grown(folder: Path, process: subprocess.Popen[Any]) -> None:
-    while process.poll() is None and not _has_grown(folder):
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.02)
-
-
-def _has_grown(folder: Path) -> bool:
-    """Whether an unfinished output has its first frames; trials of the encoder come and go."""
-    try:
-        return any("part" in p.name and p.stat().st_size > 30_000 for p in folder.iterdir())
-    except FileNotFoundError:
-        return False
 
 
 def test_help_is_there_for_every_command(vsr: Run) -> None:

@@ -240,6 +240,12 @@ def test_another_size_is_refused_until_the_stream_is_drained() -> None:
     assert torch.equal(frames_of(stream(restorer, [larger])), alone)
 
 
+def test_an_array_is_answered_with_what_to_give() -> None:
+    restorer = Restorer(compact())
+    with pytest.raises(ConfigurationError, match=r"ndarray was pushed; give vsr\.Chunk\(frames="):
+        restorer.push(np.zeros((2, 4, 4, 3), np.uint8))  # type: ignore[arg-type]
+
+
 def test_numpy_frames_are_answered_with_what_to_give() -> None:
     frames = np.zeros((2, 3, 8, 8), np.float32)
     chunk = Chunk(frames=frames, pts=(0, 1), time_base=Fraction(1, 25))  # type: ignore[arg-type]

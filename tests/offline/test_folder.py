@@ -67,6 +67,21 @@ def test_what_is_there_is_skipped(clips: Path, tmp_path: Path) -> None:
     assert {outcome["state"] for outcome in json.loads(again.stdout)} == {"skipped"}
 
 
+def test_notes_name_their_video_and_what_is_assumed_of_all_is_said_once(
+    clips: Path, tmp_path: Path
+) -> None:
+    (clips / "rubbish.mkv").unlink()
+    chapters = ((0, 100, "Before"), (100, 200, "After"))
+    write_clip(clips / "deeper" / "b.flv", Clip(num_frames=5))
+    write_clip(clips / "c.mp4", Clip(num_frames=5, chapters=chapters))
+    (clips / "c.avi").write_bytes(write_clip(tmp_path / "c.avi", Clip(num_frames=5)).read_bytes())
+    said = vsr(str(clips), str(tmp_path / "out")).stderr.splitlines()
+    assumed = [line for line in said if "does not say its colour matrix" in line]
+    assert assumed == [
+        "WARNING: a.mp4: the source does not say its colour matrix; smpte170m is taken by its size"
+    ]
+
+
 def test_a_folder_of_images_is_one_source(clips: Path) -> None:
     assert holds_videos(str(clips))
     assert not holds_videos(str(clips / "frames"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.media import Clip, audio_packets, read_numbers, write_clip
-from tests.resume.killing import encoders, kill
+from tests.resume.killing import encoders, finish, kill, kill_at
 from tests.resume.power_cut import SIZES, in_parts, until_cut
 from tests.streams.encoding import frame_seconds
 from vsr.errors import ConfigurationError, EncodeError, OpenError
@@ -316,6 +316,18 @@ def test_a_dry_run_says_where(clip: Path, tmp_path: Path) -> None:
     assert (
         estimate(str(clip), target, RestoreOptions(model="identity", device="cpu")).journal is None
     )
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_does_not_hinder_the_next(
+    tmp_path: Path,
+) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=256))
+    target = tmp_path / "out.mp4"
+    words = ("--model", "identity", "--segment", "250")
+    assert kill_at(0, source, target, *words, encoder_too=True)
+    assert (tmp_path / "out.mp4.resume" / NAME).exists()
+    done = finish(source, target, *words)
+    assert (done.returncode, len(frame_seconds(target))) == (0, 256)
 
 
 def test_a_run_that_was_ended_before_its_first_checkpoint_does_not_hinder_the_next(

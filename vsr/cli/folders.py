@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TypeVar
 
@@ -18,9 +20,43 @@ from vsr.offline.options import RestoreOptions
 from vsr.offline.preview import picture_name
 from vsr.results import Summary
 from vsr.resume.compatibility import is_done
+from vsr.streams.decode.video_reader import MATRIX_ASSUMED
 from vsr.streams.names.image_sequence import names_images
 
 T = TypeVar("T")
+
+
+class FolderNotes(logging.Filter):
+    """Names the video in each note of a folder's run; what is assumed of most is said once.
+
+    Attributes:
+        video: Name of the video that is restored now.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.video = ""
+        self._assumed = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        note = record.getMessage()
+        known = self._assumed and note.startswith(MATRIX_ASSUMED)
+        self._assumed |= note.startswith(MATRIX_ASSUMED)
+        record.msg, record.args = f"{self.video}: {note}" if self.video else note, ()
+        return not known
+
+
+@contextmanager
+def naming_notes() -> Iterator[FolderNotes]:
+    """Pass the notes of a folder's run through one ``FolderNotes``."""
+    notes, handlers = FolderNotes(), list(logging.getLogger().handlers)
+    for handler in handlers:
+        handler.addFilter(notes)
+    try:
+        yield notes
+    finally:
+        for handler in handlers:
+            handler.removeFilter(notes)
 
 
 def restore_folder(
@@ -30,9 +66,10 @@ def restore_folder(
     from vsr.offline.job import restore as restore_one
 
     jobs = _jobs(source, target, options)
-    with stop_on_signal() as stop:
+    with stop_on_signal() as stop, naming_notes() as notes:
 
         def run(job: Job) -> Summary:
+            notes.video = job.name
             with progress_bar(hidden=quiet or as_json) as on_progress:
                 return restore_one(
                     job.source,

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 HEADINGS = ("model", "scale", "trained for", "size", "weights")
 
+LEGEND = """
+BI            enlarges what MATLAB's bicubic has reduced
+BD            enlarges what was blurred, of which every 4th pixel was kept
+real          undoes what footage has: blur, noise, earlier scaling, compression
+compression   undoes what video encoders do
+pull          `vsr models pull NAME` brings them; `vsr models show NAME` says all
+"""
+"""What the words of the table mean; lines of at most 80 columns."""
+
 LICENCE_UNKNOWN = "not stated"
 
 
@@ -44,6 +53,7 @@ def models(context: click.Context, as_json: bool) -> None:
         click.echo(json.dumps({name: _described(name, model) for name, model in MODELS.items()}))
     else:
         print_table(HEADINGS, [_row(name, model) for name, model in MODELS.items()])
+        click.echo(LEGEND)
 
 
 @models.command()

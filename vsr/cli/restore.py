@@ -58,8 +58,30 @@ def write_preview(
 PIPE = "-"
 """The target that is standard output: nothing else may go there."""
 
+COMPARISONS = ("side", "split")
+"""Of ``--compare``, the first of which it means without a value."""
 
-@click.command()
+
+class RestoreCommand(click.Command):
+    """The command, which takes ``--compare`` with and without a value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _name_comparison(args))
+
+
+def _name_comparison(words: list[str]) -> list[str]:
+    """Words with the value of a bare ``--compare``; click would take the next word for it."""
+    end = words.index("--") if "--" in words else len(words)
+    following = [*words[1:], ""]
+    return [
+        f"{word}={COMPARISONS[0]}"
+        if word == "--compare" and place < end and following[place] not in COMPARISONS
+        else word
+        for place, word in enumerate(words)
+    ]
+
+
+@click.command(cls=RestoreCommand)
 @click.argument("source", type=MEDIA)
 @click.argument("target", type=MEDIA)
 @click.option(
@@ -179,8 +201,8 @@ PIPE = "-"
 )
 @click.option(
     "--compare",
-    type=click.Choice(["side", "split"]),
-    help="Write a video of input and result: side by side, or half of each.",
+    type=click.Choice(COMPARISONS),
+    help="Write a video of input and result: side by side, also without a value, or half of each.",
 )
 @click.option(
     "--resume",
@@ -276,7 +298,7 @@ def restore(
     if as_json:
         click.echo(json.dumps(asdict(summary)), err=target == PIPE)
     elif not quiet:
-        click.echo(_sentence(summary), err=target == PIPE)
+        click.echo(_sentence(summary, target), err=target == PIPE)
     return INTERRUPTED if summary.interrupted else 0
 
 
@@ -288,9 +310,19 @@ def _both(bar: Callable[[Progress], None], files: ProgressFiles) -> Callable[[Pr
     return show
 
 
-def _sentence(summary: Summary) -> str:
+def _next_step(target: str) -> str:
+    """What the command of an interrupted run does next."""
+    from vsr.resume.journal import has_journal
+
+    return "with --resume continues" if has_journal(target) else "starts again"
+
+
+def _sentence(summary: Summary, target: str) -> str:
     if not summary.output:
-        return "interrupted before the first frame; nothing was written"
+        return (
+            "interrupted before the first frame; nothing was written, and the same command "
+            f"{_next_step(target)}"
+        )
     if summary.skipped:
         return f"{summary.output} is there, and nothing is left to resume: skipped"
     done = (
@@ -310,7 +342,9 @@ def _sentence(summary: Summary) -> str:
         f"{summary.added} frames added by the encoder's arguments": summary.added > 0,
         f"{-summary.added} frames left out by the encoder's arguments": summary.added < 0,
         f"{summary.resumed} frames of them from an earlier run": summary.resumed,
-        "interrupted": summary.interrupted,
+        f"interrupted: this part is playable, and the same command {_next_step(target)}": (
+            summary.interrupted
+        ),
     }
     return "; ".join([done, *(remark for remark, applies in remarks.items() if applies)])
 

@@ -27,6 +27,12 @@ from vsr.types import Chunk
 COLOURS = 3
 
 
+TENSOR_WANTED = (
+    f"torch tensor (T, {COLOURS}, H, W) in [0, 1], such as "
+    "torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AcceptedInput:
     """Size, time base and last pts of the frames accepted so far.
@@ -65,10 +71,14 @@ def accept(chunk: Chunk, before: AcceptedInput | None) -> AcceptedInput:
 
 
 def _check_frames(chunk: Chunk) -> tuple[int, int]:
+    if not isinstance(chunk, Chunk):
+        raise ConfigurationError(
+            f"{type(chunk).__name__} was pushed; give vsr.Chunk(frames=..., pts=..., "
+            f"time_base=...), whose frames are a {TENSOR_WANTED}"
+        )
     if not isinstance(chunk.frames, Tensor):
         raise ConfigurationError(
-            f"frames are of type {type(chunk.frames).__name__}; give a torch tensor (T, {COLOURS}, "
-            "H, W) in [0, 1], such as torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255"
+            f"frames are of type {type(chunk.frames).__name__}; give a {TENSOR_WANTED}"
         )
     shape = tuple(chunk.frames.shape)
     if len(shape) != 4 or shape[1] != COLOURS or shape[0] != len(chunk.pts) or 0 in shape[2:]:

@@ -15,7 +15,7 @@ from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
 from vsr.models.loading import load_network
 from vsr.offline.options import DEFAULTS, RestoreOptions
-from vsr.offline.output_size import choose_size
+from vsr.offline.output_size import OutputSize, choose_size
 from vsr.offline.restorer_factory import make_restorer
 from vsr.restorer import Restorer
 from vsr.resume.compatibility import journal_planned
@@ -132,6 +132,35 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
         fps=fps,
         seconds=None if info.num_frames is None else info.num_frames / fps,
         journal=None if journal is None else str(journal),
+    )
+
+
+LARGEST_USUAL = 4096 * 2160
+"""Pixels of a 4K frame; larger ones few players and screens show."""
+
+
+def large_output_note(
+    restorer: Restorer | ParallelScenes, info: StreamInfo, output: OutputSize
+) -> str | None:
+    """A sentence about an output above 4K that was not asked for, and the time it takes.
+
+    Args:
+        restorer: What will restore; it is measured on a small part of a frame.
+        info: Description of the source.
+        output: Size of the output.
+
+    Returns:
+        None where the output is no larger than 4K.
+    """
+    if output.height * output.width <= LARGEST_USUAL:
+        return None
+    fps = expected_fps(restorer, info)
+    spent = f"{fps:.2g} frames/s are expected"
+    if info.num_frames is not None:
+        spent = f"{info.num_frames} frames take about {_duration(info.num_frames / fps)}"
+    return (
+        f"the output is {output.width}x{output.height}, above 4K: {spent}, encoding not counted; "
+        "--fit 2160 makes 4K, and a model of a smaller scale (`vsr models`) takes less time"
     )
 
 

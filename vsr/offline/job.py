@@ -17,6 +17,7 @@ from vsr.errors import ConfigurationError
 from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
+from vsr.offline.estimate import large_output_note
 from vsr.offline.forwarding_writer import WatchedWriter
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
@@ -163,6 +164,8 @@ def _open_target(
     """Open the writer, with resampling and comparison, and the recorder of resume points."""
     info = inputs.info
     output = choose_size(info, restorer.network.facts.scale, options.output_size)
+    if not options.says_size and (note := large_output_note(restorer, info, output)):
+        log.warning("%s", note)
     height, width = comparison_size(options.compare, output.height, output.width)
     writer = session.open_writer(
         target,

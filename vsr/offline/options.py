@@ -96,6 +96,11 @@ class RestoreOptions:
         """The requested output size."""
         return RequestedSize(scale=self.scale, size=self.size, fit=self.fit)
 
+    @property
+    def says_size(self) -> bool:
+        """Whether a size of the output is requested."""
+        return self.output_size != RequestedSize()
+
     def given(self) -> set[str]:
         """Names of the options that differ from their defaults."""
         return {f.name for f in fields(self) if getattr(self, f.name) != f.default}
