@@ -29,7 +29,7 @@ BI            enlarges what MATLAB's bicubic has reduced
 BD            enlarges what was blurred, of which every 4th pixel was kept
 real          undoes what footage has: blur, noise, earlier scaling, compression
 compression   undoes what video encoders do
-pull          `vsr models pull NAME` brings them; `vsr models show NAME` says all
+pull          brought by `vsr models pull NAME`; `vsr models show NAME` says all
 """
 """What the words of the table mean; lines of at most 80 columns."""
 
