@@ -33,6 +33,13 @@ TAKEN_AFTER_S = 0.1
 PIPE_BYTES = 1 << 20
 _ENDED_BY_SIGNAL = 255
 
+_SIGNALS = {
+    "SIGXFSZ": "; raise the limit of a file's size (ulimit -f)",
+    "SIGXCPU": "; raise the limit of processor time (ulimit -t)",
+    "SIGKILL": ", as the system does when memory runs out; --memory or a smaller size help",
+}
+"""What to do about signals that the system sends."""
+
 
 def find_ffmpeg() -> str:
     """The binary that imageio-ffmpeg ships, unless ``VSR_FFMPEG`` names one or says ``system``.
@@ -176,7 +183,7 @@ class FFmpegProcess:
                 raise StreamTimeout(self._stalled())
         self._log.close()
         if code and not (stop and code == _ENDED_BY_SIGNAL):
-            raise EncodeError(f"ffmpeg failed: {self._log.reason()}")
+            raise EncodeError(f"ffmpeg failed: {self._why(code)}")
 
     def kill(self) -> None:
         """End the process at once; never raises. May be called from another thread."""
@@ -215,7 +222,14 @@ class FFmpegProcess:
         except subprocess.TimeoutExpired:
             self.kill()
         self._log.close()
-        return EncodeError(f"ffmpeg stopped: {self._log.reason()}")
+        return EncodeError(f"ffmpeg stopped: {self._why(self._process.returncode)}")
+
+    def _why(self, code: int) -> str:
+        """What ffmpeg said, or the signal that ended it."""
+        if code >= 0:
+            return self._log.reason()
+        name = signal.Signals(-code).name
+        return f"{name} ended it" + _SIGNALS.get(name, "")
 
     def _stalled(self) -> str:
         return f"ffmpeg makes no progress for {self._timeout_s:g} s; it said: {self._log.reason()}"
@@ -229,6 +243,9 @@ def _shipped_ffmpeg() -> str:
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
+        # Where no program can be started at all, that is said, as an error of the system.
+        nothing = [sys.executable, "-I", "-c", ""]
+        subprocess.run(nothing, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         raise MissingDependency(
             "no ffmpeg came with imageio-ffmpeg on this platform; install ffmpeg and set "
             "VSR_FFMPEG=system"

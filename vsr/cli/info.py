@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.cli.parameters import MEDIA
+from vsr.cli.startup import loading
 
 if TYPE_CHECKING:
     from vsr.streams.decode.container_facts import ContainerFacts
@@ -29,11 +30,11 @@ def info(source: str | None, as_json: bool) -> None:
     """
     if source is None:
         facts = _installed()
-        lines = ((key.replace("_", " "), str(value)) for key, value in facts.items())
+        lines = [(key.replace("_", " "), str(value)) for key, value in facts.items()]
     else:
         whole, described = _read(source)
         facts = asdict(whole) | _facts(described)
-        lines = _lines(source, whole, described)
+        lines = list(_lines(source, whole, described))
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -42,9 +43,10 @@ def info(source: str | None, as_json: bool) -> None:
 
 
 def _read(source: str) -> tuple[ContainerFacts, StreamInfo]:
-    from vsr.streams import open_reader
-    from vsr.streams.decode.container_facts import ContainerFacts, read_container_facts
-    from vsr.streams.names.image_sequence import names_images
+    with loading():
+        from vsr.streams import open_reader
+        from vsr.streams.decode.container_facts import ContainerFacts, read_container_facts
+        from vsr.streams.names.image_sequence import names_images
 
     with open_reader(source) as reader:
         described = reader.info
@@ -125,8 +127,8 @@ def _mastering(mastering: Mastering) -> str:
         least, most = mastering.luminance
         parts.append(f"mastered for {float(least):g} to {float(most):g} cd/m²")
     if mastering.light_levels:
-        most, average = mastering.light_levels
-        parts.append(f"MaxCLL {most}, MaxFALL {average}")
+        brightest, average = mastering.light_levels
+        parts.append(f"MaxCLL {brightest}, MaxFALL {average}")
     return ", ".join(parts)
 
 

@@ -67,11 +67,18 @@ _name_variables(vsr, "VSR")
 _REFUSALS = {
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room within the quota of the disk",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.ENFILE: "end other programs: the system has no more open files",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENOMEM: "free memory, or raise the limit (ulimit -v)",
     errno.EAGAIN: "raise the limit of processes (ulimit -u)",
 }
 """What to do about errors of the system that may come up anywhere."""
+
+
+_NO_MEMORY = ("can't start new thread", "failed to map segment", "cannot allocate memory")
+"""What threads, libraries that are loaded, and torch say when the system gives no more memory."""
 
 
 def main() -> None:
@@ -90,7 +97,7 @@ def main() -> None:
         # Whoever read stdout has gone (`vsr models | head`); nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except (OSError, MemoryError, RuntimeError) as error:
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if (line := _of_the_system(error)) is None:
             raise
         click.echo(f"vsr: {redact(line)}", err=True)
@@ -103,7 +110,8 @@ def _of_the_system(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         where = f" ({str(error.filename)[:60]!r}…)" if error.filename else ""
         return f"{error.strerror}{where}; {_REFUSALS[error.errno]}"
-    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+    refused = any(words in str(error) for words in _NO_MEMORY)
+    if isinstance(error, MemoryError) or refused:
         return "the system gives no more memory or threads; raise its limits (ulimit -v, -u)"
     return None
 

@@ -27,9 +27,12 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from vsr.errors import MemoryLimitError
 
 SPIN_COUNT = "1000"
 """Turns a thread waits before it sleeps: some microseconds, instead of milliseconds."""
@@ -47,6 +50,10 @@ LIVE_MMAP_THRESHOLD = 8 * 2**20
 """The same for `vsr live`, whose memory is not planned: with 4 MiB the system cleared pages for 6
 ms a frame of 320x180, with 8 for 2. `vsr restore` gains a hundredth by it, and would take up to a
 tenth more memory than it foretells."""
+
+LEAST_ADDRESS_SPACE = 3 << 29
+"""Bytes that Python, torch, PyAV and their threads map for the smallest run, rounded up: with 800
+MB a library crashed, with 1.05 GB thread-local data could end the process."""
 
 GC_THRESHOLD = 50_000
 """Objects made and not freed until the collector looks through them; Python's own is 700."""
@@ -66,10 +73,34 @@ def loading() -> Iterator[None]:
     """Exempt objects imported in this context from garbage collection; commands import torch so.
 
     Does nothing if torch is loaded already.
+
+    Raises:
+        MemoryLimitError: The address space is too small for torch, which would end the process.
     """
     if "torch" in sys.modules:
         yield
         return
+    check_address_space()
+    with _uncollected():
+        yield
+
+
+def check_address_space() -> None:
+    """Refuse a limit (``ulimit -v``) below which native libraries abort instead of raising.
+
+    Raises:
+        MemoryLimitError: It is below ``LEAST_ADDRESS_SPACE``.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+        raise MemoryLimitError(
+            f"the address space is limited to {limit >> 20} MiB, and the smallest run "
+            f"takes {LEAST_ADDRESS_SPACE >> 20}; raise the limit (ulimit -v)"
+        )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
     gc.disable()
     try:
         yield
@@ -90,7 +121,7 @@ def set_mmap_threshold(size: int) -> None:
 def main() -> None:
     """Run the command line."""
     prepare()
-    with loading():
+    with _uncollected():
         from vsr.cli.main import main as run
         from vsr.cli.signals import exit_process
 

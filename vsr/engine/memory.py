@@ -84,7 +84,17 @@ def free_bytes(device: torch.device) -> int:
         return _half_of_all()
     found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text(encoding="ascii"))
     available = int(found[1]) * 1024 if found else _half_of_all()
-    return min(available, bytes_left_in_cgroups())
+    return min(available, bytes_left_in_cgroups(), address_space_left())
+
+
+def address_space_left() -> int:
+    """Bytes that this process may still map (``ulimit -v``); ``sys.maxsize`` without a limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    statm = Path("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not statm.exists():
+        return sys.maxsize
+    mapped = int(statm.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    return max(0, limit - mapped)
 
 
 def budget_bytes(asked: str | None, device: torch.device) -> int:
