@@ -71,6 +71,7 @@ class FFmpegWriter:
             self._target.remove()
         self.notes = self._plan.notes
         self._counted: int | None = None
+        self._target.create()
         self._encoding = EncoderProcess(
             build_command(self._output(), lead_s=self._plan.layout.lead_s),
             self._plan.layout,
@@ -146,7 +147,9 @@ class FFmpegWriter:
 
     def _cut(self) -> None:
         """Shorten what ran ahead of the frames."""
+        assert isinstance(self._target, TargetFile)
         end_s = self._encoding.end_s + self._plan.layout.shift_s
+        self._target.create_trial()
         if query_ffmpeg(*build_cut(self._output(), self._target.trial, end_s)).returncode == 0:
             Path(self._target.trial).replace(self._target.temporary)
 

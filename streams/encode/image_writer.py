@@ -79,7 +79,9 @@ class ImageWriter:
         if self._kept is None:
             shutil.rmtree(self._temporary, ignore_errors=True)
         try:
-            self._temporary.mkdir(exist_ok=True)
+            if self._temporary.is_symlink():
+                self._temporary.unlink()  # another user of the folder may have laid it
+            self._temporary.mkdir(exist_ok=self._kept is not None)
         except OSError as error:
             raise OpenError(f"'{self._temporary}' cannot be written ({error})") from error
 

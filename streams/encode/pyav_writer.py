@@ -133,6 +133,7 @@ class PyAVWriter:
         self._target.remove()
 
     def _open(self, info: StreamInfo, source: str | None) -> None:
+        self._target.create()
         self._container = av.open(local_name(self._target.temporary), "w")
         self._video = self._add_video(info)
         audio = [other for other in info.others if other.kind == "audio" and other.template]

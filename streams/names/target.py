@@ -57,7 +57,7 @@ class TargetFile:
         self._try()
 
     def _try(self) -> None:
-        self._create(self.trial)
+        self.create_trial()
         Path(self.trial).unlink(missing_ok=True)
 
     def create(self) -> None:
@@ -70,6 +70,14 @@ class TargetFile:
             OpenError: It cannot be created.
         """
         self._create(self.temporary)
+
+    def create_trial(self) -> None:
+        """Likewise the file where an encoder is tried out.
+
+        Raises:
+            OpenError: It cannot be created.
+        """
+        self._create(self.trial)
 
     def _create(self, name: str) -> None:
         try:

@@ -86,6 +86,7 @@ def unused(options: RestoreOptions) -> set[str]:
 
 
 def _keep(pixels: Tensor, picture: TargetFile) -> str:
+    picture.create()
     try:
         save_png(pixels, Path(picture.temporary))
     except OSError as error:

@@ -160,6 +160,7 @@ class SegmentWriter:
         self._finish_previous()
         if not self._segments:
             raise EncodeError("no frame was written, so there is no output")
+        self._target.create()
         output = joined_output(self._plan.output, self._target.temporary, self._colour)
         join(self._segments, output, self._plan.layout, partial=partial)
         self._covers.cleanup()
