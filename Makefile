@@ -6,7 +6,8 @@ PYTHONS ?= 3.12 3.13
 VID4 ?= ../shared/data/eval/vid4
 export VIDEO VID4
 
-# Tests use one core each and are shared out among as many processes as there are cores, eight at most.
+# Tests use one core each and are shared out among half as many processes again as there are cores,
+# since some of them wait; eight at most.
 WORKERS ?= --numprocesses auto --maxprocesses 8 --dist worksteal
 
 PY := .venv/bin/python

@@ -17,6 +17,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Half as many again as there are cores: tests of running streams wait most of the time."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") is None or torch.cuda.is_available():
         return

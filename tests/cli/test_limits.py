@@ -126,7 +126,7 @@ def test_a_full_disk_under_the_target(size: str, segment: str, tmp_path: Path) -
         pytest.skip("no file system can be mounted here")
     words = ["restore", source, "out.mkv", "-m", "identity", "--encoder", "rawvideo", "-q"]
     words += ["--chunk", "4", "--look-ahead", "0", "--segment", segment]
-    run = [sys.executable, "-m", "vsr", *words]
+    run = [sys.executable, "-m", "vsr", *map(str, words)]
     done = subprocess.run(
         [*command, "sh", size, disk, *run], capture_output=True, text=True, check=False, timeout=120
     )

@@ -64,6 +64,7 @@ def test_a_stream_that_sees_to_the_end_equals_the_whole_clip(clip: Clip) -> None
     assert (short - expected).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_spatial_ensemble_is_the_mean_over_eight_orientations(clip: Clip) -> None:
     network, low = basicvsr(), low_of(clip)
     expected = torch.zeros(())

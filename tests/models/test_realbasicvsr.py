@@ -71,6 +71,7 @@ def test_streams_of_one_batch_are_cleaned_each_as_often_as_it_needs() -> None:
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_tiles_are_cleaned_as_often_as_each_other() -> None:
     network, clip = network_with(0.0), moving_clip(3, 128, 130)
     clip[..., 65:] = 0.5

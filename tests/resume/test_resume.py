@@ -74,7 +74,9 @@ def test_the_uninterrupted_run_is_right(
     assert result.sound == source.sound
 
 
-@pytest.mark.parametrize(("share", "encoder_too"), [(0.3, False), (0.7, True)])
+@pytest.mark.parametrize(
+    ("share", "encoder_too"), [pytest.param(0.3, False, marks=pytest.mark.slow), (0.7, True)]
+)
 def test_a_killed_run_goes_on(
     share: float,
     encoder_too: bool,

@@ -78,6 +78,7 @@ def count_frames(path: str) -> int:
         return sum(map(len, reader.chunks(50)))
 
 
+@pytest.mark.slow
 def test_a_paused_job_keeps_a_playable_part_and_ends_as_one_that_was_not(
     queue: Queue, long_film: Film, vsr: Run, tmp_path: Path
 ) -> None:
