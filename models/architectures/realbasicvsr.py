@@ -134,6 +134,10 @@ class RealBasicVSR(Network[RealBasicVSRState]):
 
     def _clean_until_settled(self, window_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
         """The window, cleaned, and the passes that each stream of the batch took."""
+        if window_BTCHW.is_meta:
+            # Without values nothing settles; the planner asks what a step takes at most.
+            passes_B = torch.full((len(window_BTCHW),), MAX_PASSES)
+            return self._clean(window_BTCHW, passes_B), passes_B
         passes_B = window_BTCHW.new_zeros(len(window_BTCHW), dtype=torch.int64)
         unsettled_B = torch.ones_like(passes_B, dtype=torch.bool)
         while unsettled_B.any() and passes_B.max() < MAX_PASSES:

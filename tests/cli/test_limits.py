@@ -122,13 +122,14 @@ def test_a_full_disk_under_the_target(size: str, segment: str, tmp_path: Path) -
     disk = tmp_path / "disk"
     disk.mkdir()
     command = ["unshare", "--mount", "--map-root-user", "sh", "-c", ON_A_SMALL_DISK]
-    if subprocess.run([*command, "sh", size, disk, "true"], check=False).returncode:
+    command += ["sh", size, str(disk)]
+    if subprocess.run([*command, "true"], check=False).returncode:
         pytest.skip("no file system can be mounted here")
-    words = ["restore", source, "out.mkv", "-m", "identity", "--encoder", "rawvideo", "-q"]
+    words = ["restore", str(source), "out.mkv", "-m", "identity", "--encoder", "rawvideo", "-q"]
     words += ["--chunk", "4", "--look-ahead", "0", "--segment", segment]
     run = [sys.executable, "-m", "vsr", *map(str, words)]
     done = subprocess.run(
-        [*command, "sh", size, disk, *run], capture_output=True, text=True, check=False, timeout=120
+        [*command, *run], capture_output=True, text=True, check=False, timeout=120
     )
     *_, line = done.stderr.splitlines()
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr

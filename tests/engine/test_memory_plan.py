@@ -27,7 +27,7 @@ from vsr.engine.memory import (
 )
 from vsr.engine.memory_plan import RequestedSettings, candidates, make_plan
 from vsr.engine.settings import Settings
-from vsr.engine.step_memory import FAR, MANY, OVERHEAD, step_bytes
+from vsr.engine.step_memory import FAR, MANY, OVERHEAD, OperatorCache, step_bytes
 from vsr.errors import ConfigurationError
 from vsr.models.architectures.baselines import Identity
 from vsr.models.loading import load_network
@@ -305,3 +305,14 @@ def test_the_peak_of_a_device_is_that_of_the_run() -> None:
     peak = peak_device_bytes(device)
     assert peak is not None
     assert peak < 2**28
+
+
+@pytest.mark.parametrize("name", ["compact", "iconvsr", "basicvsrpp", "edvr"])
+def test_remembered_operators_give_what_torch_gives(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The peak of a step is the same when each operator is run by torch."""
+    network, settings = ALL[name](), Settings(chunk=3, look_ahead=2)
+    remembered = step_bytes(network, settings, 72, 96)
+    monkeypatch.setattr(OperatorCache, "call", lambda _, func, args, kwargs: func(*args, **kwargs))
+    assert step_bytes(network, settings, 72, 96) == remembered

@@ -77,13 +77,6 @@ def make_plan(
     """
     wanted = within_source(asked or RequestedSettings(), num_frames)
     tried = list(candidates(network, wanted, height, width))
-    if not exact:
-        best = tried[0]
-        most = upper_bound_bytes(
-            network, device, best, height, width, scenes=scenes, num_frames=num_frames
-        )
-        if most <= budget_bytes:
-            return Plan(settings=best, memory_bytes=most, budget_bytes=budget_bytes)
 
     @cache
     def plan(place: int) -> Plan:
@@ -98,6 +91,12 @@ def make_plan(
         )
         return Plan(settings=tried[place], memory_bytes=memory, budget_bytes=budget_bytes)
 
+    most = upper_bound_bytes(
+        network, device, tried[0], height, width, scenes=scenes, num_frames=num_frames
+    )
+    if most <= budget_bytes:
+        quick = Plan(settings=tried[0], memory_bytes=most, budget_bytes=budget_bytes)
+        return plan(0) if exact else quick
     # Each candidate takes less than the one before.
     first = bisect_left(range(len(tried)), True, key=lambda place: plan(place).fits)
     return plan(min(first, len(tried) - 1))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -177,6 +177,7 @@ class _LiveTensors(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: set[int] = set()
+        self._operators = OperatorCache()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -190,11 +191,12 @@ class _LiveTensors(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        out = (
-            _sampled(*args[:2])
-            if _is_hollow_sampling(func, args)
-            else func(*args, **(kwargs or {}))
-        )
+        if _is_hollow_sampling(func, args):
+            out = _sampled(*args[:2])
+        elif _is_hollow_resize(func, args):
+            out = _resized(*args)
+        else:
+            out = self._operators.call(func, args, kwargs or {})
         for tensor in tree_leaves(out):
             # What oneDNN packs is its own: it stays for good, and is as large as the weights.
             if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
@@ -214,6 +216,74 @@ class _LiveTensors(TorchDispatchMode):
         self.now -= size
 
 
+class OperatorCache:
+    """Calls of operators on the meta device, whose results are remembered by what went in.
+
+    A network repeats a few hundred calls thousands of times, and each takes torch a millisecond in
+    Python there: nearly all of the time of a plan.
+    """
+
+    def __init__(self) -> None:
+        self._results: dict[Hashable, tuple[torch.Size, tuple[int, ...], torch.dtype] | None] = {}
+
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of a call, made by torch where it is a view or was not seen before."""
+        given = list(_tensors((*args, *kwargs.values())))
+        if not _is_hollow(given, kwargs):
+            return func(*args, **kwargs)
+        if given and _writes_in_place(func):
+            return args[0]
+        key = (func, _key_of(args), _key_of(tuple(kwargs.items())))
+        if (known := self._results.get(key)) is not None:
+            shape, stride, dtype = known
+            return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+        out = func(*args, **kwargs)
+        if key not in self._results:
+            self._results[key] = _described(out, given)
+        return out
+
+
+def _writes_in_place(func: Callable[..., Any]) -> bool:
+    """Whether a call returns its first tensor with other values and the same shape."""
+    name = func.__name__.partition(".")[0]
+    return name.endswith("_") and torch.Tag.inplace_view not in func.tags  # type: ignore[attr-defined]
+
+
+def _is_hollow(given: Sequence[Tensor], kwargs: dict[str, Any]) -> bool:
+    """Whether a call's result has no values: its tensors have none, or it makes one without."""
+    if given:
+        return all(tensor.is_meta for tensor in given)
+    return kwargs.get("device") == torch.device("meta")
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among arguments, those of lists included."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+
+
+def _key_of(value: Any) -> Hashable:
+    """What a result depends on: of tensors, shape, strides and type."""
+    if isinstance(value, Tensor):
+        return value.shape, value.stride(), value.dtype
+    return tuple(map(_key_of, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _described(
+    out: Any, given: Sequence[Tensor]
+) -> tuple[torch.Size, tuple[int, ...], torch.dtype] | None:
+    """Shape, strides and type of a result that has a storage of its own; None for others."""
+    if not isinstance(out, Tensor) or out.storage_offset():
+        return None
+    storage = out.untyped_storage()._cdata
+    if any(tensor.untyped_storage()._cdata == storage for tensor in given):
+        return None
+    return out.shape, out.stride(), out.dtype
+
+
 _SAMPLING = (torch.ops.aten.grid_sampler.default, torch.ops.aten.grid_sampler_2d.default)
 
 
@@ -228,3 +298,19 @@ def _is_hollow_sampling(func: Callable[..., Any], args: tuple[Any, ...]) -> bool
 def _sampled(features: Tensor, grid: Tensor) -> Tensor:
     """What sampling gives: (B, K, H, W) at the grid's size."""
     return features.new_empty(*features.shape[:2], *grid.shape[1:3])
+
+
+def _is_hollow_resize(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """The same of pictures that are resized."""
+    return func is torch.ops.aten.upsample_bilinear2d.vec and args[0].is_meta
+
+
+def _resized(
+    features: Tensor,
+    size: Sequence[int] | None,
+    _align_corners: bool,
+    factors: Sequence[float] | None = None,
+) -> Tensor:
+    """What resizing gives, (B, K, H, W): of this size, or by these factors."""
+    sides = size or [int(s * f) for s, f in zip(features.shape[-2:], factors or (), strict=True)]
+    return features.new_empty(*features.shape[:2], *sides)
