@@ -34,6 +34,10 @@ CORE = (
 """Opening, decoding, restoring, encoding, the command line and the contract of all networks."""
 
 
+WORKERS = ("--numprocesses", "auto", "--maxprocesses", "8", "--dist", "worksteal")
+"""As `make test` has them."""
+
+
 def find_python(version: str, environment: Mapping[str, str] = os.environ) -> Path | None:
     """Find an interpreter: on the path, in Debian's folder, or among pyenv's versions.
 
@@ -135,9 +139,8 @@ def test_core(version: str, python: Path) -> str:
     inside = make_environment(python, ROOT / f".venv-{version}")
     _say(f"Python {version}: newer, but out of range: {', '.join(held_back(inside)) or 'nothing'}")
     ready = time.monotonic()
-    tests = subprocess.run(
-        [inside, "-m", "pytest", "-q", "-m", "not slow", *CORE], cwd=ROOT, check=False
-    )
+    words = ("-m", "pytest", "-q", *WORKERS, "-m", "not slow")
+    tests = subprocess.run([inside, *words, *CORE], cwd=ROOT, check=False)
     done = "passed" if tests.returncode == 0 else "failed"
     return f"{done} (environment {ready - started:.0f} s, tests {time.monotonic() - ready:.0f} s)"
 
