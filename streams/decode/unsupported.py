@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from av import VideoFrame
+from av.sidedata.sidedata import Type
 
 from vsr.streams.colour.hdr import read_mastering
 
@@ -15,22 +16,43 @@ CAPTIONS = "the source's closed captions, which lie within its frames, are left 
 CAPTIONED = "Closed Captions"
 """What ffmpeg's description says of a stream that has them."""
 
-_DYNAMIC = {
+_ARRIVES = frozenset({"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DISPLAYMATRIX"})
+"""Data that writers keep, and the turn that is applied to the pixels."""
+
+_OF_THE_CODING = frozenset(
+    {"SEI_UNREGISTERED", "GOP_TIMECODE", "MOTION_VECTORS", "SKIP_SAMPLES", "VIDEO_ENC_PARAMS"}
+    | {"VIDEO_HINT", "PANSCAN", "REGIONS_OF_INTEREST", "VIEW_ID"}
+)
+"""Data about the old coding: the encoder's settings, where its groups of pictures began (a time
+code proper is a tag), and the part that a player of 4:3 would show, which MPEG-2 always says."""
+
+_CAPTIONS = "A53_CC"
+
+_NAMES = {
     "DYNAMIC_HDR_PLUS": "HDR10+",
     "DYNAMIC_HDR_VIVID": "HDR Vivid",
     "DOVI_RPU_BUFFER": "Dolby Vision",
     "DOVI_METADATA": "Dolby Vision",
+    "SPHERICAL": "projection of spherical video",
+    "STEREO3D": "layout of stereoscopic video",
+    "ICC_PROFILE": "ICC profile",
+    "S12M_TIMECODE": "time codes of frames",
+    "FILM_GRAIN_PARAMS": "film grain of the decoder",
+    "AFD": "active format (AFD)",
+    "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
+    "EXIF": "EXIF",
 }
+"""What people call kinds of data; others are named as ffmpeg does."""
 
 
 def unsupported_features(frame: VideoFrame) -> tuple[str, ...]:
     """A sentence about each thing that a source's first frame has and its copy will not."""
     notes = [TRANSPARENCY] if any(part.is_alpha for part in frame.format.components) else []
-    side_data: Mapping[str, Any] = frame.side_data
-    notes += [CAPTIONS] if side_data.get("A53_CC") is not None else []
-    dynamic = {name for kind, name in _DYNAMIC.items() if side_data.get(kind) is not None}
-    if dynamic:
-        notes.append(f"metadata of each frame is left out: {', '.join(sorted(dynamic))}")
+    kinds = side_data_kinds(frame)
+    notes += [CAPTIONS] if _CAPTIONS in kinds else []
+    lost = {_name(kind) for kind in kinds - _ARRIVES - _OF_THE_CODING - {_CAPTIONS}}
+    if lost:
+        notes.append(f"data of each frame is left out: {', '.join(sorted(lost))}")
     mastering = read_mastering(frame)
     if bool(mastering.chromaticities) != bool(mastering.luminance):
         has, lacks = "primaries", "luminance"
@@ -40,3 +62,14 @@ def unsupported_features(frame: VideoFrame) -> tuple[str, ...]:
             f"the source gives its mastering display's {has} without its {lacks}: left out"
         )
     return tuple(notes)
+
+
+def side_data_kinds(frame: VideoFrame) -> frozenset[str]:
+    """PyAV's names of the kinds of data that lie beside the samples of a frame."""
+    side_data: Mapping[str, Any] = frame.side_data
+    # Not by iteration: it gives the data in PyAV 18, and the kinds in 19.
+    return frozenset(kind.name for kind in Type if side_data.get(kind.name) is not None)
+
+
+def _name(kind: str) -> str:
+    return _NAMES.get(kind, kind.lower().replace("_", " "))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,10 +11,10 @@ from typing import Any
 
 from vsr.address import is_address
 from vsr.errors import EncodeError
+from vsr.streams.encode.arrivals import say_losses
 from vsr.streams.encode.command import Output, SourceFile, build_command, build_cut
 from vsr.streams.encode.encoder_process import EncoderProcess
-from vsr.streams.encode.metadata import lost_tags
-from vsr.streams.encode.plan import EncodingPlan, plan_encoding
+from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.ffmpeg.process import query_ffmpeg
 from vsr.streams.names.animation import count_webp_frames, is_animated_webp
 from vsr.streams.names.container import PIPE
@@ -24,8 +23,6 @@ from vsr.streams.names.trim import Seconds, as_fraction
 from vsr.types import Chunk, StreamInfo
 
 STANDARD_OUTPUT = 1
-
-log = logging.getLogger(__name__)
 
 
 class FFmpegWriter:
@@ -133,7 +130,7 @@ class FFmpegWriter:
         if is_animated_webp(Path(output)):
             # ffmpeg counts the file as one frame.
             self._counted = count_webp_frames(Path(output))
-        say_lost_tags(self._plan, output)
+        say_losses(self._plan, output)
         return output
 
     def abort(self) -> None:
@@ -152,15 +149,6 @@ class FFmpegWriter:
         self._target.create_trial()
         if query_ffmpeg(*build_cut(self._output(), self._target.trial, end_s)).returncode == 0:
             Path(self._target.trial).replace(self._target.temporary)
-
-
-def say_lost_tags(plan: EncodingPlan, output: str) -> None:
-    """Compare the tags of a written file with its source's, and log what is missing."""
-    source = plan.output.source
-    if source is None or not Path(output).is_file() or "map_metadata" in plan.output.options:
-        return
-    if note := lost_tags(source.path, output, plan.output.index, plan.notes):
-        log.warning("%s", note)
 
 
 def choose_target(

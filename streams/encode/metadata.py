@@ -51,7 +51,7 @@ _QUICKTIME_LANGUAGES = {
 }
 """Language codes (ISO 639-2) that ffmpeg's MOV muxer knows, by their synonyms."""
 
-_LEAST_FLAGS = frozenset({"default", "dub", "original"})
+LEAST_FLAGS = frozenset({"default", "dub", "original"})
 _UNDETERMINED = frozenset({None, "und"})
 
 
@@ -130,7 +130,7 @@ def _has_language(stream: Stream) -> bool:
 
 def _has_flags(stream: Stream) -> bool:
     given = stream.type in {"audio", "subtitle"}
-    return given and bool(set(dispositions(stream)) - _LEAST_FLAGS)
+    return given and bool(set(dispositions(stream)) - LEAST_FLAGS)
 
 
 def _has_title(stream: Stream) -> bool:

@@ -126,3 +126,57 @@ def test_closed_captions_are_said(tmp_path: Path) -> None:
         assert "the source's closed captions, which lie within its frames, are left out" in (
             reader.notes
         )
+
+
+def test_a_spherical_video_is_said_to_lose_its_projection(tmp_path: Path) -> None:
+    """A box of Google's V2, sv3d, in the description of the picture."""
+    run_ffmpeg(tmp_path, f"{PICTURE} -c:v libx264 plain.mp4")
+    (tmp_path / "in.mp4").write_bytes(with_projection((tmp_path / "plain.mp4").read_bytes()))
+    with open_reader(str(tmp_path / "in.mp4")) as reader:
+        assert "data of each frame is left out: projection of spherical video" in reader.notes
+
+
+def with_projection(content: bytes) -> bytes:
+    """An MP4 file whose index lies at its end, with the box of an equirectangular projection."""
+    header = box(b"svhd", b"\0" * 5)
+    projection = box(b"proj", box(b"prhd", b"\0" * 16) + box(b"equi", b"\0" * 20))
+    added = box(b"sv3d", header + projection)
+    place = content.index(b"avcC") - 4
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        at = content.rindex(kind, 0, place) - 4
+        size = int.from_bytes(content[at : at + 4], "big") + len(added)
+        content = content[:at] + size.to_bytes(4, "big") + content[at + 4 :]
+    return content[:place] + added + content[place:]
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+def write_flagged(folder: Path) -> Path:
+    inputs = f"{PICTURE} -f lavfi -i sine=duration=1 -f lavfi -i sine=duration=1"
+    flags = "-disposition:a:0 default -disposition:a:1 visual_impaired+hearing_impaired"
+    run_ffmpeg(folder, f"{inputs} -map 0 -map 1 -map 2 -c:v libx264 -c:a aac {flags} in.mkv")
+    return folder / "in.mkv"
+
+
+def test_flags_of_tracks_are_kept_or_compared_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, kept = write_flagged(tmp_path), tmp_path / "out.mkv"
+    transcode(source, kept)
+    assert not [r for r in caplog.records if "flags of tracks" in r.getMessage()]
+    lost = tmp_path / "lost.mkv"
+    transcode(source, lost, encode_args=["-disposition:a:1", "0"])
+    assert (
+        f"'{lost}' does not hold these flags of tracks: audio 2 hearing_impaired visual_impaired"
+        in caplog.text
+    )
+
+
+def test_a_stream_that_was_planned_and_is_missing_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target = write_flagged(tmp_path), tmp_path / "out.mkv"
+    transcode(source, target, encode_args=["-an"])
+    assert f"'{target}' lacks streams that it was to hold: 2 audio" in caplog.text

@@ -16,9 +16,10 @@ from tempfile import TemporaryDirectory, mkstemp
 from typing import Any
 
 from vsr.errors import EncodeError
+from vsr.streams.encode.arrivals import say_losses
 from vsr.streams.encode.command import build_command
 from vsr.streams.encode.encoder_process import EncoderProcess
-from vsr.streams.encode.ffmpeg_writer import say_lost_tags, source_file
+from vsr.streams.encode.ffmpeg_writer import source_file
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.encode.segments.nut_join import check_alike, join
 from vsr.streams.encode.segments.plan import check_segmentable, joined_output, segment_output
@@ -168,7 +169,7 @@ class SegmentWriter:
         if not partial:
             self._kept.seal()
         kept = self._target.keep(partial=partial)
-        say_lost_tags(self._plan, kept)
+        say_losses(self._plan, kept)
         return kept
 
     def abort(self) -> None:
