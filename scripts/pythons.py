@@ -25,13 +25,18 @@ CORE = (
     "tests/cli/test_cli.py",
     "tests/cli/test_starting.py",
     "tests/engine/test_restorer.py",
+    "tests/live/test_running.py",
     "tests/models/test_network_contract.py",
     "tests/offline/test_pipeline.py",
+    "tests/resume/test_journal.py",
+    "tests/streams/test_deinterlacing.py",
+    "tests/streams/test_kept_or_said.py",
     "tests/streams/test_open_errors.py",
     "tests/streams/test_readers.py",
     "tests/streams/test_writers.py",
 )
-"""Opening, decoding, restoring, encoding, the command line and the contract of all networks."""
+"""Opening, decoding, restoring, encoding, resuming, running streams, the command line and the
+contract of all networks."""
 
 
 WORKERS = ("--numprocesses", "auto", "--maxprocesses", "8", "--dist", "worksteal")

@@ -283,7 +283,8 @@ def _tag_options(output: Output) -> Options:
     if output.suffix in MOV_FAMILY and any("." in name for name in output.tags):
         options["movflags"] = f"+faststart{_FREE_TAGS}"
     if created := output.tags.get("creation_time"):
-        options["metadata:g"] = f"creation_time={created}"
+        # PyAV 19 joins the values of a tag that is there twice; ffmpeg would understand neither.
+        options["metadata:g"] = f"creation_time={created.partition(';')[0]}"
     return options
 
 
