@@ -29,6 +29,7 @@ from vsr.live.input.connection import Arrival, FormatChange
 from vsr.live.input.pending import PendingAudio
 from vsr.live.input.retry import Retry
 from vsr.live.input.source import LOOK_EVERY_S, Source, SourceLost
+from vsr.live.monitor.counted_log import CountedLog
 from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.output.encoder import in_encoders_time, picture_of
@@ -129,6 +130,7 @@ class LiveStream:
         self._pending = PendingAudio()
         self._output: Output | None = None
         self._away, self._seen_at = False, time.monotonic()
+        self._log = CountedLog(log)
 
     def run(self, stop: threading.Event) -> None:
         """Restore until the source ends finally, or ``stop`` is set; then close in order.
@@ -298,7 +300,19 @@ class LiveStream:
             self._lose()
         if self._away:
             self._fill(self._clock.held(time.monotonic(), self.options.latency_s))
+        self._adapt_rate(self._output)
         count(self.figures, self._source, self._clock, self._sinks)
+
+    def _adapt_rate(self, output: Output) -> None:
+        """Let the encoder make as many bits as the sinks take."""
+        before, figures, now = self.figures.bit_rate_limit, self.figures, time.monotonic()
+        if (limit := output.adapt(now)) == before:
+            return
+        figures.bit_rate_limit = limit
+        lowered = limit is not None and (before is None or limit < before)
+        figures.tally.bit_rate_cuts += lowered
+        said = "no limit" if limit is None else f"{limit / 1000:.0f} kbit/s at most"
+        self._log.warning("bit rate", f"{self.options.name}: the picture gets {said}", now)
 
     def _fill(self, times: list[int]) -> None:
         """Send the last frame, or the slate, at these pts."""

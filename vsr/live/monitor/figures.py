@@ -35,6 +35,7 @@ class StreamCounts:
         lost_packets: Encoded packets that a sink missed.
         jumps: Discontinuities of the source's timestamps.
         level_changes: Times the quality level changed.
+        bit_rate_cuts: Times the bit rate was lowered for a congested sink.
     """
 
     frames_in: int = 0
@@ -50,6 +51,7 @@ class StreamCounts:
     lost_packets: int = 0
     jumps: int = 0
     level_changes: int = 0
+    bit_rate_cuts: int = 0
 
 
 @dataclass(kw_only=True)
@@ -87,6 +89,7 @@ class Figures:
         level: Name of the quality level.
         sizes: Input and output size, as text.
         lead_s: How far the output is ahead of the wall clock, beyond its beginning.
+        bit_rate_limit: Bits per second that the picture gets at most; None for no limit.
         source_queue: Frames waiting to be restored.
         sink_queue: Packets waiting for the slowest sink.
         sinks: One for every sink, the target first.
@@ -103,6 +106,7 @@ class Figures:
     level: str = "full"
     sizes: str = ""
     lead_s: float = 0.0
+    bit_rate_limit: int | None = None
     source_queue: int = 0
     sink_queue: int = 0
     sinks: list[SinkFigures] = field(default_factory=list)
@@ -149,6 +153,7 @@ class Figures:
             "latency_ms": round(1000 * self.latency_s(0.5)),
             "latency_p99_ms": round(1000 * self.latency_s(0.99)),
             "lead_ms": round(1000 * self.lead_s),
+            "bit_rate_limit": self.bit_rate_limit,
             "source_queue": self.source_queue,
             "sink_queue": self.sink_queue,
             "uptime_s": round(time.monotonic() - self.began, 1),

@@ -29,6 +29,7 @@ COUNTERS = {
     "reopened": "Times sinks were opened after the first.",
     "lost_packets": "Coded packets that a sink missed.",
     "level_changes": "Times the quality level changed.",
+    "bit_rate_cuts": "Times the bit rate was lowered for a congested sink.",
     "jumps": "Discontinuities of the source's timestamps.",
 }
 """Fields of ``StreamCounts``; every one is exported."""
@@ -59,6 +60,7 @@ class _Streams(Collector):
             yield counter
         yield self._queues()
         yield self._up()
+        yield self._bit_rate()
         yield from self._sinks()
         yield self._latencies()
 
@@ -75,6 +77,14 @@ class _Streams(Collector):
         )
         for one in self._figures:
             gauge.add_metric([one.name], one.state == "running")
+        return gauge
+
+    def _bit_rate(self) -> Metric:
+        gauge = GaugeMetricFamily(
+            "vsr_bit_rate_limit", "Bits per second of the picture; 0: no limit.", labels=["stream"]
+        )
+        for one in self._figures:
+            gauge.add_metric([one.name], one.bit_rate_limit or 0)
         return gauge
 
     def _sinks(self) -> Iterable[Metric]:

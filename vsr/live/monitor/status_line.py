@@ -59,6 +59,7 @@ def sentence(figures: Figures) -> str:
         (tally.corrupt, "damaged"),
         (tally.reconnects, "reconnects"),
         (tally.reopened, "sinks reopened"),
+        (tally.bit_rate_cuts, "bit rate cuts"),
     ):
         if count:
             words.append(f"{count} {what}")

@@ -115,6 +115,11 @@ def picture_of(info: StreamInfo, scale: int, frame_rate: Fraction) -> OutputPict
     )
 
 
+def can_limit(encoder: str | None, arguments: Sequence[str]) -> bool:
+    """Whether the bit rate of an encoder can be limited; arguments as for ``LiveEncoder``."""
+    return choose_encoder("", encoder, parse_options(arguments)) in RATE_LIMITED
+
+
 def fitted(frames: Tensor, height: int, width: int) -> Tensor:
     """Fit frames (T, 3, H, W) into a size, keeping the aspect ratio, with black bars."""
     rows, columns = frames.shape[-2:]
@@ -144,6 +149,9 @@ x264 at 1280x720, two clips: within 0.3 dB of ``veryfast`` with a crf of 20, wit
 bits and a third less of the processor, which the network needs.
 """
 
+RATE_LIMITED = frozenset({"libx264", "libx265"})
+"""Encoders that keep to a limit of their bit rate beside the quality that they aim at."""
+
 _READ = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
 
 
@@ -156,6 +164,7 @@ class LiveEncoder:
         on_packet: Called with every encoded packet, from the encoder's thread.
         encoder: ffmpeg's name of an encoder; None for libx264.
         arguments: Further arguments for it, as on ffmpeg's command line.
+        limit: Bits per second at most; None for no limit.
     """
 
     def __init__(
@@ -166,6 +175,7 @@ class LiveEncoder:
         *,
         encoder: str | None = None,
         arguments: Sequence[str] = (),
+        limit: int | None = None,
     ) -> None:
         options = parse_options(arguments)
         name = choose_encoder("", encoder, options)
@@ -179,6 +189,8 @@ class LiveEncoder:
             time_base=picture.time_base,
             frame_rate=picture.frame_rate,
         )
+        if limit is not None:
+            options |= _limited(name, limit, templates)
         self._templates, self._on_packet = templates, on_packet
         self._error: EncodeError | None = None
         reading, writing = os.pipe()
@@ -251,25 +263,45 @@ class LiveEncoder:
 
     def _hand_on(self, coded: InputContainer) -> None:
         stream = coded.streams.video[0]
-        self._templates.add(stream)
+        parameters = self._parameters(stream)
         for packet in coded.demux(stream):
             if packet.size and packet.pts is not None:
-                self._on_packet(_coded(packet, stream))
+                self._on_packet(_coded(packet, stream, parameters if packet.is_keyframe else b""))
+
+    def _parameters(self, stream: VideoStream) -> bytes:
+        """What key frames have to carry: the sinks were told those of the first encoder alone."""
+        if self._templates.streams:
+            return stream.codec_context.extradata or b""
+        self._templates.add(stream)
+        return b""
 
 
-def _coded(packet: av.Packet[VideoStream], stream: VideoStream) -> EncodedPacket:
+def _coded(packet: av.Packet[VideoStream], stream: VideoStream, parameters: bytes) -> EncodedPacket:
     assert packet.pts is not None
     assert stream.time_base is not None
     dts = packet.pts if packet.dts is None else packet.dts
     return EncodedPacket(
         stream_index=0,
-        data=bytes(packet),
+        data=parameters + bytes(packet),
         pts=packet.pts,
         dts=dts,
         duration=packet.duration or 0,
         time_base=Fraction(stream.time_base),
         is_key=packet.is_keyframe,
     )
+
+
+def _limited(encoder: str, limit: int, templates: StreamTemplates) -> Options:
+    """Options for a bit rate; x264 keeps its first level, so that nothing else differs."""
+    options: Options = {"maxrate": str(limit), "bufsize": str(limit)}
+    told = templates.streams[0].codec_context.extradata if templates.streams else None
+    if encoder == "libx264" and told is not None and len(told) > _LEVEL:
+        options["level"] = str(told[_LEVEL])
+    return options
+
+
+_LEVEL = 7
+"""Where H.264's first parameter set has the level, behind a start code of four bytes."""
 
 
 def _command(picture: OutputPicture, encoder: str, options: Options, lead_s: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 
 from av import Packet
 from av.audio.stream import AudioStream
@@ -12,7 +13,8 @@ from av.stream import Stream
 from vsr.errors import EncodeError, VSRError
 from vsr.live.audio.packets import EncodedPacket, StreamTemplates
 from vsr.live.audio.track import OutputAudio
-from vsr.live.output.encoder import LiveEncoder, OutputPicture
+from vsr.live.output.bit_rate import BitRateController, lowest
+from vsr.live.output.encoder import LiveEncoder, OutputPicture, can_limit
 from vsr.live.output.interleaver import Interleaver
 from vsr.live.output.sink import Sink
 from vsr.streams.encode.raw_nut import CARRIED_CODECS
@@ -50,9 +52,15 @@ class Output:
         self._sound = self._take_sound(sound)
         self._interleaver = Interleaver(self._sinks, self._left)
         self._started = self._written = False
-        self._encoder = LiveEncoder(
-            picture, self._video, self._coded, encoder=encoder, arguments=arguments
+        self._make_encoder = partial(
+            LiveEncoder, picture, self._video, self._coded, encoder=encoder, arguments=arguments
         )
+        self._encoder = self._make_encoder()
+        remote = [sink for sink in self._sinks if sink.is_remote]
+        self._rates = [(sink, BitRateController(sink.most_lag_s)) for sink in remote]
+        self._can_limit = can_limit(encoder, arguments)
+        self._limit: int | None = None
+        self._limit_of_encoder: int | None = None
 
     def write(self, chunk: Chunk) -> None:
         """Encode frames.
@@ -61,8 +69,23 @@ class Output:
             EncodeError: The encoder has stopped, or the main sink has been given up.
         """
         self.raise_error()
+        if self._limit != self._limit_of_encoder and self._started:
+            self._encode_anew(self._limit)
         self._encoder.write(chunk)
         self._written = True
+
+    def adapt(self, now: float) -> int | None:
+        """Choose the bit rate that all sinks can take.
+
+        Args:
+            now: On the monotonic clock.
+
+        Returns:
+            Bits per second of the picture at most; None without a limit.
+        """
+        if self._can_limit:
+            self._limit = lowest([rate.decide(sink.load(), now) for sink, rate in self._rates])
+        return self._limit
 
     def begin_sound(self, stream: AudioStream | None) -> None:
         """Start the audio of another connection."""
@@ -111,6 +134,16 @@ class Output:
     def _close(self) -> None:
         for sink in self._sinks:
             sink.finish()
+
+    def _encode_anew(self, limit: int | None) -> None:
+        """Let another encoder go on with a key frame, once this one has handed everything out."""
+        following = self._make_encoder(limit=limit)
+        try:
+            self._encoder.finish()
+        except VSRError:
+            following.abort()
+            raise
+        self._encoder, self._limit_of_encoder = following, limit
 
     def _coded(self, coded: EncodedPacket) -> None:
         if not self._started:

@@ -21,6 +21,7 @@ from vsr.live.input.address import check_host
 from vsr.live.input.retry import SETTLED_S, Retry
 from vsr.live.monitor.counted_log import CountedLog
 from vsr.live.monitor.figures import SinkFigures
+from vsr.live.output.bit_rate import SinkLoad
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
 from vsr.streams.ffmpeg.process import PIPE_BYTES, FFmpegProcess
 from vsr.streams.names.container import SYSTEM, reason
@@ -36,6 +37,9 @@ WAITING_S = 10
 CONGESTED_S = 1.0
 """Seconds beyond the latency that may wait for an address which has kept up: a network that pauses
 for longer is congested, and what waits would only come ever later."""
+
+JUDGED_AFTER_S = 5.0
+"""An address that has not kept up once for so long since it was opened is congested, too."""
 
 WAITING_PACKETS = 2000
 
@@ -87,6 +91,7 @@ class Sink:
         )
         self._trust = trust
         self._log, self._latency_s = CountedLog(log), latency_s
+        self._offered = self._taken = 0
         self._has_kept_up = False
         self._templates: list[Any] = []
         self._packets: deque[EncodedPacket] = deque()
@@ -127,6 +132,27 @@ class Sink:
             return "ended"
         return "missing" if self._opened or self._missed_for else "waiting"
 
+    @property
+    def most_lag_s(self) -> float:
+        """Seconds of packets that may wait for an address that has kept up."""
+        return min(WAITING_S, self._latency_s + CONGESTED_S)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a network lies before it."""
+        return is_address(self._target)
+
+    def load(self) -> SinkLoad:
+        """What a bit rate is chosen by."""
+        is_open, open_s = self.state == "open", time.monotonic() - self._opened_at
+        return SinkLoad(
+            offered=self._offered,
+            taken=self._taken,
+            lost=self.lost,
+            lag_s=self.lag_s,
+            is_judged=is_open and (self._has_kept_up or open_s > JUDGED_AFTER_S),
+        )
+
     def figures(self) -> SinkFigures:
         """The sink as it is seen from outside."""
         return SinkFigures(
@@ -149,6 +175,7 @@ class Sink:
         with self._changed:
             self._has_kept_up = self._has_kept_up or (self.state == "open" and not self._packets)
             self._packets.append(coded)
+            self._offered += len(coded.data)
             most_s = self._most_waiting_s()
             while len(self._packets) > WAITING_PACKETS or self._waiting_s() > most_s:
                 self._shed()
@@ -191,6 +218,7 @@ class Sink:
         assert self._muxed is not None
         self._process.check()
         self._muxed.write(coded)
+        self._taken += len(coded.data)
         if time.monotonic() - self._opened_at > SETTLED_S:
             self._retry.succeeded()
 
@@ -273,7 +301,7 @@ class Sink:
         """Until it has kept up once, it is still being opened, or catches up with that."""
         if not is_address(self._target) or not self._has_kept_up:
             return WAITING_S
-        return min(WAITING_S, self._latency_s + CONGESTED_S)
+        return self.most_lag_s
 
     def _shed(self) -> None:
         """Drop the oldest waiting packets, up to a key frame."""
