@@ -106,10 +106,16 @@ class Retries(click.ParamType["int | None"]):
     help="How often in a row source and sink may fail.",
 )
 @click.option(
+    "--fallback",
+    type=MEDIA,
+    metavar="URL",
+    help="Shown while SOURCE is gone: another address, or a file, repeated.",
+)
+@click.option(
     "--slate",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="PICTURE",
-    help="Shown while the source is gone.  [default: its last frame]",
+    help="Shown while every source is gone.  [default: the last frame]",
 )
 @click.option("--status", metavar="ADDRESS:PORT", help="Serve figures and a page there.")
 @click.option(

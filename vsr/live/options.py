@@ -20,6 +20,8 @@ class StreamOptions:
         name: Name in logs and figures.
         source: A file or an address.
         target: A file or an address.
+        fallback: A file or an address that takes the place of the source while that is lost; a file
+            is repeated. None for none.
         record: A file for a copy of the output; None for none.
         listen: Wait at ``source`` for a publisher instead of connecting.
         latency_s: Seconds from the arrival of a frame until it is emitted, encoded.
@@ -37,6 +39,7 @@ class StreamOptions:
     source: str
     target: str
     name: str = "live"
+    fallback: str | None = None
     record: str | None = None
     listen: bool = False
     latency_s: float = DEFAULT_LATENCY_S
@@ -54,6 +57,11 @@ class StreamOptions:
     def trust(self) -> Trust:
         """Which certificates of source and sinks are accepted."""
         return Trust(ca_file=self.ca_file, insecure=self.insecure)
+
+    @property
+    def sources(self) -> list[str]:
+        """All inputs, the source first."""
+        return [self.source, *([self.fallback] if self.fallback else [])]
 
     @property
     def targets(self) -> list[str]:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from vsr.errors import OpenError
 from vsr.live.input.connection import Arrival, FormatChange
+from vsr.live.input.fallback import FallbackSource, make_source
 from vsr.live.input.pending import PendingAudio
 from vsr.live.input.retry import Retry
 from vsr.live.input.source import LOOK_EVERY_S, Source, SourceLost
@@ -43,11 +44,15 @@ from vsr.live.timing.latency_plan import Stopped
 from vsr.types import Chunk
 
 
-def count(figures: Figures, source: Source, clock: Clock, sinks: Sequence[Sink]) -> None:
+def count(
+    figures: Figures, source: Source | FallbackSource, clock: Clock, sinks: Sequence[Sink]
+) -> None:
     """Update a stream's figures."""
     tally = figures.tally
     tally.corrupt, tally.reconnects = source.corrupt, source.reconnects
     tally.jumps = clock.jumps
+    if isinstance(source, FallbackSource):
+        tally.fallbacks, figures.on_fallback = source.fallbacks, source.on_fallback
     tally.reopened = sum(sink.reopened for sink in sinks)
     tally.lost_packets = sum(sink.lost for sink in sinks)
     figures.seen_at, figures.lead_s = time.monotonic(), clock.lead_s
@@ -116,12 +121,11 @@ class LiveStream:
             for role, target in zip(ROLES, options.targets, strict=False)
         ]
         figures.sinks = [sink.figures() for sink in self._sinks]
-        self._source = Source(
-            options.source,
-            listen=options.listen,
-            retry=Retry(options.retries),
-            trust=options.trust,
-            max_pixels=options.max_pixels,
+        self._source = make_source(
+            self._make_source(options.source, listen=options.listen),
+            options.fallback,
+            self._make_source,
+            options.name,
         )
         if options.insecure:
             log.warning("%s: certificates are not verified, as was asked for", options.name)
@@ -131,6 +135,16 @@ class LiveStream:
         self._output: Output | None = None
         self._away, self._seen_at = False, time.monotonic()
         self._log = CountedLog(log)
+
+    def _make_source(self, address: str, *, listen: bool = False) -> Source:
+        options = self.options
+        return Source(
+            address,
+            listen=listen,
+            retry=Retry(options.retries),
+            trust=options.trust,
+            max_pixels=options.max_pixels,
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Restore until the source ends finally, or ``stop`` is set; then close in order.

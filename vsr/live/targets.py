@@ -29,7 +29,8 @@ def check_targets(streams: Sequence[StreamOptions]) -> None:
     """
     named: list[str] = []
     for stream in streams:
-        check_form(stream.source)
+        for source in stream.sources:
+            check_form(source)
         for target in stream.targets:
             check_form(target)
             _check_kind(target)
@@ -67,7 +68,7 @@ def _holds_video(path: str) -> bool:
 def _replaces(target: str, stream: StreamOptions, other: StreamOptions) -> bool:
     """Whether a sink would replace a source; one stream may read another's playlist."""
     is_chain = other is not stream and suffix_of(target) in PLAYLISTS
-    return ends(other.source) and not is_chain and _writes(target, other.source)
+    return not is_chain and any(ends(s) and _writes(target, s) for s in other.sources)
 
 
 def _writes(target: str, name: str) -> bool:

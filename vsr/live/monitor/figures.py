@@ -31,6 +31,7 @@ class StreamCounts:
         late: Frames that exceeded the latency.
         corrupt: Damaged packets and frames.
         reconnects: Connections to the source after the first.
+        fallbacks: Times the fallback took the place of the source.
         reopened: Times sinks were reopened.
         lost_packets: Encoded packets that a sink missed.
         jumps: Discontinuities of the source's timestamps.
@@ -47,6 +48,7 @@ class StreamCounts:
     late: int = 0
     corrupt: int = 0
     reconnects: int = 0
+    fallbacks: int = 0
     reopened: int = 0
     lost_packets: int = 0
     jumps: int = 0
@@ -86,6 +88,7 @@ class Figures:
         name: Name of the stream.
         tally: Counts.
         state: ``connecting``, ``running``, ``away`` (the source is lost), ``ended`` or ``failed``.
+        on_fallback: Whether the fallback is shown in place of the source.
         level: Name of the quality level.
         sizes: Input and output size, as text.
         lead_s: How far the output is ahead of the wall clock, beyond its beginning.
@@ -103,6 +106,7 @@ class Figures:
     name: str
     tally: StreamCounts = field(default_factory=StreamCounts)
     state: str = "connecting"
+    on_fallback: bool = False
     level: str = "full"
     sizes: str = ""
     lead_s: float = 0.0
@@ -147,6 +151,7 @@ class Figures:
         return {
             "name": self.name,
             "state": self.state,
+            "on_fallback": self.on_fallback,
             "level": self.level,
             "sizes": self.sizes,
             "fps": round(self.fps(), 1),

@@ -26,6 +26,7 @@ COUNTERS = {
     "late": "Frames that took longer than the latency asked for.",
     "corrupt": "Packets and frames that were damaged.",
     "reconnects": "Connections to the source after the first.",
+    "fallbacks": "Times the fallback took the place of the source.",
     "reopened": "Times sinks were opened after the first.",
     "lost_packets": "Coded packets that a sink missed.",
     "level_changes": "Times the quality level changed.",
@@ -60,7 +61,7 @@ class _Streams(Collector):
             yield counter
         yield self._queues()
         yield self._up()
-        yield self._bit_rate()
+        yield from self._others()
         yield from self._sinks()
         yield self._latencies()
 
@@ -79,13 +80,18 @@ class _Streams(Collector):
             gauge.add_metric([one.name], one.state == "running")
         return gauge
 
-    def _bit_rate(self) -> Metric:
-        gauge = GaugeMetricFamily(
-            "vsr_bit_rate_limit", "Bits per second of the picture; 0: no limit.", labels=["stream"]
+    def _others(self) -> Iterable[Metric]:
+        labels = ["stream"]
+        limit = GaugeMetricFamily(
+            "vsr_bit_rate_limit", "Bits per second of the picture; 0: no limit.", labels=labels
+        )
+        fallback = GaugeMetricFamily(
+            "vsr_on_fallback", "Whether the fallback is shown: 1, or 0.", labels=labels
         )
         for one in self._figures:
-            gauge.add_metric([one.name], one.bit_rate_limit or 0)
-        return gauge
+            limit.add_metric([one.name], one.bit_rate_limit or 0)
+            fallback.add_metric([one.name], one.on_fallback)
+        return [limit, fallback]
 
     def _sinks(self) -> Iterable[Metric]:
         labels = ["stream", "sink"]

@@ -45,7 +45,7 @@ def sentence(figures: Figures) -> str:
     """Summary of a stream in one line."""
     tally = figures.tally
     words = [
-        f"{figures.name}: {figures.state}",
+        f"{figures.name}: {figures.state}{' on its fallback' if figures.on_fallback else ''}",
         f"{figures.fps():.1f} frames/s",
         f"{1000 * figures.latency_s(0.5):.0f} ms (99 %: {1000 * figures.latency_s(0.99):.0f})",
         figures.level,
