@@ -17,10 +17,10 @@ from tests.networks import basicvsr, moving_clip
 from tests.streaming import frames_of, pieces, stream
 from vsr.engine.batch import BatchRestorer
 from vsr.errors import ConfigurationError, VSRError
-from vsr.live.duration import duration_s
 from vsr.live.options import StreamOptions
 from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.live.streams_file import read_streams
+from vsr.live.units import duration_s
 from vsr.models.architectures.baselines import Bicubic
 from vsr.restorer import Restorer
 from vsr.types import Chunk

@@ -14,9 +14,9 @@ from vsr.cli.parameters import MEDIA, PRECISIONS, Arguments, complete_model, fid
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
 from vsr.errors import ConfigurationError
-from vsr.live.duration import duration_s
 from vsr.live.limits import MAX_PIXELS
 from vsr.live.monitor.log_filter import redacting
+from vsr.live.units import duration_s, size_bytes
 from vsr.models.catalogue import DEFAULT_MODEL
 
 
@@ -32,6 +32,20 @@ class Duration(click.ParamType["float"]):
             return value
         try:
             return duration_s(str(value))
+        except ConfigurationError as error:
+            self.fail(str(error))
+
+
+class ByteSize(click.ParamType["int"]):
+    """A size with its unit, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return size_bytes(str(value))
         except ConfigurationError as error:
             self.fail(str(error))
 
@@ -98,6 +112,19 @@ class Retries(click.ParamType["int | None"]):
     help="Wait at SOURCE for a publisher that knows its key.",
 )
 @click.option("--record", type=MEDIA, metavar="FILE", help="Write a copy of the output.")
+@click.option(
+    "--record-segment",
+    "record_segment_s",
+    type=Duration(),
+    help="Cut the record into files of that length, named after their beginning.",
+)
+@click.option("--record-age", "record_age_s", type=Duration(), help="How long such files are kept.")
+@click.option(
+    "--record-size",
+    "record_bytes",
+    type=ByteSize(),
+    help="What they may take together; the oldest are removed.",
+)
 @click.option(
     "--retries",
     type=Retries(),

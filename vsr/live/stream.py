@@ -117,6 +117,7 @@ class LiveStream:
                 role=role,
                 trust=options.trust,
                 latency_s=options.latency_s,
+                segments=options.segments if role == "record" else None,
             )
             for role, target in zip(ROLES, options.targets, strict=False)
         ]

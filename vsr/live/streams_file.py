@@ -11,21 +11,26 @@ target = "rtmp://server.example/app/yard"
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
 from vsr.errors import ConfigurationError
-from vsr.live.duration import duration_s
 from vsr.live.options import StreamOptions
 from vsr.live.timing.quality_controller import Policy
+from vsr.live.units import duration_s, size_bytes
 from vsr.streams.encode.encoders import parse_options
 
 ENDLESS = "endless"
 
-_SAID = {"latency": "latency_s"}
+_SAID = {
+    "latency": "latency_s",
+    "record_segment": "record_segment_s",
+    "record_age": "record_age_s",
+    "record_size": "record_bytes",
+}
 """Keys that are called otherwise in the file."""
 
 
@@ -77,6 +82,12 @@ def _values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     return values
 
 
+_UNITS: dict[str, Callable[[str], float]] = {
+    "latency": duration_s,
+    "record_segment": duration_s,
+    "record_age": duration_s,
+    "record_size": size_bytes,
+}
 _SWITCH = (bool, "is neither true nor false")
 _KINDS = {
     "listen": _SWITCH,
@@ -94,8 +105,8 @@ def _value(key: str, value: Any) -> Any:
     if key in _KINDS:
         return _of_kind(value, *_KINDS[key])
     text = _of_kind(value, str, "is no text; put it in quotes")
-    if key == "latency":
-        return duration_s(text)
+    if key in _UNITS:
+        return _UNITS[key](text)
     if key == "on_overload" and text not in get_args(Policy):
         raise ValueError(f"is unknown; give {', '.join(get_args(Policy))}")
     if key == "encode_args":

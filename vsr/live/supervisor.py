@@ -73,6 +73,8 @@ def may_begin_again(options: StreamOptions) -> bool:
     failure is not begun again.
     """
     suffixes = [suffix_of(target) for target in options.targets]
+    if options.segments is not None:
+        suffixes.pop()  # the next file has another name
     has_file = any(s not in ADDRESS_FORMATS and s not in PLAYLISTS for s in suffixes)
     return options.retries is None and not has_file
 

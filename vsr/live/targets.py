@@ -31,6 +31,7 @@ def check_targets(streams: Sequence[StreamOptions]) -> None:
     for stream in streams:
         for source in stream.sources:
             check_form(source)
+        _ = stream.segments  # raises where they belong to no record
         for target in stream.targets:
             check_form(target)
             _check_kind(target)

@@ -94,10 +94,16 @@ class PacketStream:
     Args:
         templates: Parameters of each stream.
         send: Called with the bytes.
+        origin: Time in seconds of the output that is zero in the stream.
     """
 
-    def __init__(self, templates: Sequence[Any], send: Callable[[bytes], None]) -> None:
-        self._send = send
+    def __init__(
+        self,
+        templates: Sequence[Any],
+        send: Callable[[bytes], None],
+        origin: Fraction = Fraction(0),
+    ) -> None:
+        self._send, self._origin = send, origin
         self._sink = MuxerOutput()
         self._last: dict[int, int] = {}
         self._container = av.open(
@@ -118,11 +124,12 @@ class PacketStream:
         Raises:
             EncodeError: The packet cannot be muxed, or the receiver has stopped.
         """
-        last = self._last.get(coded.stream_index, coded.dts - 1)
-        self._last[coded.stream_index] = dts = max(coded.dts, last + 1)
+        shift = round(self._origin / coded.time_base)
+        last = self._last.get(coded.stream_index, coded.dts - shift - 1)
+        self._last[coded.stream_index] = dts = max(coded.dts - shift, last + 1)
         packet: Packet[Stream] = Packet(coded.data)
         packet.time_base = coded.time_base
-        packet.dts, packet.pts = dts, max(coded.pts, dts)
+        packet.dts, packet.pts = dts, max(coded.pts - shift, dts)
         packet.duration = coded.duration
         packet.is_keyframe = coded.is_key
         packet.stream = self._streams[coded.stream_index]

@@ -69,6 +69,7 @@ class SinkFigures:
         lag_s: Stream time between what it has taken and what was encoded.
         reopened: Times it was reopened.
         lost_packets: Encoded packets that it missed.
+        segments: Files of a record in segments that are whole.
     """
 
     role: str
@@ -78,6 +79,7 @@ class SinkFigures:
     lag_s: float = 0.0
     reopened: int = 0
     lost_packets: int = 0
+    segments: int = 0
 
 
 @dataclass(kw_only=True, eq=False)

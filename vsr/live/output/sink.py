@@ -22,6 +22,7 @@ from vsr.live.input.retry import SETTLED_S, Retry
 from vsr.live.monitor.counted_log import CountedLog
 from vsr.live.monitor.figures import SinkFigures
 from vsr.live.output.bit_rate import SinkLoad
+from vsr.live.output.recording import Recording, Segments
 from vsr.live.output.sink_command import FILE_TIMEOUT_S, TIMEOUT_S, sink_command, sink_preamble
 from vsr.streams.ffmpeg.process import PIPE_BYTES, FFmpegProcess
 from vsr.streams.names.container import SYSTEM, reason
@@ -58,6 +59,7 @@ class Sink:
         role: ``target`` or ``record``.
         trust: Which certificates are accepted.
         latency_s: What an address that has kept up may fall behind by, and ``CONGESTED_S`` more.
+        segments: How a file is cut; None for one file.
 
     Attributes:
         reopened: Times it was reopened.
@@ -78,17 +80,14 @@ class Sink:
         role: str = "target",
         trust: Trust = SYSTEM,
         latency_s: float = WAITING_S,
+        segments: Segments | None = None,
     ) -> None:
         self.reopened = self.lost = 0
         self.error: VSRError | None = None
         self._target, self._retry, self._stream, self._role = target, retry, stream, role
-        # Playlists are rewritten all the time: they have no moment at which they are whole.
-        by_name = is_address(target) or suffix_of(target) in PLAYLISTS
-        self._file = (
-            TargetAddress(target)
-            if by_name
-            else TargetFile(target, source=None, overwrite=overwrite)
-        )
+        self._recording = None if segments is None else Recording(target, segments)
+        self._num_segments = 0
+        self._file = self._first_file(overwrite)
         self._trust = trust
         self._log, self._latency_s = CountedLog(log), latency_s
         self._offered = self._taken = 0
@@ -153,6 +152,14 @@ class Sink:
             is_judged=is_open and (self._has_kept_up or open_s > JUDGED_AFTER_S),
         )
 
+    def _first_file(self, overwrite: bool) -> TargetFile | TargetAddress:
+        # Playlists are rewritten all the time: they have no moment at which they are whole.
+        if is_address(self._target) or suffix_of(self._target) in PLAYLISTS:
+            return TargetAddress(self._target)
+        if self._recording is not None:
+            return self._recording.next_file()
+        return TargetFile(self._target, source=None, overwrite=overwrite)
+
     def figures(self) -> SinkFigures:
         """The sink as it is seen from outside."""
         return SinkFigures(
@@ -163,6 +170,7 @@ class Sink:
             lag_s=round(self.lag_s, 2),
             reopened=self.reopened,
             lost_packets=self.lost,
+            segments=self._num_segments,
         )
 
     def start(self, templates: list[Any]) -> None:
@@ -209,6 +217,8 @@ class Sink:
             return self._packets.popleft() if self._packets else None
 
     def _write(self, coded: EncodedPacket) -> None:
+        if self._is_due(coded):
+            self._end_segment()
         is_open = self._muxed is not None or self._open(coded)
         # FLV breaks off at a time before its first: sound may lag behind the picture.
         if not is_open or coded.time < self._begins:
@@ -228,6 +238,8 @@ class Sink:
         if self.error is not None or not begins or time.monotonic() < self._again_at:
             return False
         check_host(self._target)
+        if self._recording is not None:
+            self._file = self._recording.next_file()
         self._file.create()
         self._process = FFmpegProcess(
             sink_command(self._target, self._file.temporary, self._trust),
@@ -238,18 +250,23 @@ class Sink:
         self._opened_at = time.monotonic()
         if preamble := sink_preamble(self._target):
             self._process.write(preamble)
-        self._muxed = PacketStream(self._templates, self._process.write)
+        origin = Fraction(0) if self._recording is None else coded.time
+        self._muxed = PacketStream(self._templates, self._process.write, origin)
         self._begins = coded.time
-        self.reopened += self._opened > 0
+        self.reopened += bool(self._missed_for)
+        self._missed_for = ""
         self._opened += 1
         return True
 
     def _lose(self, error: VSRError | OSError) -> None:
         """Note that the sink is lost, and when to retry."""
         self._kill()
+        if self._recording is not None:
+            self._keep_part()
         said = redact(reason(error), self._target)
         self._missed_for = said = f"{self.name} takes nothing ({said})"
-        delay_s = self._retry.next_delay_s() if is_address(self._target) else None
+        again = is_address(self._target) or self._recording is not None
+        delay_s = self._retry.next_delay_s() if again else None
         if delay_s is None:
             self.error = EncodeError(f"{said}; it is given up")
             log.error("%s: %s", self._stream, self.error)
@@ -262,6 +279,29 @@ class Sink:
             self._process.kill()
         self._process = self._muxed = None
 
+    def _is_due(self, coded: EncodedPacket) -> bool:
+        """Whether a segment is long enough, and the next can begin with a packet."""
+        if self._recording is None or self._muxed is None:
+            return False
+        begins = coded.stream_index == 0 and coded.is_key
+        return begins and coded.time - self._begins >= self._recording.segments.length_s
+
+    def _end_segment(self) -> None:
+        """Close a segment, and forget old ones.
+
+        Raises:
+            EncodeError: It cannot be finished.
+        """
+        assert self._muxed is not None
+        assert self._process is not None
+        self._muxed.close()
+        self._process.finish()
+        self._process = self._muxed = None
+        self._file.keep(partial=False)
+        self._num_segments += 1
+        if self._recording is not None:
+            self._recording.forget_old(time.time())
+
     def _close(self) -> None:
         """Close the sink, which must be open, otherwise its last packets are lost."""
         if self.error is not None:
@@ -270,16 +310,14 @@ class Sink:
             said = self._missed_for or f"{self.name} was not opened"
             self.error = EncodeError(f"{said}; it was still missing in the end")
         else:
-            self._end(self._process, self._muxed)
+            self._end()
         self._process = self._muxed = None
 
-    def _end(self, process: FFmpegProcess, muxed: PacketStream) -> None:
+    def _end(self) -> None:
         try:
-            muxed.close()
-            process.finish()
-            self._file.keep(partial=False)
+            self._end_segment()
         except (VSRError, OSError) as error:
-            process.kill()
+            self._kill()
             said = redact(reason(error), self._target)
             self.error = EncodeError(f"{self.name} did not end in order ({said})")
             self._keep_part()
