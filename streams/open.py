@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from vsr.streams.decode.image_reader import ImageReader
 from vsr.streams.decode.video_reader import VideoReader
 from vsr.streams.encode.ffmpeg_writer import FFmpegWriter
 from vsr.streams.encode.image_writer import ImageWriter
+from vsr.streams.encode.messages import MESSAGE_KINDS
 from vsr.streams.encode.null_writer import NullWriter
 from vsr.streams.encode.pyav_writer import PyAVWriter
+from vsr.streams.encode.segments.one_segment import OneSegmentWriter
+from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.encode.segments.writer import SegmentWriter
 from vsr.streams.names.container import PIPE
 from vsr.streams.names.durable import KeptSegments
@@ -146,6 +150,7 @@ def open_writer(
         return ImageWriter(
             target,
             bit_depth=info.bit_depth,
+            frame_data=info.frame_data,
             encode_args=encode_args,
             source=source,
             overwrite=overwrite,
@@ -162,18 +167,26 @@ def open_writer(
             start_s=start_s,
             overwrite=overwrite,
         )
-    return FFmpegWriter(
-        target,
-        info,
-        height=height,
-        width=width,
-        encoder=encoder,
-        encode_args=encode_args,
-        source=source,
-        start_s=start_s,
-        end_s=end_s,
-        overwrite=overwrite,
-    )
+    options: dict[str, Any] = {
+        "height": height,
+        "width": width,
+        "encoder": encoder,
+        "encode_args": encode_args,
+        "source": source,
+        "start_s": start_s,
+        "end_s": end_s,
+        "overwrite": overwrite,
+    }
+    # Captions and the like go into encoded packets, which do not come by in one go.
+    if info.frame_data & MESSAGE_KINDS and source is not None and is_file_name(target):
+        with suppress(NotSegmentable):
+            return OneSegmentWriter(target, info, **options)
+    return FFmpegWriter(target, info, **options)
+
+
+def is_file_name(target: str) -> bool:
+    """Whether a target is neither an address nor a pipe."""
+    return not is_address(target) and target != PIPE
 
 
 def open_kept_writer(
@@ -208,6 +221,7 @@ def open_kept_writer(
         return ImageWriter(
             target,
             bit_depth=info.bit_depth,
+            frame_data=info.frame_data,
             encode_args=encode_args,
             source=source,
             overwrite=overwrite,
@@ -233,7 +247,7 @@ def _refuse_encoder(encoder: str | None) -> None:
 
 
 def _open_in_process(target: str, info: StreamInfo, **options: Any) -> PyAVWriter:
-    if is_address(target) or target == PIPE:
+    if not is_file_name(target):
         raise ConfigurationError(
             f"{shown(target)!r} is no file; only files are encoded in this process: "
             "leave that option out"

@@ -83,6 +83,7 @@ class StreamInfo:
         sample_aspect_ratio: Width of a pixel over its height.
         index: Position in the source's container.
         dispositions: ffmpeg's names: ``default``, ``original`` …
+        frame_data: Kinds of data within the frames that are no samples, by PyAV's names.
         others: Streams that are not decoded.
     """
 
@@ -101,6 +102,7 @@ class StreamInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     index: int = 0
     dispositions: tuple[str, ...] = ()
+    frame_data: frozenset[str] = frozenset()
     others: tuple[OtherStream, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Features of a decoded frame that no writer can keep."""
+"""Features of a decoded frame that writers cannot keep, or only some."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OF_THE_CODING = frozenset(
 """Data about the old coding: the encoder's settings, where its groups of pictures began (a time
 code proper is a tag), and the part that a player of 4:3 would show, which MPEG-2 always says."""
 
-_CAPTIONS = "A53_CC"
+CAPTIONS_KIND = "A53_CC"
 
 _NAMES = {
     "DYNAMIC_HDR_PLUS": "HDR10+",
@@ -46,13 +46,8 @@ _NAMES = {
 
 
 def unsupported_features(frame: VideoFrame) -> tuple[str, ...]:
-    """A sentence about each thing that a source's first frame has and its copy will not."""
+    """A sentence about each thing that a source's first frame has and no copy will."""
     notes = [TRANSPARENCY] if any(part.is_alpha for part in frame.format.components) else []
-    kinds = side_data_kinds(frame)
-    notes += [CAPTIONS] if _CAPTIONS in kinds else []
-    lost = {_name(kind) for kind in kinds - _ARRIVES - _OF_THE_CODING - {_CAPTIONS}}
-    if lost:
-        notes.append(f"data of each frame is left out: {', '.join(sorted(lost))}")
     mastering = read_mastering(frame)
     if bool(mastering.chromaticities) != bool(mastering.luminance):
         has, lacks = "primaries", "luminance"
@@ -64,11 +59,20 @@ def unsupported_features(frame: VideoFrame) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def side_data_kinds(frame: VideoFrame) -> frozenset[str]:
-    """PyAV's names of the kinds of data that lie beside the samples of a frame."""
+def frame_data_kinds(frame: VideoFrame) -> frozenset[str]:
+    """PyAV's names of the kinds of data beside the samples of a frame, for writers to keep."""
     side_data: Mapping[str, Any] = frame.side_data
     # Not by iteration: it gives the data in PyAV 18, and the kinds in 19.
-    return frozenset(kind.name for kind in Type if side_data.get(kind.name) is not None)
+    found = frozenset(kind.name for kind in Type if side_data.get(kind.name) is not None)
+    return found - _ARRIVES - _OF_THE_CODING
+
+
+def frame_data_notes(lost: frozenset[str]) -> tuple[str, ...]:
+    """Sentences about kinds of data within frames that a writer leaves out."""
+    names = sorted({_name(kind) for kind in lost - {CAPTIONS_KIND}})
+    notes = [CAPTIONS] if CAPTIONS_KIND in lost else []
+    notes += [f"data of each frame is left out: {', '.join(names)}"] if names else []
+    return tuple(notes)
 
 
 def _name(kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any, Self
@@ -28,8 +29,9 @@ from vsr.streams.decode.scan_type import Scan
 from vsr.streams.decode.seek import seek_first_frame
 from vsr.streams.decode.unsupported import (
     CAPTIONED,
-    CAPTIONS,
+    CAPTIONS_KIND,
     TRANSPARENCY,
+    frame_data_kinds,
     unsupported_features,
 )
 from vsr.streams.ffmpeg.description import describe_stream, other_programs
@@ -190,6 +192,7 @@ class VideoReader:
             keep_start=self._keep_start,
             foreign=foreign,
         )
+        info = replace(info, frame_data=frame_data_kinds(stamped.frame) | self._captions())
         self._info = at_field_rate(info) if self._deinterlace == "field" else info
         frames = deinterlace(
             frames,
@@ -217,9 +220,12 @@ class VideoReader:
     def _lost_with_stream(self, said: Sequence[str]) -> tuple[str, ...]:
         """Sentences about what the stream has, its first frame does not show, and is left out."""
         transparent = self._stream.metadata.get("alpha_mode", "0") != "0"
+        return (TRANSPARENCY,) if transparent and TRANSPARENCY not in said else ()
+
+    def _captions(self) -> frozenset[str]:
+        """Captions that begin after the first frame: ffmpeg's description knows of them."""
         captioned = CAPTIONED in describe_stream(self._source, self._stream.index)
-        has = {TRANSPARENCY: transparent, CAPTIONS: captioned}
-        return tuple(note for note, there in has.items() if there and note not in said)
+        return frozenset({CAPTIONS_KIND} if captioned else ())
 
     def _skip(self, frames: Iterator[StampedFrame], number: int) -> Iterator[StampedFrame]:
         """Decode frames that are not wanted; of them only the changes of size matter."""

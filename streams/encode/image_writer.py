@@ -9,6 +9,7 @@ from typing import Any
 
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.streams.decode.image_codec import encode_image
+from vsr.streams.decode.unsupported import frame_data_notes
 from vsr.streams.encode.encoders import parse_options
 from vsr.streams.names.durable import Commit, KeptSegments, LostError, sync
 from vsr.streams.names.image_sequence import (
@@ -33,7 +34,6 @@ class ImageWriter:
     From a folder of images the names are kept, otherwise they are numbers from 1.
     """
 
-    notes: tuple[str, ...] = ()
     added_frames = 0
 
     def __init__(
@@ -41,6 +41,7 @@ class ImageWriter:
         target: str,
         *,
         bit_depth: int = 8,
+        frame_data: frozenset[str] = frozenset(),
         encode_args: Sequence[str] = (),
         source: str | None = None,
         overwrite: bool = False,
@@ -51,6 +52,7 @@ class ImageWriter:
         Args:
             target: A folder or a pattern.
             bit_depth: Bit depth of the source: PNG keeps more than 8 bits as 16.
+            frame_data: Of the source's frames, what images do not hold.
             encode_args: ``-pix_fmt rgb24`` or ``rgb48``, ``-quality 1`` to ``100``.
             source: Where the frames come from.
             overwrite: Replace images that exist: those of the same names, and numbered ones behind
@@ -63,6 +65,7 @@ class ImageWriter:
             LostError: Images that are kept of an earlier run are missing.
             ConfigurationError: Arguments that images do not know.
         """
+        self.notes = frame_data_notes(frame_data)
         self._folder = image_folder(target)
         self._name = Path(target).name if is_pattern(target) else DEFAULT_NAME
         self._check(target, source, overwrite=overwrite)

@@ -13,6 +13,7 @@ from vsr.streams.colour import tags as colour_tags
 from vsr.streams.colour.pixel_format import PixelFormat, parse_pixel_format
 from vsr.streams.colour.tags import LUMA_WEIGHTS, MATRICES, complete
 from vsr.streams.decode.timestamps import FALLBACK_RATE
+from vsr.streams.decode.unsupported import frame_data_notes
 from vsr.streams.encode.audio import AudioTrack
 from vsr.streams.encode.command import Output, SourceFile
 from vsr.streams.encode.encoders import (
@@ -24,6 +25,7 @@ from vsr.streams.encode.encoders import (
     parse_options,
     refuse_ends,
 )
+from vsr.streams.encode.messages import CARRIERS, SOURCES, carrier_of
 from vsr.streams.encode.metadata import lost_labels, read_tags
 from vsr.streams.encode.negotiation import carried_of, negotiate_output
 from vsr.streams.encode.raw_nut import CARRIED_CODECS, RawLayout
@@ -124,11 +126,13 @@ class EncodingPlan:
         layout: The raw stream.
         output: The target; its path is that of the trial.
         notes: What differs from what one might expect, a sentence each.
+        messages: Whether messages within the source's packets go into the encoded ones.
     """
 
     layout: RawLayout
     output: Output
     notes: tuple[str, ...]
+    messages: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +202,7 @@ def plan_encoding(
     encoder: str | None = None,
     encode_args: Sequence[str] = (),
     source: SourceFile | None = None,
+    in_segments: bool = False,
 ) -> EncodingPlan:
     """Plan the encoding and try it with one frame.
 
@@ -211,6 +216,7 @@ def plan_encoding(
         encoder: As for ``open_writer``.
         encode_args: As for ``open_writer``.
         source: The source, if it is a file.
+        in_segments: Whether encoded packets come by, so that messages can be put into them.
 
     Raises:
         ConfigurationError: The encoder, its arguments or the container do not work.
@@ -259,11 +265,32 @@ def plan_encoding(
         colour = shown_colour(trial_path, output.colour, picture.pixel_format, picture.size)
         output = replace(output, colour=colour)
     rate_note = clock_note(f"'{suffix}'", clock) if clock != info.time_base else None
+    carried = carried_data(info, source, picture.encoder) if in_segments else frozenset[str]()
     notes = (picture.size_note, rate_note, audio_note, side_note, *trial_notes)
+    notes += frame_data_notes(info.frame_data - carried)
     if source and (labels := lost_labels(source.path, suffix, _kept(output))):
         notes += (f"'{suffix}' cannot say the source's {', '.join(labels)}",)
     layout = replace(layout, copied=carried_of(copied, output), time_base=output.time_base)
-    return EncodingPlan(layout=layout, output=output, notes=tuple(filter(None, notes)))
+    return EncodingPlan(
+        layout=layout,
+        output=output,
+        notes=tuple(filter(None, notes)),
+        messages=bool(carried),
+    )
+
+
+def carried_data(info: StreamInfo, source: SourceFile | None, encoder: str) -> frozenset[str]:
+    """Kinds of data within a source's frames that encoded packets can take over."""
+    wanted = info.frame_data & CARRIERS.get(carrier_of(encoder) or "", frozenset())
+    if source is None or not wanted:
+        return frozenset()
+    try:
+        with open_input(local_name(source.path)) as container:
+            codec = container.streams.video[0].codec_context
+            known = codec is not None and codec.codec.canonical_name in SOURCES
+    except (FFmpegError, OSError, ValueError, IndexError):
+        return frozenset()
+    return wanted if known else frozenset()
 
 
 def _kept(output: Output) -> list[int]:

@@ -21,6 +21,7 @@ from vsr.errors import ConfigurationError, EncodeError
 from vsr.streams.colour.convert import from_rgb
 from vsr.streams.colour.padding import pad_to
 from vsr.streams.decode.timestamps import FALLBACK_RATE
+from vsr.streams.decode.unsupported import frame_data_notes
 from vsr.streams.encode.command import tag_options
 from vsr.streams.encode.encoders import default_options
 from vsr.streams.encode.plan import PicturePlan, plan_picture
@@ -237,4 +238,4 @@ def _notes(plan: PicturePlan, info: StreamInfo, *, has_chapters: bool) -> tuple[
         notes.append(f"encoding in this process leaves these out: {', '.join(lost)}")
     if info.mastering.light_levels or info.mastering.luminance:
         notes.append("encoding in this process leaves the source's HDR10 metadata out")
-    return tuple(notes)
+    return (*notes, *frame_data_notes(info.frame_data))

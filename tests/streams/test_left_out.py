@@ -32,6 +32,6 @@ def test_half_a_mastering_display_is_said(tmp_path: Path) -> None:
     if not path.is_file():
         pytest.skip("shared/data/torture is not beside the checkout")
     with open_reader(str(path), end_s=0.1) as reader:
-        assert "data of each frame is left out: HDR10+" in reader.notes
+        assert reader.info.frame_data == {"DYNAMIC_HDR_PLUS"}
         said = "the source gives its mastering display's primaries without its luminance: left out"
         assert said in reader.notes

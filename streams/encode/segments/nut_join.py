@@ -15,6 +15,7 @@ from av.error import FFmpegError
 
 from vsr.streams.encode.command import Output, build_command
 from vsr.streams.encode.raw_nut import RawLayout
+from vsr.streams.encode.segments.remux import pieces_with_messages
 from vsr.streams.ffmpeg.process import FFmpegProcess
 from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.durable import LostError
@@ -33,7 +34,12 @@ _ANEW = "start again with --overwrite"
 
 
 def join(
-    segments: Sequence[Path], output: Output, layout: RawLayout, *, partial: bool = False
+    segments: Sequence[Path],
+    output: Output,
+    layout: RawLayout,
+    *,
+    partial: bool = False,
+    carrier: str | None = None,
 ) -> None:
     """Join segments, and add what else ffmpeg takes from the source.
 
@@ -42,17 +48,22 @@ def join(
         output: What to make; it copies the video.
         layout: Layout of the raw streams that the segments were made of.
         partial: Take of the source only what is as long as the segments.
+        carrier: Codec of the segments, into whose packets the source's messages go; None for none.
 
     Raises:
         LostError: A segment is damaged or of another encoding.
         EncodeError: ffmpeg failed.
         StreamTimeout: ffmpeg makes no progress any more.
     """
+    source = output.source
+    pieces = _pieces(segments)
+    if carrier is not None and source is not None:
+        pieces = pieces_with_messages(segments, source.path, output, layout, carrier)
     if partial:
         output = _ended(output, _end_of(segments[-1]) - layout.lead_s - layout.shift_s)
     process = FFmpegProcess(build_command(output, lead_s=layout.lead_s))
     try:
-        for piece in _pieces(segments):
+        for piece in pieces:
             process.write(piece)
         process.finish()
     except BaseException:

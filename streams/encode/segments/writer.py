@@ -20,6 +20,7 @@ from vsr.streams.encode.arrivals import say_losses
 from vsr.streams.encode.command import build_command
 from vsr.streams.encode.encoder_process import EncoderProcess
 from vsr.streams.encode.ffmpeg_writer import source_file
+from vsr.streams.encode.messages import carrier_of
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.encode.segments.nut_join import check_alike, join
 from vsr.streams.encode.segments.plan import check_segmentable, joined_output, segment_output
@@ -91,6 +92,7 @@ class SegmentWriter:
                 encoder=encoder,
                 encode_args=encode_args,
                 source=source_file(source, info, start_s, end_s),
+                in_segments=True,
             )
             self._colour = check_segmentable(self._plan, Path(self._covers.name))
         except BaseException:
@@ -163,7 +165,13 @@ class SegmentWriter:
             raise EncodeError("no frame was written, so there is no output")
         self._target.create()
         output = joined_output(self._plan.output, self._target.temporary, self._colour)
-        join(self._segments, output, self._plan.layout, partial=partial)
+        join(
+            self._segments,
+            output,
+            self._plan.layout,
+            partial=partial,
+            carrier=carrier_of(self._plan.output.encoder) if self._plan.messages else None,
+        )
         self._covers.cleanup()
         sync(Path(self._target.temporary))
         if not partial:

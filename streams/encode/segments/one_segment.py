@@ -1,0 +1,73 @@
+"""Writing a file as a single segment, so that its packets can be changed before muxing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from vsr.errors import OpenError
+from vsr.streams.encode.segments.writer import SegmentWriter
+from vsr.streams.names.durable import KeptSegments
+from vsr.types import Chunk, StreamInfo
+
+
+class OneSegmentWriter:
+    """A ``SegmentWriter`` whose folder goes with it.
+
+    Attributes:
+        notes: What differs from what one might expect, a sentence each.
+        added_frames: As for ``SegmentWriter``.
+    """
+
+    added_frames = 0
+
+    def __init__(self, target: str, info: StreamInfo, **options: Any) -> None:
+        """Check everything, and try the encoder with one frame.
+
+        Args:
+            target: A file.
+            info: As for ``open_writer``.
+            **options: The other ones of ``SegmentWriter``.
+
+        Raises:
+            NotSegmentable: The same can be written, but only in one go.
+            VSRError: As for ``SegmentWriter``.
+        """
+        path = Path(target)
+        try:
+            self._folder = TemporaryDirectory(prefix=".vsr-", dir=path.parent)
+        except OSError as error:
+            raise OpenError(f"'{path}' cannot be written ({error.strerror})") from error
+        try:
+            kept = KeptSegments(folder=Path(self._folder.name), seal=lambda: None)
+            self._writer = SegmentWriter(target, info, kept, **options)
+        except BaseException:
+            self._clean()
+            raise
+        self.notes = self._writer.notes
+
+    def write(self, chunk: Chunk) -> None:
+        """Append frames, as ``SegmentWriter.write``."""
+        self._writer.write(chunk)
+
+    def write_packets(self, packets: Sequence[Any]) -> None:
+        """Append packets, as ``SegmentWriter.write_packets``."""
+        self._writer.write_packets(packets)
+
+    def finish(self, *, partial: bool = False) -> str:
+        """Join and name the file, as ``SegmentWriter.finish``."""
+        output = self._writer.finish(partial=partial)
+        self._clean()
+        return output
+
+    def abort(self) -> None:
+        """End the encoder and remove what was written; never raises."""
+        self._writer.abort()
+        self._clean()
+
+    def _clean(self) -> None:
+        with suppress(OSError):
+            self._folder.cleanup()
