@@ -37,11 +37,8 @@ def write_captioned(folder: Path) -> Path:
             if packet.size and packet.pts is not None:
                 number = round(packet.pts * packet.time_base * 25)
                 changed = av.Packet(unit(captions(number)) + bytes(packet))
-                changed.pts, changed.dts, changed.time_base = (
-                    packet.pts,
-                    packet.dts,
-                    video.time_base,
-                )
+                changed.pts, changed.dts = packet.pts, packet.dts
+                changed.time_base = packet.time_base
                 changed.is_keyframe, changed.stream = packet.is_keyframe, copy
                 container.mux(changed)
     return target
