@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -284,6 +285,25 @@ def test_ctrl_c_ends_a_run_whose_source_is_silent(tmp_path: Path) -> None:
     assert summary["interrupted"]
     with open_reader(str(tmp_path / "out.partial.mkv")) as reader:
         assert sum(len(chunk) for chunk in reader.chunks(8)) == summary["frames_out"] > 0
+
+
+def test_ctrl_c_ends_a_run_whose_source_never_begins(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    command = [sys.executable, "-m", "vsr", "restore", "-", str(target), "-m", "identity"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        while not (tmp_path / ".out.mkv.lock").exists() and process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stdout is not None
+        assert process.stdout.read() == (
+            "interrupted before the first frame; nothing was written, and the same command "
+            "starts again\n"
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_is_there_for_every_command(vsr: Run) -> None:

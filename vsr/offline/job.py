@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -23,6 +24,7 @@ from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
 from vsr.offline.pipeline import run
 from vsr.offline.restorer_factory import make_restorer
+from vsr.offline.stoppable import open_until_stopped
 from vsr.restorer import Restorer
 from vsr.results import Progress, Summary, nothing_done
 from vsr.resume.checkpoints import CheckpointRecorder
@@ -89,8 +91,14 @@ def restore(
     with (
         ResumeSession(journal) as session,
         lock_target(target),
-        _open_source(source, target, options, session.passed) as reader,
+        ExitStack() as opened,
     ):
+        found = open_until_stopped(
+            lambda: _open_source(source, target, options, session.passed), stop
+        )
+        if found is None:
+            return replace(nothing_done(""), interrupted=True)
+        reader = opened.enter_context(found)
         restorer = _make_restorer(network, reader.info, options, session.settings)
         marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
         inputs = InputRecorder(reader)
