@@ -20,6 +20,7 @@ from urllib.request import (
     HTTPSHandler,
     OpenerDirector,
     ProxyHandler,
+    Request,
 )
 
 ENCRYPTED = ("https://", "rtmps://", "rtsps://", "tls://")
@@ -100,6 +101,21 @@ class HTTPOpener:
         if answer is None:
             raise OSError(f"{url.partition(':')[0]} is not opened from a playlist")
         return _Answer(answer)
+
+    def send(self, url: str, method: str, data: bytes) -> None:
+        """Send a file to a server, or ask for its removal.
+
+        Raises:
+            OSError: It does not answer, or refuses.
+        """
+        request = Request(url, data=data if method != "DELETE" else None, method=method)
+        try:
+            answer = self._opener.open(request, timeout=self._timeout_s)
+        except (HTTPException, ValueError) as error:
+            raise OSError(f"the server's answer makes no sense ({error})") from error
+        if answer is None:
+            raise OSError(f"{url.partition(':')[0]} is not sent to")
+        answer.close()
 
 
 class _Answer:
