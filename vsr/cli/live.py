@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +20,9 @@ from vsr.live.limits import MAX_PIXELS
 from vsr.live.monitor.log_filter import redacting
 from vsr.live.units import duration_s, size_bytes
 from vsr.models.catalogue import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from vsr.live.check import Finding
 
 
 class Duration(click.ParamType["float"]):
@@ -167,6 +172,7 @@ class Retries(click.ParamType["int | None"]):
     help="Authorities that certificates are verified by.  [default: the system's]",
 )
 @click.option("--insecure", is_flag=True, help="Verify no certificate.")
+@click.option("--check", is_flag=True, help="Only try everything, and say what will happen.")
 @click.option("-y", "--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print the last figures as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No status line, no summary.")
@@ -174,6 +180,7 @@ def live(
     source: str | None,
     target: str | None,
     streams: Path | None,
+    check: bool,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -183,6 +190,9 @@ def live(
     SOURCE is an address (rtmp, srt, udp, http, HLS), a camera (/dev/video0) or a file, which is
     read in real time. TARGET is rtmp, srt, udp, a .m3u8 playlist or a file. SIGTERM and Ctrl-C
     close the output in order.
+
+    --check tries source, speed, latency and sinks for some seconds: an address is sent to, a file
+    written under another name and removed. Exit code 0 if all do what is asked for, 1 otherwise.
 
     \b
     vsr live rtmp://host/app/in rtmp://host/app/out --latency 800ms
@@ -194,8 +204,12 @@ def live(
     set_mmap_threshold(LIVE_MMAP_THRESHOLD)
     with stop_on_signal() as stop, redacting():
         with loading():
-            from vsr.live.service import run_live
+            from vsr.live.service import check_live, run_live
 
+        if check:
+            given = {key: value for key, value in options.items() if not key.startswith("status")}
+            findings = check_live(source, target, streams, stop=stop, **given)
+            return _report(findings, as_json=as_json)
         figures = run_live(
             source, target, streams, stop=stop, quiet=quiet or as_json, say=_say, **options
         )
@@ -204,6 +218,19 @@ def live(
     if signal.SIGINT in stop.received:
         return INTERRUPTED
     return 1 if any(one.state == "failed" for one in figures) else 0
+
+
+def _report(findings: Iterable[tuple[str, Finding]], *, as_json: bool) -> int:
+    """Print what a check finds, as it finds it; the exit code."""
+    found = []
+    for name, finding in findings:
+        found.append({"stream": name, **asdict(finding)})
+        if not as_json:
+            line = f"{'ok' if finding.works else 'no':3} {name} {finding.what}: {finding.text}"
+            click.echo(redact(line))
+    if as_json:
+        click.echo(redact(json.dumps(found)))
+    return 0 if all(one["works"] for one in found) else 1
 
 
 def _say(sentence: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vsr.engine.batch import BatchRestorer
+from vsr.live.check import Finding, check_stream
 from vsr.live.monitor.figures import Figures
 from vsr.live.monitor.http import serve_status
 from vsr.live.monitor.status_line import status_line
@@ -20,6 +21,7 @@ from vsr.live.stream import LiveStream
 from vsr.live.streams_file import read_streams
 from vsr.live.supervisor import Make, run_all
 from vsr.live.targets import check_targets
+from vsr.live.timing.latency_plan import BUSY
 from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.restorer import Restorer
@@ -84,6 +86,42 @@ def run_live(
         else:
             run_all(list(zip(running, makers, strict=True)), stop)
     return figures
+
+
+def check_live(
+    source: str | None,
+    target: str | None,
+    streams: Path | None = None,
+    *,
+    model: str,
+    weights: str | None = None,
+    fidelity: float | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    stop: threading.Event,
+    **options: Any,
+) -> Iterator[tuple[str, Finding]]:
+    """Try what ``run_live`` would do, and say what will happen; arguments as there.
+
+    Yields:
+        The name of a stream, and a finding about it.
+
+    Raises:
+        VSRError: Nothing could be tried.
+    """
+    given = StreamOptions(source=source or "", target=target or "", **options)
+    wanted = [given] if streams is None else read_streams(streams, given)
+    check_targets(wanted)
+    network = load_network(model, weights, fidelity=fidelity)
+    restorer = Restorer(network, device=device, precision=precision)
+    work = 0.0
+    for one in wanted:
+        for finding in check_stream(one, restorer, stop):
+            work += finding.work
+            yield one.name, finding
+    if len(wanted) > 1:
+        text = f"all streams together take {work:.0%} of the time; at most {BUSY:.0%} are free"
+        yield "all", Finding(what="speed", works=work <= BUSY, text=text)
 
 
 def _makers(
