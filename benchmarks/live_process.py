@@ -41,12 +41,12 @@ class LiveProcess:
     def helpers_mib(self) -> float:
         """Memory of the processes it started, as Linux says: the encoder, and one for each sink."""
         helpers = self._children()
-        pages = [Path(f"/proc/{helper}/statm").read_text().split()[1] for helper in helpers]
-        return sum(map(int, pages)) * resource.getpagesize() / 2**20
+        pages = [_read(Path(f"/proc/{helper}/statm")).split()[1:2] for helper in helpers]
+        return sum(int(one) for few in pages for one in few) * resource.getpagesize() / 2**20
 
     def _children(self) -> list[str]:
         listed = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [child for file in listed for child in file.read_text().split()]
+        return [child for file in listed for child in _read(file).split()]
 
     def passed_through(self) -> int:
         """Frames that were only enlarged so far."""
@@ -56,6 +56,14 @@ class LiveProcess:
         """End it in order; what it prints in the end."""
         self.process.terminate()
         return self.process.communicate(timeout=60)[0]
+
+
+def _read(path: Path) -> str:
+    """A file of /proc; empty where its thread or process has ended meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 @contextmanager
