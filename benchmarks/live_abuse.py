@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
+from benchmarks.live_abuse_files import Alone
 from benchmarks.live_ends import write_loop
 from benchmarks.live_process import LiveProcess, restoring
 from tests.live.harness import Server, ffmpeg, free_port, has_server
@@ -33,6 +34,9 @@ WATCHED_S = 8.0
 CONGESTED_S = 28.0
 UPLINK = 0.7
 """Share of the bit rate that the narrow line carries."""
+
+CALM_S = 8.0
+"""At the end of that time nothing may be dropped any more."""
 
 RECOVERY_S = 5.0
 
@@ -102,6 +106,11 @@ class Abuse:
             self._row("a publisher that was killed and is back", self._recovers)
             self._row(f"an uplink of {UPLINK:.0%} for {CONGESTED_S:.0f} s", self._congested)
         self._row("secrets and tracebacks in what can be seen", self._shows_nothing)
+
+    def run_alone(self, alone: Alone) -> None:
+        """What needs no server."""
+        for what, measure in alone.rows():
+            self._row(what, measure)
 
     def _row(self, what: str, measure: Callable[[], tuple[bool, str]]) -> None:
         holds, figure = measure()
@@ -175,13 +184,21 @@ class Abuse:
         time.sleep(WATCHED_S)
         self._line.bytes_s = UPLINK * (self._line.carried - before) / WATCHED_S
         lags, until = [], time.monotonic() + CONGESTED_S
-        while time.monotonic() < until:
+        late_lost = 0.0
+        while (now := time.monotonic()) < until:
             lags.append(self._count("vsr_sink_lag_seconds"))
+            if now < until - CALM_S:
+                late_lost = self._count("vsr_sink_lost_packets_total")
             time.sleep(0.2)
+        limit = self._count("vsr_bit_rate_limit")
         self._line.bytes_s = None
-        lost = self._count("vsr_sink_lost_packets_total") - lost
-        holds = max(lags) <= LATENCY_S + 1.1 and lost > 0
-        return holds, f"lag {max(lags):.2f} s at most, {lost:.0f} packets dropped, counted"
+        in_the_end = self._count("vsr_sink_lost_packets_total")
+        holds = max(lags) <= LATENCY_S + 1.1 and limit > 0 and in_the_end == late_lost
+        return holds, (
+            f"lag {max(lags):.2f} s at most, {in_the_end - lost:.0f} packets dropped, "
+            f"{in_the_end - late_lost:.0f} of them in the last {CALM_S:.0f} s, at "
+            f"{limit / 1000:.0f} kbit/s"
+        )
 
     def _shows_nothing(self) -> tuple[bool, str]:
         lines = [self._said.getvalue()]
@@ -214,6 +231,9 @@ def run(asked: argparse.Namespace, folder: Path) -> bool:
             abuse = Abuse(it, source, clip, line, said)
             abuse.run()
             it.terminate()
+            alone = folder / "alone"
+            alone.mkdir()
+            abuse.run_alone(Alone(clip, alone, asked.model))
             ended = it.process.returncode == 0
     finally:
         server.stop()
