@@ -20,12 +20,13 @@ TORCH_HEADER := $(CURDIR)/.venv-mmcv/torch.h
 MMCV_CFLAGS := -O3 -DNDEBUG -fwrapv
 BUILD_MMCV = MMCV_WITH_OPS=1 CFLAGS="$(MMCV_CFLAGS) -include $(TORCH_HEADER)" \
 	$(MMCV_PY) -m pip install --no-build-isolation
+SERVERS := .servers/node_modules/node-media-server/package.json
 MADE_FROM := pyproject.toml setup.py streams/_yuv.c streams/_yuv_rows.h
 # typings/ shows type checkers the folders as the sub-packages they are installed as.
 TYPED := vsr typings tests scripts benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: demo test fuzz test-slow test-mmcv test-pythons test-newest papers lint types format package clean help
+.PHONY: demo test fuzz servers test-slow test-mmcv test-pythons test-newest papers lint types format package clean help
 
 demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
 	$(PY) -m examples.demo $${VIDEO:+--video "$$VIDEO"}
@@ -33,8 +34,14 @@ demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
 test: lint types  ## lint, types and the tests; those that need a GPU skip themselves without one
 	$(PY) -m pytest $(WORKERS) -m "not slow"
 
-test-slow: $(READY)  ## the tests that take long
+test-slow: $(READY) $(if $(shell command -v npm),servers)  ## the tests that take long
 	$(PY) -m pytest $(WORKERS) -m slow
+
+servers: $(SERVERS)  ## node-media-server, which live streams are tested with; needs npm
+
+$(SERVERS):
+	npm install --no-fund --no-audit --silent --prefix .servers node-media-server@4.4.3
+	@touch $@
 
 fuzz: $(READY)  ## damaged files, 2,000 of each kind: read, or refused in one line
 	$(PY) -W ignore -m tests.fuzz
