@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -77,3 +78,67 @@ def test_the_servers_configuration_is_one() -> None:
         check=False,
     )
     assert done.returncode == 0 or "permission" in done.stderr.lower(), done.stderr
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd-analyze (apt-get install systemd)")
+    text = (DEPLOY / "vsr-live.service").read_text()
+    unit = tmp_path / "vsr-live.service"
+    # Only the program itself is not there.
+    unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE))
+    words = [program, "verify", "--man=no", str(unit)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if unit.name in line]
+    assert (done.returncode, ours) == (0, [])
+
+
+def instructions(path: Path) -> list[tuple[str, str]]:
+    """The instructions of a Dockerfile and their arguments, lines joined."""
+    text = re.sub(r"^#.*\n", "", path.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    return [(line[0], line[1] if len(line) > 1 else "") for line in lines]
+
+
+DOCKERFILES = ("Dockerfile", "server.Dockerfile")
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_images_keep_to_the_rules_of_linters(name: str) -> None:
+    """Those of hadolint that apply: versions, one command, nothing left behind, no root."""
+    told = instructions(DEPLOY / name)
+    by_kind: dict[str, list[str]] = {}
+    for kind, text in told:
+        by_kind.setdefault(kind, []).append(text)
+    assert set(by_kind) <= {
+        "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "RUN", "STOPSIGNAL", "USER",
+        "WORKDIR",
+    }  # fmt: skip
+    for image in by_kind["FROM"]:
+        assert re.match(r"\S+:(?!latest)\S+", image), image
+    for folder in by_kind.get("WORKDIR", []):
+        assert folder.startswith("/")
+    for kind in ("CMD", "ENTRYPOINT"):
+        assert len(by_kind.get(kind, [])) <= 1
+        assert all(json.loads(text) for text in by_kind.get(kind, []))
+    for run in by_kind["RUN"]:
+        assert not re.search(r"\b(sudo|cd|ssh|vim|apt)\b ", run), run
+        if "apt-get install" in run:
+            assert "--yes" in run
+            assert "--no-install-recommends" in run
+            assert run.rstrip().endswith("rm -rf /var/lib/apt/lists/*")
+            assert run.startswith("apt-get update && ")
+        if "pip install" in run:
+            assert "--no-cache-dir" in run
+    last = max(place for place, (kind, _) in enumerate(told) if kind == "FROM")
+    assert any(kind == "USER" and text != "root" for kind, text in told[last:])
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_images_copy_what_exists(name: str) -> None:
+    context = DEPLOY.parent if name == "Dockerfile" else DEPLOY
+    for kind, text in instructions(DEPLOY / name):
+        if kind == "COPY" and "--from" not in text:
+            for path in text.split()[:-1]:
+                assert (context / path).exists(), path
