@@ -24,6 +24,7 @@ from vsr.streams.encode.encoders import (
     keeps_odd_sizes,
     parse_options,
     refuse_ends,
+    with_fixed_threads,
 )
 from vsr.streams.encode.messages import CARRIERS, SOURCES, carrier_of
 from vsr.streams.encode.metadata import lost_labels, read_tags
@@ -183,7 +184,7 @@ def plan_picture(
     size = height + (even and height % 2), width + (even and width % 2)
     return PicturePlan(
         encoder=name,
-        options=options,
+        options=with_fixed_threads(name, options),
         pixel_format=pixel_format,
         size=size,
         colour=encoded_colour(_output_colour(info), name),

@@ -331,3 +331,19 @@ def test_black_that_stays_black_is_no_fault() -> None:
     black = torch.zeros(8, 3, 32, 32)
     restorer.push(Chunk(frames=black, pts=tuple(range(8)), time_base=Fraction(1, 25)))
     assert restorer.counts.blank == 0
+
+
+def test_a_scene_is_judged_by_its_own_steps_alone() -> None:
+    clip, later = moving_clip(9, 18, 22), moving_clip(9, 18, 22, seed=5)
+    network = compact()
+    histories = []
+    for scenes in ([clip, later], [later]):
+        restorer = restorer_of(network, 2, 1)
+        for i, frames in enumerate(scenes):
+            starts = frozenset({0})
+            pts = tuple(range(100 * i, 100 * i + 9))
+            chunk = Chunk(frames=frames, pts=pts, time_base=Fraction(1, 25), scene_starts=starts)
+            restorer.push(chunk)
+        restorer.drain()
+        histories.append(restorer._stream.guard.history)
+    assert histories[0] == histories[1] != []

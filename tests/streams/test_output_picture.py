@@ -146,7 +146,7 @@ def test_a_quality_of_another_kind_takes_the_place_of_the_usual_one(
     usual = encode(tmp_path / "usual.mp4", 20)
     asked = encode(tmp_path / "asked.mp4", 20, encode_args=words)
     assert asked.stat().st_size > 1.2 * usual.stat().st_size
-    assert default_options("libx264", {"b:v": "2M"}) == {"preset": "veryfast"}
+    assert not {"crf", "b:v"} & default_options("libx264", {"b:v": "2M"}).keys()
 
 
 def test_the_encoder_may_be_named_in_the_arguments(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ class DivergenceGuard:
         self._readings.clear()
 
     def reset_baseline(self) -> None:
-        """Start a new median: the growth came from the content."""
+        """Start a new median: a scene begins, or the growth came from the content."""
         self._sizes.clear()
         self.discard_pending()
 

@@ -117,7 +117,8 @@ class Stream:
         if fault is not None:
             self._suspect_past(fault)
         if step.starts_scene:
-            self.guard.discard_pending()
+            # Nothing of a scene depends on the ones before: any machine can restore any of them.
+            self.guard.reset_baseline()
             self._doubt = None
         return None if step.starts_scene or self._doubt else self.state
 

@@ -1,4 +1,4 @@
-"""Resume checkpoints: saved between two steps, at most every N frames."""
+"""Resume checkpoints: saved between two steps, at cuts and at most every N frames."""
 
 from __future__ import annotations
 
@@ -7,11 +7,33 @@ from dataclasses import replace
 from typing import Protocol
 
 from vsr.engine.parallel_scenes import ParallelScenes
+from vsr.engine.settings import Settings
 from vsr.restorer import Restorer
 from vsr.resume.journal import Journal, ResumePoint
 from vsr.scenes.state import DecidedMark, MarkerState, save_marks
 from vsr.streams.names.durable import Commit
 from vsr.types import Chunk
+
+
+SHARE = 5
+"""A segment ends at a cut once it has this share of the most frames: two seconds of ten."""
+
+
+def is_due(since: int, settings: Settings, every: int, *, starts_scene: bool) -> bool:
+    """Whether a segment ends between two steps.
+
+    Segments depend on nothing but the scenes and the step sizes: frames from a cut at which a
+    segment began give the same segments on any machine.
+
+    Args:
+        since: Frames of the segment so far.
+        settings: Step sizes.
+        every: Maximum number of frames; a step is never divided.
+        starts_scene: Whether the next frame starts a scene.
+    """
+    if not since:
+        return False
+    return since + settings.chunk > every or (starts_scene and since >= every / SHARE)
 
 
 class SegmentSink(Protocol):
@@ -86,11 +108,13 @@ class CheckpointRecorder:
 
     def _point(self) -> ResumePoint | None:
         # The next frame must exist: a segment cannot be empty.
-        since = self.frames - self._last
-        if not since or not self._waiting or since + self._restorer.settings.chunk <= self._every:
+        if not self._waiting:
+            return None
+        since, starts = self.frames - self._last, self._waiting[0].starts
+        if not is_due(since, self._restorer.settings, self._every, starts_scene=starts):
             return None
         saves = isinstance(self._restorer, Restorer)
-        if not (saves or self._waiting[0].starts):
+        if not (saves or starts):
             return None
         self._number, self._last = self._number + 1, self.frames
         marks, state = (f"{kind}-{self._number:06}.safetensors" for kind in ("marks", "state"))

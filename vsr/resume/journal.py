@@ -27,7 +27,7 @@ from vsr.streams.names.formats import JOURNAL_SUFFIX
 from vsr.streams.names.target import is_short, local_target
 from vsr.types import Passed
 
-FORMAT = 2
+FORMAT = 3
 _FORMAT, _SEALED = "format", "sealed"
 
 
