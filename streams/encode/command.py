@@ -111,14 +111,18 @@ def raw_options(
         probing: How far ffmpeg looks ahead.
     """
     return {
-        "f": "nut",
         **_PROBING[probing],
-        "itsoffset": str(-lead_s),
         **tag_options(colour),
         **mastering_options(mastering),
-        # NUT has one tag for AC-3 and E-AC-3.
-        **{f"c:a:{place}": codec for place, codec in enumerate(audio_codecs)},
+        **sound_options(audio_codecs, lead_s=lead_s),
     }
+
+
+def sound_options(audio_codecs: Sequence[str], *, lead_s: int) -> Options:
+    """Input options of a NUT file of copied audio, for what NUT does not store."""
+    # NUT has one tag for AC-3 and E-AC-3.
+    codecs = {f"c:a:{place}": codec for place, codec in enumerate(audio_codecs)}
+    return {"f": "nut", "itsoffset": str(-lead_s), **codecs}
 
 
 def tag_options(colour: Colour) -> dict[str, str]:
@@ -213,25 +217,36 @@ class Output:
         return [track for track in self.audio if not track.carried]
 
 
-def build_command(output: Output, *, lead_s: int) -> list[str]:
+def build_command(output: Output, *, lead_s: int, sound: Path | None = None) -> list[str]:
     """The program and its arguments.
 
     Args:
         output: What to make.
         lead_s: Seconds by which the raw stream's times are late.
+        sound: A NUT file, as late, that holds the carried audio; None where the raw stream does.
     """
     codecs = [track.codec for track in output.carried]
     options = raw_options(
-        output.colour, output.mastering, codecs, lead_s=lead_s, probing=output.probing
+        output.colour,
+        output.mastering,
+        [] if sound else codecs,
+        lead_s=lead_s,
+        probing=output.probing,
     )
     raw = ffmpeg.input("pipe:0", **options)
-    streams = [raw["v:0"], *(raw[f"a:{place}"] for place in range(len(output.carried)))]
+    streams = [raw["v:0"]]
+    if sound is None:
+        streams += [raw[f"a:{place}"] for place in range(len(codecs))]
     if output.source is not None:
         source = ffmpeg.input(local_name(output.source.path), **seek_options(output.source))
         indices = [track.index for track in output.direct]
         indices += [side.index for side in output.sides if not side.attached]
         # Something has to be mapped for the source to be an input at all: -sn leaves it out again.
         streams += [source[str(index)] for index in indices] or [source["s?"]]
+    if sound is not None:
+        # Behind the source, whose options name it as the second input; mapped before its streams.
+        beside = ffmpeg.input(local_name(str(sound)), **sound_options(codecs, lead_s=lead_s))
+        streams[1:1] = [beside[f"a:{place}"] for place in range(len(codecs))]
     options = (
         _video_options(output)
         | container_options(output.suffix, output.time_base)

@@ -32,9 +32,12 @@ DEFAULT_OPTIONS: dict[str, Options] = {
     "libsvtav1": {"preset": "8", "crf": "22"},
     "libtheora": {"q:v": "9"},
 }
-"""Near transparent: a restored video is kept, the size of the file comes second. x264 and x265 make
-other bytes with other numbers of threads, which they take from the machine: a fixed number makes the
-same file on every machine. Eight keep up with any network here, and cost a small machine nothing."""
+"""Near transparent: a restored video is kept, the size of the file comes second.
+
+x264 and x265 make other bytes with other numbers of threads, which they take from the machine: with
+a fixed number the file is the same on every machine. Eight keep up with any network here, and cost
+a small machine nothing.
+"""
 
 _ENDS = frozenset({"t", "to", "fs", "frames", "vframes"})
 _OTHER_STREAMS = frozenset({"a", "s", "d", "t"})

@@ -79,12 +79,15 @@ class RawLayout:
 class RawStream:
     """Muxes frames and packets and hands the bytes on; nothing before the first of them."""
 
-    def __init__(self, layout: RawLayout, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, layout: RawLayout, send: Callable[[bytes], None], *, frames: bool = True
+    ) -> None:
         """Lay out the streams.
 
         Args:
             layout: Layout of the stream.
             send: Takes the bytes.
+            frames: Whether frames will come, or packets alone.
 
         Raises:
             EncodeError: A stream that cannot be copied.
@@ -100,7 +103,7 @@ class RawStream:
             # Frames must not wait in the muxer for audio of the same time: raw ones are large.
             container_options={"max_interleave_delta": "1", **NUT_IN_PIPES},
         )
-        self._video = self._add_video()
+        self._video = self._add_video() if frames else None
         self._copied = {other.index: self._copy(other.template) for other in layout.copied}
 
     def write_frames(self, samples: Tensor, pts: Sequence[int]) -> None:
@@ -110,6 +113,7 @@ class RawStream:
             samples: (T, bytes of one frame), uint8, contiguous, on the CPU.
             pts: T integers in the layout's time base.
         """
+        assert self._video is not None, "laid out without frames"
         for frame, time in zip(samples.numpy(), pts, strict=True):
             packet: Packet[Stream] = Packet(frame)
             packet.time_base = self._layout.time_base

@@ -277,9 +277,9 @@ def test_removing_what_is_kept_may_be_ended_as_well(clip: Path, tmp_path: Path) 
     [
         ("[]\n", "line 1 is damaged"),
         ("{}\n", "its format is another"),
-        ('{"format": 2}\n{"number": 1}\n', "line 2 is damaged"),
-        ('{"format": 2}\n{"number": "1", "frames": 3}\n', "line 2 is damaged"),
-        ('{"format": 2}\n{"number": 1, "frames": 3}\n\0\0\n', "line 3 is damaged"),
+        ('{"format": 3}\n{"number": 1}\n', "line 2 is damaged"),
+        ('{"format": 3}\n{"number": "1", "frames": 3}\n', "line 2 is damaged"),
+        ('{"format": 3}\n{"number": 1, "frames": 3}\n\0\0\n', "line 3 is damaged"),
     ],
 )
 def test_what_is_no_journal_is_said(content: str, said: str, clip: Path, tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_run_that_was_ended_before_its_first_checkpoint_does_not_hinder_the_ne
     clip: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.mp4"
-    for header in (b"", b'{"format": 2, "version"', header_line({"version": "0.1.0"})):
+    for header in (b"", b'{"format": 3, "version"', header_line({"version": "0.1.0"})):
         folder = tmp_path / "out.mp4.resume"
         folder.mkdir()
         (folder / NAME).write_bytes(header)

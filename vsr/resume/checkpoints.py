@@ -14,7 +14,6 @@ from vsr.scenes.state import DecidedMark, MarkerState, save_marks
 from vsr.streams.names.durable import Commit
 from vsr.types import Chunk
 
-
 SHARE = 5
 """A segment ends at a cut once it has this share of the most frames: two seconds of ten."""
 

@@ -74,7 +74,7 @@ def find_journal(
         return journal
     journal.close()
     raise OpenError(
-        f"{target!r} was begun before and {journal.passed.frames} frames of it are done; go on "
+        f"{target!r} was begun before and {journal.num_done} frames of it are done; go on "
         f"with --resume, or {START_ANEW}"
     )
 

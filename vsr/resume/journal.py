@@ -1,9 +1,10 @@
 """The journal that an interrupted run leaves beside its target.
 
     out.mkv.resume/
-        journal.jsonl            the options of the run, then a line per resume point
+        journal.jsonl            the options of the run, then a line per resume point, or per shard
         segment-….nut, images/   encoded frames
         state-….safetensors      recurrent state and scene marks at the last resume point
+        sound.nut                copied packets of a run in shards
 
 A line is written once all files that it names are on the disk: even after a power cut, the
 files of complete lines exist. Other files in the folder are not used.
@@ -28,7 +29,10 @@ from vsr.streams.names.target import is_short, local_target
 from vsr.types import Passed
 
 FORMAT = 3
-_FORMAT, _SEALED = "format", "sealed"
+_FORMAT, _SEALED, _SHARD = "format", "sealed", "shard"
+
+SHARDS = "shards"
+"""Key of the header of a run that is planned in shards, which are restored in any order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +59,56 @@ class ResumePoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptSegment:
+    """A segment of a shard.
+
+    Attributes:
+        name: Of its file in the journal's folder.
+        size: Bytes.
+        sha256: Digest of its bytes.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedShard:
+    """A shard whose segments are in the journal's folder.
+
+    Attributes:
+        shard: Number of the shard in the header's plan.
+        frames: Number of frames in its segments.
+        first_pts: Of the first of them.
+        last_pts: Of the last of them.
+        segments: In order.
+        counts: The engine's counts of it, by name.
+    """
+
+    shard: int
+    frames: int
+    first_pts: int
+    last_pts: int
+    segments: tuple[KeptSegment, ...]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class JournalContent:
     """The contents of a journal.
 
     Attributes:
         header: Options of the run.
         points: Resume points so far.
+        shards: Finished shards by their number.
         sealed: Number of output frames if the output is complete and only lacks its name.
         size: Bytes of the complete lines.
     """
 
     header: dict[str, Any]
     points: list[ResumePoint]
+    shards: dict[int, FinishedShard]
     sealed: int | None
     size: int
 
@@ -79,6 +121,11 @@ def header_line(header: dict[str, Any]) -> bytes:
 def point_line(point: ResumePoint) -> bytes:
     """The line of a resume point."""
     return _line(asdict(point))
+
+
+def shard_line(shard: FinishedShard) -> bytes:
+    """The line of a finished shard."""
+    return _line(asdict(shard))
 
 
 def sealed_line(frames: int) -> bytes:
@@ -98,9 +145,17 @@ def parse(content: bytes) -> JournalContent:
         raise ValueError("it is empty")
     if lines[0].pop(_FORMAT, None) != FORMAT:
         raise ValueError("its format is another")
-    points = [_point(line, i) for i, line in enumerate(lines[1:], 2) if _SEALED not in line]
     sealed = next((line[_SEALED] for line in lines if _SEALED in line), None)
-    return JournalContent(header=lines[0], points=points, sealed=sealed, size=size)
+    done = [(i, line) for i, line in enumerate(lines[1:], 2) if _SEALED not in line]
+    points = [_point(line, i) for i, line in done if _SHARD not in line]
+    shards = [_shard(line, i) for i, line in done if _SHARD in line]
+    return JournalContent(
+        header=lines[0],
+        points=points,
+        shards={shard.shard: shard for shard in shards},
+        sealed=sealed,
+        size=size,
+    )
 
 
 def _line(content: dict[str, Any]) -> bytes:
@@ -128,12 +183,25 @@ def _point(line: dict[str, Any], number: int) -> ResumePoint:
     return point
 
 
+def _shard(line: dict[str, Any], number: int) -> FinishedShard:
+    try:
+        segments = tuple(KeptSegment(**segment) for segment in line["segments"])
+        shard = FinishedShard(**{**line, "segments": segments})
+    except (TypeError, KeyError) as error:
+        raise _damaged(number) from error
+    numbers = (shard.shard, shard.frames, shard.first_pts, shard.last_pts)
+    sizes = [segment.size for segment in segments]
+    if not all(type(value) is int for value in (*numbers, *sizes)):
+        raise _damaged(number)
+    return shard
+
+
 def _damaged(number: int) -> ValueError:
     return ValueError(f"line {number} is damaged")
 
 
-NAME, IMAGES = "journal.jsonl", "images"
-OURS = ("segment-*.nut", "state-*.safetensors", "marks-*.safetensors", f"{NAME}.part")
+NAME, IMAGES, SOUND = "journal.jsonl", "images", "sound.nut"
+OURS = ("segment-*.nut", SOUND, "state-*.safetensors", "marks-*.safetensors", f"{NAME}.part")
 START_ANEW = "start again with --overwrite"
 
 
@@ -144,11 +212,13 @@ class Journal:
         folder: Folder of the journal.
         header: Options of the run.
         points: Resume points so far.
+        shards: Finished shards by their number.
         sealed: Number of output frames if the output is complete and only lacks its name.
     """
 
     def __init__(self, folder: Path, header: dict[str, Any], *, points: list[ResumePoint]) -> None:
         self.folder, self.header, self.points = folder, header, points
+        self.shards: dict[int, FinishedShard] = {}
         self.sealed: int | None = None
         try:
             self._file = (folder / NAME).open("r+b", buffering=0)
@@ -200,7 +270,7 @@ class Journal:
                 f"'{folder / NAME}' is not a journal that can be resumed: {error}; {START_ANEW}"
             ) from error
         journal = cls(folder, content.header, points=content.points)
-        journal.sealed = content.sealed
+        journal.sealed, journal.shards = content.sealed, content.shards
         journal._file.truncate(content.size)
         journal._file.seek(0, os.SEEK_END)
         journal._tidy()
@@ -224,6 +294,9 @@ class Journal:
         for point in self.points:
             if point.segment and self._size(point.segment) != point.size:
                 raise self._lost(point.segment)
+        for segment in (segment for shard in self.shards.values() for segment in shard.segments):
+            if self._size(segment.name) != segment.size:
+                raise self._lost(segment.name)
         for point in self.points[-1:]:
             for name in filter(None, (point.state, point.marks)):
                 if self._size(name) <= 0:
@@ -237,6 +310,11 @@ class Journal:
         if not self.points:
             return Passed()
         return Passed(frames=self.points[-1].frames, packets=self.points[-1].packets)
+
+    @property
+    def num_done(self) -> int:
+        """Frames that need not be restored again."""
+        return self.passed.frames + sum(shard.frames for shard in self.shards.values())
 
     @property
     def segments(self) -> tuple[Path, ...]:
@@ -270,6 +348,17 @@ class Journal:
             self._remove(self.points[-1].state, self.points[-1].marks)
         self.points.append(point)
 
+    def append_shard(self, shard: FinishedShard) -> None:
+        """Record a shard whose segments have been written; errors as for ``append``."""
+        try:
+            for segment in shard.segments:
+                sync(self.path(segment.name))
+            sync(self.folder)
+            self._write(shard_line(shard))
+        except OSError as error:
+            raise EncodeError(f"'{self.folder}' cannot be written ({error})") from error
+        self.shards[shard.shard] = shard
+
     def seal(self, frames: int) -> None:
         """Record that the output is complete.
 
@@ -283,8 +372,8 @@ class Journal:
         self.sealed = frames
 
     def close(self) -> None:
-        """Release the journal for other runs; without a resume point it is removed."""
-        if self.points:
+        """Release the journal for other runs; where nothing is done or planned it is removed."""
+        if self.points or SHARDS in self.header:
             self._tidy()
         else:
             self.remove()
@@ -308,7 +397,10 @@ class Journal:
     def _tidy(self) -> None:
         """Remove files that no resume point needs."""
         last = {name for point in self.points[-1:] for name in (point.state, point.marks)}
-        remove_named(self.folder, last | {point.segment for point in self.points})
+        segments = {point.segment for point in self.points}
+        segments |= {s.name for shard in self.shards.values() for s in shard.segments}
+        sound = {SOUND} if SHARDS in self.header else set[str]()
+        remove_named(self.folder, last | segments | sound)
 
     def _remove(self, *names: str) -> None:
         for name in filter(None, names):
@@ -356,7 +448,9 @@ def is_blank(folder: Path) -> bool:
         journal = parse(content) if b"\n" in content else None
     except (OSError, ValueError):
         return False
-    return journal is None or not (journal.points or journal.sealed)
+    return journal is None or not (
+        journal.points or journal.sealed is not None or SHARDS in journal.header
+    )
 
 
 def has_journal(target: str) -> bool:

@@ -38,6 +38,7 @@ def join(
     output: Output,
     layout: RawLayout,
     *,
+    sound: Path | None = None,
     partial: bool = False,
     carrier: str | None = None,
 ) -> None:
@@ -47,6 +48,7 @@ def join(
         segments: NUT files of one encoding, in order.
         output: What to make; it copies the video.
         layout: Layout of the raw streams that the segments were made of.
+        sound: A NUT file of the copied packets; None where the segments hold them.
         partial: Take of the source only what is as long as the segments.
         carrier: Codec of the segments, into whose packets the source's messages go; None for none.
 
@@ -61,7 +63,7 @@ def join(
         pieces = pieces_with_messages(segments, source.path, output, layout, carrier)
     if partial:
         output = _ended(output, _end_of(segments[-1]) - layout.lead_s - layout.shift_s)
-    process = FFmpegProcess(build_command(output, lead_s=layout.lead_s))
+    process = FFmpegProcess(build_command(output, lead_s=layout.lead_s, sound=sound))
     try:
         for piece in pieces:
             process.write(piece)
