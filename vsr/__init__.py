@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vsr.cluster.restore import restore
     from vsr.engine.batch import BatchRestorer
     from vsr.errors import VSRError
     from vsr.live.service import run_live
     from vsr.models.loading import load_network
-    from vsr.offline.job import restore
     from vsr.offline.options import RestoreOptions
     from vsr.restorer import Restorer
     from vsr.streams import open_reader, open_writer
@@ -47,7 +47,7 @@ _HOMES = {
     "load_network": "vsr.models.loading",
     "open_reader": "vsr.streams",
     "open_writer": "vsr.streams",
-    "restore": "vsr.offline.job",
+    "restore": "vsr.cluster.restore",
     "run_live": "vsr.live.service",
 }
 

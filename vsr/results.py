@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_DOING = "restoring"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,12 +17,16 @@ class Progress:
         total: Expected number of frames; None if the source does not say.
         seconds: Seconds since the first frame was requested.
         resumed: Frames of an earlier run among them.
+        workers: Frames per second of each worker of a cluster, by its name.
+        doing: What the run does, for a person.
     """
 
     frames: int
     total: int | None
     seconds: float
     resumed: int = 0
+    workers: Mapping[str, float] = field(default_factory=dict)
+    doing: str = DEFAULT_DOING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,7 @@ class Summary:
             to the first one's.
         blank: Frames of a single colour that the network made from pictures, among those looked at.
         skipped: Whether the complete output existed already, so that there was nothing to resume.
+        workers: Frames per second of each worker of a cluster, by its name.
     """
 
     output: str
@@ -70,6 +78,7 @@ class Summary:
     size_changes: int = 0
     skipped: bool = False
     blank: int = 0
+    workers: Mapping[str, float] = field(default_factory=dict)
 
 
 def nothing_done(output: str, frames: int = 0, *, skipped: bool = False) -> Summary:

@@ -235,18 +235,16 @@ def build_command(output: Output, *, lead_s: int, sound: Path | None = None) -> 
     )
     raw = ffmpeg.input("pipe:0", **options)
     streams = [raw["v:0"]]
-    if sound is None:
-        streams += [raw[f"a:{place}"] for place in range(len(codecs))]
+    carrier = raw
+    if sound is not None and codecs:
+        carrier = ffmpeg.input(local_name(str(sound)), **sound_options(codecs, lead_s=lead_s))
+    streams += [carrier[f"a:{place}"] for place in range(len(codecs))]
     if output.source is not None:
         source = ffmpeg.input(local_name(output.source.path), **seek_options(output.source))
         indices = [track.index for track in output.direct]
         indices += [side.index for side in output.sides if not side.attached]
         # Something has to be mapped for the source to be an input at all: -sn leaves it out again.
         streams += [source[str(index)] for index in indices] or [source["s?"]]
-    if sound is not None:
-        # Behind the source, whose options name it as the second input; mapped before its streams.
-        beside = ffmpeg.input(local_name(str(sound)), **sound_options(codecs, lead_s=lead_s))
-        streams[1:1] = [beside[f"a:{place}"] for place in range(len(codecs))]
     options = (
         _video_options(output)
         | container_options(output.suffix, output.time_base)
@@ -254,7 +252,10 @@ def build_command(output: Output, *, lead_s: int, sound: Path | None = None) -> 
         | audio_options(output.carried + output.direct)
     )
     trimmed = output.source is not None and output.source.start_s is not None
-    options |= _source_options(output) | side_options(output.sides, trimmed=trimmed)
+    # Inputs are numbered in the order in which their streams are mapped.
+    number = 1 if carrier is raw else 2
+    options |= _source_options(output, number)
+    options |= side_options(output.sides, trimmed=trimmed, number=number)
     options |= output.options
     _join_filters(options, output)
     options |= attachment_options(output.sides, output.covers)
@@ -303,7 +304,8 @@ def _tag_options(output: Output) -> Options:
     return options
 
 
-def _source_options(output: Output) -> Options:
+def _source_options(output: Output, number: int) -> Options:
+    """Options of what comes from the source, the input of a number."""
     options: Options = {"disposition:v:0": disposition(output.dispositions)}
     for place, track in enumerate(output.carried + output.direct):
         options[f"disposition:a:{place}"] = disposition(track.dispositions)
@@ -312,13 +314,13 @@ def _source_options(output: Output) -> Options:
     if output.source is None:
         return options
     options |= {
-        "map_metadata": "1",
-        "map_chapters": "1",
-        "map_metadata:s:v:0": f"1:s:{output.index}",
+        "map_metadata": str(number),
+        "map_chapters": str(number),
+        "map_metadata:s:v:0": f"{number}:s:{output.index}",
     }
     options["metadata:s:v:0"] = [f"{name}=" for name in _STATISTICS]
     for place, track in enumerate(output.carried + output.direct):
-        options[f"map_metadata:s:a:{place}"] = f"1:s:{track.index}"
+        options[f"map_metadata:s:a:{place}"] = f"{number}:s:{track.index}"
     if not output.direct and all(side.attached for side in output.sides):
         options["sn"] = None
     if output.source.end_s is not None:

@@ -58,6 +58,7 @@ class RawLayout:
         frame_rate: Rate for the encoder's rate control; times come from the pts alone.
         copied: The streams whose packets will come.
         shift_s: Seconds to add to every time, rounded in each stream's time base.
+        other_bases: Time bases of streams that are muxed elsewhere, at the same times.
     """
 
     pixel_format: PixelFormat
@@ -67,11 +68,17 @@ class RawLayout:
     frame_rate: Fraction | None = None
     copied: tuple[OtherStream, ...] = ()
     shift_s: Fraction = Fraction(0)
+    other_bases: tuple[Fraction, ...] = ()
+
+    @property
+    def copied_bases(self) -> tuple[Fraction, ...]:
+        """Time bases of the copied streams."""
+        return tuple(other.template.time_base for other in self.copied)
 
     @property
     def lead_s(self) -> int:
         """Seconds by which every pts in the raw stream is later than in the output."""
-        bases = [self.time_base, *(other.template.time_base for other in self.copied)]
+        bases = [self.time_base, *self.copied_bases, *self.other_bases]
         whole = lcm(*(base.numerator for base in bases))
         return whole * ceil((LEAD_S + abs(self.shift_s)) / whole)
 
@@ -87,7 +94,7 @@ class RawStream:
         Args:
             layout: Layout of the stream.
             send: Takes the bytes.
-            frames: Whether frames will come, or packets alone.
+            frames: Whether frames will come; packets alone are for a file, which is sought in.
 
         Raises:
             EncodeError: A stream that cannot be copied.
@@ -101,7 +108,10 @@ class RawStream:
             format="nut",
             buffer_size=_MUX_BUFFER_BYTES,
             # Frames must not wait in the muxer for audio of the same time: raw ones are large.
-            container_options={"max_interleave_delta": "1", **NUT_IN_PIPES},
+            container_options={
+                "max_interleave_delta": "1",
+                **(NUT_IN_PIPES if frames else {"write_index": "0"}),
+            },
         )
         self._video = self._add_video() if frames else None
         self._copied = {other.index: self._copy(other.template) for other in layout.copied}

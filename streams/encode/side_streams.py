@@ -128,13 +128,14 @@ def extract_covers(source: str, sides: Sequence[SideStream], folder: Path) -> No
 
 
 def side_options(
-    sides: Sequence[SideStream], *, trimmed: bool
+    sides: Sequence[SideStream], *, trimmed: bool, number: int = 1
 ) -> dict[str, str | list[str] | None]:
     """Options of ffmpeg's output for streams mapped in this order, but for attached covers.
 
     Args:
         sides: The streams.
         trimmed: Whether the output begins after the source's beginning.
+        number: Of the source among ffmpeg's inputs.
     """
     options: dict[str, str | list[str] | None] = {}
     if trimmed and any(side.kind == "subtitle" for side in sides):
@@ -147,7 +148,7 @@ def side_options(
         place = f"{letters[side.kind]}:{places[side.kind]}"
         places[side.kind] += 1
         options[f"c:{place}"] = side.encoder
-        options[f"map_metadata:s:{place}"] = f"1:s:{side.index}"
+        options[f"map_metadata:s:{place}"] = f"{number}:s:{side.index}"
         if side.language:
             options[f"metadata:s:{place}"] = f"language={side.language}"
         if side.kind != "attachment":

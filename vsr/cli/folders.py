@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -18,25 +21,37 @@ from vsr.errors import ConfigurationError, VSRError
 from vsr.offline.folder import Job, Outcome, list_jobs, run_jobs
 from vsr.offline.options import RestoreOptions
 from vsr.offline.preview import picture_name
-from vsr.results import Summary
+from vsr.results import DEFAULT_DOING, Progress, Summary
 from vsr.resume.compatibility import is_done
 from vsr.streams.decode.video_reader import MATRIX_ASSUMED
 from vsr.streams.names.image_sequence import names_images
 
 T = TypeVar("T")
 
+FILMS_AT_ONCE = 4
+"""Films that several workers share at a time: while one is read or joined, they restore others."""
+
 
 class FolderNotes(logging.Filter):
     """Names the video in each note of a folder's run; what is assumed of most is said once.
 
-    Attributes:
-        video: Name of the video that is restored now.
+    Several videos may be restored at a time, a thread each.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.video = ""
+        self._thread = threading.local()
         self._assumed = False
+
+    @property
+    def video(self) -> str:
+        """Name of the video that the calling thread restores now."""
+        name: str = getattr(self._thread, "video", "")
+        return name
+
+    @video.setter
+    def video(self, name: str) -> None:
+        self._thread.video = name
 
     def filter(self, record: logging.LogRecord) -> bool:
         note = record.getMessage()
@@ -63,25 +78,21 @@ def restore_folder(
     source: str, target: str, options: RestoreOptions, *, as_json: bool, quiet: bool
 ) -> int:
     """Restore every video of a folder and print a table; the exit code tells if one failed."""
-    from vsr.offline.job import restore as restore_one
-
     jobs = _jobs(source, target, options)
-    with stop_on_signal() as stop, naming_notes() as notes:
+
+    def say(outcome: Outcome) -> None:
+        if outcome.said:
+            click.echo(f"vsr: {outcome.said}", err=True)
+
+    with (
+        stop_on_signal() as stop,
+        naming_notes() as notes,
+        _restorer(jobs, options, stop, hidden=quiet or as_json) as restore_one,
+    ):
 
         def run(job: Job) -> Summary:
             notes.video = job.name
-            with progress_bar(hidden=quiet or as_json) as on_progress:
-                return restore_one(
-                    job.source,
-                    job.target,
-                    _options_of(job, options),
-                    on_progress=on_progress,
-                    stop=stop,
-                )
-
-        def say(outcome: Outcome) -> None:
-            if outcome.said:
-                click.echo(f"vsr: {outcome.said}", err=True)
+            return restore_one(job)
 
         outcomes = run_jobs(
             jobs,
@@ -90,6 +101,7 @@ def restore_folder(
             resume=options.resume,
             stop=stop,
             on_outcome=say,
+            at_once=FILMS_AT_ONCE if _is_shared(options) else 1,
         )
         interrupted = stop.is_set()
     if as_json:
@@ -100,6 +112,66 @@ def restore_folder(
     if interrupted:
         return INTERRUPTED
     return int(any(outcome.state == "failed" for outcome in outcomes))
+
+
+def _is_shared(options: RestoreOptions) -> bool:
+    return options.cluster is not None or bool(options.devices)
+
+
+@contextmanager
+def _restorer(
+    jobs: list[Job], options: RestoreOptions, stop: threading.Event, *, hidden: bool
+) -> Iterator[Callable[[Job], Summary]]:
+    """What restores one job: in this process, or all on the same workers."""
+    from vsr.cluster.restore import open_pool, restore
+
+    if not (_is_shared(options) and jobs):
+
+        def alone(job: Job) -> Summary:
+            with progress_bar(hidden=hidden) as bar:
+                given = _options_of(job, options)
+                return restore(job.source, job.target, given, on_progress=bar, stop=stop)
+
+        yield alone
+        return
+    with open_pool(options, jobs[0].target) as pool, progress_bar(hidden=hidden) as bar:
+        total = _JointProgress(bar)
+
+        def shared(job: Job) -> Summary:
+            given, show = _options_of(job, options), partial(total.show, job.name)
+            return restore(job.source, job.target, given, on_progress=show, stop=stop, pool=pool)
+
+        yield shared
+
+
+class _JointProgress:
+    """One bar for several films.
+
+    Args:
+        bar: Shows the sum.
+    """
+
+    def __init__(self, bar: Callable[[Progress], None]) -> None:
+        self._bar, self._lock = bar, threading.Lock()
+        self._films: dict[str, Progress] = {}
+        self._started = time.perf_counter()
+
+    def show(self, name: str, progress: Progress) -> None:
+        """Show the progress of one of them."""
+        if progress.doing != DEFAULT_DOING:
+            return
+        with self._lock:
+            self._films[name] = progress
+            films = self._films.values()
+            self._bar(
+                Progress(
+                    frames=sum(film.frames for film in films),
+                    total=sum(film.total or film.frames for film in films),
+                    seconds=time.perf_counter() - self._started,
+                    resumed=sum(film.resumed for film in films),
+                    workers=progress.workers,
+                )
+            )
 
 
 def estimate_folder(source: str, target: str, options: RestoreOptions, *, as_json: bool) -> int:

@@ -77,6 +77,22 @@ def _exact(rate: Fraction) -> Fraction:
     return ntsc if rounded else rate.limit_denominator(100_000)
 
 
+class Names(click.ParamType["tuple[str, ...]"]):
+    """Names with commas between them."""
+
+    name = "names"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in str(value).split(","))
+        if not all(names):
+            self.fail(f"{value!r} has an empty name; give them with commas between them")
+        return names
+
+
 class LookAhead(click.ParamType["int | str"]):
     """A number of frames, or the word for the rest of the scene."""
 

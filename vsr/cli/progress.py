@@ -18,10 +18,12 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from vsr.results import Progress
+from vsr.results import DEFAULT_DOING, Progress
 
 LINE_S = 10.0
 """Seconds between two lines of progress where there is no terminal."""
+
+SHOWN_WORKERS = 4
 
 
 def _progress_lines() -> Callable[[Progress], None]:
@@ -37,9 +39,19 @@ def _progress_lines() -> Callable[[Progress], None]:
         of = f" of {progress.total}" if progress.total else ""
         rest = max(0, (progress.total or 0) - progress.frames) / fps if fps else 0.0
         left = f", {timedelta(seconds=round(rest))} left" if progress.total and fps else ""
-        click.echo(f"{progress.frames}{of} frames, {fps:.1f} frames/s{left}", err=True)
+        doing = "" if progress.doing == DEFAULT_DOING else f"{progress.doing}: "
+        said = f"{doing}{progress.frames}{of} frames, {fps:.1f} frames/s{left}"
+        click.echo(said + _rates(progress), err=True)
 
     return show
+
+
+def _rates(progress: Progress) -> str:
+    """The rates of a cluster's workers, the fastest first."""
+    rates = sorted(progress.workers.items(), key=lambda worker: -worker[1])
+    shown = [f"{name} {rate:.1f}" for name, rate in rates[:SHOWN_WORKERS]]
+    more = [f"{len(rates) - SHOWN_WORKERS} more"] if len(rates) > SHOWN_WORKERS else []
+    return f" ({', '.join(shown + more)})" if shown else ""
 
 
 @contextmanager
@@ -56,12 +68,13 @@ def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]
         MofNCompleteColumn(),
         TextColumn("{task.fields[fps]:.1f} frames/s"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[rates]}"),
     )
     if not hidden and not console.is_terminal:
         yield _progress_lines()
         return
     with Bar(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task("restoring", total=None, fps=0.0)
+        task = bar.add_task(DEFAULT_DOING, total=None, fps=0.0, rates="")
 
         def show(progress: Progress) -> None:
             done = progress.frames - progress.resumed
@@ -69,7 +82,14 @@ def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[Progress], None]
             if not bar.tasks[task].total and not bar.tasks[task].completed:
                 bar.reset(task, completed=progress.resumed)
             total = progress.total and max(progress.total, progress.frames)
-            bar.update(task, completed=progress.frames, total=total, fps=fps)
+            bar.update(
+                task,
+                description=progress.doing,
+                completed=progress.frames,
+                total=total,
+                fps=fps,
+                rates=_rates(progress),
+            )
 
         yield show
 

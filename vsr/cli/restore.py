@@ -16,6 +16,7 @@ from vsr.cli.parameters import (
     Arguments,
     LookAhead,
     Moment,
+    Names,
     Rate,
     Size,
     Tiles,
@@ -217,6 +218,36 @@ def _name_comparison(words: list[str]) -> list[str]:
     metavar="FRAMES",
     help="Keep what is done, for --resume, after so many frames at the latest; 0 for never.",
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Share the work among the workers of a Ray cluster: local, auto, HOST:PORT or ray://…; "
+    "the result is the same.",
+)
+@click.option(
+    "--devices",
+    type=Names(),
+    default=(),
+    metavar="A,B",
+    help="Share the work among devices of this machine: cuda:0,cuda:1.",
+)
+@click.option(
+    "--worker-cores",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Cores of a cluster's worker without a GPU.  [default: 4, or all of a smaller machine]",
+)
+@click.option(
+    "--mixed-machines",
+    is_flag=True,
+    help="Use machines of a cluster, too, whose arithmetic gives other bits.",
+)
+@click.option(
+    "--storage",
+    metavar="ADDRESS",
+    help="A folder that all machines of a cluster reach, such as s3://bucket/folder; not needed "
+    "where they see the same files.",
+)
 @click.option("-y", "--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option(
@@ -244,8 +275,8 @@ def restore(
     """Restore SOURCE into TARGET.
 
     Both are a video file, a folder of images, a pattern like frames/%06d.png, or - for a pipe; or a
-    folder of videos, each restored in turn into a folder: existing results are skipped, a
-    failure does not stop the rest. --dry-run and --preview work on folders, too.
+    folder of videos, or a .txt file that lists some, restored into a folder: existing results are
+    skipped, a failure does not stop the rest. --dry-run and --preview work on folders, too.
 
     Sound, subtitles, attachments, chapters and metadata are kept. Ctrl-C ends early and leaves the
     finished part as TARGET.partial.EXT, playable.
@@ -261,7 +292,7 @@ def restore(
     with loading():
         from vsr.cli.folders import estimate_folder, restore_folder
         from vsr.cli.progress import progress_bar
-        from vsr.offline import job as restoring
+        from vsr.cluster import restore as restoring
         from vsr.offline.folder import holds_videos, mixed_note
         from vsr.offline.options import RestoreOptions
         from vsr.offline.progress_files import ProgressFiles
@@ -318,6 +349,8 @@ def _next_step(target: str) -> str:
 
 
 def _sentence(summary: Summary, target: str) -> str:
+    if not summary.output and summary.frames_out:
+        return f"interrupted; {summary.frames_out} frames are kept, --resume continues"
     if not summary.output:
         return (
             "interrupted before the first frame; nothing was written, and the same command "

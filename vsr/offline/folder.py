@@ -1,9 +1,10 @@
-"""Restoring every video of a folder into another folder."""
+"""Restoring every video of a folder, or of a list, into another folder."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,11 +57,13 @@ class Outcome:
 
 
 def holds_videos(source: str) -> bool:
-    """Whether a source is a folder of videos, or of folders of images.
+    """Whether a source is a folder of videos, or of folders of images, or a list of them.
 
     One video is enough: the pictures beside it are posters.
     """
     path = Path(source)
+    if _is_list(path):
+        return True
     if not path.is_dir():
         return False
     return _has_videos(path) or (not _has_images(path) and bool(_sources(path)))
@@ -82,16 +85,19 @@ def mixed_note(source: str) -> str | None:
 
 
 def list_jobs(source: str, target: str) -> list[Job]:
-    """List every video and every folder of images below a folder, sorted by name.
+    """List every video and every folder of images below a folder, sorted by name; or in a list.
 
     Raises:
-        OpenError: The target is a file, names one, or is the source itself.
+        OpenError: The target is a file, names one, or is the source itself; or a list cannot be
+            read, or has two videos of one name.
     """
     origin, goal = Path(source), Path(target)
     if goal.is_file() or (not goal.is_dir() and _names_no_folder(target)):
         raise OpenError(f"{target!r} is no folder; give one for the videos of {source!r}")
     if goal.resolve() == origin.resolve():
         raise OpenError(f"{target!r} is the source itself; give the output another name")
+    if _is_list(origin):
+        return _listed_jobs(origin, goal)
     jobs = []
     for path in _sources(origin):
         if goal.resolve() in path.resolve().parents or path.resolve() == goal.resolve():
@@ -102,6 +108,31 @@ def list_jobs(source: str, target: str) -> list[Job]:
     return jobs
 
 
+def _is_list(path: Path) -> bool:
+    return path.suffix.lower() == ".txt" and path.is_file()
+
+
+def _listed_jobs(listed: Path, goal: Path) -> list[Job]:
+    """Jobs of a text file of paths, one a line, from its own folder on; # begins a comment."""
+    try:
+        lines = [line.partition("#")[0].strip() for line in listed.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise OpenError(
+            f"'{listed}' cannot be read ({error}); give a text file of names"
+        ) from error
+    jobs: dict[Path, Job] = {}
+    for line in filter(None, lines):
+        path = listed.parent / line
+        written = goal / (path.name if path.is_dir() else restored_name(Path(path.name)))
+        if written in jobs:
+            raise OpenError(
+                f"'{listed}' has two that would be '{written}': {jobs[written].name} and {line}; "
+                "restore them into two folders"
+            )
+        jobs[written] = Job(name=line, source=str(path), target=str(written))
+    return list(jobs.values())
+
+
 def run_jobs(
     jobs: Iterable[Job],
     restore_one: Callable[[Job], Summary],
@@ -110,8 +141,9 @@ def run_jobs(
     resume: bool = False,
     stop: threading.Event | None = None,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
+    at_once: int = 1,
 ) -> list[Outcome]:
-    """Run the jobs one after the other; a failure does not stop the rest.
+    """Run the jobs; a failure does not stop the rest.
 
     Args:
         jobs: Jobs to run.
@@ -120,14 +152,23 @@ def run_jobs(
         resume: Include jobs with the journal of an interrupted run.
         stop: Once set, no further job is started.
         on_outcome: Called after each job.
+        at_once: Number of jobs at a time, a thread each.
+
+    Returns:
+        Outcomes in the order of the jobs; of those that were begun.
     """
-    outcomes: list[Outcome] = []
-    for job in jobs:
+
+    def run(job: Job) -> Outcome | None:
         if stop is not None and stop.is_set():
-            break
-        outcomes.append(_run(job, restore_one, overwrite=overwrite, resume=resume))
-        on_outcome(outcomes[-1])
-    return outcomes
+            return None
+        outcome = _run(job, restore_one, overwrite=overwrite, resume=resume)
+        on_outcome(outcome)
+        return outcome
+
+    if at_once == 1:
+        return [outcome for job in jobs if (outcome := run(job)) is not None]
+    with ThreadPoolExecutor(at_once, thread_name_prefix="vsr-film") as threads:
+        return [outcome for outcome in threads.map(run, jobs) if outcome is not None]
 
 
 def _run(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.parallel_scenes import ParallelScenes
+from vsr.engine.stream_checkpoint import identity
 from vsr.errors import ConfigurationError
 from vsr.models.loading import load_network
 from vsr.models.network import Network
@@ -103,7 +104,7 @@ def restore(
         marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
         inputs = InputRecorder(reader)
         session.begin(
-            header_of(source, options.recorded(), restorer.settings, restorer.network),
+            header_of(source, options.recorded(), restorer.settings, identity(restorer.network)),
             journal_planned(
                 source,
                 target,

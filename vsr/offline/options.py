@@ -18,6 +18,7 @@ from vsr.streams.decode.deinterlace import Mode as Deinterlacing
 
 _LEAVES_OUTPUT = frozenset(
     {"memory", "device", "precision", "overwrite", "hwaccel", "in_process", "resume"}
+    | {"cluster", "devices", "worker_cores", "mixed_machines", "storage"}
 )
 """Options that may differ between an interrupted run and the one that resumes it."""
 
@@ -54,6 +55,13 @@ class RestoreOptions:
         compare: Write a comparison with the input; None for the result alone.
         resume: Continue an interrupted run with the same options, if there is one; a target that
             exists without a journal is complete and skipped.
+        cluster: Address of a Ray cluster whose workers share the work: ``local``, ``auto``,
+            ``HOST:PORT`` or ``ray://HOST:PORT``; None for this process.
+        devices: Devices of this machine that share the work, such as ``cuda:0``.
+        worker_cores: Cores of a worker without a GPU; None for four, or all of a smaller machine.
+        mixed_machines: Use machines whose arithmetic gives other bits, too.
+        storage: fsspec address of a folder that all machines of the cluster reach, for the source
+            and for segments; None if they see the files of this one, or for Ray's object store.
         segment: Maximum number of frames lost by an interruption; a
             longer run keeps a journal beside the target. 0 disables it.
     """
@@ -84,6 +92,11 @@ class RestoreOptions:
     deinterlace: Deinterlacing = "auto"
     compare: Mode | None = None
     resume: bool = False
+    cluster: str | None = None
+    devices: tuple[str, ...] = ()
+    worker_cores: int | None = None
+    mixed_machines: bool = False
+    storage: str | None = None
     segment: int = SEGMENT_FRAMES
 
     @property

@@ -18,7 +18,7 @@ from vsr.engine.stream import Counts
 from vsr.errors import DecodeError
 from vsr.offline.queue import StageQueue
 from vsr.results import Progress, Summary
-from vsr.resume.checkpoints import CheckpointRecorder
+from vsr.resume.checkpoints import SegmentRecorder
 from vsr.resume.journal import ResumePoint
 from vsr.scenes.markers import ListedScenes, SceneMarker
 from vsr.scenes.state import MarkerState
@@ -33,7 +33,7 @@ def run(
     writer: Writer,
     *,
     scenes: SceneMarker | None = None,
-    points: CheckpointRecorder | None = None,
+    points: SegmentRecorder | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -122,7 +122,7 @@ class Stages:
         restorer: StreamRestorer,
         writer: Writer,
         marker: SceneMarker,
-        points: CheckpointRecorder | None,
+        points: SegmentRecorder | None,
         on_progress: Callable[[Progress], None],
         stop: threading.Event,
     ) -> None:

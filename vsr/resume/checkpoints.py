@@ -43,6 +43,27 @@ class SegmentSink(Protocol):
         ...
 
 
+class SegmentRecorder(Protocol):
+    """Decides where segments end while frames pass through a restorer; used by the pipeline."""
+
+    @property
+    def num_done(self) -> int:
+        """Frames restored by an earlier run."""
+        ...
+
+    def before_push(self, chunk: Chunk, marks: MarkerState) -> ResumePoint | None:
+        """Note frames before they are pushed; a point if a segment ends before them."""
+        ...
+
+    def after_restore(self, chunk: Chunk) -> ResumePoint | None:
+        """Note restored frames; a point if a segment ends after them."""
+        ...
+
+    def cut(self, point: ResumePoint) -> None:
+        """End a segment at a point whose frames have all been written."""
+        ...
+
+
 class CheckpointRecorder:
     """Saves resume points while frames pass through a restorer.
 

@@ -112,15 +112,15 @@ def journal_planned(
 
 
 def header_of(
-    source: str, options: dict[str, Any], settings: Settings, network: Network[Any]
+    source: str, options: dict[str, Any], settings: Settings, network: dict[str, str]
 ) -> dict[str, Any]:
-    """The header of a journal."""
+    """The header of a journal; the network is said as ``identity`` has it."""
     return {
         "version": VERSION,
         "source": fingerprint(source),
         "options": _plain(options),
         "settings": asdict(settings),
-        "network": identity(network),
+        "network": network,
     }
 
 

@@ -457,3 +457,14 @@ def has_journal(target: str) -> bool:
     """Whether there is a journal of an earlier run beside a target."""
     folder = journal_folder(target)
     return folder is not None and (folder / NAME).exists()
+
+
+def is_planned_in_shards(target: str) -> bool:
+    """Whether there is a journal beside a target whose run is planned in shards."""
+    folder = journal_folder(target)
+    if folder is None:
+        return False
+    try:
+        return SHARDS in parse((folder / NAME).read_bytes()).header
+    except (OSError, ValueError):
+        return False

@@ -27,7 +27,7 @@ _OF_THE_FILE = frozenset(
     {"f", "movflags", "brand", "tag", "vtag", "atag", "metadata", "map", "map_metadata", "acodec"}
     | {"map_chapters", "disposition", "ac", "ar", "ab", "an", "sn", "dn", "scodec", "attach"}
     | {"video_track_timescale", "timecode", "avoid_negative_ts", "muxdelay", "muxpreload"}
-    | {"frag_duration", "min_frag_duration", "cluster_time_limit", "cluster_size_limit"}
+    | {"fflags", "frag_duration", "min_frag_duration", "cluster_time_limit", "cluster_size_limit"}
     | {"reserve_index_space", "default_mode", "write_tmcd", "use_editlist", "mpegts_flags"}
 )
 _TIMED_BY_LENGTH = frozenset({".gif", ".apng"})
@@ -53,6 +53,13 @@ def segment_output(output: Output, path: str) -> Output:
         source=None,
         probing=ProbeLimits.NONE,
     )
+
+
+def without_sound(plan: EncodingPlan) -> EncodingPlan:
+    """A plan of frames alone, at the same times; it holds no open file and can be pickled."""
+    layout = replace(plan.layout, copied=(), other_bases=plan.layout.copied_bases)
+    output = replace(plan.output, audio=(), sides=(), source=None)
+    return replace(plan, layout=layout, output=output)
 
 
 def joined_output(output: Output, path: str, colour: Colour) -> Output:

@@ -1,0 +1,120 @@
+"""Pools of workers: tasks go in, futures come out. Here the one without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from vsr.cluster.fingerprint import Fingerprint, difference
+from vsr.cluster.tasks import WorkerFacts
+from vsr.errors import ConfigurationError
+
+TRIES = 3
+"""Times that a task is tried before it is named as failed."""
+
+
+class Worker(Protocol):
+    """What a pool runs: made once, then called with one task after the other."""
+
+    seen: int
+    restored: int
+
+    def __call__(self, task: Any) -> Any:
+        """Do a task."""
+        ...
+
+    def facts(self) -> WorkerFacts:
+        """What the driver has to know of this worker."""
+        ...
+
+
+class Pool(Protocol):
+    """Workers that share one run."""
+
+    is_remote: bool
+
+    def choose(self, wanted: Fingerprint | None) -> list[WorkerFacts]:
+        """Choose the workers of one numeric kind, and wait for them.
+
+        Args:
+            wanted: The kind that a run began with; None for that of the most workers.
+
+        Returns:
+            A description of each.
+
+        Raises:
+            VSRError: There is none.
+        """
+        ...
+
+    def submit(self, task: Any, *, size: int = 0) -> Future[Any]:
+        """Queue a task; larger ones come first."""
+        ...
+
+    def restored(self, future: Future[Any]) -> int:
+        """Frames of a task that are restored so far, as far as that is known."""
+        ...
+
+    def rates(self) -> Mapping[str, float]:
+        """Frames per second of each worker."""
+        ...
+
+    def share(self, data: bytes) -> Any:
+        """Put bytes where all workers get them; returns a reference."""
+        ...
+
+
+class Alone:
+    """One worker in this process, for a run that was begun on a cluster.
+
+    Args:
+        make: Makes the worker.
+        mixed: Whether a worker of another numeric kind may go on.
+    """
+
+    is_remote = False
+
+    def __init__(self, make: Callable[[], Any], *, mixed: bool = False) -> None:
+        self._worker, self._mixed = make(), mixed
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="vsr-shard")
+        self._began: dict[Future[Any], int] = {}
+
+    def choose(self, wanted: Fingerprint | None) -> list[WorkerFacts]:
+        """As ``Pool.choose``."""
+        facts: WorkerFacts = self._worker.facts()
+        if wanted is not None and not self._mixed and (d := difference(facts.fingerprint, wanted)):
+            raise ConfigurationError(
+                f"this machine makes other bits than those that the run began on: {d}; go on on "
+                "one of their kind, or give --mixed-machines"
+            )
+        return [facts]
+
+    def submit(self, task: Any, *, size: int = 0) -> Future[Any]:
+        """As ``Pool.submit``; in the order of the calls."""
+        return self._executor.submit(self._worker, task)
+
+    def restored(self, future: Future[Any]) -> int:
+        """As ``Pool.restored``."""
+        if not future.running():
+            return 0
+        begun: int = self._began.setdefault(future, self._worker.restored)
+        return int(self._worker.restored) - begun
+
+    def rates(self) -> Mapping[str, float]:
+        """None: the run's own is the worker's."""
+        return {}
+
+    def share(self, data: bytes) -> Any:
+        """The bytes themselves."""
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._worker.stop.set()
+        self._executor.shutdown(cancel_futures=True)

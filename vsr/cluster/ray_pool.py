@@ -1,0 +1,552 @@
+"""Workers on a Ray cluster: one actor per GPU, or per some cores, watched by its progress.
+
+Ray notices a dead machine, not a hung one. So a thread of the driver asks every busy actor now and
+then how far it is; one that does not get on is replaced, and its task given to another.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from vsr.cluster.fingerprint import Fingerprint, difference
+from vsr.cluster.pool import TRIES, Worker
+from vsr.cluster.tasks import NotVisible, WorkerFacts
+from vsr.errors import ConfigurationError, MissingDependency, VSRError
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 5.0
+START_S = 300.0
+"""How long a worker may take to load its network, and a run may be without any worker."""
+
+PULSE_S = 5.0
+SILENCE_S = 120.0
+"""Seconds without progress after which a worker counts as hung, where its usual steps are short."""
+
+USUAL_STEPS = 10
+"""Usual steps without progress after which it does."""
+
+CORES = 4
+"""Cores of a worker without a GPU, where the machine has as many."""
+
+WAIT_S = 0.2
+
+LOCAL = "local"
+_OWN_DEVICES = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
+"""Set to 0, Ray leaves the GPUs visible to actors that claim none: each has a device of its own."""
+
+MakeWorker = Callable[[int, Callable[[Any], bytes]], Worker]
+"""Makes the worker of a number; the function gets objects of Ray's store."""
+
+
+@dataclass(kw_only=True, eq=False)
+class _Job:
+    """A task and what became of it.
+
+    Attributes:
+        task: The task.
+        future: Of its result.
+        tries: How often it failed.
+        restored: Frames of it restored so far.
+    """
+
+    task: Any
+    future: Future[Any] = field(default_factory=Future)
+    tries: int = 0
+    restored: int = 0
+
+
+@dataclass(kw_only=True, eq=False)
+class _Slot:
+    """A place for a worker, which may be replaced.
+
+    Attributes:
+        number: Of the worker.
+        actor: Ray's handle.
+        awaited: Reference to its facts.
+        since: When it was started, then when it last made progress.
+        facts: None until they have come.
+        is_out: Whether it is not used: it makes other bits, or does not see the files.
+        job: What it is doing.
+        result: Reference to the result.
+        pulse: Reference to its answer how far it is.
+        asked: When it was asked.
+        seen: Its answer: frames read and restored.
+        restored: Its answer: frames restored.
+        begun: Frames it had restored when it began its job.
+        busy_s: Seconds of work so far, without the current job.
+        started: When it began its job.
+    """
+
+    number: int
+    actor: Any
+    awaited: Any
+    since: float
+    facts: WorkerFacts | None = None
+    is_out: bool = False
+    job: _Job | None = None
+    result: Any = None
+    pulse: Any = None
+    asked: float = 0.0
+    seen: int = 0
+    restored: int = 0
+    begun: int = 0
+    busy_s: float = 0.0
+    started: float = 0.0
+
+
+class RayPool:
+    """Workers on a Ray cluster.
+
+    Args:
+        address: ``local``, ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
+        make: Makes a worker, on its machine; it is pickled.
+        devices: Devices of this machine, a worker each; empty to use what the cluster has.
+        on_cpu: Whether GPUs are not used.
+        cores: Cores of a worker without a GPU; None for ``CORES``, or all where there are fewer.
+        mixed: Whether workers of several numeric kinds are used.
+        pulse_s: Seconds between two questions how far a worker is.
+        silence_s: As ``SILENCE_S``.
+
+    Raises:
+        MissingDependency: Ray is not installed.
+        VSRError: No cluster answers.
+    """
+
+    is_remote = True
+
+    def __init__(
+        self,
+        address: str,
+        make: MakeWorker,
+        *,
+        devices: tuple[str, ...] = (),
+        on_cpu: bool = False,
+        cores: int | None = None,
+        mixed: bool = False,
+        pulse_s: float = PULSE_S,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self._ray = import_ray()
+        self._devices, self._on_cpu, self._cores, self._mixed = devices, on_cpu, cores, mixed
+        self._pulse_s, self._silence_s = pulse_s, silence_s
+        self._is_ours = not self._ray.is_initialized()
+        if self._is_ours:
+            connect(self._ray, address, own_devices=bool(devices))
+        self._make = self._ray.put(make)
+        self._lock = threading.Condition()
+        self._queue: list[tuple[int, int, _Job]] = []
+        self._order = itertools.count()
+        self._kind: Fingerprint | None = None
+        self._chosen = self._closing = False
+        self._slots: list[_Slot] = []
+        self._last_error: BaseException | None = None
+        self._alive = time.monotonic()
+        self._busy_s, self._steps = 0.0, 0
+        try:
+            self._grow()
+            if not self._slots:
+                raise VSRError(
+                    f"the cluster at {address!r} has neither a GPU nor "
+                    f"{cores or 1} free cores on a machine"
+                )
+        except BaseException:
+            self._leave()
+            raise
+        self._thread = threading.Thread(target=self._run, name="vsr-pool", daemon=True)
+        self._thread.start()
+
+    def choose(self, wanted: Fingerprint | None) -> list[WorkerFacts]:
+        """As ``Pool.choose``."""
+        with self._lock:
+            self._lock.wait_for(self._all_known, START_S)
+            if not self._chosen or wanted is not None:
+                known = [slot.facts for slot in self._slots if slot.facts is not None]
+                self._kind = None if self._mixed else wanted or _most_frequent(known)
+                self._chosen = True
+                for slot in self._slots:
+                    self._judge(slot)
+            found = [s.facts for s in self._slots if s.facts is not None and not s.is_out]
+        if not found:
+            raise self._no_worker()
+        return found
+
+    def submit(self, task: Any, *, size: int = 0) -> Future[Any]:
+        """As ``Pool.submit``."""
+        job = _Job(task=task)
+        with self._lock:
+            heapq.heappush(self._queue, (-size, next(self._order), job))
+        return job.future
+
+    def restored(self, future: Future[Any]) -> int:
+        """As ``Pool.restored``."""
+        jobs = (slot.job for slot in self._slots if slot.job is not None)
+        return next((job.restored for job in jobs if job.future is future), 0)
+
+    def rates(self) -> Mapping[str, float]:
+        """As ``Pool.rates``."""
+        now, rates = time.monotonic(), {}
+        for slot in self._slots:
+            busy = slot.busy_s + (now - slot.started if slot.job else 0.0)
+            if slot.facts is not None and not slot.is_out and busy:
+                rates[slot.facts.name] = slot.restored / busy
+        return rates
+
+    def share(self, data: bytes) -> Any:
+        """As ``Pool.share``; in a list, or Ray would resolve the reference itself."""
+        return [self._ray.put(data)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._closing = True
+        self._thread.join()
+        for slot in self._slots:
+            self._kill(slot)
+        self._leave()
+
+    def _run(self) -> None:
+        """The thread: hand out tasks, take results, watch workers."""
+        try:
+            while not self._closing:
+                self._turn()
+        except BaseException as error:
+            self._last_error = error
+            log.debug("the pool ends", exc_info=True)
+        with self._lock:
+            for job in [job for *_, job in self._queue] + [s.job for s in self._slots if s.job]:
+                _fail(job, self._lost())
+            self._queue.clear()
+            self._lock.notify_all()
+
+    def _turn(self) -> None:
+        with self._lock:
+            self._hand_out()
+        refs = self._references()
+        if not refs:
+            time.sleep(WAIT_S)
+        ready = self._ray.wait(list(refs), num_returns=1, timeout=WAIT_S)[0] if refs else []
+        with self._lock:
+            for ref in ready:
+                refs[ref]()
+            self._watch()
+            self._lock.notify_all()
+
+    def _references(self) -> dict[Any, Callable[[], None]]:
+        """What is waited for, and what takes it."""
+        refs: dict[Any, Callable[[], None]] = {}
+        for slot in self._slots:
+            if slot.awaited is not None:
+                refs[slot.awaited] = partial(self._take_facts, slot)
+            if slot.result is not None:
+                refs[slot.result] = partial(self._take_result, slot)
+            if slot.pulse is not None:
+                refs[slot.pulse] = partial(self._take_pulse, slot)
+        return refs
+
+    def _hand_out(self) -> None:
+        for slot in self._slots:
+            if not self._queue or not self._chosen:
+                return
+            if slot.facts is None or slot.is_out or slot.job is not None:
+                continue
+            job = heapq.heappop(self._queue)[2]
+            if not (job.future.running() or job.future.set_running_or_notify_cancel()):
+                continue
+            named = slot.actor.run.options(name=job.task.title)
+            slot.job, slot.result = job, named.remote(job.task)
+            slot.started = slot.since = time.monotonic()
+            slot.begun = slot.restored
+            job.restored = 0
+
+    def _take_facts(self, slot: _Slot) -> None:
+        ref, slot.awaited = slot.awaited, None
+        try:
+            slot.facts = self._ray.get(ref)
+        except Exception as error:
+            self._last_error = _cause(error)
+            slot.is_out = isinstance(error, self._ray.exceptions.RayTaskError)
+            if slot.is_out:
+                log.warning("a worker is left out: %s", self._last_error)
+            else:
+                self._replace(slot)
+            return
+        self._judge(slot)
+
+    def _judge(self, slot: _Slot) -> None:
+        """Leave a worker out that makes other bits than the others."""
+        if slot.facts is None or not self._chosen or self._kind is None or slot.is_out:
+            return
+        if other := difference(slot.facts.fingerprint, self._kind):
+            slot.is_out = True
+            log.warning(
+                "%s is left out, it makes other bits: %s; --mixed-machines uses it all the same",
+                slot.facts.name,
+                other,
+            )
+            self._kill(slot)
+
+    def _take_result(self, slot: _Slot) -> None:
+        (job, slot.job), (ref, slot.result) = (slot.job, None), (slot.result, None)
+        assert job is not None
+        slot.busy_s += time.monotonic() - slot.started
+        try:
+            value = self._ray.get(ref)
+        except self._ray.exceptions.RayTaskError as error:
+            self._take_failure(job, _cause(error))
+        except self._ray.exceptions.RayError as error:
+            self._take_death(slot, job, error)
+        else:
+            job.future.set_result(value)
+
+    def _take_failure(self, job: _Job, error: BaseException) -> None:
+        if isinstance(error, NotVisible):
+            _fail(job, error)  # its sender can help
+        else:
+            self._retry(job, error)
+
+    def _take_death(self, slot: _Slot, job: _Job, error: BaseException) -> None:
+        name = slot.facts.name if slot.facts else f"worker {slot.number}"
+        node_died = "node has died" in str(error) or "node failed" in str(error)
+        log.warning("%s is lost (%s), a worker takes its place", name, _first_line(error))
+        self._replace(slot)
+        if node_died:
+            self._requeue(job)
+        else:
+            self._retry(job, VSRError(f"its worker died ({_first_line(error)})"))
+
+    def _retry(self, job: _Job, error: BaseException) -> None:
+        job.tries += 1
+        if job.tries >= TRIES:
+            where = getattr(job.task, "where", lambda: job.task.title)()
+            _fail(job, VSRError(f"{where} failed {TRIES} times: {error}"), error)
+            return
+        log.warning("%s: %s; tried again", job.task.title, error)
+        self._requeue(job)
+
+    def _requeue(self, job: _Job) -> None:
+        heapq.heappush(self._queue, (-(1 << 62), next(self._order), job))
+
+    def _take_pulse(self, slot: _Slot) -> None:
+        ref, slot.pulse = slot.pulse, None
+        try:
+            seen, restored = self._ray.get(ref)
+        except self._ray.exceptions.RayError:
+            return  # its task fails likewise
+        now = time.monotonic()
+        if seen != slot.seen and slot.job is not None:
+            self._busy_s, self._steps = self._busy_s + now - slot.since, self._steps + 1
+            slot.since = now
+        slot.seen, slot.restored = seen, restored
+        if slot.job is not None:
+            slot.job.restored = restored - slot.begun
+
+    def _watch(self) -> None:
+        """Ask busy workers how far they are, replace hung ones, and end where there are none."""
+        now = time.monotonic()
+        usual = self._busy_s / self._steps if self._steps else 0.0
+        limit = max(self._silence_s, USUAL_STEPS * usual)
+        for slot in self._slots:
+            if slot.job is not None and now - slot.since > limit:
+                self._replace_hung(slot, now - slot.since)
+            elif slot.awaited is not None and not slot.is_out and now - slot.since > START_S:
+                slot.is_out, slot.awaited = True, None
+                log.warning("a worker has not begun for %.0f s: it is not waited for", START_S)
+            elif slot.job is not None and slot.pulse is None and now - slot.asked > self._pulse_s:
+                slot.pulse, slot.asked = slot.actor.pulse.remote(), now
+        if any(not slot.is_out for slot in self._slots):
+            self._alive = now
+        elif self._chosen and self._queue and now - self._alive > self._pulse_s:
+            for *_, job in self._queue:
+                _fail(job, self._no_worker())
+            self._queue.clear()
+
+    def _replace_hung(self, slot: _Slot, silent_s: float) -> None:
+        job, slot.job, slot.result, slot.pulse = slot.job, None, None, None
+        assert job is not None
+        log.warning("a worker made no progress for %.0f s: it is replaced", silent_s)
+        self._replace(slot)
+        self._retry(job, VSRError(f"no progress for {silent_s:.0f} s"))
+
+    def _replace(self, slot: _Slot) -> None:
+        self._kill(slot)
+        self._slots[self._slots.index(slot)] = self._start(slot.number)
+
+    def _grow(self) -> None:
+        """Start a worker for everything that the cluster has room for."""
+        for number in range(len(self._slots), self._room()):
+            self._slots.append(self._start(number))
+
+    def _room(self) -> int:
+        if self._devices:
+            return len(self._devices)
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+        if gpus and not self._on_cpu:
+            return gpus
+        if self._cores is None:
+            self._cores = min([CORES, *(max(1, int(node.get("CPU", 1))) for node in nodes)])
+        return sum(int(node.get("CPU", 0)) // self._cores for node in nodes)
+
+    def _start(self, number: int) -> _Slot:
+        ray = self._ray
+        gpus = any(node["Resources"].get("GPU") for node in ray.nodes() if node["Alive"])
+        if self._devices:
+            wants: dict[str, Any] = {"num_cpus": 0}
+        elif gpus and not self._on_cpu:
+            wants = {"num_gpus": 1, "num_cpus": 1}
+        else:
+            wants = {"num_cpus": self._cores}
+        actor = _actor_class(ray).options(**wants).remote(self._make, number)
+        return _Slot(
+            number=number, actor=actor, awaited=actor.facts.remote(), since=time.monotonic()
+        )
+
+    def _kill(self, slot: _Slot) -> None:
+        try:
+            self._ray.kill(slot.actor)
+        except Exception as error:  # it may be gone, and the cluster with it
+            log.debug("a worker cannot be ended: %s", error)
+
+    def _leave(self) -> None:
+        if self._is_ours:
+            self._ray.shutdown()
+
+    def _all_known(self) -> bool:
+        ended = not self._thread.is_alive()
+        return ended or all(s.facts is not None or s.is_out for s in self._slots)
+
+    def _lost(self) -> VSRError:
+        cause = f" ({_first_line(self._last_error)})" if self._last_error else ""
+        return VSRError(
+            f"the cluster is lost{cause}; --resume goes on there, on another or without one"
+        )
+
+    def _no_worker(self) -> VSRError:
+        cause = f": {self._last_error}" if self._last_error else ""
+        return VSRError(f"no worker of the cluster can be used{cause}")
+
+
+def import_ray() -> Any:
+    """The package Ray.
+
+    Raises:
+        MissingDependency: It is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependency(
+            "several workers need Ray; pip install 'vsr-stream[ray]'"
+        ) from error
+    return ray
+
+
+def connect(ray: Any, address: str, *, own_devices: bool = False) -> None:
+    """Connect to a cluster, or start one on this machine.
+
+    Raises:
+        VSRError: None answers.
+    """
+    _require_answer(address)
+    # Ray gives actors no environment but its own.
+    variables = {k: v for k, v in os.environ.items() if k.startswith("VSR_")}
+    options: dict[str, Any] = {"runtime_env": {"env_vars": variables}} if variables else {}
+    if address == LOCAL:
+        options["include_dashboard"] = False
+        os.environ.update({_OWN_DEVICES: "0"} if own_devices else {})
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise VSRError(_no_cluster(address, error)) from error
+
+
+def _require_answer(address: str) -> None:
+    """Ray waits for minutes where nobody listens.
+
+    Raises:
+        VSRError: Nobody listens.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        if address not in {LOCAL, "auto"}:
+            raise ConfigurationError(
+                f"cluster {address!r} is unknown; give local, auto, HOST:PORT or ray://HOST:PORT"
+            )
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise VSRError(_no_cluster(address, error)) from error
+
+
+def _no_cluster(address: str, error: Exception) -> str:
+    return (
+        f"no Ray cluster answers at {address!r} ({_first_line(error)}); start one by 'ray start "
+        "--head', or give local"
+    )
+
+
+def _actor_class(ray: Any) -> Any:
+    """The actor: Ray's decorators can only be had where Ray is."""
+
+    class Actor:
+        """A worker, made with the first question so that its errors are an answer."""
+
+        def __init__(self, make: MakeWorker, number: int) -> None:
+            self._make, self._number = make, number
+            self._worker: Worker | None = None
+
+        def facts(self) -> WorkerFacts:
+            self._worker = self._make(self._number, lambda refs: ray.get(refs[0]))
+            return self._worker.facts()
+
+        def run(self, task: Any) -> Any:
+            assert self._worker is not None
+            return self._worker(task)
+
+        @ray.method(concurrency_group="pulse")  # type: ignore[untyped-decorator]
+        def pulse(self) -> tuple[int, int]:
+            worker = self._worker
+            return (0, 0) if worker is None else (worker.seen, worker.restored)
+
+    return ray.remote(concurrency_groups={"pulse": 1})(Actor)
+
+
+def _most_frequent(known: list[WorkerFacts]) -> Fingerprint | None:
+    if not known:
+        return None
+    counts = Counter(tuple(sorted(facts.fingerprint.items())) for facts in known)
+    return dict(counts.most_common(1)[0][0])
+
+
+def _fail(job: _Job, error: VSRError, cause: BaseException | None = None) -> None:
+    error.__cause__ = cause
+    if not job.future.done():
+        job.future.set_exception(error)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What was raised in a worker."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, BaseException) else error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,211 @@
+"""``vsr restore`` alone, on the devices of this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vsr.address import is_address
+from vsr.cluster.film import Film, restore_film
+from vsr.cluster.pool import Alone, Pool
+from vsr.cluster.tasks import FilmTask, NotVisible, WorkerSetup
+from vsr.errors import ConfigurationError
+from vsr.offline import job
+from vsr.offline.options import DEFAULTS, RestoreOptions
+from vsr.results import Progress, Summary, nothing_done
+from vsr.resume.compatibility import fingerprint, is_done
+from vsr.resume.journal import is_planned_in_shards, journal_folder
+from vsr.streams.encode.segments.plan import NotSegmentable
+from vsr.streams.names.container import PIPE
+from vsr.streams.names.image_sequence import names_images
+from vsr.streams.names.target import local_target
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.5
+
+
+def restore(
+    source: str,
+    target: str,
+    options: RestoreOptions = DEFAULTS,
+    *,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_frame: Callable[[Tensor], None] | None = None,
+    stop: threading.Event | None = None,
+    pool: Pool | None = None,
+) -> Summary:
+    """Restore a video or a folder of images.
+
+    Args:
+        source: A file, an address, a folder of images or a pattern like ``frames/%06d.png``.
+        target: The same kinds, or ``null`` to discard the frames; ``-`` is a pipe in both.
+        options: All other options; with ``cluster`` or ``devices`` several workers share the work.
+        on_progress: Called after every step, or twice a second for several workers.
+        on_frame: Called in the encoding thread with the last frame (3, H, W) of every step, in
+            [0, 1] and of the network's output size; not by workers.
+        stop: Set it to end early with a playable partial result; of several workers' work what is
+            done is kept for ``resume``.
+        pool: Workers that ``open_pool`` has made; None to make them for this film.
+
+    Returns:
+        Counts and times of the run.
+
+    Raises:
+        VSRError: One line about what went wrong; nothing is left under the target's name.
+    """
+    stop = stop or threading.Event()
+    alone = partial(job.restore, on_progress=on_progress, on_frame=on_frame, stop=stop)
+    planned = is_planned_in_shards(target)
+    if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
+        return nothing_done(target, skipped=True)
+    if not (shares_work(options) or pool or (planned and options.resume)):
+        return alone(source, target, options)
+    with _pool(pool, options, target) as workers:
+        reason = why_alone(source, target, options, planned=planned)
+        if not reason:
+            film = Film(source=source, target=target, options=options, pool=workers)
+            try:
+                return restore_film(film, on_progress=on_progress, stop=stop)
+            except NotSegmentable as error:
+                reason = str(error)
+        log.warning("one worker restores it: %s", reason)
+        if workers.is_remote and (
+            summary := _restore_there(source, target, options, workers, stop)
+        ):
+            return summary
+    return alone(source, target, options)
+
+
+def _restore_there(
+    source: str, target: str, options: RestoreOptions, pool: Pool, stop: threading.Event
+) -> Summary | None:
+    """Restore a film as a whole on one worker; None if this has to be done here.
+
+    Raises:
+        VSRError: As for ``restore``.
+    """
+    if source == PIPE or local_target(target) is None:
+        return None
+    there = replace(options, cluster=None, devices=())
+    task = FilmTask(
+        source=str(Path(source).absolute()) if Path(source).exists() else source,
+        target=str(Path(target).absolute()) + ("/" if target.endswith("/") else ""),
+        source_print=fingerprint(source),
+        options=there,
+    )
+    pool.choose(None)
+    future = pool.submit(task)
+    while not wait([future], WAIT_S).done:
+        if stop.is_set():
+            future.cancel()
+            return None
+    try:
+        summary: Summary = future.result()
+    except NotVisible as error:
+        log.warning("%s: this machine restores it", error)
+        return None
+    if summary.output and not Path(summary.output).exists():
+        log.warning("another machine's '%s' is not seen here: this one restores it", target)
+        return None
+    return replace(summary, output=target if not summary.interrupted else summary.output)
+
+
+def shares_work(options: RestoreOptions) -> bool:
+    """Whether options ask for several workers."""
+    return options.cluster is not None or bool(options.devices)
+
+
+def check_shared(options: RestoreOptions) -> None:
+    """Refuse options that several workers do not go with.
+
+    Raises:
+        ConfigurationError: There are such.
+    """
+    if options.devices and options.cluster not in (None, "local"):
+        raise ConfigurationError(
+            "--devices are of this machine; leave --cluster out, or give local"
+        )
+    if options.parallel_scenes > 1:
+        raise ConfigurationError(
+            "--parallel-scenes rounds otherwise in each batch; leave it out for several workers"
+        )
+    if options.in_process:
+        raise ConfigurationError("--in-process encodes in one go; leave it out for several workers")
+
+
+def why_alone(source: str, target: str, options: RestoreOptions, *, planned: bool) -> str:
+    """Why a film is not divided among workers; empty where it can be."""
+    folder = journal_folder(target)
+    if names_images(target):
+        return "image files are written by one"
+    if source == PIPE or is_address(source):
+        return "a source that can be read once only is not divided"
+    if folder is None:
+        return f"{target!r} is written in one go"
+    if not options.segment:
+        return "--segment 0 keeps no segments"
+    if folder.exists() and options.resume and not planned:
+        return "it was begun by one"
+    return ""
+
+
+def open_pool(options: RestoreOptions, target: str) -> Any:
+    """Workers for films with the same options; a context manager.
+
+    Args:
+        options: Of the run.
+        target: Of one of the films; its kind is tried on every worker.
+
+    Raises:
+        ConfigurationError: Options that several workers do not go with.
+        VSRError: No cluster answers.
+    """
+    from vsr.cluster.ray_pool import LOCAL, RayPool
+
+    check_shared(options)
+    return RayPool(
+        options.cluster or LOCAL,
+        partial(_make_worker, setup_of(options, target)),
+        devices=options.devices,
+        on_cpu=options.device == "cpu",
+        cores=options.worker_cores,
+        mixed=options.mixed_machines,
+    )
+
+
+def setup_of(options: RestoreOptions, target: str) -> WorkerSetup:
+    """What all workers of a run have in common."""
+    return WorkerSetup(
+        options=options, suffix=Path(target).suffix or ".mkv", devices=options.devices
+    )
+
+
+@contextmanager
+def _pool(pool: Pool | None, options: RestoreOptions, target: str) -> Iterator[Pool]:
+    """The given pool, or one for this film."""
+    if pool is not None:
+        yield pool
+    elif shares_work(options):
+        with open_pool(options, target) as made:
+            yield made
+    else:
+        make = partial(_make_worker, setup_of(options, target), 0, None)
+        with Alone(make, mixed=options.mixed_machines) as here:
+            yield here
+
+
+def _make_worker(setup: WorkerSetup, number: int, fetch: Callable[[Any], bytes] | None) -> Any:
+    """A worker, on its machine, which loads torch now."""
+    from vsr.cluster.worker import ShardWorker
+
+    return ShardWorker(setup.of_worker(number), fetch)

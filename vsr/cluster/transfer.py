@@ -1,0 +1,160 @@
+"""Bringing films to workers that do not see them, and their segments back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+from vsr.cluster.pool import Pool
+from vsr.cluster.shards import Shard
+from vsr.cluster.tasks import ShardResult, Storage, token_of
+from vsr.errors import EncodeError, MissingDependency, OpenError
+from vsr.resume.compatibility import fingerprint
+from vsr.resume.journal import FinishedShard, Journal, KeptSegment
+from vsr.streams.encode.segments.encoder import SEGMENT
+from vsr.streams.names.durable import sha256_of
+from vsr.streams.names.formats import NUT
+
+COPIED_BYTES = 1 << 20
+PIECE_BYTES = 1 << 26
+"""Of a film in Ray's object store, which moves large objects best."""
+
+
+class Unlike(EncodeError):
+    """A result that is not what the plan says, or not what its worker has written."""
+
+
+def describe_storage(source: str, journal: Journal, address: str | None) -> Storage:
+    """Describe where a film and its segments are; with an address the film is copied there.
+
+    Raises:
+        OpenError: The address cannot be written.
+    """
+    storage = Storage(
+        source=source,
+        source_print=fingerprint(source),
+        folder=str(journal.folder.resolve()),
+        token=token_of(journal.folder),
+    )
+    if address is None:
+        return storage
+    folder = f"{address.rstrip('/')}/{storage.token[:16]}"
+    copy = f"{folder}/{Path(source).name}"
+    if Path(source).is_file():
+        _upload(Path(source), copy)
+    return replace(storage, address=folder, copy=copy if Path(source).is_file() else None)
+
+
+def with_pieces(storage: Storage, pool: Pool) -> Storage:
+    """The same, with the film in Ray's object store.
+
+    Raises:
+        OpenError: It cannot be read, or is a folder of images.
+    """
+    path = Path(storage.source)
+    if not path.is_file():
+        raise OpenError(
+            f"{storage.source!r} is not on all machines; put it where they see it under the same "
+            "name"
+        )
+    return replace(storage, pieces=[pool.share(data) for data in _read(path)])
+
+
+def collect(result: ShardResult, shard: Shard, folder: Path) -> FinishedShard:
+    """Check a result, and bring its segments into the journal's folder if they are not there.
+
+    Raises:
+        Unlike: Something is missing, or is not what the worker has written.
+        EncodeError: The disk is full.
+    """
+    done = result.done
+    if (done.frames, done.first_pts, done.last_pts) != (
+        shard.frames,
+        shard.first_pts,
+        shard.last_pts,
+    ):
+        raise Unlike(f"shard {shard.number + 1} came back with {done.frames} frames")
+    if result.contents or result.addresses:
+        done = replace(done, segments=tuple(_bring(result, folder)))
+    for segment in done.segments:
+        try:
+            digest = sha256_of(folder / segment.name)
+        except OSError as error:
+            raise Unlike(f"'{folder / segment.name}' cannot be read ({error})") from error
+        if digest != segment.sha256:
+            raise Unlike(f"'{folder / segment.name}' is not what {result.worker} has written")
+    return done
+
+
+def remove_copy(storage: Storage) -> None:
+    """Remove the film's copy from the shared storage; never raises."""
+    if storage.address is not None:
+        filesystem, path = _filesystem(storage.address)
+        try:
+            filesystem.rm(path, recursive=True)
+        except Exception:  # any of its own: what is left there is harmless
+            return
+
+
+def open_shared(address: str, mode: str) -> Any:
+    """Open a file at an fsspec address."""
+    return _fsspec().open(address, mode)
+
+
+def _bring(result: ShardResult, folder: Path) -> Iterator[KeptSegment]:
+    """Write segments under names of their own."""
+    for i, segment in enumerate(result.done.segments):
+        try:
+            descriptor, name = mkstemp(dir=folder, prefix=SEGMENT, suffix=NUT)
+            with os.fdopen(descriptor, "wb") as file:
+                if result.addresses:
+                    with open_shared(result.addresses[i], "rb") as remote:
+                        shutil.copyfileobj(remote, file, COPIED_BYTES)
+                else:
+                    file.write(result.contents[i])
+        except OSError as error:
+            raise EncodeError(f"'{folder}' cannot be written ({error})") from error
+        if result.addresses:
+            filesystem, path = _filesystem(result.addresses[i])
+            filesystem.rm(path)
+        yield replace(segment, name=Path(name).name)
+
+
+def _upload(path: Path, address: str) -> None:
+    filesystem, place = _filesystem(address)
+    try:
+        if filesystem.exists(place) and filesystem.size(place) == path.stat().st_size:
+            return
+        filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
+        filesystem.put(str(path), place)
+    except OSError as error:
+        raise OpenError(f"{address!r} cannot be written ({error}); give another") from error
+
+
+def _filesystem(address: str) -> tuple[Any, str]:
+    filesystem, path = _fsspec().core.url_to_fs(address)
+    return filesystem, path
+
+
+def _fsspec() -> Any:
+    """The package fsspec.
+
+    Raises:
+        MissingDependency: It is not installed.
+    """
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingDependency("--storage needs fsspec; pip install 'vsr-stream[ray]'") from error
+    return fsspec
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while data := file.read(PIECE_BYTES):
+            yield data
