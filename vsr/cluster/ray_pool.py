@@ -120,6 +120,7 @@ class RayPool:
         mixed: Whether workers of several numeric kinds are used.
         pulse_s: Seconds between two questions how far a worker is.
         silence_s: As ``SILENCE_S``.
+        tries: Times that a task is tried.
 
     Raises:
         MissingDependency: Ray is not installed.
@@ -139,10 +140,11 @@ class RayPool:
         mixed: bool = False,
         pulse_s: float = PULSE_S,
         silence_s: float = SILENCE_S,
+        tries: int = TRIES,
     ) -> None:
         self._ray = import_ray()
         self._devices, self._on_cpu, self._cores, self._mixed = devices, on_cpu, cores, mixed
-        self._pulse_s, self._silence_s = pulse_s, silence_s
+        self._pulse_s, self._silence_s, self._tries = pulse_s, silence_s, tries
         self._is_ours = not self._ray.is_initialized()
         if self._is_ours:
             connect(self._ray, address, own_devices=bool(devices))
@@ -333,9 +335,10 @@ class RayPool:
 
     def _retry(self, job: _Job, error: BaseException) -> None:
         job.tries += 1
-        if job.tries >= TRIES:
+        if job.tries >= self._tries:
             where = getattr(job.task, "where", lambda: job.task.title)()
-            _fail(job, VSRError(f"{where} failed {TRIES} times: {error}"), error)
+            named = VSRError(f"{where} failed {self._tries} times: {error}")
+            _fail(job, error if self._tries == 1 else named, error)
             return
         log.warning("%s: %s; tried again", job.task.title, error)
         self._requeue(job)
@@ -536,7 +539,7 @@ def _most_frequent(known: list[WorkerFacts]) -> Fingerprint | None:
     return dict(counts.most_common(1)[0][0])
 
 
-def _fail(job: _Job, error: VSRError, cause: BaseException | None = None) -> None:
+def _fail(job: _Job, error: BaseException, cause: BaseException | None = None) -> None:
     error.__cause__ = cause
     if not job.future.done():
         job.future.set_exception(error)

@@ -64,6 +64,11 @@ class Job:
     way: InferenceMode
     pictures: bool = False
 
+    @property
+    def title(self) -> str:
+        """Its name on a cluster's dashboard."""
+        return f"{self.clip.name}, {self.way.name}"
+
 
 class JobRunner:
     """Runs jobs: a network on its device, and a scoring thread."""

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context, parent_process
 from typing import Any
 
 import torch
 
-from vsr.errors import MissingDependency, VSRError
+from vsr.cluster.tasks import WorkerFacts
+from vsr.errors import VSRError
 from vsr.evaluation.jobs import Job, JobRunner, Setup
 from vsr.evaluation.results import ClipResult
-
-CONNECT_TIMEOUT_S = 5.0
+from vsr.models.placement import resolve_device
 
 
 def run_in_processes(setup: Setup, jobs: Sequence[Job], workers: int) -> Iterator[ClipResult]:
@@ -54,57 +54,64 @@ def run_on_ray(setup: Setup, jobs: Sequence[Job], address: str) -> Iterator[Clip
 
     Args:
         setup: Settings that all jobs share.
-        jobs: A task each.
+        jobs: A task each, for one core or one GPU.
         address: As for ``ray.init``; ``local`` starts a cluster on this machine.
 
     Raises:
         MissingDependency: Ray is not installed.
-        VSRError: No cluster there, a worker that was lost, or a job's error.
+        VSRError: No cluster there, a worker that was lost, or a job's error; finished clips are
+            kept where ``--out`` or ``--report`` is given.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingDependency("--ray needs Ray; pip install 'vsr-stream[ray]'") from error
-    _require_answer(address)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise VSRError(_no_cluster(address, error)) from error
-    try:
-        gpus = 1 if setup.device != "cpu" and ray.cluster_resources().get("GPU") else 0
-        task = ray.remote(num_gpus=gpus, max_retries=1)(do_job)
-        running = [task.remote(setup, job) for job in jobs]
-        while running:
-            done, running = ray.wait(running)
-            yield ray.get(done[0])
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause if isinstance(error.cause, VSRError) else error from None
-    except ray.exceptions.RayError as error:
-        raise VSRError(
-            f"the Ray cluster lost a worker ({error}); call again, finished clips are kept where "
-            "--out or --report is given"
-        ) from error
-    finally:
-        ray.shutdown()
+    from vsr.cluster.ray_pool import RayPool
+
+    with RayPool(
+        address,
+        partial(JobWorker, setup),
+        on_cpu=setup.device == "cpu",
+        cores=1,
+        mixed=True,
+        silence_s=math.inf,
+        tries=1,
+    ) as pool:
+        pool.choose(None)
+        for future in as_completed([pool.submit(job) for job in jobs]):
+            yield future.result()
 
 
-def _require_answer(address: str) -> None:
-    """Ray waits for minutes where nobody listens.
+class JobWorker:
+    """Does jobs on a Ray cluster, with the same actors as ``vsr restore --cluster``.
 
-    Raises:
-        VSRError: Nobody listens.
+    Args:
+        setup: What the jobs have in common.
+        number: Of the worker.
+        fetch: Not used: jobs name their files.
+
+    Attributes:
+        seen: 0: how far a job is, is not said.
+        restored: Likewise.
     """
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if not colon or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise VSRError(_no_cluster(address, error)) from error
 
+    seen = restored = 0
 
-def _no_cluster(address: str, error: Exception) -> str:
-    return f"no Ray cluster answers at {address!r} ({error}); start one, or give --ray local"
+    def __init__(self, setup: Setup, number: int, fetch: Callable[[Any], bytes]) -> None:
+        self._setup = setup
+        self._device = str(resolve_device(setup.device))
+
+    def __call__(self, task: Job) -> ClipResult:
+        """Do a job."""
+        return do_job(self._setup, task)
+
+    def facts(self) -> WorkerFacts:
+        """What the driver has to know: scores may come from machines of several kinds."""
+        host = socket.gethostname()
+        return WorkerFacts(
+            name=f"{host}:{os.getpid()}",
+            host=host,
+            fingerprint={},
+            network={},
+            budget_bytes=0,
+            device=self._device,
+        )
 
 
 def do_job(setup: Setup, job: Job) -> ClipResult:
