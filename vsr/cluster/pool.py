@@ -29,6 +29,10 @@ class Worker(Protocol):
         """What the driver has to know of this worker."""
         ...
 
+    def close(self) -> None:
+        """End what it does, and remove what it has written for itself."""
+        ...
+
 
 class Pool(Protocol):
     """Workers that share one run."""
@@ -76,14 +80,14 @@ class Alone:
 
     is_remote = False
 
-    def __init__(self, make: Callable[[], Any], *, mixed: bool = False) -> None:
+    def __init__(self, make: Callable[[], Worker], *, mixed: bool = False) -> None:
         self._worker, self._mixed = make(), mixed
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="vsr-shard")
         self._began: dict[Future[Any], int] = {}
 
     def choose(self, wanted: Fingerprint | None) -> list[WorkerFacts]:
         """As ``Pool.choose``."""
-        facts: WorkerFacts = self._worker.facts()
+        facts = self._worker.facts()
         if wanted is not None and not self._mixed and (d := difference(facts.fingerprint, wanted)):
             raise ConfigurationError(
                 f"this machine makes other bits than those that the run began on: {d}; go on on "
@@ -99,8 +103,7 @@ class Alone:
         """As ``Pool.restored``."""
         if not future.running():
             return 0
-        begun: int = self._began.setdefault(future, self._worker.restored)
-        return int(self._worker.restored) - begun
+        return self._worker.restored - self._began.setdefault(future, self._worker.restored)
 
     def rates(self) -> Mapping[str, float]:
         """None: the run's own is the worker's."""
@@ -116,5 +119,5 @@ class Alone:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        self._worker.stop.set()
+        self._worker.close()
         self._executor.shutdown(cancel_futures=True)

@@ -43,6 +43,7 @@ CORES = 4
 """Cores of a worker without a GPU, where the machine has as many."""
 
 WAIT_S = 0.2
+GOODBYE_S = 5.0
 
 LOCAL = "local"
 _OWN_DEVICES = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
@@ -219,6 +220,7 @@ class RayPool:
     ) -> None:
         self._closing = True
         self._thread.join()
+        self._say_goodbye()
         for slot in self._slots:
             self._kill(slot)
         self._leave()
@@ -427,6 +429,12 @@ class RayPool:
         except Exception as error:  # it may be gone, and the cluster with it
             log.debug("a worker cannot be ended: %s", error)
 
+    def _say_goodbye(self) -> None:
+        """Let workers remove their files."""
+        closed = [slot.actor.close.remote() for slot in self._slots if slot.facts is not None]
+        if closed and self._ray.is_initialized():
+            self._ray.wait(closed, num_returns=len(closed), timeout=GOODBYE_S)
+
     def _leave(self) -> None:
         if self._is_ours:
             self._ray.shutdown()
@@ -523,6 +531,11 @@ def _actor_class(ray: Any) -> Any:
         def run(self, task: Any) -> Any:
             assert self._worker is not None
             return self._worker(task)
+
+        @ray.method(concurrency_group="pulse")  # type: ignore[untyped-decorator]
+        def close(self) -> None:
+            if self._worker is not None:
+                self._worker.close()
 
         @ray.method(concurrency_group="pulse")  # type: ignore[untyped-decorator]
         def pulse(self) -> tuple[int, int]:

@@ -83,12 +83,12 @@ def divide(
     wanted = max(segment, total // (SHARDS_PER_WORKER * workers))
     groups: list[list[Scene]] = []
     for block in _blocks(scenes, settings, segment):
-        last = groups[-1] if groups else []
-        length = _frames(last)
-        if not last or (length >= segment and length + _frames(block) > wanted):
-            groups.append(list(block))
+        length, more = _frames(groups[-1]) if groups else 0, _frames(block)
+        fits = length + more <= wanted or (length < segment and more < wanted)
+        if groups and fits:
+            groups[-1].extend(block)
         else:
-            last.extend(block)
+            groups.append(list(block))
     shards, first = [], 0
     for number, group in enumerate(groups):
         shards.append(_shard(number, first, group))

@@ -84,7 +84,7 @@ class ShardWorker:
         )
         self._placed = {str(self._network.dtype).removeprefix("torch."): self._network}
         self._copies: dict[str, str] = {}
-        self._folder = TemporaryDirectory(prefix="vsr-worker-", ignore_cleanup_errors=True)
+        self._folder: TemporaryDirectory[str] | None = None
         self.seen = self.restored = 0
         self.stop = threading.Event()
 
@@ -97,6 +97,12 @@ class ShardWorker:
             return self.restore_film(task)
         assert isinstance(task, SettingsTask)
         return self.plan(task)
+
+    def close(self) -> None:
+        """End the shard that is restored now, and remove copies of films."""
+        self.stop.set()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def facts(self) -> WorkerFacts:
         """What the driver has to know of this worker."""
@@ -260,6 +266,8 @@ class ShardWorker:
         if not storage.source_print or _is_same(storage.source, storage.source_print):
             return storage.source
         if storage.source not in self._copies:
+            if self._folder is None:
+                self._folder = TemporaryDirectory(prefix="vsr-worker-", ignore_cleanup_errors=True)
             target = Path(self._folder.name) / f"{len(self._copies)}-{Path(storage.source).name}"
             self._bring(storage, target)
             self._copies[storage.source] = str(target)

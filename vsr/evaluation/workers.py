@@ -101,6 +101,9 @@ class JobWorker:
         """Do a job."""
         return do_job(self._setup, task)
 
+    def close(self) -> None:
+        """Nothing is left of a job."""
+
     def facts(self) -> WorkerFacts:
         """What the driver has to know: scores may come from machines of several kinds."""
         host = socket.gethostname()

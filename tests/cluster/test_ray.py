@@ -1,0 +1,268 @@
+"""A film on a cluster of three machines that fail: the same file, whatever happens.
+
+The machines are Ray's nodes on this one. All tests share them, and most the workers: to start a
+worker takes seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.footage import Footage, make_footage
+from vsr.cluster.ray_pool import RayPool
+from vsr.cluster.restore import _make_worker, restore, setup_of
+from vsr.offline.options import RestoreOptions
+from vsr.results import Progress, Summary
+
+ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
+]
+
+NUM_KILLS = 20
+OTHER_BITS = {"ONEDNN_MAX_CPU_ISA": "SSE41"}
+"""Of a machine whose convolutions round otherwise."""
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Footage:
+    return make_footage(tmp_path_factory.mktemp("footage"))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    for _ in range(2):
+        started.add_node(num_cpus=1)
+    ray.init(address=started.address, log_to_driver=False, logging_level="ERROR")
+    yield started
+    ray.shutdown()
+    started.shutdown()
+
+
+def open_workers(options: RestoreOptions, **changes: Any) -> RayPool:
+    make = partial(_make_worker, setup_of(options, "out.mp4"))
+    settings: dict[str, Any] = {"on_cpu": True, "cores": 1, "pulse_s": 0.5}
+    return RayPool("auto", make, **{**settings, **changes})
+
+
+@pytest.fixture(scope="module")
+def pool(cluster: Any, footage: Footage) -> Iterator[RayPool]:
+    with open_workers(footage.options) as workers:
+        yield workers
+
+
+def run(footage: Footage, target: Path, pool: RayPool, **more: Any) -> Summary:
+    return restore(str(footage.source), str(target), footage.options, pool=pool, **more)
+
+
+def test_three_machines_make_the_file_of_one(
+    footage: Footage, pool: RayPool, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.mp4"
+    seen: list[Progress] = []
+    summary = run(footage, target, pool, on_progress=seen.append)
+    assert target.read_bytes() == footage.content
+    assert (summary.frames_out, summary.scenes) == (40, 4)
+    assert len(summary.workers) == 3
+    assert {progress.doing for progress in seen} == {"finding scenes", "restoring"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_workers_that_see_no_files_are_sent_them(
+    footage: Footage, pool: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide_files(monkeypatch)
+    target = tmp_path / "out.mp4"
+    run(footage, target, pool)
+    assert target.read_bytes() == footage.content
+
+
+def test_a_shared_storage_takes_the_film_and_gives_the_segments(
+    footage: Footage, pool: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec", reason="the extra 'ray' is not installed")
+    hide_files(monkeypatch)
+    target, storage = tmp_path / "out.mp4", tmp_path / "storage"
+    there = replace(footage, options=replace(footage.options, storage=f"file://{storage}"))
+    run(there, target, pool)
+    assert target.read_bytes() == footage.content
+    assert list(storage.rglob("*.nut")) == []
+
+
+def hide_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Describe a film and its folder as another machine's: no worker recognises them."""
+    from vsr.cluster import transfer
+
+    monkeypatch.setattr(transfer, "fingerprint", lambda _: {"size": -1})
+    monkeypatch.setattr(transfer, "token_of", lambda _: "0" * 64)
+
+
+def test_a_film_too_short_for_shards_is_restored_by_a_worker(
+    footage: Footage, pool: RayPool, tmp_path: Path
+) -> None:
+    options = replace(footage.options, segment=250)
+    target = tmp_path / "out.mp4"
+    summary = restore(str(footage.source), str(target), options, pool=pool)
+    alone = tmp_path / "alone.mp4"
+    restore(str(footage.source), str(alone), options)
+    assert target.read_bytes() == alone.read_bytes()
+    assert summary.output == str(target)
+
+
+def test_a_film_of_one_scene_is_one_shard(footage: Footage, pool: RayPool, tmp_path: Path) -> None:
+    options = replace(footage.options, scenes="off")
+    target, alone = tmp_path / "out.mp4", tmp_path / "alone.mp4"
+    assert restore(str(footage.source), str(target), options, pool=pool).scenes == 1
+    restore(str(footage.source), str(alone), options)
+    assert target.read_bytes() == alone.read_bytes()
+
+
+def test_killed_at_any_moment(
+    footage: Footage, cluster: Any, pool: RayPool, tmp_path: Path
+) -> None:
+    """Workers are killed, and machines taken away and brought back, until it was often enough."""
+    chance = random.Random(0)
+    kills = 0
+    while kills < NUM_KILLS:
+        target = tmp_path / f"out{kills}.mp4"
+        stopped = threading.Event()
+        killer = Killer(cluster, pool, chance, NUM_KILLS - kills, stopped)
+        killer.start()
+        try:
+            run(footage, target, pool)
+        finally:
+            stopped.set()
+            killer.join()
+        kills += killer.kills
+        assert target.read_bytes() == footage.content
+
+
+class Killer(threading.Thread):
+    """Kills workers and machines while shards are restored; a number of turns lies between."""
+
+    def __init__(
+        self,
+        cluster: Any,
+        pool: RayPool,
+        chance: random.Random,
+        most: int,
+        stopped: threading.Event,
+    ) -> None:
+        super().__init__()
+        self._cluster, self._pool, self._chance = cluster, pool, chance
+        self._most, self._stopped, self.kills = most, stopped, 0
+
+    def run(self) -> None:
+        while self.kills < self._most and not self._stopped.wait(self._chance.uniform(0.2, 2.0)):
+            self.kills += self._kill_machine() if self._chance.random() < 0.25 else self._kill()
+
+    def _kill(self) -> bool:
+        """Kill a worker by a signal, wherever it is; whether there was one."""
+        busy = [slot.facts for slot in self._pool._slots if slot.job and slot.facts]
+        if not busy:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(int(self._chance.choice(busy).name.rpartition(":")[2]), signal.SIGKILL)
+        return True
+
+    def _kill_machine(self) -> bool:
+        """Take a machine away, which is not the head, and bring another."""
+        nodes = [node for node in self._cluster.list_all_nodes() if not node.head]
+        self._cluster.remove_node(self._chance.choice(nodes), allow_graceful=False)
+        self._cluster.add_node(num_cpus=1)
+        return True
+
+
+def test_a_worker_that_hangs_is_replaced(
+    footage: Footage, pool: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_silence_s", 6.0)
+    stopped: list[int] = []
+
+    def hang(progress: Progress) -> None:
+        if progress.doing == "restoring" and not stopped:
+            busy = [slot.facts for slot in pool._slots if slot.job and slot.facts]
+            for facts in busy[:1]:
+                stopped.append(int(facts.name.rpartition(":")[2]))
+                os.kill(stopped[0], signal.SIGSTOP)
+
+    target = tmp_path / "out.mp4"
+    run(footage, target, pool, on_progress=hang)
+    assert stopped
+    assert target.read_bytes() == footage.content
+
+
+def test_a_lost_driver_leaves_what_one_machine_finishes(
+    footage: Footage, cluster: Any, tmp_path: Path, pool: RayPool
+) -> None:
+    target = tmp_path / "out.mp4"
+    journal = tmp_path / "out.mp4.resume" / "journal.jsonl"
+    words = [
+        *("--model", str(footage.options.model), "--chunk", "5", "--look-ahead", "2"),
+        *("--segment", "10", "--scenes", "every 10", "--device", "cpu"),
+    ]
+    command = [
+        *(sys.executable, "-m", "vsr", "restore", str(footage.source), str(target), *words),
+        *("--devices", "cpu"),
+    ]
+    driver = subprocess.Popen(command, start_new_session=True)
+    try:
+        wait_until(lambda: journal.exists() and journal.read_text().count("\n") >= 2, driver)
+    finally:
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+    summary = restore(
+        str(footage.source), str(target), replace(footage.options, resume=True), pool=pool
+    )
+    assert summary.resumed >= 10
+    assert target.read_bytes() == footage.content
+
+
+def wait_until(happened: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + 120
+    while not happened():
+        assert process.poll() is None
+        assert time.monotonic() < give_up
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+
+
+def test_a_machine_that_makes_other_bits_is_left_out(
+    footage: Footage, cluster: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, pool: RayPool
+) -> None:
+    other = cluster.add_node(num_cpus=1, resources={"other": 1}, env_vars=OTHER_BITS)
+    try:
+        with pool._lock:
+            pool._grow()
+        target = tmp_path / "out.mp4"
+        wait_for_facts(pool)
+        run(footage, target, pool)
+        assert "is left out, it makes other bits: network" in caplog.text
+        assert target.read_bytes() == footage.content
+    finally:
+        cluster.remove_node(other)
+
+
+def wait_for_facts(pool: RayPool) -> None:
+    with pool._lock:
+        assert pool._lock.wait_for(pool._all_known, 60)
