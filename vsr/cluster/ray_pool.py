@@ -32,6 +32,9 @@ CONNECT_TIMEOUT_S = 5.0
 START_S = 300.0
 """How long a worker may take to load its network, and a run may be without any worker."""
 
+GATHER_S = 60.0
+"""How long a run waits for all workers before it begins with those that are there."""
+
 PULSE_S = 5.0
 SILENCE_S = 120.0
 """Seconds without progress after which a worker counts as hung, where its usual steps are short."""
@@ -175,7 +178,8 @@ class RayPool:
     def choose(self, wanted: Fingerprint | None) -> list[WorkerFacts]:
         """As ``Pool.choose``."""
         with self._lock:
-            self._lock.wait_for(self._all_known, START_S)
+            self._lock.wait_for(self._all_known, GATHER_S)
+            self._lock.wait_for(self._any_known, START_S)
             if not self._chosen or wanted is not None:
                 known = [slot.facts for slot in self._slots if slot.facts is not None]
                 self._kind = None if self._mixed else wanted or _most_frequent(known)
@@ -442,6 +446,11 @@ class RayPool:
     def _all_known(self) -> bool:
         ended = not self._thread.is_alive()
         return ended or all(s.facts is not None or s.is_out for s in self._slots)
+
+    def _any_known(self) -> bool:
+        """Whether there is a worker, or none to wait for."""
+        ended = not self._thread.is_alive() or all(slot.is_out for slot in self._slots)
+        return ended or any(s.facts is not None and not s.is_out for s in self._slots)
 
     def _lost(self) -> VSRError:
         cause = f" ({_first_line(self._last_error)})" if self._last_error else ""
