@@ -6,6 +6,7 @@ worker takes seconds.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -22,11 +23,13 @@ from typing import Any
 import pytest
 
 from tests.cluster.footage import Footage, make_footage
+from tests.command_line import Run
 from vsr.cluster.ray_pool import RayPool
 from vsr.cluster.restore import _make_worker, restore, setup_of
 from vsr.errors import VSRError
 from vsr.offline.options import RestoreOptions
 from vsr.results import Progress, Summary
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
@@ -135,6 +138,39 @@ def test_a_film_of_one_scene_is_one_shard(footage: Footage, pool: RayPool, tmp_p
     assert restore(str(footage.source), str(target), options, pool=pool).scenes == 1
     restore(str(footage.source), str(alone), options)
     assert target.read_bytes() == alone.read_bytes()
+
+
+def test_a_film_of_a_thousand_scenes(footage: Footage, pool: RayPool, tmp_path: Path) -> None:
+    source, target, alone = (tmp_path / f"{name}.mp4" for name in ("in", "out", "alone"))
+    lavfi = ("-f", "lavfi", "-i", "testsrc2=size=32x24:rate=25,trim=end_frame=1000")
+    subprocess.run([find_ffmpeg(), "-v", "error", *lavfi, str(source)], check=True)
+    options = replace(footage.options, scenes="every 1", segment=100)
+    summary = restore(str(source), str(target), options, pool=pool)
+    assert (summary.scenes, summary.frames_out) == (1000, 1000)
+    restore(str(source), str(alone), options)
+    assert target.read_bytes() == alone.read_bytes()
+
+
+def test_a_full_disk_is_said_and_what_is_done_is_kept(
+    footage: Footage, pool: RayPool, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = len(footage.content) * 3 // 4
+    words = ("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk))
+    if os.geteuid() or subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("only root makes small disks")
+    target = disk / "out.mp4"
+    try:
+        with pytest.raises(VSRError, match="No space left on device"):
+            run(footage, target, pool)
+        assert not target.exists()
+        subprocess.run(["mount", "-o", "remount,size=50M", str(disk)], check=True)
+        options = replace(footage.options, resume=True)
+        assert restore(str(footage.source), str(target), options, pool=pool).resumed > 0
+        assert target.read_bytes() == footage.content
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_killed_at_any_moment(
@@ -273,3 +309,23 @@ def test_a_machine_that_makes_other_bits_is_left_out(
 def wait_for_facts(pool: RayPool) -> None:
     with pool._lock:
         assert pool._lock.wait_for(pool._all_known, 60)
+
+
+def test_a_list_of_films_shares_the_workers(
+    footage: Footage, cluster: Any, tmp_path: Path, vsr: Run
+) -> None:
+    films = [tmp_path / f"film{i}.mp4" for i in range(2)]
+    for film in films:
+        film.write_bytes(footage.source.read_bytes())
+    (tmp_path / "list.txt").write_text("film0.mp4\nfilm1.mp4  # the same\nmissing.mp4\n")
+    cluster.add_node(num_cpus=2)  # all others have workers
+    done = vsr(
+        *("restore", tmp_path / "list.txt", tmp_path / "out", "-m", str(footage.options.model)),
+        *("--chunk", "5", "--look-ahead", "2", "--segment", "10", "--scenes", "every 10"),
+        *("--device", "cpu", "--cluster", cluster.address, "--worker-cores", "1", "--json"),
+    )
+    states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.out)}
+    assert states == {"film0.mp4": "restored", "film1.mp4": "restored", "missing.mp4": "failed"}
+    assert done.code == 1
+    for film in films:
+        assert (tmp_path / "out" / film.name).read_bytes() == footage.content

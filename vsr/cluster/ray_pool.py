@@ -32,7 +32,8 @@ CONNECT_TIMEOUT_S = 5.0
 START_S = 300.0
 """How long a worker may take to load its network, and a run may be without any worker."""
 
-GATHER_S = 60.0
+SAY_S = 20.0
+GATHER_S = 20.0
 """How long a run waits for all workers before it begins with those that are there."""
 
 PULSE_S = 5.0
@@ -178,6 +179,8 @@ class RayPool:
     def choose(self, wanted: Fingerprint | None) -> list[WorkerFacts]:
         """As ``Pool.choose``."""
         with self._lock:
+            if not self._lock.wait_for(self._any_known, SAY_S):
+                log.warning("waiting for workers: they load, or the cluster is busy")
             self._lock.wait_for(self._all_known, GATHER_S)
             self._lock.wait_for(self._any_known, START_S)
             if not self._chosen or wanted is not None:
