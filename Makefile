@@ -35,7 +35,7 @@ test: lint types  ## lint, types and the tests; those that need a GPU skip thems
 	$(PY) -m pytest $(WORKERS) -m "not slow"
 
 test-slow: $(READY) $(if $(shell command -v npm),servers)  ## the tests that take long
-	$(PY) -m pytest $(WORKERS) -m slow
+	$(PY) -m pytest $(WORKERS:worksteal=loadgroup) -m slow
 
 servers: $(SERVERS)  ## node-media-server, which live streams are tested with; needs npm
 

@@ -42,10 +42,10 @@ def test_every_frame_is_in_one_shard(num_scenes: int) -> None:
     assert starts == [scene.first_pts for scene in scenes]
 
 
-def test_a_long_film_has_eight_shards_or_more_for_each_worker() -> None:
+def test_a_long_film_has_sixteen_shards_or_more_for_each_worker() -> None:
     shards = divide(film(*[100] * 400), SETTINGS, segment=250, workers=4)
-    assert 32 <= len(shards) <= 40
-    assert max(lengths_of(shards)) <= 40_000 // 32
+    assert 64 <= len(shards) <= 72
+    assert max(lengths_of(shards)) <= 40_000 // 64
 
 
 def test_a_scene_is_never_divided() -> None:

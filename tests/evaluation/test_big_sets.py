@@ -96,6 +96,7 @@ def test_workers_do_not_outlive_a_run_that_was_killed(weights: Path, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_ray_cluster_measures_what_one_process_measures(
     vsr: Run, pair: list[str | Path], weights: Path, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_ray_cluster_measures_what_one_process_measures(
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_ray_cluster_that_does_not_answer_is_one_line(vsr: Run, pair: list[str | Path]) -> None:
     pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     done = vsr("eval", *pair, "-m", "bicubic-x4", "--ray", "127.0.0.1:9")

@@ -11,7 +11,7 @@ from typing import Any, Self
 from vsr.engine.settings import Settings
 from vsr.resume.checkpoints import is_due
 
-SHARDS_PER_WORKER = 8
+SHARDS_PER_WORKER = 16
 """Shards that each worker gets at least, where scenes allow: the last ones end at almost the same
 time, and little is lost with a worker."""
 
