@@ -63,13 +63,13 @@ def restore(
     Raises:
         VSRError: One line about what went wrong; nothing is left under the target's name.
     """
-    stop = stop or threading.Event()
     alone = partial(job.restore, on_progress=on_progress, on_frame=on_frame, stop=stop)
     planned = is_planned_in_shards(target)
     if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
         return nothing_done(target, skipped=True)
     if not (shares_work(options) or pool or (planned and options.resume)):
         return alone(source, target, options)
+    stop = stop or threading.Event()
     with _pool(pool, options, target) as workers:
         reason = why_alone(source, target, options, planned=planned)
         if not reason:
