@@ -16,7 +16,13 @@ SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights that come with the package."""
 
 DEFAULT_MODEL = "compact-x4-video"
-"""The model for people's footage, which a video encoder has coded."""
+"""The model for people's footage, which a video encoder has coded, where nothing is chosen."""
+
+AUTO_MODEL = "auto"
+"""Instead of a name: the model that fits the source and the wanted size."""
+
+VIDEO_MODELS = {2: "compact-x2-video", 4: "compact-x4-video"}
+"""The models that are chosen from, by scale."""
 
 TABLES_MODEL = "compact-x4"
 """The model for the published tables, whose input is reduced bicubically."""
@@ -44,6 +50,16 @@ MODELS: dict[str, Model] = {
         scale=4,
         degradation="compression",
         parameters=757_915,
+        size_multiple=2,
+        licence="Apache-2.0",
+    ),
+    "compact-x2-video": Model(
+        architecture="compact",
+        summary="the same at twice the size, for footage above 540 rows",
+        weights="compact_x2_video.safetensors",
+        scale=2,
+        degradation="compression",
+        parameters=747_511,
         size_multiple=2,
         licence="Apache-2.0",
     ),

@@ -76,8 +76,12 @@ def until_it_has_grown(folder: Path, process: subprocess.Popen[Any]) -> None:
 
 
 def _has_grown(folder: Path) -> bool:
-    """Whether an unfinished output has its first frames; trials of the encoder come and go."""
+    """Whether an unfinished output, or a segment, has frames; trials of the encoder come and go."""
     try:
-        return any("part" in p.name and p.stat().st_size > 30_000 for p in folder.iterdir())
+        return any(
+            p.stat().st_size > 30_000
+            for p in folder.iterdir()
+            if "part" in p.name or p.suffix == ".nut"
+        )
     except FileNotFoundError:
         return False

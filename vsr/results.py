@@ -54,6 +54,7 @@ class Summary:
             restored; negative if they removed some.
         size_changes: Times that the frame size of the source changed; all frames were scaled
             to the first one's.
+        model: Name or file of the model that restored; empty where nothing was done.
         blank: Frames of a single colour that the network made from pictures, among those looked at.
         skipped: Whether the complete output existed already, so that there was nothing to resume.
         workers: Frames per second of each worker of a cluster, by its name.
@@ -78,6 +79,7 @@ class Summary:
     size_changes: int = 0
     skipped: bool = False
     blank: int = 0
+    model: str = ""
     workers: Mapping[str, float] = field(default_factory=dict)
 
 

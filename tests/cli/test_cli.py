@@ -220,7 +220,8 @@ def test_options_that_cannot_work_give_one_line_and_no_output(
 def test_a_checkpoint_of_another_network_is_refused(vsr: Run, tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
     torch.save(basicvsr().state_dict(), tmp_path / "weights.pth")
-    done = vsr("restore", source, tmp_path / "out.mp4", "--weights", tmp_path / "weights.pth")
+    words = ["-m", "compact-x4", "--weights", tmp_path / "weights.pth"]
+    done = vsr("restore", source, tmp_path / "out.mp4", *words)
     assert done.code == 1
     assert "give one of compact" in done.err
     assert not (tmp_path / "out.mp4").exists()

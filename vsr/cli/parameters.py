@@ -24,9 +24,10 @@ def complete_model(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
     """Shell completion: names of models, or files if no name matches."""
-    from vsr.models.catalogue import MODELS
+    from vsr.models.catalogue import AUTO_MODEL, MODELS
 
     names = [CompletionItem(name, help=MODELS[name].summary) for name in MODELS]
+    names.append(CompletionItem(AUTO_MODEL, help="the model that fits the source"))
     return [n for n in names if n.value.startswith(begun)] or [CompletionItem(begun, type="file")]
 
 

@@ -25,7 +25,7 @@ from vsr.cli.parameters import (
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import loading
-from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.catalogue import AUTO_MODEL
 from vsr.results import Summary
 from vsr.resume import SEGMENT_FRAMES
 from vsr.scenes import AUTO
@@ -88,10 +88,11 @@ def _name_comparison(words: list[str]) -> list[str]:
 @click.option(
     "-m",
     "--model",
-    default=DEFAULT_MODEL,
+    default=AUTO_MODEL,
     show_default=True,
     shell_complete=complete_model,
-    help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND.",
+    help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND. auto is "
+    "compact-x4-video, and compact-x2-video above 540 rows or where twice the size suffices.",
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
@@ -358,9 +359,10 @@ def _sentence(summary: Summary, target: str) -> str:
         )
     if summary.skipped:
         return f"{summary.output} is there, and nothing is left to resume: skipped"
+    memory = f"{summary.peak_memory_bytes / 2**20:.0f} MiB"
     done = (
-        f"{summary.output}: {summary.frames_out} frames in {summary.seconds:.1f} s"
-        f" ({summary.fps:.1f} frames/s, {summary.peak_memory_bytes / 2**20:.0f} MiB)"
+        f"{summary.output}: {summary.frames_out} frames in {summary.seconds:.1f} s "
+        f"({summary.fps:.1f} frames/s, {memory}) by {summary.model}"
     )
     remarks = {
         f"{summary.passed_through} frames only enlarged": summary.passed_through,

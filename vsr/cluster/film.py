@@ -360,6 +360,7 @@ class _FilmRun:
             peak_device_bytes=max(devices, default=None),
             interrupted=interrupted,
             workers={name: round(rate, 2) for name, rate in self.film.pool.rates().items()},
+            model=self.film.options.model,
             **counts,
         )
 

@@ -19,11 +19,14 @@ from vsr.cluster.film import Film, restore_film
 from vsr.cluster.pool import Alone, Pool
 from vsr.cluster.tasks import FilmTask, NotVisible, WorkerSetup
 from vsr.errors import ConfigurationError
+from vsr.models.catalogue import AUTO_MODEL, DEFAULT_MODEL
 from vsr.offline import job
+from vsr.offline.model_choice import model_name
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.results import Progress, Summary, nothing_done
 from vsr.resume.compatibility import fingerprint, is_done
 from vsr.resume.journal import is_planned_in_shards, journal_folder
+from vsr.streams import open_reader
 from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.names.container import PIPE
 from vsr.streams.names.image_sequence import names_images
@@ -70,10 +73,11 @@ def restore(
     if not (shares_work(options) or pool or (planned and options.resume)):
         return alone(source, target, options)
     stop = stop or threading.Event()
-    with _pool(pool, options, target) as workers:
+    shared = _with_one_model(options) if pool else _with_model_of(source, options)
+    with _pool(pool, shared, target) as workers:
         reason = why_alone(source, target, options, planned=planned)
         if not reason:
-            film = Film(source=source, target=target, options=options, pool=workers)
+            film = Film(source=source, target=target, options=shared, pool=workers)
             try:
                 return restore_film(film, on_progress=on_progress, stop=stop)
             except NotSegmentable as error:
@@ -118,6 +122,22 @@ def _restore_there(
         log.warning("another machine's '%s' is not seen here: this one restores it", target)
         return None
     return replace(summary, output=target if not summary.interrupted else summary.output)
+
+
+def _with_model_of(source: str, options: RestoreOptions) -> RestoreOptions:
+    """Options with the model that a source gets: workers load it before they see a film."""
+    if options.model != AUTO_MODEL or source == PIPE or is_address(source):
+        return options
+    with open_reader(source, deinterlace="off") as reader:
+        model = model_name(options, reader.info)
+    return replace(options, model=model, weights=None)
+
+
+def _with_one_model(options: RestoreOptions) -> RestoreOptions:
+    """Options with one model for all films of the same workers."""
+    if options.model != AUTO_MODEL:
+        return options
+    return replace(options, model=str(options.weights or DEFAULT_MODEL), weights=None)
 
 
 def shares_work(options: RestoreOptions) -> bool:
@@ -186,7 +206,9 @@ def open_pool(options: RestoreOptions, target: str) -> Any:
 def setup_of(options: RestoreOptions, target: str) -> WorkerSetup:
     """What all workers of a run have in common."""
     return WorkerSetup(
-        options=options, suffix=Path(target).suffix or ".mkv", devices=options.devices
+        options=_with_one_model(options),
+        suffix=Path(target).suffix or ".mkv",
+        devices=options.devices,
     )
 
 

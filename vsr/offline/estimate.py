@@ -13,7 +13,7 @@ from vsr.engine.device_transfer import wait_for
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
-from vsr.models.loading import load_network
+from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import OutputSize, choose_size
 from vsr.offline.restorer_factory import make_restorer
@@ -92,7 +92,7 @@ class Estimate:
 
 def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Estimate:
     """Estimate a ``restore`` with these options; nothing is written."""
-    network = load_network(options.model, options.weights, fidelity=options.fidelity)
+    named = named_network(options)
     with open_reader(
         source,
         start_s=options.start_s,
@@ -102,6 +102,7 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
     ) as reader:
         info = reader.info
         scene_marker(options.scenes, info)
+    network = named or network_for(options, info)
     restorer, plan = make_restorer(
         network,
         info,
@@ -118,7 +119,7 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
     )
     output = choose_size(info, network.facts.scale, options.output_size)
     return Estimate(
-        model=network.facts.name,
+        model=model_name(options, info),
         device=str(restorer.device),
         precision=str(restorer.network.dtype).removeprefix("torch."),
         source=source,

@@ -16,11 +16,11 @@ from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import ConfigurationError
-from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
 from vsr.offline.estimate import large_output_note
 from vsr.offline.forwarding_writer import WatchedWriter
+from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
 from vsr.offline.pipeline import run
@@ -77,8 +77,8 @@ def restore(
         raise ConfigurationError("--resume and --in-process exclude each other; give one of them")
     if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
         return nothing_done(target, skipped=True)
-    network = load_network(options.model, options.weights, fidelity=options.fidelity)
-    if options.scenes == AUTO and network.facts.stateless:
+    network = named_network(options)
+    if options.scenes == AUTO and network is not None and network.facts.stateless:
         options = replace(options, scenes=OFF)
     journal = find_journal(
         source,
@@ -100,6 +100,7 @@ def restore(
         if found is None:
             return replace(nothing_done(""), interrupted=True)
         reader = opened.enter_context(found)
+        network = network or network_for(options, reader.info)
         restorer = _make_restorer(network, reader.info, options, session.settings)
         marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
         inputs = InputRecorder(reader)
@@ -118,7 +119,7 @@ def restore(
             log.warning("%s", note)
         if on_frame is not None:
             writer = WatchedWriter(writer, on_frame)
-        return run(
+        summary = run(
             reader if options.compare is None else inputs,
             restorer,
             writer,
@@ -127,6 +128,7 @@ def restore(
             on_progress=on_progress,
             stop=stop,
         )
+        return replace(summary, model=model_name(options, reader.info))
 
 
 def _open_source(source: str, target: str, options: RestoreOptions, passed: Passed) -> Reader:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.engine.memory_plan import RequestedSettings
-from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.catalogue import AUTO_MODEL
 from vsr.offline.comparison_video import Mode
 from vsr.offline.output_size import RequestedSize
 from vsr.resume import SEGMENT_FRAMES
@@ -28,7 +28,8 @@ class RestoreOptions:
     """Options of ``restore``, ``estimate`` and ``preview``.
 
     Attributes:
-        model: As for ``load_network``.
+        model: As for ``load_network``; ``auto`` for the model of compressed footage whose scale
+            fits the source and the wanted size.
         weights: As for ``load_network``.
         fidelity: As for ``load_network``.
         chunk: As for ``Restorer``; None for the size that suits the network and fits into memory.
@@ -66,7 +67,7 @@ class RestoreOptions:
             longer run keeps a journal beside the target. 0 disables it.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str = AUTO_MODEL
     weights: str | Path | None = None
     fidelity: float | None = None
     chunk: int | None = None

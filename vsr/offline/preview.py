@@ -10,8 +10,8 @@ from torch import Tensor
 from vsr.address import is_address, shown
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
-from vsr.models.loading import load_network
 from vsr.offline.comparison_video import InputRecorder, compare_frames
+from vsr.offline.model_choice import named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
 from vsr.quality.montage import save_png
@@ -50,7 +50,7 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
         ConfigurationError: The source ends before this moment.
     """
     picture = TargetFile(str(picture_name(target)), source=source, overwrite=options.overwrite)
-    network = load_network(options.model, options.weights, fidelity=options.fidelity)
+    network = named_network(options)
     start = max(0.0, moment_s - AROUND_S)
     end = moment_s + AROUND_S
     with open_reader(
@@ -61,7 +61,7 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
         deinterlace=options.deinterlace,
     ) as reader:
         restorer, _plan = make_restorer(
-            network,
+            network or network_for(options, reader.info),
             reader.info,
             asked=options.asked,
             memory=options.memory,
