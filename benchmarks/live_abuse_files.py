@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -127,11 +127,14 @@ class Alone:
             ):
                 _wait_for(running, "vsr_frames_out_total", 2 * FPS)
                 running.process.send_signal(signal.SIGHUP)
-                running.process.communicate(timeout=60)
+                with suppress(subprocess.TimeoutExpired):  # its exit code is none then
+                    running.process.wait(timeout=60)
                 code = running.process.returncode
         finally:
             os.umask(before)
         left = [path.name for path in shared.iterdir()]
+        if left != ["out.mkv"]:
+            return False, f"files {left}, exit code {code}"
         mode = (shared / "out.mkv").stat().st_mode & 0o777
         whole = len(look(shared / "out.mkv").times) >= FPS
         holds = precious.read_text() == "precious" and left == ["out.mkv"] and mode == 0o640
