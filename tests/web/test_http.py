@@ -139,6 +139,7 @@ def test_a_preview_shows_the_input_beside_the_result(served: Served, tmp_path: P
     film = served.films()["first.mp4"]
     made = served.post(f"/api/films/{film['id']}/preview", {"at": 0.4, "options": QUICK}).json
     assert (made["width"], made["height"], len(made["times"])) == (192, 144, 10)
+    assert made["bytes_per_s"] > 0
     video = served.ask(f"/api/videos/{made['id']}")
     assert video.headers["content-type"] == "video/mp4"
     (tmp_path / "preview.mp4").write_bytes(video.body)

@@ -31,6 +31,7 @@ from vsr.web.probe import Probe, read_facts, read_picture
 from vsr.web.processes import PREVIEW_S, Processes
 from vsr.web.queue import Queue
 from vsr.web.security import Guard
+from vsr.web.suggestions import suggest
 from vsr.web.uploads import Uploads
 
 PAGE_FILES = {
@@ -98,6 +99,7 @@ def make_app(site: Site, *, token: str, remote: bool = False) -> ASGIApp:
         Route("/api/films/{film}", api.remove_film, methods=["DELETE"]),
         Route("/api/films/{film}/picture", api.picture),
         Route("/api/films/{film}/estimate", api.estimate, methods=["POST"]),
+        Route("/api/films/{film}/suggestion", api.suggestion, methods=["POST"]),
         Route("/api/films/{film}/preview", api.preview, methods=["POST"]),
         Route("/api/films/{film}/jobs", api.add_job, methods=["POST"]),
         Route("/api/videos/{video}", api.video),
@@ -177,6 +179,13 @@ class Api:
         words = parse_options(given.get("options", {})).words()
         estimate = self._site.processes.estimate(str(film.path), words, request.is_disconnected)
         return JSONResponse(await estimate)
+
+    async def suggestion(self, request: Request) -> Response:
+        film, given = await self._checked_film(request)
+        assessment = await self._site.processes.assess(
+            str(film.path), _moment(given.get("at")), request.is_disconnected
+        )
+        return JSONResponse(asdict(suggest(assessment)))
 
     async def preview(self, request: Request) -> Response:
         film, given = await self._checked_film(request)

@@ -7,7 +7,8 @@ import { $, attempt, bytes, clock, element, post, request, say } from "./request
 
 let film = null; // the chosen one
 let models = new Map();
-let asked = new AbortController(); // the preview or estimate that is being made
+let asked = new AbortController(); // the preview, estimate or suggestion that is being made
+let rate = null; // size of a second of the result, and the film and options it is for
 
 // The token came with the address and is a cookie now: nobody needs to see it.
 history.replaceState(null, "", location.pathname);
@@ -26,6 +27,7 @@ async function start() {
   fidelity.oninput = () => { $("#fidelity output").textContent = fidelity.value; };
   $("#options").onsubmit = event => { event.preventDefault(); attempt(restore); };
   $("#options").onchange = event => { if (event.target.id !== "notify") $("#forecast").textContent = ""; };
+  $("#suggest").onclick = () => attempt(suggest);
   $("#preview").onclick = () => attempt(preview);
   $("#estimate").onclick = () => attempt(estimate);
   $("#moment").oninput = sayMoment;
@@ -41,7 +43,7 @@ async function choose(chosen) {
   film = chosen;
   $("#film").hidden = false;
   $("#film-title").textContent = film.name;
-  $("#forecast").textContent = "";
+  $("#forecast").textContent = $("#suggestion").textContent = "";
   const { codec, width, height, seconds, fps } = await factsOf(film.id);
   if (film !== chosen) return;
   const facts = [`${width}×${height}`, codec, fps && `${fps.toFixed(3).replace(/\.?0+$/, "")} frames/s`];
@@ -95,18 +97,42 @@ async function ask(button, address, content) {
   }
 }
 
+// Look at some seconds of the film, say what ails them, and set the options that are suggested.
+async function suggest() {
+  const at = Number($("#moment").value);
+  const { found, options, reasons } = await ask($("#suggest"), `api/films/${film.id}/suggestion`, { at });
+  const { model, fit, deinterlace } = $("#options").elements;
+  if (models.has(options.model)) model.value = options.model;
+  fit.value = options.fit ?? "";
+  deinterlace.value = options.deinterlace;
+  showModel();
+  $("#forecast").textContent = "";
+  $("#suggestion").textContent = `Found: ${found}. Set: ${reasons.join("; ") || "the defaults"}.`;
+}
+
 async function preview() {
   const content = { at: Number($("#moment").value), options: options() };
   const made = await ask($("#preview"), `api/films/${film.id}/preview`, content);
+  rate = { bytes: made.bytes_per_s, key: keyOf(film, content.options) };
   await showVideo(made, `${film.name}: input and preview by ${content.options.model}`);
 }
 
+const keyOf = (film, options) => JSON.stringify([film.id, options]);
+
+// The size of the result is known from a preview with the same options.
+async function expectedSize(chosen) {
+  if (rate?.key !== keyOf(film, chosen) || rate.bytes === null) return "a preview tells the size of its file";
+  const { seconds } = await factsOf(film.id);
+  return seconds === null ? `${bytes(rate.bytes)} a second` : `a file of about ${bytes(rate.bytes * seconds)}`;
+}
+
 async function estimate() {
-  const made = await ask($("#estimate"), `api/films/${film.id}/estimate`, { options: options() });
+  const chosen = options();
+  const made = await ask($("#estimate"), `api/films/${film.id}/estimate`, { options: chosen });
   const time = made.seconds === null ? "an unknown time" : `about ${clock(made.seconds)}`;
   const memory = `${bytes(made.memory_bytes)} of ${bytes(made.budget_bytes)} memory`;
   $("#forecast").textContent = `${time} (${made.fps.toFixed(1)} frames/s on ${made.device}), ${memory}, ` +
-    `result of ${made.output_size.join("×")}`;
+    `result of ${made.output_size.join("×")}, ${await expectedSize(chosen)}`;
 }
 
 async function restore() {

@@ -18,6 +18,9 @@ from vsr.web.options import Options
 
 PREVIEW_S = 2.0
 
+ASSESS_S = 6.0
+"""Length of the part that is assessed."""
+
 KEPT_VIDEOS = 20
 """Previews that stay on the disk: a page shows its last one."""
 
@@ -62,6 +65,13 @@ class Processes:
         """Size, memory and time of a restoration: fields of ``vsr.offline.estimate.Estimate``."""
         command = [sys.executable, "-m", "vsr", "restore", source, "null", *words]
         return await self._run([*command, "--dry-run", "--json"], is_gone)
+
+    async def assess(self, source: str, at_s: float, is_gone: Gone) -> dict[str, Any]:
+        """Assess ``ASSESS_S`` seconds of a film: what ``vsr assess --json`` prints."""
+        command = [sys.executable, "-m", "vsr", "assess", source, "--json"]
+        return await self._run(
+            [*command, "--start", f"{at_s}", "--end", f"{at_s + ASSESS_S}"], is_gone
+        )
 
     def video(self, video_id: str) -> Path:
         """Path of a video.

@@ -78,12 +78,15 @@ class SideBySide:
         height: Rows.
         aspect: Width over height, as it is to be shown.
         times: Seconds of every frame after the first.
+        bytes_per_s: Size of the result as ``vsr restore`` writes it, per second; None where it is
+            there already.
     """
 
     width: int
     height: int
     aspect: float
     times: tuple[float, ...]
+    bytes_per_s: float | None = None
 
 
 def show(request: Request) -> SideBySide:
@@ -115,7 +118,17 @@ def show(request: Request) -> SideBySide:
             open_reader(request.source, start_s=start_s, end_s=end_s, deinterlace=mode) as before,
             open_reader(part) as after,
         ):
-            return write(before, after, request.target)
+            shown = write(before, after, request.target)
+        return replace(shown, bytes_per_s=_bytes_per_s(part, shown))
+
+
+def _bytes_per_s(part: str, shown: SideBySide) -> float | None:
+    """Size of a part, sound included, by its length; one frame alone has no length."""
+    num_frames = len(shown.times)
+    if num_frames < 2:
+        return None
+    seconds = shown.times[-1] * num_frames / (num_frames - 1)
+    return Path(part).stat().st_size / seconds
 
 
 def on_frame_border(request: Request) -> float:

@@ -1,0 +1,70 @@
+"""Options that are suggested for a film, from what ``vsr assess`` finds in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS
+from vsr.web.options import HEIGHTS, Options
+
+UNCODED_MODEL = "compact-x4"
+"""Better than the default on footage that was never coded, worse on all other: their cards."""
+
+HARDLY_CODED = 0.1
+"""Severity of coding under which ``UNCODED_MODEL`` is suggested: a quantiser finer than 19."""
+
+ENLARGED, COMBED = 0.3, 0.3
+"""Severities from which on an earlier enlargement and interlaced rows count."""
+
+LARGEST_FIT = max(HEIGHTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """What was found, and what is suggested.
+
+    Attributes:
+        found: One sentence: the notable kinds of damage.
+        options: The suggested options.
+        reasons: One clause for each option that is not the default.
+    """
+
+    found: str
+    options: Options
+    reasons: tuple[str, ...]
+
+
+def suggest(assessment: Mapping[str, Any]) -> Suggestion:
+    """Suggest options for a film.
+
+    Args:
+        assessment: What ``vsr assess --json`` printed.
+    """
+    means, reasons = assessment["means"], []
+    model, deinterlace = DEFAULT_MODEL, "auto"
+    if means["coding"] < HARDLY_CODED:
+        model = UNCODED_MODEL
+        reasons.append(f"{model}, because the film is hardly coded")
+    if means["combing"] >= COMBED:
+        deinterlace = "frame"
+        reasons.append("deinterlacing, because rows of two times are in one frame")
+    rows = min(assessment["width"], assessment["height"])
+    fit, reason = _fit(rows, means["enlarged"], MODELS[model].scale or 1)
+    reasons += [reason] if reason else []
+    options = Options(model=model, fit=fit, deinterlace=deinterlace)  # type: ignore[arg-type]
+    return Suggestion(found=assessment["summary"], options=options, reasons=tuple(reasons))
+
+
+def _fit(rows: int, enlarged: float, scale: int) -> tuple[int | None, str | None]:
+    """The target size, and why; None for what the model makes."""
+    real = rows / 4**enlarged if enlarged >= ENLARGED else rows
+    if enlarged < ENLARGED and rows * scale <= LARGEST_FIT:
+        return None, None
+    fit = max((one for one in HEIGHTS if rows <= one <= real * scale), default=None)
+    if fit is None:
+        return None, None
+    if enlarged >= ENLARGED:
+        return fit, f"{fit} rows, because the film was enlarged from about {real:.0f}"
+    return fit, f"{fit} rows, because few screens show more"
