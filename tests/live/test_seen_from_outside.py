@@ -289,7 +289,7 @@ def test_aborted_requests_leave_no_traceback(
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
     for said in (b"GET http://[ HTTP/1.0\r\n\r\n", b"GET //[/livez HTTP/1.0\r\nHost: [\r\n\r\n"):
         with connect(address, said) as client:
-            assert client.recv(100).startswith(b"HTTP/1.0 40")
+            assert client.recv(100).startswith(b"HTTP/1.1 40")
     assert status_of(f"{address}livez") == 200
     assert capfd.readouterr().err == ""
 

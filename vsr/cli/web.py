@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
-from vsr.errors import MissingDependency
+from vsr.extras import needs_web
 
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -92,14 +92,8 @@ def web(**given: Any) -> int:
     vsr web films/
     vsr web films/ --out /disk/restored --port 8080 --device cuda:0 --device cuda:1
     """
-    try:
+    with needs_web("`vsr web`"):
         from vsr.web.server import ServerOptions, serve
-    except ModuleNotFoundError as error:
-        if error.name not in {"starlette", "uvicorn", "anyio"}:
-            raise
-        raise MissingDependency(
-            f"`vsr web` needs {error.name}; install it by pip install 'vsr-stream[web]'"
-        ) from error
     options = ServerOptions(**given)
     if options.allow_remote:
         click.echo(f"vsr: {REMOTE}", err=True)

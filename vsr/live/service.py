@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vsr.engine.batch import BatchRestorer
+from vsr.extras import needs_web
 from vsr.live.check import Finding, check_stream
 from vsr.live.monitor.figures import Figures
-from vsr.live.monitor.http import serve_status
 from vsr.live.monitor.status_line import status_line
 from vsr.live.monitor.watchdog import watchdog
 from vsr.live.options import StreamOptions
@@ -77,6 +77,8 @@ def run_live(
     running = [make() for make in makers]
     with ExitStack() as around:
         if status is not None:
+            with needs_web("--status"):
+                from vsr.live.monitor.http import serve_status
             address = around.enter_context(serve_status(status, figures, status_token))
             say(f"figures at {address}")
         around.enter_context(watchdog(figures))

@@ -10,13 +10,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vsr.live.monitor.access import is_own_host
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -60,7 +60,8 @@ class Guard:
         await answer(scope, receive, self._with_headers(request, send))
 
     def _refusal(self, request: Request) -> Response | None:
-        if not self.remote and not is_loopback(request.headers.get("host", "")):
+        host = request.headers.get("host", "")
+        if not self.remote and not (host and is_own_host(host)):
             return _refuse("this page is for this machine alone")
         bearer = self._matches(request.headers.get("authorization", "").removeprefix("Bearer "))
         cookie = self._matches(request.cookies.get(cookie_name(request), ""))
@@ -90,15 +91,6 @@ class Guard:
             await send(message)
 
         return send_with_headers
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a Host header names this machine; ``localhost`` is never looked up elsewhere."""
-    try:
-        name = urlsplit(f"//{host}").hostname
-        return name == "localhost" or ip_address(name or "").is_loopback
-    except ValueError:
-        return False
 
 
 def cookie_name(request: Request) -> str:

@@ -14,12 +14,12 @@ from pathlib import Path
 import uvicorn
 
 from vsr.errors import ConfigurationError, OpenError
+from vsr.live.monitor.access import is_loopback
 from vsr.web.app import Site, make_app
 from vsr.web.library import Library
 from vsr.web.probe import Probe
 from vsr.web.processes import Processes
 from vsr.web.queue import Queue
-from vsr.web.security import is_loopback
 from vsr.web.uploads import Uploads
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
@@ -124,7 +124,7 @@ class _Server(uvicorn.Server):
 
 def _listen(options: ServerOptions) -> socket.socket:
     host = options.host or (EVERYWHERE if options.allow_remote else LOOPBACK)
-    if not options.allow_remote and not is_loopback(f"[{host}]" if ":" in host else host):
+    if not options.allow_remote and not is_loopback(host):
         raise ConfigurationError(
             f"--host {host} can be reached by other machines; add --allow-remote if they may use "
             "the page, or leave it out"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import socket
 import threading
-import time
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-log = logging.getLogger(__name__)
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CLIENTS = 16
 """Connections at a time. One more ends the oldest: slow clients do not keep others out."""
@@ -18,56 +19,68 @@ MOST_CLIENTS = 16
 REQUEST_TIMEOUT_S = 5.0
 """From the acceptance of a connection to the end of its answer."""
 
+ENDING_S = 1
+"""How long requests that are being answered may keep a server that ends."""
 
-class BoundedServer(ThreadingHTTPServer):
-    """Serves each connection in a thread, at most ``MOST_CLIENTS`` of them.
+HEADERS = [("connection", "close")]
+"""One request per connection, so that the time of a connection is that of its request."""
+
+
+class BoundedProtocol(H11Protocol):
+    """Serves one connection; at most ``MOST_CLIENTS`` of them are open."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._timeout = self.loop.call_later(REQUEST_TIMEOUT_S, transport.abort)
+        others = [one for one in self.connections if isinstance(one, BoundedProtocol)]
+        if len(others) >= MOST_CLIENTS:
+            min(others, key=lambda one: one._timeout.when()).end()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timeout.cancel()
+        super().connection_lost(exc)
+
+    def end(self) -> None:
+        """Close the connection at once, and count it as closed."""
+        self.connections.discard(self)
+        self.transport.abort()
+
+
+@contextmanager
+def serve_bounded(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
+    """Serve an application in a thread while in this context.
 
     Args:
-        address: Host and port to bind.
-        handler: Handles one request per connection.
+        app: The application.
+        listener: Where it listens; closed at the end.
     """
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._accepted_at: dict[socket.socket, float] = {}
-        self._lock = threading.Lock()
-        super().__init__(address, handler)
-
-    @property
-    def num_clients(self) -> int:
-        """Open connections."""
-        return len(self._accepted_at)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            if len(self._accepted_at) >= MOST_CLIENTS:
-                _end(self._accepted_at, next(iter(self._accepted_at)))
-            self._accepted_at[request] = time.monotonic()
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._accepted_at.pop(request, None)
-        super().shutdown_request(request)
-
-    def service_actions(self) -> None:
-        """Called every half second: end the connections whose time is over."""
-        earliest = time.monotonic() - REQUEST_TIMEOUT_S
-        with self._lock:
-            for request, accepted_at in list(self._accepted_at.items()):
-                if accepted_at < earliest:
-                    _end(self._accepted_at, request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Note a request that was aborted; http.server would print a traceback."""
-        log.debug("a request for figures was aborted", exc_info=True)
+    server = uvicorn.Server(_config(app))
+    # A program that ends in spite of a client is not kept by this thread.
+    thread = threading.Thread(
+        target=server.run, args=([listener],), name="vsr-live-status", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
 
 
-def _end(accepted_at: dict[socket.socket, float], request: socket.socket) -> None:
-    """Wake the thread that serves a connection; that thread closes the socket."""
-    del accepted_at[request]
-    with suppress(OSError):
-        request.shutdown(socket.SHUT_RDWR)
+def _config(app: ASGIApp) -> uvicorn.Config:
+    options: dict[str, Any] = {"proxy_headers": False, "server_header": False}
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="error",  # malformed requests are no news
+        access_log=False,
+        backlog=MOST_CLIENTS,
+        headers=HEADERS,
+        timeout_graceful_shutdown=ENDING_S,
+        **options,
+    )

@@ -1,32 +1,57 @@
-"""HTTP server for ``/livez``, ``/readyz``, ``/metrics`` and a page with input and output."""
+"""HTTP server for ``/livez``, ``/readyz``, ``/metrics`` and a page with input and output.
+
+Starlette and uvicorn, as the page of ``vsr web``, which shows these figures and pictures in turn.
+"""
 
 from __future__ import annotations
 
-import json
-import threading
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import parse_qs
 
+from anyio import CapacityLimiter, to_thread
 from PIL import Image
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from torch import Tensor
 
 from vsr.errors import ConfigurationError, OpenError
 from vsr.live.monitor.access import COOKIE, has_token, is_own_host, read_token
-from vsr.live.monitor.bounded_server import REQUEST_TIMEOUT_S, BoundedServer
+from vsr.live.monitor.bounded_server import serve_bounded
 from vsr.live.monitor.figures import Figures
 from vsr.live.monitor.health import health, is_live, is_ready
 from vsr.live.monitor.prometheus import exposition, registry_of
 
 LOOPBACK = "127.0.0.1"
 
-_PROBES: dict[str, Callable[[Sequence[Figures]], bool]] = {"/livez": is_live, "/readyz": is_ready}
+PROBES: dict[str, Callable[[Sequence[Figures]], bool]] = {"/livez": is_live, "/readyz": is_ready}
+
+PAGE_FILES = {
+    "status.html": "text/html",
+    "status.css": "text/css",
+    "status.js": "text/javascript",
+    "figures.js": "text/javascript",
+}
+"""Files of the page; ``figures.js`` is part of the page of ``vsr web`` as well."""
+
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",  # the page's first address may hold the token
+    "x-content-type-options": "nosniff",
+}
 
 _JPEG_QUALITY = 85
 
@@ -56,108 +81,103 @@ def serve_status(
     token = read_token(token_file, host)
     shown = f"[{host}]" if ":" in host else host
     try:
-        server = _Server((host, port), figures, token)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise OpenError(
             f"figures cannot be served at {shown}:{port} ({error.strerror}); give another"
         ) from error
-    thread = threading.Thread(target=server.serve_forever, name="vsr-live-status", daemon=True)
-    thread.start()
-    try:
-        yield f"http://{shown}:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    port = listener.getsockname()[1]
+    with serve_bounded(make_status_app(figures, token), listener):
+        yield f"http://{shown}:{port}/"
 
 
-class _Server(BoundedServer):
-    def __init__(
-        self, address: tuple[str, int], figures: Sequence[Figures], token: str | None
-    ) -> None:
-        super().__init__(address, _Handler)
-        self.token = token
-        self.figures = {one.name: one for one in figures}
-        self.registry: CollectorRegistry = registry_of(figures)
-        self.page = files("vsr.live.monitor").joinpath("page.html").read_bytes()
-        self.encoding = threading.Lock()
+def make_status_app(figures: Sequence[Figures], token: str | None) -> Starlette:
+    """The application.
+
+    Args:
+        figures: Figures of all streams.
+        token: The secret that requests have to bring; None to answer requests to the loopback.
+    """
+    status = _Status(figures, token)
+    routes = [
+        *(Route(path, partial(status.probe, is_well=probe)) for path, probe in PROBES.items()),
+        Route("/", partial(status.page_file, name="status.html")),
+        *(Route(f"/{name}", partial(status.page_file, name=name)) for name in PAGE_FILES),
+        Route("/metrics", status.metrics),
+        Route("/figures.json", status.figures),
+        Route("/input.jpg", partial(status.picture, output=False)),
+        Route("/output.jpg", partial(status.picture, output=True)),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(_Guard, is_allowed=status.is_allowed)])
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = REQUEST_TIMEOUT_S
+class _Status:
+    """The requests for figures and pictures."""
 
-    def do_GET(self) -> None:
-        path, _, rest = self.path.partition("?")
-        query = {key: values[0] for key, values in parse_qs(rest).items()}
-        allowed = self._is_allowed(query.get("token", ""))
-        if path in _PROBES:
-            self._answer_probe(path, allowed)
-        elif allowed:
-            self._answer_path(path, query)
-        else:
-            self.send_error(HTTPStatus.FORBIDDEN, "the token is missing, or this is another host")
+    def __init__(self, figures: Sequence[Figures], token: str | None) -> None:
+        self._figures = {one.name: one for one in figures}
+        self._token = token
+        self._registry = registry_of(figures)
+        self._encoding = CapacityLimiter(1)  # one at a time: the streams need the cores
 
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *_: object) -> None:
-        """Requests are not logged."""
-
-    def _is_allowed(self, offered: str) -> bool:
-        token, headers = self.server.token, self.headers
-        if token is None:
-            return is_own_host(headers.get("Host", ""))
-        return has_token(
-            token, headers.get("Authorization", ""), headers.get("Cookie", ""), offered
-        )
-
-    def _answer_path(self, path: str, query: dict[str, str]) -> None:
-        match path:
-            case "/":
-                self._answer("text/html; charset=utf-8", self.server.page)
-            case "/metrics":
-                self._answer(CONTENT_TYPE_LATEST, exposition(self.server.registry))
-            case "/figures.json":
-                self._answer_json([one.plain() for one in self.server.figures.values()])
-            case "/input.jpg" | "/output.jpg":
-                self._answer_picture(query.get("stream", ""), output=path == "/output.jpg")
-            case _:
-                self.send_error(HTTPStatus.NOT_FOUND)
-
-    def _answer_probe(self, path: str, allowed: bool) -> None:
+    async def probe(
+        self, request: Request, *, is_well: Callable[[Sequence[Figures]], bool]
+    ) -> Response:
         """Tell anyone whether all is well; the states only to those who may see the figures."""
-        figures = list(self.server.figures.values())
-        code = HTTPStatus.OK if _PROBES[path](figures) else HTTPStatus.SERVICE_UNAVAILABLE
-        self._answer_json(health(figures) if allowed else {}, code)
+        figures = list(self._figures.values())
+        code = HTTPStatus.OK if is_well(figures) else HTTPStatus.SERVICE_UNAVAILABLE
+        content = health(figures) if self.is_allowed(request) else {}
+        return JSONResponse(content, code, headers=HEADERS)
 
-    def _answer_picture(self, name: str, *, output: bool) -> None:
-        one = self.server.figures.get(name, _UNKNOWN)
+    async def page_file(self, request: Request, *, name: str) -> Response:
+        content = files("vsr.live.monitor").joinpath(name).read_bytes()
+        answer = Response(content, media_type=PAGE_FILES[name], headers=HEADERS)
+        if self._token is not None:  # what the page loads brings the token by itself
+            answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+        return answer
+
+    async def metrics(self, request: Request) -> Response:
+        headers = {**HEADERS, "content-type": CONTENT_TYPE_LATEST}
+        return Response(exposition(self._registry), headers=headers)
+
+    async def figures(self, request: Request) -> Response:
+        return JSONResponse([one.plain() for one in self._figures.values()], headers=HEADERS)
+
+    async def picture(self, request: Request, *, output: bool) -> Response:
+        one = self._figures.get(request.query_params.get("stream", ""), _UNKNOWN)
         frame = one.after if output else one.before
         if frame is None:
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        with self.server.encoding:  # one at a time: the streams need the cores
-            picture = _jpeg(frame)
-        self._answer("image/jpeg", picture)
+            return PlainTextResponse("there is no picture\n", HTTPStatus.NOT_FOUND)
+        picture = await to_thread.run_sync(_jpeg, frame, limiter=self._encoding)
+        return Response(picture, media_type="image/jpeg", headers=HEADERS)
 
-    def _answer_json(self, value: object, code: HTTPStatus = HTTPStatus.OK) -> None:
-        self._answer("application/json", json.dumps(value).encode(), code)
+    def is_allowed(self, request: Request) -> bool:
+        """Whether a request may see the figures."""
+        headers = request.headers
+        if self._token is None:
+            return is_own_host(headers.get("host", ""))
+        return has_token(
+            self._token,
+            headers.get("authorization", ""),
+            headers.get("cookie", ""),
+            request.query_params.get("token", ""),
+        )
 
-    def _answer(self, kind: str, body: bytes, code: HTTPStatus = HTTPStatus.OK) -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        if kind.startswith("text/html") and self.server.token is not None:
-            # What the page loads brings the token by itself.
-            cookie = f"{COOKIE}={self.server.token}; HttpOnly; SameSite=Strict; Path=/"
-            self.send_header("Set-Cookie", cookie)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+
+@dataclass(frozen=True)
+class _Guard:
+    """Refuses all requests that are not allowed, except those to the probes."""
+
+    app: ASGIApp
+    is_allowed: Callable[[Request], bool]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self.app
+        if scope["path"] not in PROBES and not self.is_allowed(Request(scope)):
+            text = "the token is missing, or this is another host\n"
+            answer = PlainTextResponse(text, HTTPStatus.FORBIDDEN, headers=HEADERS)
+        await answer(scope, receive, send)
 
 
 def _parse(where: str) -> tuple[str, int]:
