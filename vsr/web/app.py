@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shlex
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,14 +22,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vsr.errors import VSRError
+from vsr.web.bodies import as_text, parse_moment, read_object
 from vsr.web.errors import RequestError
 from vsr.web.jobs import Job
 from vsr.web.library import Film, Library
+from vsr.web.live_api import live_routes
 from vsr.web.options import HEIGHTS, offered_models, parse_options
 from vsr.web.probe import Probe, read_facts, read_picture
 from vsr.web.processes import PREVIEW_S, Processes
 from vsr.web.queue import Queue
 from vsr.web.security import Guard
+from vsr.web.streams import Streams
 from vsr.web.suggestions import suggest
 from vsr.web.uploads import Uploads
 
@@ -43,10 +45,9 @@ PAGE_FILES = {
     "films.js": "text/javascript",
     "compare.js": "text/javascript",
     "jobs.js": "text/javascript",
+    "live.js": "text/javascript",
+    "figures.js": "text/javascript",
 }
-
-MAX_BODY_BYTES = 64 << 10
-"""Largest body of a request, in bytes, except for films."""
 
 TICK_S = 0.3
 CLEAN_EVERY_S = 3600.0
@@ -69,6 +70,7 @@ class Site:
         probe: Facts and pictures.
         queue: The jobs.
         processes: Previews, comparisons and estimates.
+        streams: The live streams.
         out: Folder of the results.
     """
 
@@ -77,6 +79,7 @@ class Site:
     probe: Probe
     queue: Queue
     processes: Processes
+    streams: Streams
     out: Path
 
 
@@ -109,6 +112,7 @@ def make_app(site: Site, *, token: str, remote: bool = False) -> ASGIApp:
         Route("/api/jobs/{job}/result", api.result),
         Route("/api/jobs/{job}/comparison", api.comparison, methods=["POST"]),
         Route("/api/jobs/{job}/{action:str}", api.change_job, methods=["POST"]),
+        *live_routes(site.streams, api.checked_film),
     ]
     return Starlette(
         routes=routes,
@@ -170,7 +174,7 @@ class Api:
             picture = await self._decode(self._site.probe.picture, film)
         else:
             await self._decode(self._site.probe.facts, film)
-            picture = await self._decode(read_picture, film.path, _moment(at), MOMENT_WIDTH)
+            picture = await self._decode(read_picture, film.path, parse_moment(at), MOMENT_WIDTH)
         headers = {"cache-control": "private, max-age=3600"}
         return Response(picture, media_type="image/jpeg", headers=headers)
 
@@ -191,7 +195,7 @@ class Api:
         film, given = await self._checked_film(request)
         preview = self._site.processes.preview(
             str(film.path),
-            _moment(given.get("at")),
+            parse_moment(given.get("at")),
             parse_options(given.get("options", {})),
             request.is_disconnected,
         )
@@ -231,11 +235,11 @@ class Api:
 
     async def result(self, request: Request) -> Response:
         output = _output(self._of_request(request))
-        return FileResponse(output, filename=_text(output.name))
+        return FileResponse(output, filename=as_text(output.name))
 
     async def comparison(self, request: Request) -> Response:
-        job, given = self._of_request(request), await _json(request)
-        output, at_s = _output(job), _moment(given.get("at"))
+        job, given = self._of_request(request), await read_object(request)
+        output, at_s = _output(job), parse_moment(given.get("at"))
         if not Path(job.source).is_file():
             raise RequestError("the film is not here any more, so nothing can be compared", 404)
         length_s = (await self._decode(read_facts, output)).seconds or 0.0
@@ -249,10 +253,15 @@ class Api:
         return self._site.library.find(request.path_params["film"])
 
     async def _checked_film(self, request: Request) -> tuple[Film, Mapping[str, Any]]:
-        """The film and the body of a request; a film that refers to other files is refused."""
-        film, given = self._film(request), await _json(request)
+        """The film and the body of a request."""
+        film = await self.checked_film(request.path_params["film"])
+        return film, await read_object(request)
+
+    async def checked_film(self, film_id: str) -> Film:
+        """The film with an id; one that refers to other files is refused."""
+        film = self._site.library.find(film_id)
         await self._decode(self._site.probe.facts, film)
-        return film, given
+        return film
 
     def _of_request(self, request: Request) -> Job:
         return self._site.queue.find(request.path_params["job"])
@@ -269,8 +278,8 @@ class Api:
             "state": job.state,
             "wanted": job.wanted,
             "message": job.message,
-            "command": _text(shlex.join(job.command())),
-            "result": _text(Path(job.output or job.target).name),
+            "command": as_text(shlex.join(job.command())),
+            "result": as_text(Path(job.output or job.target).name),
             "has_result": bool(job.output) and Path(job.output).is_file(),
             "partial": job.is_partial,
             "frames": job.frames,
@@ -282,7 +291,8 @@ class Api:
 
 async def page_file(_request: Request, *, name: str) -> Response:
     """A file of the page."""
-    content = files("vsr.web").joinpath(name).read_bytes()
+    package = "vsr.live.monitor" if name == "figures.js" else "vsr.web"
+    content = files(package).joinpath(name).read_bytes()
     return Response(content, media_type=PAGE_FILES[name])
 
 
@@ -327,36 +337,6 @@ async def _hang_up(_request: Request, _error: Exception) -> Response:
     return Response(status_code=499)
 
 
-async def _json(request: Request) -> Mapping[str, Any]:
-    """The body of a request, an object.
-
-    Raises:
-        RequestError: It is too large, or no object in JSON.
-    """
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise RequestError(f"a request has at most {MAX_BODY_BYTES} bytes", 413)
-    try:
-        given = json.loads(body or b"{}")
-    except ValueError as error:
-        raise RequestError("the request is not JSON") from error
-    if not isinstance(given, dict):
-        raise RequestError("the request is not an object")
-    return given
-
-
-def _moment(given: object) -> float:
-    try:
-        seconds = float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 <= seconds < 10**7:
-        raise RequestError(f"{given!r} is no moment; give seconds from the film's beginning")
-    return seconds
-
-
 def _output(job: Job) -> Path:
     output = Path(job.output)
     if not job.output or not output.is_file():
@@ -372,8 +352,3 @@ def _film(film: Film) -> dict[str, Any]:
         "modified": film.modified,
         "uploaded": film.uploaded,
     }
-
-
-def _text(name: str) -> str:
-    """A file name as text that can be sent; bytes that are no UTF-8 are replaced."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

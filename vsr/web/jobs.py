@@ -1,26 +1,19 @@
 """Jobs of the queue and the files that hold them, which survive the server.
 
-jobs/ID/job.json                what was asked for, and how far it came
-        lock                    locked by the process as long as it lives
-        summary.json, log.txt   its standard output and error
-        progress/               written by ``vsr restore --progress``
+jobs/ID/job.json     what was asked for, and how far it came
+        lock …       those of the process: ``process_folder``
+        progress/    written by ``vsr restore --progress``
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import re
-import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from vsr.web.process_folder import ProcessFolder, read_json
 
 State = Literal["queued", "running", "paused", "cancelled", "failed", "done"]
 
@@ -74,25 +67,12 @@ class Job:
         return ["vsr", "restore", self.source, self.target, *self.words, "--resume"]
 
 
-class JobFolder:
-    """The files of one job, and its process.
-
-    Args:
-        path: The folder; made for a new job.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+class JobFolder(ProcessFolder):
+    """The files of one job, and its process."""
 
     def save(self, job: Job) -> None:
         """Write the job; on return it is on the disk."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        part = self.path / "job.json.part"
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(asdict(job), file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path / "job.json")
+        self.write("job.json", asdict(job))
 
     def load(self) -> Job | None:
         """The job; None if there is none that can be read."""
@@ -105,50 +85,9 @@ class JobFolder:
             return None
 
     def start(self, job: Job) -> subprocess.Popen[bytes]:
-        """Start the job's process, which holds the lock until it ends.
-
-        It runs in a session of its own: Ctrl-C in the server's terminal reaches the server, which
-        then ends its jobs in order.
-
-        Raises:
-            BlockingIOError: The process of an earlier server still runs.
-        """
+        """Start the job's process; raises as ``launch``."""
         self._forget_last_run()
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with self._opened("summary.json") as summary, self._opened("log.txt") as log:
-                return subprocess.Popen(
-                    self._command(job),
-                    stdin=subprocess.DEVNULL,
-                    stdout=summary,
-                    stderr=log,
-                    pass_fds=(descriptor,),
-                    start_new_session=True,
-                )
-        finally:
-            os.close(descriptor)
-
-    def is_running(self) -> bool:
-        """Whether a process of this job lives, whichever server started it."""
-        try:
-            descriptor = os.open(self.path / "lock", os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
-
-    def interrupt(self, job: Job) -> None:
-        """Ask the job's process to end early, with a playable partial result."""
-        # The lock is held, so that the number still belongs to this process.
-        if job.pid is not None and self.is_running():
-            with suppress(ProcessLookupError):
-                os.kill(job.pid, signal.SIGINT)
+        return self.launch(self._command(job))
 
     def summary(self) -> dict[str, Any] | None:
         """The summary of the last run; None if it did not end in order."""
@@ -163,47 +102,10 @@ class JobFolder:
         """The newest frame of the last run."""
         return self.path / "progress" / PICTURE
 
-    def last_message(self) -> str:
-        """The last error or warning of the last run."""
-        try:
-            log = (self.path / "log.txt").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
-        lines = [line for line in log.splitlines() if line.strip()]
-        said = [line.removeprefix("vsr: ") for line in lines if line.startswith("vsr: ")]
-        return (said or lines or [""])[-1]
-
-    def remove(self) -> None:
-        """Forget the job; films are not touched."""
-        shutil.rmtree(self.path, ignore_errors=True)
-
     def _command(self, job: Job) -> list[str]:
         words = [*job.command()[1:], "--device", job.device, "--json"]
         return [sys.executable, "-m", "vsr", *words, "--progress", str(self.path / "progress")]
 
-    def _opened(self, name: str) -> Any:
-        return (self.path / name).open("wb")
-
     def _forget_last_run(self) -> None:
         for path in (self.path / "progress" / PROGRESS, self.picture):
             path.unlink(missing_ok=True)
-
-
-def job_folders(folder: Path) -> Iterator[JobFolder]:
-    """The folders of all jobs."""
-    if folder.is_dir():
-        yield from (JobFolder(path) for path in folder.iterdir() if is_job_id(path.name))
-
-
-def is_job_id(name: str) -> bool:
-    """Whether a name is one that the queue gives: nothing else may become part of a path."""
-    return re.fullmatch(r"[0-9a-f]{16}", name) is not None
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """An object from a file; None if it is missing or not whole."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

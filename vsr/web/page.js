@@ -3,6 +3,7 @@
 import { showVideo, startCompare } from "./compare.js";
 import { factsOf, startFilms } from "./films.js";
 import { refreshJobs, startJobs } from "./jobs.js";
+import { startLive } from "./live.js";
 import { $, attempt, bytes, clock, element, post, request, say } from "./request.js";
 
 let film = null; // the chosen one
@@ -35,6 +36,7 @@ async function start() {
   $("#notify").onchange = () => { if ($("#notify").checked) Notification.requestPermission(); };
   showModel();
   startJobs(compareJob);
+  startLive([...models.keys()], () => film);
   await films;
 }
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from vsr.streams.names.formats import JOURNAL_SUFFIX, restored_name
 from vsr.web.errors import RequestError
-from vsr.web.jobs import Job, JobFolder, State, job_folders
+from vsr.web.jobs import Job, JobFolder, State
 from vsr.web.library import Film
+from vsr.web.process_folder import process_folders
 
 UNSAID = "the process ended without a message, as if killed; Resume continues where it was"
 
@@ -35,7 +36,7 @@ class Queue:
         self._out = out
         self._devices = devices
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        loaded = (found.load() for found in job_folders(folder))
+        loaded = (JobFolder(path).load() for path in process_folders(folder))
         jobs = sorted(filter(None, loaded), key=lambda job: job.created)
         self._jobs = {job.id: job for job in jobs}
 
@@ -146,7 +147,7 @@ class Queue:
                 return self._put(replace(job, state=state))
             raise RequestError(f"this job is {job.state} and does not run")
         if job.wanted is None:  # a second interrupt would end it at once
-            self.files(job).interrupt(job)
+            self.files(job).interrupt(job.pid)
         return self._put(replace(job, wanted=state))
 
     def _note_end(self, job: Job) -> None:

@@ -20,6 +20,7 @@ from vsr.web.library import Library
 from vsr.web.probe import Probe
 from vsr.web.processes import Processes
 from vsr.web.queue import Queue
+from vsr.web.streams import Streams
 from vsr.web.uploads import Uploads
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
@@ -105,6 +106,7 @@ def make_site(options: ServerOptions, state: Path) -> Site:
         probe=Probe(state / "cache"),
         queue=Queue(state / "jobs", out, options.devices),
         processes=Processes(state / "videos"),
+        streams=Streams(state / "streams", out, options.devices),
         out=out,
     )
 
