@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from tests.web.conftest import TOKEN, Served
+from tests.web.conftest import TOKEN, Served, free_port
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -18,6 +25,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 pytestmark = pytest.mark.slow
 
 TIMEOUT_MS = 120_000  # as `until`: only a machine with much to do comes near it
+REBOUND = "MAP rebound.example 127.0.0.1"
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +35,24 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("there is no chromium")
     with sync_playwright() as running:
         browser = running.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--no-proxy-server"]
+            executable_path=program,
+            args=["--no-sandbox", "--no-proxy-server", f"--host-resolver-rules={REBOUND}"],
         )
         yield browser
         browser.close()
+
+
+def address(served: Served) -> str:
+    return f"http://127.0.0.1:{served.port}/?token={TOKEN}"
+
+
+@pytest.fixture
+def long_film(served: Served) -> Path:
+    """A film of 20 seconds in the folder."""
+    path = served.folder / "long.mp4"
+    words = ["-v", "error", "-stream_loop", "24", "-i", str(served.folder / "first.mp4")]
+    subprocess.run([find_ffmpeg(), *words, "-c", "copy", str(path)], check=True)
+    return path
 
 
 @pytest.fixture
@@ -48,7 +70,7 @@ def page(chromium: Browser, served: Served) -> Iterator[Page]:
             complaints.append(line.text)
 
     page.on("console", note)
-    page.goto(f"http://127.0.0.1:{served.port}/?token={TOKEN}")
+    page.goto(address(served))
     page.wait_for_selector("#films li")
     yield page
     context.close()
@@ -211,7 +233,13 @@ def test_axe_finds_nothing(page: Page, width: int) -> None:
     page.select_option("[name=model]", "bicubic-x2")
     page.click("text=Restore the film")
     page.wait_for_selector("#jobs li.done")
-    page.click("#jobs summary")
+    page.fill("#live [name=name]", "yard")
+    for summary in page.locator("summary").all():
+        summary.click()
+    page.check("#live [name=film]")
+    page.click("text=Start the stream")
+    page.wait_for_selector("#streams li .state.ended")
+    page.locator("#streams summary").click()
     page.evaluate("document.querySelector('#error').hidden = false")
     page.fill("#search", "no such film")
     assert found + violations(page) == []
@@ -227,3 +255,169 @@ def violations(page: Page) -> list[str]:
         page.emulate_media(color_scheme=one)
         found += page.evaluate(script)
     return found
+
+
+def test_a_running_job_is_cancelled_and_keeps_what_is_done(page: Page, long_film: Path) -> None:
+    page.reload()
+    choose(page, "long.mp4")
+    page.click("text=Restore the film")
+    expect(page.locator("#jobs .state")).to_contain_text("frame ")
+    page.click("#jobs >> text=Cancel")
+    page.wait_for_selector("#jobs li.cancelled")
+    expect(page.locator("#jobs .state")).to_contain_text("can be played")
+
+
+def test_a_live_stream_is_started_watched_and_stopped(page: Page, long_film: Path) -> None:
+    page.reload()
+    choose(page, "long.mp4")
+    page.click("text=Start a live stream")
+    page.fill("#live [name=name]", "yard")
+    page.check("#live [name=film]")
+    page.select_option("#live [name=model]", "bicubic-x2")
+    page.click("text=Start the stream")
+    page.wait_for_function(
+        """() => {
+            const wide = [...document.querySelectorAll("#streams img")].map(i => i.naturalWidth);
+            return wide.join() === "96,192";
+        }"""
+    )
+    shown = page.locator("#streams").inner_text()
+    for part in ("running", "latency, ms", "quality", "yard.mkv"):
+        assert part in shown
+    assert page.locator("#streams >> text=Prometheus metrics").get_attribute("href")
+    page.click("#streams >> text=Stop")
+    page.wait_for_selector("#streams li .state.stopped")
+
+
+def test_the_end_is_told(page: Page) -> None:
+    page.context.grant_permissions(["notifications"])
+    page.evaluate(
+        """() => {
+            window.told = [];
+            window.Notification = class extends Notification {
+                constructor(title, more) { super(title, more); window.told.push(title); }
+            };
+        }"""
+    )
+    choose(page)
+    page.check("#notify")
+    page.click("text=Restore the film")
+    page.wait_for_selector("#jobs li.done")
+    assert page.evaluate("window.told") == ["first.mp4: done"]
+
+
+def test_one_of_film_and_result_is_kept(page: Page, served: Served) -> None:
+    choose(page)
+    page.click("text=Restore the film")
+    page.wait_for_selector("#jobs li.done")
+    page.click("#jobs >> text=Compare")
+    page.click("#keep-result")
+    expect(page.locator("#status")).to_contain_text(".vsr-replaced/first.mp4")
+    assert not (served.folder / "first.mp4").exists()
+    assert (served.folder / ".vsr-replaced/first.mp4").exists()
+    assert (served.folder / "restored/first.mp4").exists()
+    assert set(served.films()) == {"below/Änderung - 二.mkv", "restored/first.mp4"}
+
+
+def test_a_thousand_films_large_ones_and_long_names_are_listed(page: Page, served: Served) -> None:
+    first = served.folder / "first.mp4"
+    for number in range(1000):
+        os.link(first, served.folder / f"{number:04} {'ж' * 100} 🎞️.mp4")
+    shutil.copy(first, served.folder / "50 GB.mp4")
+    os.truncate(served.folder / "50 GB.mp4", 50 * 10**9)
+    page.reload()
+    expect(page.locator("#films li")).to_have_count(1003)
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    choose(page, "50 GB.mp4")
+    expect(page.locator("#facts")).to_contain_text("50.0 GB")
+    page.fill("#search", "0999")
+    assert page.locator("#films li:visible").count() == 1
+
+
+def test_a_name_with_a_path_stays_in_the_folder(page: Page, served: Served) -> None:
+    film = list((served.folder / "first.mp4").read_bytes())
+    page.evaluate(
+        """bytes => fetch("api/films?name=" + encodeURIComponent("../../up.mp4"),
+            { method: "PUT", body: new Uint8Array(bytes) })""",
+        film,
+    )
+    assert "up.mp4" in served.films()
+    assert [path.name for path in served.folder.parent.iterdir()] == ["films"]
+    assert page.evaluate("fetch('api/films/..%2F..%2Fup.mp4').then(a => a.status)") == 404
+
+
+def test_a_result_is_fetched_in_ranges(page: Page, served: Served) -> None:
+    choose(page)
+    page.click("text=Restore the film")
+    page.wait_for_selector("#jobs li.done")
+    job = served.jobs()[0]["id"]
+    status, size = page.evaluate(
+        """async job => {
+            const headers = { Range: "bytes=5-14" };
+            const answer = await fetch(`api/jobs/${job}/result`, { headers });
+            return [answer.status, (await answer.arrayBuffer()).byteLength];
+        }""",
+        job,
+    )
+    assert (status, size) == (206, 10)
+
+
+def test_pages_from_elsewhere_reach_nothing(chromium: Browser, served: Served) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(address(served))
+    answer = page.goto(address(served).replace("127.0.0.1", "rebound.example"))
+    assert answer is not None
+    assert answer.status == 403
+    page.route("http://other.example/", lambda route: route.fulfill(body="<p>other</p>"))
+    page.goto("http://other.example/")
+    film = next(iter(served.films().values()))["id"]
+    reached = page.evaluate(
+        """async ([base, film]) => {
+            const ask = (path, more) => fetch(base + path, { credentials: "include", ...more })
+                .then(answer => answer.type, error => error.name);
+            const post = { method: "POST", body: "{}", mode: "no-cors" };
+            return [
+                await ask("api/films"),
+                await ask(`api/films/${film}/jobs`, post),
+            ];
+        }""",
+        [address(served).partition("?")[0], film],
+    )
+    assert reached[0] == "TypeError"
+    assert served.jobs() == []
+    context.close()
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    words = [sys.executable, "-m", "vsr", "web", str(folder), "--port", str(port)]
+    environment = {**os.environ, "VSR_WEB_TOKEN": TOKEN}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.readline()  # it answers
+        try:
+            yield running
+        finally:
+            running.send_signal(signal.SIGINT)
+
+
+def test_the_page_goes_on_when_its_server_is_killed_and_started_again(
+    chromium: Browser, films: Path
+) -> None:
+    port = free_port()
+    context = chromium.new_context()
+    context.set_default_timeout(TIMEOUT_MS)
+    page = context.new_page()
+    with server(films, port) as first:
+        page.goto(f"http://127.0.0.1:{port}/?token={TOKEN}")
+        choose(page)
+        page.click("text=Restore the film")
+        page.wait_for_selector("#jobs li")
+        first.kill()
+    expect(page.locator("#error")).to_contain_text("does not answer")
+    with server(films, port):
+        page.wait_for_selector("#jobs li.done")
+        expect(page.locator("#error")).to_be_hidden()
+    context.close()

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.web.conftest import Served, until
+from tests.web.conftest import Served, free_port, until
 from vsr.streams import open_reader
 
 pytestmark = pytest.mark.slow
 
 STREAM = {"name": "yard", "target": "", "options": {"model": "bicubic-x2"}}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def streams(served: Served) -> list[dict[str, Any]]:

@@ -110,6 +110,7 @@ def make_app(site: Site, *, token: str, remote: bool = False) -> ASGIApp:
         Route("/api/jobs/{job}", api.remove_job, methods=["DELETE"]),
         Route("/api/jobs/{job}/frame", api.frame),
         Route("/api/jobs/{job}/result", api.result),
+        Route("/api/jobs/{job}/keep", api.keep_result, methods=["POST"]),
         Route("/api/jobs/{job}/comparison", api.comparison, methods=["POST"]),
         Route("/api/jobs/{job}/{action:str}", api.change_job, methods=["POST"]),
         *live_routes(site.streams, api.checked_film),
@@ -226,6 +227,22 @@ class Api:
         with_result = request.query_params.get("result") == "delete"
         self._site.queue.remove(self._of_request(request), with_result=with_result)
         return Response(status_code=204)
+
+    async def keep_result(self, request: Request) -> Response:
+        """Put the film of a finished job away; its result takes its place."""
+        job = self._of_request(request)
+        if job.state != "done" or not Path(job.output).is_file():
+            raise RequestError("only the result of a whole restoration can replace its film", 409)
+        film = next((f for f in self._site.library.films() if str(f.path) == job.source), None)
+        if film is None:
+            raise RequestError("the film is not here any more", 404)
+        if str(film.path) in _sources_in_use(self._site.queue):
+            raise RequestError("another job still needs this film", 409)
+        if film.uploaded:
+            await to_thread.run_sync(self._site.uploads.remove, film.path)
+            return JSONResponse({"place": None})
+        place = await to_thread.run_sync(self._site.library.put_away, film)
+        return JSONResponse({"place": as_text(str(place))})
 
     async def frame(self, request: Request) -> Response:
         picture = self._site.queue.files(self._of_request(request)).picture

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from vsr.web.errors import RequestError
 
 MAX_BODY_BYTES = 64 << 10
-"""Of everything but films."""
+"""Largest body of a request, in bytes, except for films."""
 
 
 async def read_object(request: Request) -> Mapping[str, Any]:

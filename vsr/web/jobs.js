@@ -40,6 +40,7 @@ function show(job) {
   const { parts } = item;
   const state = job.wanted && job.state === "running" ? `ending, then ${job.wanted}` : job.state;
   item.className = job.state;
+  item.job = job;
   parts.state.textContent = [state, ...details(job)].join(", ");
   parts.bar.hidden = job.state !== "running";
   const { frames = 0, total = null } = job.progress ?? {};
@@ -87,10 +88,10 @@ function add(job) {
     pause: act("Pause", change("pause")),
     resume: act("Resume", change("resume")),
     cancel: act("Cancel", change("cancel")),
-    compare: act("Compare", () => onCompare(job)),
+    compare: act("Compare", () => onCompare(item.job)),
     download: element("a", { className: "button", download: "" }),
     remove: act("Remove from the list", () => request(`api/jobs/${job.id}`, { method: "DELETE" })),
-    discard: act("Delete the result", () => discard(job)),
+    discard: act("Delete the result", () => discard(item.job)),
     command: element("code"),
   };
   const copy = element("button", { type: "button", textContent: "Copy", ariaLabel: `Copy the command line of ${job.name}`,
@@ -104,7 +105,7 @@ function add(job) {
   return item;
 }
 
-async function discard(job) {
+export async function discard(job) {
   if (!confirm(`Delete ${job.result}? The film itself stays.`)) return;
   await request(`api/jobs/${job.id}?result=delete`, { method: "DELETE" });
 }

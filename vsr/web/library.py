@@ -11,6 +11,9 @@ from pathlib import Path
 from vsr.streams.names.formats import JOURNAL_SUFFIX, VIDEO_SUFFIXES
 from vsr.web.errors import RequestError
 
+REPLACED = ".vsr-replaced"
+"""Folder in that of the films, for those whose results are kept instead."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Film:
@@ -68,6 +71,25 @@ class Library:
         if film is None or film.id != film_id:
             raise RequestError("this film is not here any more; reload the list", 404)
         return film
+
+    def put_away(self, film: Film) -> Path:
+        """Move a film of the folder where the list does not look; nothing is deleted.
+
+        Returns:
+            Its new path.
+
+        Raises:
+            RequestError: It cannot be moved, or a film of this name was put away before.
+        """
+        place = self.root / REPLACED / film.path.relative_to(self.root)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.link(film.path, place)  # never over another file, as a rename would
+            film.path.unlink()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RequestError(f"the film cannot be moved to '{place}' ({reason})", 409) from error
+        return place
 
 
 def _films(base: Path, *, uploaded: bool) -> Iterator[Film]:

@@ -1,8 +1,8 @@
 // The page: a film is chosen, looked at, and restored.
 
 import { showVideo, startCompare } from "./compare.js";
-import { factsOf, startFilms } from "./films.js";
-import { refreshJobs, startJobs } from "./jobs.js";
+import { factsOf, listFilms, startFilms } from "./films.js";
+import { discard, refreshJobs, startJobs } from "./jobs.js";
 import { startLive } from "./live.js";
 import { $, attempt, bytes, clock, element, post, request, say } from "./request.js";
 
@@ -116,6 +116,7 @@ async function preview() {
   const content = { at: Number($("#moment").value), options: options() };
   const made = await ask($("#preview"), `api/films/${film.id}/preview`, content);
   rate = { bytes: made.bytes_per_s, key: keyOf(film, content.options) };
+  $("#keep").hidden = true;
   await showVideo(made, `${film.name}: input and preview by ${content.options.model}`);
 }
 
@@ -146,5 +147,15 @@ async function restore() {
 async function compareJob(job) {
   const at = Number($("#moment").value) || 0;
   const made = await ask($("#preview"), `api/jobs/${job.id}/comparison`, { at });
+  $("#keep").hidden = job.state !== "done";
+  const answer = work => () => attempt(async () => { await work(); $("#keep").hidden = true; await refreshJobs(); await listFilms(); });
+  $("#keep-both").onclick = answer(() => say("Both stay."));
+  $("#keep-film").onclick = answer(() => discard(job));
+  $("#keep-result").onclick = answer(() => replaceFilm(job));
   await showVideo(made, `${job.name}: input and ${job.result}`);
+}
+
+async function replaceFilm(job) {
+  const { place } = await post(`api/jobs/${job.id}/keep`);
+  say(place === null ? "The dropped film is removed." : `The film is now ${place}.`);
 }
