@@ -188,7 +188,7 @@ class Api:
     async def suggestion(self, request: Request) -> Response:
         film, given = await self._checked_film(request)
         assessment = await self._site.processes.assess(
-            str(film.path), _moment(given.get("at")), request.is_disconnected
+            str(film.path), parse_moment(given.get("at")), request.is_disconnected
         )
         return JSONResponse(asdict(suggest(assessment)))
 
