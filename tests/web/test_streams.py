@@ -47,7 +47,7 @@ def test_a_stream_is_watched_and_stopped_and_its_address_is_not_shown(served: Se
     assert shown["state"] == "running", shown["message"]
     assert shown["figures"]["state"] == "connecting"
     assert "vsr_running" in served.ask(f"/api/streams/{made['id']}/metrics").body.decode()
-    assert served.ask(f"/api/streams/{made['id']}/input").status == 404
+    assert served.ask(f"/api/streams/{made['id']}/input").status == 204
     assert b"secretkey" not in served.ask("/api/streams").body
     assert served.ask(f"/api/streams/{made['id']}", "DELETE").status == 409
     assert served.post(f"/api/streams/{made['id']}/stop").status == 200

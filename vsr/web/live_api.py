@@ -66,7 +66,13 @@ class _LiveApi:
 
     async def fetch(self, request: Request, *, what: str) -> Response:
         stream = self._of_request(request)
-        fetched = await to_thread.run_sync(self._streams.fetch, stream, what)
+        try:
+            fetched = await to_thread.run_sync(self._streams.fetch, stream, what)
+        except RequestError:
+            if what == "metrics":
+                raise
+            # A stream that starts or ends has no picture for a moment, which is no error.
+            return Response(status_code=204)
         return Response(fetched.content, headers={"content-type": fetched.kind})
 
     def _of_request(self, request: Request) -> Stream:
