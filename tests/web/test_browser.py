@@ -233,9 +233,9 @@ def test_axe_finds_nothing(page: Page, width: int) -> None:
     page.select_option("[name=model]", "bicubic-x2")
     page.click("text=Restore the film")
     page.wait_for_selector("#jobs li.done")
-    page.fill("#live [name=name]", "yard")
     for summary in page.locator("summary").all():
         summary.click()
+    page.fill("#live [name=name]", "yard")
     page.check("#live [name=film]")
     page.click("text=Start the stream")
     page.wait_for_selector("#streams li .state.ended")
