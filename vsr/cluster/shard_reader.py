@@ -3,54 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any
 
 from vsr.cluster.scan import FrameDigest
 from vsr.cluster.shards import Shard, combined
 from vsr.errors import VSRError
+from vsr.offline.forwarding_reader import ForwardingReader
 from vsr.scenes.state import part
-from vsr.types import Chunk, Reader, StreamInfo
+from vsr.types import Chunk, Reader
 
 
 class SourceDiffers(VSRError):
     """A shard's frames are not those that the first pass over the film has seen."""
 
 
-class ShardReader:
+class ShardReader(ForwardingReader):
     """Reads the frames of a shard, and checks that they are those of the plan.
 
     Args:
-        reader: Of the film; closed with this one.
+        reader: A reader of the film; closed with this one.
         shard: The shard.
         skipped: Frames that come before the shard's first one.
         on_frames: Called with the number of frames after each piece that was read.
 
     Attributes:
-        digest: Of the frames, once all were read.
+        digest: Digest of the frames, once all were read.
     """
 
     def __init__(
         self, reader: Reader, shard: Shard, *, skipped: int, on_frames: Callable[[int], None]
     ) -> None:
-        self._reader, self._shard, self._skipped = reader, shard, skipped
+        super().__init__(reader)
+        self._shard, self._skipped = shard, skipped
         self._on_frames = on_frames
         self.digest = ""
-
-    @property
-    def info(self) -> StreamInfo:
-        return self._reader.info
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self._reader.notes
-
-    @property
-    def corrupt_frames(self) -> int:
-        return self._reader.corrupt_frames
-
-    @property
-    def size_changes(self) -> int:
-        return self._reader.size_changes
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield the shard's frames.
@@ -81,15 +67,6 @@ class ShardReader:
     def take_packets(self) -> Sequence[Any]:
         self._reader.take_packets()
         return ()
-
-    def close(self) -> None:
-        self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def _check(self, place: int, chunk: Chunk) -> None:
         shard = self._shard

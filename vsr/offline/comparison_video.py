@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vsr.offline.forwarding_reader import ForwardingReader
 from vsr.offline.forwarding_writer import ForwardingWriter
 from vsr.quality.montage import label, panel_size, side_by_side
-from vsr.types import Chunk, Reader, StreamInfo, Writer
+from vsr.types import Chunk, Reader, Writer
 
 Mode = Literal["side", "split"]
 MODES: tuple[Mode, ...] = ("side", "split")
@@ -20,28 +21,12 @@ BEFORE, AFTER = "input", "restored"
 _LINE = 2
 
 
-class InputRecorder:
+class InputRecorder(ForwardingReader):
     """A reader that keeps its frames until the comparison takes them."""
 
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._frames: dict[int, Tensor] = {}
-
-    @property
-    def info(self) -> StreamInfo:
-        return self._reader.info
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self._reader.notes
-
-    @property
-    def corrupt_frames(self) -> int:
-        return self._reader.corrupt_frames
-
-    @property
-    def size_changes(self) -> int:
-        return self._reader.size_changes
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         for chunk in self._reader.chunks(size):
@@ -54,18 +39,6 @@ class InputRecorder:
         for earlier in [known for known in self._frames.copy() if known <= pts]:
             del self._frames[earlier]
         return found
-
-    def take_packets(self) -> Sequence[Any]:
-        return self._reader.take_packets()
-
-    def close(self) -> None:
-        self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class ComparisonWriter(ForwardingWriter):
