@@ -24,6 +24,9 @@ AUTO_MODEL = "auto"
 VIDEO_MODELS = {2: "compact-x2-video", 4: "compact-x4-video"}
 """The models that are chosen from, by scale."""
 
+SMALL = 540
+"""Rows or columns of the shorter side up to which footage is enlarged by the largest scale."""
+
 TABLES_MODEL = "compact-x4"
 """The model for the published tables, whose input is reduced bicubically."""
 
@@ -143,6 +146,21 @@ MODELS: dict[str, Model] = {
         architecture="identity", summary="frames leave as they came", scale=1, parameters=0
     ),
 }
+
+
+def fitting_model(height: int, width: int, wanted: float | None = None) -> str:
+    """The model of compressed footage that fits a source.
+
+    Args:
+        height: Rows of the source.
+        width: Columns of the source.
+        wanted: Output size over input size: the smallest scale that reaches it is taken. None for
+            as large as suits the source.
+    """
+    scales = sorted(VIDEO_MODELS)
+    if wanted is None:
+        wanted = scales[-1] if min(height, width) <= SMALL else scales[0]
+    return VIDEO_MODELS[next((scale for scale in scales if scale >= wanted), scales[-1])]
 
 
 def weights_path(model: str) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.web.conftest import Served
-from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.catalogue import AUTO_MODEL
 from vsr.web.options import Options
 from vsr.web.suggestions import UNCODED_MODEL, suggest
 
@@ -30,7 +30,7 @@ def test_an_ordinary_film_gets_the_defaults() -> None:
 
 def test_a_film_that_was_hardly_coded_gets_the_model_for_it() -> None:
     assert suggest(assessment(coding=0.05)).options.model == UNCODED_MODEL
-    assert suggest(assessment(coding=0.15)).options.model == DEFAULT_MODEL
+    assert suggest(assessment(coding=0.15)).options.model == AUTO_MODEL
 
 
 def test_a_combed_film_is_deinterlaced() -> None:
@@ -39,7 +39,14 @@ def test_a_combed_film_is_deinterlaced() -> None:
 
 @pytest.mark.parametrize(
     ("height", "enlarged", "fit"),
-    [(360, 0.0, None), (720, 0.5, 1440), (1080, 1.0, 1080), (1080, 0.0, 2160), (4320, 0.0, None)],
+    [
+        (360, 0.0, None),
+        (720, 0.5, 1440),
+        (1080, 1.0, 1080),
+        (1080, 0.0, None),
+        (2160, 0.0, 2160),
+        (4320, 0.0, None),
+    ],
 )
 def test_the_size_follows_the_real_pixels_and_screens(
     height: int, enlarged: float, fit: int | None
@@ -57,7 +64,7 @@ def test_a_film_is_assessed_at_a_moment(served: Served) -> None:
     answer = served.post(f"/api/films/{film['id']}/suggestion", {"at": 0.1})
     assert answer.status == 200
     assert answer.json["found"]
-    assert answer.json["options"]["model"] in {DEFAULT_MODEL, UNCODED_MODEL}
+    assert answer.json["options"]["model"] in {AUTO_MODEL, UNCODED_MODEL}
     late = served.post(f"/api/films/{film['id']}/suggestion", {"at": 1000})
     assert late.status == 422
     assert "no frame" in late.json["error"]

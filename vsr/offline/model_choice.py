@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from vsr.models.catalogue import AUTO_MODEL, VIDEO_MODELS
+from vsr.models.catalogue import AUTO_MODEL, VIDEO_MODELS, fitting_model
 from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.offline.options import RestoreOptions
 from vsr.offline.output_size import choose_size
 from vsr.types import StreamInfo
-
-SMALL = 540
-"""Rows or columns of the shorter side up to which footage is enlarged by the largest scale."""
 
 
 def named_network(options: RestoreOptions) -> Network[Any] | None:
@@ -43,11 +40,8 @@ def network_for(options: RestoreOptions, info: StreamInfo) -> Network[Any]:
 
 
 def _fitting(info: StreamInfo, options: RestoreOptions) -> str:
-    """The model of the smallest scale that reaches the wanted size."""
-    scales = sorted(VIDEO_MODELS)
     if not options.says_size:
-        small = min(info.height, info.width) <= SMALL
-        return VIDEO_MODELS[scales[-1] if small else 2]
-    size = choose_size(info, scales[-1], options.output_size)
+        return fitting_model(info.height, info.width)
+    size = choose_size(info, max(VIDEO_MODELS), options.output_size)
     wanted = max(size.height / info.height, size.width / info.width)
-    return VIDEO_MODELS[next((scale for scale in scales if scale >= wanted), scales[-1])]
+    return fitting_model(info.height, info.width, wanted)

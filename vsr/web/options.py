@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS, weights_path
+from vsr.models.catalogue import AUTO_MODEL, DEFAULT_MODEL, MODELS, weights_path
 from vsr.models.checkpoints.model import Model
 from vsr.web.errors import RequestError
 
@@ -21,13 +21,13 @@ class Options:
     """Options of ``vsr restore``, by their names there.
 
     Attributes:
-        model: One of ``offered_models``.
+        model: One of ``offered_models``, or ``auto``.
         fidelity: 0 to 1, for models with two sets of weights; None for the published mix.
         fit: Pixels of the output's shorter side; None for what the model makes.
         deinterlace: One of ``DEINTERLACING``.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str = AUTO_MODEL
     fidelity: float | None = None
     fit: int | None = None
     deinterlace: Literal["auto", "off", "frame"] = "auto"
@@ -44,17 +44,23 @@ class Options:
 
 
 def offered_models() -> list[dict[str, Any]]:
-    """Models whose weights are here, the default first."""
+    """The automatic choice, and the models whose weights are here."""
     names = sorted(filter(is_here, MODELS), key=lambda name: name != DEFAULT_MODEL)
+    summary = "the one for compressed footage that fits the film and the size"
     return [
-        {
-            "name": name,
-            "summary": MODELS[name].summary,
-            "scale": MODELS[name].scale,
-            "fidelity": _published_fidelity(MODELS[name]),
-        }
-        for name in names
+        {"name": AUTO_MODEL, "summary": summary, "scale": None, "fidelity": None},
+        *map(_offered, names),
     ]
+
+
+def _offered(name: str) -> dict[str, Any]:
+    model = MODELS[name]
+    return {
+        "name": name,
+        "summary": model.summary,
+        "scale": model.scale,
+        "fidelity": _published_fidelity(model),
+    }
 
 
 def is_here(model: str) -> bool:
@@ -74,9 +80,9 @@ def parse_options(given: object) -> Options:
     if unknown := set(given) - {f.name for f in fields(Options)}:
         raise RequestError(f"unknown options: {', '.join(sorted(unknown))}")
     options = Options(**given)
-    if not isinstance(options.model, str) or options.model not in MODELS:
+    if not isinstance(options.model, str) or options.model not in {AUTO_MODEL, *MODELS}:
         raise RequestError(f"the model {options.model!r} is unknown; `vsr models` lists them")
-    if not is_here(options.model):
+    if options.model != AUTO_MODEL and not is_here(options.model):
         raise RequestError(f"{options.model} is not here; `vsr models pull {options.model}` first")
     if options.fidelity is not None and not _within(options.fidelity, 0, 1):
         raise RequestError(f"fidelity is a number from 0 to 1, not {options.fidelity!r}")

@@ -36,7 +36,7 @@ async function start() {
   $("#notify").onchange = () => { if ($("#notify").checked) Notification.requestPermission(); };
   showModel();
   startJobs(compareJob);
-  startLive([...models.keys()], () => film);
+  startLive([...models.keys()].filter(name => name !== "auto"), () => film);
   await films;
 }
 
@@ -117,7 +117,7 @@ async function preview() {
   const made = await ask($("#preview"), `api/films/${film.id}/preview`, content);
   rate = { bytes: made.bytes_per_s, key: keyOf(film, content.options) };
   $("#keep").hidden = true;
-  await showVideo(made, `${film.name}: input and preview by ${content.options.model}`);
+  await showVideo(made, `${film.name}: input and preview by ${made.model}`);
 }
 
 const keyOf = (film, options) => JSON.stringify([film.id, options]);

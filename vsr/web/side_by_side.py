@@ -80,6 +80,7 @@ class SideBySide:
         times: Seconds of every frame after the first.
         bytes_per_s: Size of the result as ``vsr restore`` writes it, per second; None where it is
             there already.
+        model: The model that restored; empty for an earlier result.
     """
 
     width: int
@@ -87,6 +88,7 @@ class SideBySide:
     aspect: float
     times: tuple[float, ...]
     bytes_per_s: float | None = None
+    model: str = ""
 
 
 def show(request: Request) -> SideBySide:
@@ -109,7 +111,7 @@ def show(request: Request) -> SideBySide:
         given = {
             name: value for name, value in asdict(request.options).items() if value is not None
         }
-        restore(
+        summary = restore(
             request.source,
             part,
             RestoreOptions(**given, start_s=start_s, end_s=end_s, segment=0),
@@ -119,7 +121,7 @@ def show(request: Request) -> SideBySide:
             open_reader(part) as after,
         ):
             shown = write(before, after, request.target)
-        return replace(shown, bytes_per_s=_bytes_per_s(part, shown))
+        return replace(shown, bytes_per_s=_bytes_per_s(part, shown), model=summary.model)
 
 
 def _bytes_per_s(part: str, shown: SideBySide) -> float | None:

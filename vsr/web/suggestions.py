@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS
+from vsr.models.catalogue import AUTO_MODEL, MODELS, VIDEO_MODELS, fitting_model
 from vsr.web.options import HEIGHTS, Options
 
 UNCODED_MODEL = "compact-x4"
@@ -43,15 +43,16 @@ def suggest(assessment: Mapping[str, Any]) -> Suggestion:
         assessment: What ``vsr assess --json`` printed.
     """
     means, reasons = assessment["means"], []
-    model, deinterlace = DEFAULT_MODEL, "auto"
+    model, deinterlace = AUTO_MODEL, "auto"
     if means["coding"] < HARDLY_CODED:
         model = UNCODED_MODEL
         reasons.append(f"{model}, because the film is hardly coded")
     if means["combing"] >= COMBED:
         deinterlace = "frame"
         reasons.append("deinterlacing, because rows of two times are in one frame")
-    rows = min(assessment["width"], assessment["height"])
-    fit, reason = _fit(rows, means["enlarged"], MODELS[model].scale or 1)
+    height, width = assessment["height"], assessment["width"]
+    made_by = fitting_model(height, width) if model == AUTO_MODEL else model
+    fit, reason = _fit(min(height, width), means["enlarged"], MODELS[made_by].scale or 1)
     reasons += [reason] if reason else []
     options = Options(model=model, fit=fit, deinterlace=deinterlace)  # type: ignore[arg-type]
     return Suggestion(found=assessment["summary"], options=options, reasons=tuple(reasons))
@@ -62,7 +63,7 @@ def _fit(rows: int, enlarged: float, scale: int) -> tuple[int | None, str | None
     real = rows / 4**enlarged if enlarged >= ENLARGED else rows
     if enlarged < ENLARGED and rows * scale <= LARGEST_FIT:
         return None, None
-    fit = max((one for one in HEIGHTS if rows <= one <= real * scale), default=None)
+    fit = max((one for one in HEIGHTS if rows <= one <= real * max(VIDEO_MODELS)), default=None)
     if fit is None:
         return None, None
     if enlarged >= ENLARGED:
