@@ -22,6 +22,7 @@ from vsr.streams.encode.null_writer import NullWriter
 from vsr.streams.encode.pyav_writer import PyAVWriter
 from vsr.streams.encode.segments.one_segment import OneSegmentWriter
 from vsr.streams.encode.segments.plan import NotSegmentable
+from vsr.streams.encode.segments.target import SegmentedTarget
 from vsr.streams.encode.segments.writer import SegmentWriter
 from vsr.streams.names.container import PIPE
 from vsr.streams.names.durable import KeptSegments
@@ -227,16 +228,16 @@ def open_kept_writer(
             overwrite=overwrite,
             kept=kept,
         )
-    return SegmentWriter(
+    joined = SegmentedTarget(
         target,
         info,
-        kept,
         encoder=encoder,
         encode_args=encode_args,
         source=source,
         overwrite=overwrite,
         **options,
     )
+    return SegmentWriter(joined, kept)
 
 
 def _refuse_encoder(encoder: str | None) -> None:

@@ -74,6 +74,8 @@ def test_a_process_that_talks_without_end_is_listened_to() -> None:
     for _ in range(8):
         process.write(bytes(1 << 20))
     process.finish()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
 
 
 def test_a_process_that_does_not_end_is_killed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ from tests.streams.piping import piped_in, piped_out
 from tests.streams.rich_media import write_film
 from vsr.errors import ConfigurationError, OpenError
 from vsr.streams import open_reader
+from vsr.streams.encode.ffmpeg_writer import FFmpegWriter
 
 MATROSKA = b"\x1a\x45\xdf\xa3"
 
@@ -82,3 +84,6 @@ def test_an_aborted_pipe_ends(tmp_path: Path) -> None:
         writer = start(Path("-"), INFO)
         writer.write(numbered_chunk(range(3)))
         writer.abort()
+    assert isinstance(writer, FFmpegWriter)
+    with pytest.raises(ProcessLookupError):
+        os.kill(writer.pid, 0)

@@ -19,6 +19,7 @@ from vsr.errors import EncodeError
 from vsr.streams import open_reader
 from vsr.streams.encode.segments.nut_join import check_alike
 from vsr.streams.encode.segments.plan import NotSegmentable
+from vsr.streams.encode.segments.target import SegmentedTarget
 from vsr.streams.encode.segments.writer import SegmentWriter
 from vsr.streams.names.durable import KeptSegments
 
@@ -40,9 +41,8 @@ def in_pieces(source: Path, target: Path, *, size: int = 7, **options: Any) -> l
     with open_reader(str(source), headroom=True, **trim) as reader:
         info = reader.info
         sizes: dict[str, Any] = {"height": info.height, "width": info.width, "source": str(source)}
-        writer = SegmentWriter(
-            str(target), info, KeptSegments(folder=folder, seal=lambda: None), **sizes, **options
-        )
+        joined = SegmentedTarget(str(target), info, **sizes, **options)
+        writer = SegmentWriter(joined, KeptSegments(folder=folder, seal=lambda: None))
         for chunk in reader.chunks(size):
             writer.write_packets(reader.take_packets())
             writer.write(chunk)

@@ -68,9 +68,7 @@ def run_live(
     Raises:
         VSRError: The error that ended the only stream, or an error at the start.
     """
-    given = StreamOptions(source=source or "", target=target or "", **options)
-    wanted = [given] if streams is None else read_streams(streams, given)
-    check_targets(wanted)
+    wanted = _wanted(source, target, streams, options)
     network = load_network(model, weights, fidelity=fidelity)
     figures = [Figures(name=one.name) for one in wanted]
     makers = _makers(wanted, figures, network, device, precision, say)
@@ -111,9 +109,7 @@ def check_live(
     Raises:
         VSRError: Nothing could be tried.
     """
-    given = StreamOptions(source=source or "", target=target or "", **options)
-    wanted = [given] if streams is None else read_streams(streams, given)
-    check_targets(wanted)
+    wanted = _wanted(source, target, streams, options)
     network = load_network(model, weights, fidelity=fidelity)
     restorer = Restorer(network, device=device, precision=precision)
     work = 0.0
@@ -124,6 +120,16 @@ def check_live(
     if len(wanted) > 1:
         text = f"all streams together take {work:.0%} of the time; at most {BUSY:.0%} are free"
         yield "all", Finding(what="speed", works=work <= BUSY, text=text)
+
+
+def _wanted(
+    source: str | None, target: str | None, streams: Path | None, options: dict[str, Any]
+) -> Sequence[StreamOptions]:
+    """The streams that are asked for, checked against each other."""
+    given = StreamOptions(source=source or "", target=target or "", **options)
+    wanted = [given] if streams is None else read_streams(streams, given)
+    check_targets(wanted)
+    return wanted
 
 
 def _makers(

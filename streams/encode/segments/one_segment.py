@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vsr.errors import OpenError
+from vsr.streams.encode.segments.target import SegmentedTarget
 from vsr.streams.encode.segments.writer import SegmentWriter
 from vsr.streams.names.durable import KeptSegments
 from vsr.types import Chunk, StreamInfo
@@ -30,11 +31,11 @@ class OneSegmentWriter:
         Args:
             target: A file.
             info: As for ``open_writer``.
-            **options: The other ones of ``SegmentWriter``.
+            **options: The other ones of ``SegmentedTarget``.
 
         Raises:
             NotSegmentable: The same can be written, but only in one go.
-            VSRError: As for ``SegmentWriter``.
+            VSRError: As for ``SegmentedTarget``.
         """
         path = Path(target)
         try:
@@ -43,7 +44,7 @@ class OneSegmentWriter:
             raise OpenError(f"'{path}' cannot be written ({error.strerror})") from error
         try:
             kept = KeptSegments(folder=Path(self._folder.name), seal=lambda: None)
-            self._writer = SegmentWriter(target, info, kept, **options)
+            self._writer = SegmentWriter(SegmentedTarget(target, info, **options), kept)
         except BaseException:
             self._clean()
             raise

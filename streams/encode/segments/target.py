@@ -36,6 +36,7 @@ class SegmentedTarget:
 
     Attributes:
         plan: How frames are encoded, tried with one frame.
+        size: Rows and columns of the frames that will come.
 
     Raises:
         OpenError: As for ``open_writer``.
@@ -57,6 +58,7 @@ class SegmentedTarget:
         end_s: Seconds | None = None,
         overwrite: bool = False,
     ) -> None:
+        self.size = height, width
         self._target = TargetFile(target, source=source, overwrite=overwrite)
         self._covers = TemporaryDirectory(prefix="vsr-", ignore_cleanup_errors=True)
         try:

@@ -15,8 +15,7 @@ from vsr.streams.encode.segments.encoder import SegmentEncoder
 from vsr.streams.encode.segments.nut_join import check_alike
 from vsr.streams.encode.segments.target import SegmentedTarget
 from vsr.streams.names.durable import Commit, KeptSegments
-from vsr.streams.names.trim import Seconds
-from vsr.types import Chunk, StreamInfo
+from vsr.types import Chunk
 
 
 class SegmentWriter:
@@ -29,57 +28,18 @@ class SegmentWriter:
 
     added_frames = 0
 
-    def __init__(
-        self,
-        target: str,
-        info: StreamInfo,
-        kept: KeptSegments,
-        *,
-        height: int,
-        width: int,
-        encoder: str | None = None,
-        encode_args: Sequence[str] = (),
-        source: str | None = None,
-        start_s: Seconds | None = None,
-        end_s: Seconds | None = None,
-        overwrite: bool = False,
-    ) -> None:
-        """Check everything, and try the encoder with one frame.
+    def __init__(self, target: SegmentedTarget, kept: KeptSegments) -> None:
+        """Begin with the segments that are there.
 
         Args:
-            target: A file.
-            info: As for ``open_writer``.
+            target: The file that the segments will make.
             kept: As for ``open_kept_writer``.
-            height: As for ``open_writer``.
-            width: As for ``open_writer``.
-            encoder: As for ``open_writer``.
-            encode_args: As for ``open_writer``.
-            source: As for ``open_writer``.
-            start_s: As for ``open_writer``.
-            end_s: As for ``open_writer``.
-            overwrite: As for ``open_writer``.
-
-        Raises:
-            OpenError: As for ``open_writer``.
-            ConfigurationError: As for ``open_writer``.
-            NotSegmentable: The same can be written, but not in segments.
         """
-        self._target = SegmentedTarget(
-            target,
-            info,
-            height=height,
-            width=width,
-            encoder=encoder,
-            encode_args=encode_args,
-            source=source,
-            start_s=start_s,
-            end_s=end_s,
-            overwrite=overwrite,
-        )
-        self.notes = self._target.plan.notes
+        self._target = target
+        self.notes = target.plan.notes
         self._kept, self._segments = kept, list(kept.segments)
         self._packets = kept.passed.packets
-        self._encoder = SegmentEncoder(self._target.plan, kept.folder, (height, width))
+        self._encoder = SegmentEncoder(target.plan, kept.folder, target.size)
 
     def write(self, chunk: Chunk) -> None:
         """Append frames, in order.
