@@ -124,7 +124,7 @@ class Idle:
     """Workers that hand in a segment of nothing for every shard.
 
     Args:
-        folder: Of the journal.
+        folder: Folder of the journal.
     """
 
     is_remote = False

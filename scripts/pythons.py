@@ -40,7 +40,7 @@ contract of all networks."""
 
 
 WORKERS = ("--numprocesses", "auto", "--maxprocesses", "8", "--dist", "worksteal")
-"""As `make test` has them."""
+"""Options of pytest as `make test` has them."""
 
 
 def find_python(version: str, environment: Mapping[str, str] = os.environ) -> Path | None:

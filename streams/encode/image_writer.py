@@ -52,7 +52,7 @@ class ImageWriter:
         Args:
             target: A folder or a pattern.
             bit_depth: Bit depth of the source: PNG keeps more than 8 bits as 16.
-            frame_data: Of the source's frames, what images do not hold.
+            frame_data: Kinds of data of the source's frames; images hold none of it.
             encode_args: ``-pix_fmt rgb24`` or ``rgb48``, ``-quality 1`` to ``100``.
             source: Where the frames come from.
             overwrite: Replace images that exist: those of the same names, and numbered ones behind

@@ -55,8 +55,8 @@ class Bitstream:
 
     Args:
         codec: One of ``CARRIERS``.
-        extradata: Of the stream: where it begins with 1, units have their size before them, else
-            start codes.
+        extradata: Extradata of the stream. Where it begins with 1, units have their size before
+            them, else start codes.
     """
 
     def __init__(self, codec: str, extradata: bytes | None) -> None:
@@ -116,7 +116,7 @@ class MessageFeed:
 
     Args:
         source: A file.
-        index: Of its video stream.
+        index: Index of the video stream.
         tolerance_s: How far apart the times of a frame and of its packet may lie.
 
     Attributes:
@@ -182,7 +182,7 @@ def mpeg2_messages(packet: bytes) -> list[bytes]:
 def _messages_of(
     packets: Iterator[Packet[VideoStream]], video: VideoStream
 ) -> Iterator[tuple[Fraction | None, Fraction, list[bytes]]]:
-    """Of each packet, the time of decoding, that of its frame, and its messages."""
+    """The decoding time, frame time and messages of each packet."""
     context = video.codec_context
     codec, base = context.codec.canonical_name, Fraction(video.time_base or 0)
     units = Bitstream(codec, context.extradata) if codec in CARRIERS else None

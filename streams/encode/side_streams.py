@@ -135,7 +135,7 @@ def side_options(
     Args:
         sides: The streams.
         trimmed: Whether the output begins after the source's beginning.
-        number: Of the source among ffmpeg's inputs.
+        number: Number of the source among ffmpeg's inputs.
     """
     options: dict[str, str | list[str] | None] = {}
     if trimmed and any(side.kind == "subtitle" for side in sides):

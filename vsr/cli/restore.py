@@ -60,7 +60,7 @@ PIPE = "-"
 """The target that is standard output: nothing else may go there."""
 
 COMPARISONS = ("side", "split")
-"""Of ``--compare``, the first of which it means without a value."""
+"""Values of ``--compare``; the first is meant where none is given."""
 
 
 class RestoreCommand(click.Command):

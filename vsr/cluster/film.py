@@ -50,7 +50,7 @@ class Film:
     Attributes:
         source: A file or images.
         target: A file.
-        options: Of the run.
+        options: Options of the run.
         pool: The workers.
     """
 
@@ -119,6 +119,7 @@ class _FilmRun:
         self.on_progress, self.stop = on_progress, stop
         self.started = time.perf_counter()
         self.results: list[ShardResult] = []
+        self.resumed = 0
 
     def run(self) -> Summary:
         """Plan, restore, join."""
@@ -340,7 +341,6 @@ class _FilmRun:
         seconds = time.perf_counter() - self.started
         shards = [] if self.kept.journal is None else self.kept.journal.shards.values()
         frames = sum(shard.frames for shard in shards)
-        resumed = getattr(self, "resumed", 0)
         devices = [r.peak_device_bytes for r in self.results if r.peak_device_bytes is not None]
         counts: dict[str, Any] = {
             name: sum(shard.counts.get(name, 0) for shard in shards)
@@ -354,8 +354,8 @@ class _FilmRun:
             size_changes=self.reader.size_changes,
             settings="" if self.kept.journal is None else _settings_text(self.kept.journal),
             seconds=round(seconds, 3),
-            fps=round((frames - resumed) / seconds, 2),
-            resumed=resumed,
+            fps=round((frames - self.resumed) / seconds, 2),
+            resumed=self.resumed,
             peak_memory_bytes=max((r.peak_memory_bytes for r in self.results), default=0),
             peak_device_bytes=max(devices, default=None),
             interrupted=interrupted,

@@ -43,8 +43,8 @@ def take_fingerprint(
 
     Args:
         network: On its device, in its precision.
-        device: Of the network.
-        suffix: Of the output.
+        device: Device of the network.
+        suffix: Suffix of the output.
         encoder: As for ``open_writer``.
         encode_args: As for ``open_writer``.
 

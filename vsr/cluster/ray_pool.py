@@ -9,8 +9,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import os
-import socket
 import threading
 import time
 from collections import Counter
@@ -22,13 +20,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from vsr.cluster.fingerprint import Fingerprint, difference
-from vsr.cluster.pool import TRIES, Worker
+from vsr.cluster.pool import TRIES
+from vsr.cluster.ray_connection import (
+    MakeWorker,
+    actor_class,
+    connect,
+    first_line,
+    import_ray,
+)
 from vsr.cluster.tasks import NotVisible, WorkerFacts
-from vsr.errors import ConfigurationError, MissingDependency, VSRError
+from vsr.errors import VSRError
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 5.0
 START_S = 300.0
 """How long a worker may take to load its network, and a run may be without any worker."""
 
@@ -49,13 +53,6 @@ CORES = 4
 WAIT_S = 0.2
 GOODBYE_S = 5.0
 
-LOCAL = "local"
-_OWN_DEVICES = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
-"""Set to 0, Ray leaves the GPUs visible to actors that claim none: each has a device of its own."""
-
-MakeWorker = Callable[[int, Callable[[Any], bytes]], Worker]
-"""Makes the worker of a number; the function gets objects of Ray's store."""
-
 
 @dataclass(kw_only=True, eq=False)
 class _Job:
@@ -63,7 +60,7 @@ class _Job:
 
     Attributes:
         task: The task.
-        future: Of its result.
+        future: Future of the result.
         tries: How often it failed.
         restored: Frames of it restored so far.
     """
@@ -79,7 +76,7 @@ class _Slot:
     """A place for a worker, which may be replaced.
 
     Attributes:
-        number: Of the worker.
+        number: Number of the worker.
         actor: Ray's handle.
         awaited: Reference to its facts.
         since: When it was started, then when it last made progress.
@@ -89,8 +86,8 @@ class _Slot:
         result: Reference to the result.
         pulse: Reference to its answer how far it is.
         asked: When it was asked.
-        seen: Its answer: frames read and restored.
-        restored: Its answer: frames restored.
+        seen: Frames read and restored, at its last answer.
+        restored: Frames restored, at its last answer.
         begun: Frames it had restored when it began its job.
         busy_s: Seconds of work so far, without the current job.
         started: When it began its job.
@@ -335,12 +332,12 @@ class RayPool:
     def _take_death(self, slot: _Slot, job: _Job, error: BaseException) -> None:
         name = slot.facts.name if slot.facts else f"worker {slot.number}"
         node_died = "node has died" in str(error) or "node failed" in str(error)
-        log.warning("%s is lost (%s), a worker takes its place", name, _first_line(error))
+        log.warning("%s is lost (%s), a worker takes its place", name, first_line(error))
         self._replace(slot)
         if node_died:
             self._requeue(job)
         else:
-            self._retry(job, VSRError(f"its worker died ({_first_line(error)})"))
+            self._retry(job, VSRError(f"its worker died ({first_line(error)})"))
 
     def _retry(self, job: _Job, error: BaseException) -> None:
         job.tries += 1
@@ -425,7 +422,7 @@ class RayPool:
             wants = {"num_gpus": 1, "num_cpus": 1}
         else:
             wants = {"num_cpus": self._cores}
-        actor = _actor_class(ray).options(**wants).remote(self._make, number)
+        actor = actor_class(ray).options(**wants).remote(self._make, number)
         return _Slot(
             number=number, actor=actor, awaited=actor.facts.remote(), since=time.monotonic()
         )
@@ -456,7 +453,7 @@ class RayPool:
         return ended or any(s.facts is not None and not s.is_out for s in self._slots)
 
     def _lost(self) -> VSRError:
-        cause = f" ({_first_line(self._last_error)})" if self._last_error else ""
+        cause = f" ({first_line(self._last_error)})" if self._last_error else ""
         return VSRError(
             f"the cluster is lost{cause}; --resume goes on there, on another or without one"
         )
@@ -464,97 +461,6 @@ class RayPool:
     def _no_worker(self) -> VSRError:
         cause = f": {self._last_error}" if self._last_error else ""
         return VSRError(f"no worker of the cluster can be used{cause}")
-
-
-def import_ray() -> Any:
-    """The package Ray.
-
-    Raises:
-        MissingDependency: It is not installed.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingDependency(
-            "several workers need Ray; pip install 'vsr-stream[ray]'"
-        ) from error
-    return ray
-
-
-def connect(ray: Any, address: str, *, own_devices: bool = False) -> None:
-    """Connect to a cluster, or start one on this machine.
-
-    Raises:
-        VSRError: None answers.
-    """
-    _require_answer(address)
-    # Ray gives actors no environment but its own.
-    variables = {k: v for k, v in os.environ.items() if k.startswith("VSR_")}
-    options: dict[str, Any] = {"runtime_env": {"env_vars": variables}} if variables else {}
-    if address == LOCAL:
-        options["include_dashboard"] = False
-        os.environ.update({_OWN_DEVICES: "0"} if own_devices else {})
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise VSRError(_no_cluster(address, error)) from error
-
-
-def _require_answer(address: str) -> None:
-    """Ray waits for minutes where nobody listens.
-
-    Raises:
-        VSRError: Nobody listens.
-    """
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if not colon or not port.isdecimal():
-        if address not in {LOCAL, "auto"}:
-            raise ConfigurationError(
-                f"cluster {address!r} is unknown; give local, auto, HOST:PORT or ray://HOST:PORT"
-            )
-        return
-    try:
-        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise VSRError(_no_cluster(address, error)) from error
-
-
-def _no_cluster(address: str, error: Exception) -> str:
-    return (
-        f"no Ray cluster answers at {address!r} ({_first_line(error)}); start one by 'ray start "
-        "--head', or give local"
-    )
-
-
-def _actor_class(ray: Any) -> Any:
-    """The actor: Ray's decorators can only be had where Ray is."""
-
-    class Actor:
-        """A worker, made with the first question so that its errors are an answer."""
-
-        def __init__(self, make: MakeWorker, number: int) -> None:
-            self._make, self._number = make, number
-            self._worker: Worker | None = None
-
-        def facts(self) -> WorkerFacts:
-            self._worker = self._make(self._number, lambda refs: ray.get(refs[0]))
-            return self._worker.facts()
-
-        def run(self, task: Any) -> Any:
-            assert self._worker is not None
-            return self._worker(task)
-
-        @ray.method(concurrency_group="pulse")  # type: ignore[untyped-decorator]
-        def close(self) -> None:
-            if self._worker is not None:
-                self._worker.close()
-
-        @ray.method(concurrency_group="pulse")  # type: ignore[untyped-decorator]
-        def pulse(self) -> tuple[int, int]:
-            worker = self._worker
-            return (0, 0) if worker is None else (worker.seen, worker.restored)
-
-    return ray.remote(concurrency_groups={"pulse": 1})(Actor)
 
 
 def _most_frequent(known: list[WorkerFacts]) -> Fingerprint | None:
@@ -574,7 +480,3 @@ def _cause(error: BaseException) -> BaseException:
     """What was raised in a worker."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, BaseException) else error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

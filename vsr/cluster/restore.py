@@ -183,14 +183,15 @@ def open_pool(options: RestoreOptions, target: str) -> Any:
     """Workers for films with the same options; a context manager.
 
     Args:
-        options: Of the run.
-        target: Of one of the films; its kind is tried on every worker.
+        options: Options of the run.
+        target: Target of one of the films; every worker tries an output of its kind.
 
     Raises:
         ConfigurationError: Options that several workers do not go with.
         VSRError: No cluster answers.
     """
-    from vsr.cluster.ray_pool import LOCAL, RayPool
+    from vsr.cluster.ray_connection import LOCAL
+    from vsr.cluster.ray_pool import RayPool
 
     check_shared(options)
     return RayPool(

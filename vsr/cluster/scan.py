@@ -77,7 +77,7 @@ class SoundFile:
 
     Args:
         path: The file; it is made with the first packets.
-        layout: Of the raw stream that they would be in.
+        layout: Layout of the raw stream that they would be in.
 
     Raises:
         EncodeError: The disk is full.
@@ -113,8 +113,8 @@ def scan(
     """Read a film once.
 
     Args:
-        reader: Of the film, from its beginning.
-        marker: Of its scenes.
+        reader: A reader of the film, from its beginning.
+        marker: Marker of the scenes.
         sound: Where its copied packets go; closed here.
         on_frames: Called with the number of frames read so far.
         stop: Set it to end early.

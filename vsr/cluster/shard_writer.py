@@ -70,7 +70,7 @@ class ShardRecorder:
     """Ends segments where a run of one machine does.
 
     Args:
-        restorer: Of the shard.
+        restorer: Restorer of the shard.
         every: Maximum number of frames of a segment.
         cut: Ends a segment.
     """

@@ -22,9 +22,9 @@ class Scene:
 
     Attributes:
         frames: Number of frames.
-        first_pts: Of its first frame.
-        last_pts: Of its last frame.
-        digest: Of a sample of its pixels, see ``FrameDigest``.
+        first_pts: Pts of the first frame.
+        last_pts: Pts of the last frame.
+        digest: Digest of a sample of the pixels, see ``FrameDigest``.
     """
 
     frames: int
@@ -41,10 +41,10 @@ class Shard:
         number: 0 for the first.
         first: Number of its first frame, counted from the first wanted one of the source.
         frames: Number of frames.
-        first_pts: Of its first frame.
-        last_pts: Of its last frame.
+        first_pts: Pts of the first frame.
+        last_pts: Pts of the last frame.
         starts: Positions in it at which scenes start; 0 is the first.
-        digest: Of its scenes' digests.
+        digest: Digest of the scenes' digests.
     """
 
     number: int
@@ -61,7 +61,7 @@ class Shard:
         return cls(**{**facts, "starts": tuple(facts["starts"])})
 
     def as_json(self) -> dict[str, Any]:
-        """As in a journal's header."""
+        """The shard as a journal's header has it."""
         return asdict(self)
 
 
@@ -106,7 +106,7 @@ def efficiency(durations: Sequence[float], speeds: Sequence[float]) -> float:
 
     Args:
         durations: Seconds of each shard on a worker of speed 1, in the order they are handed out.
-        speeds: Of each worker.
+        speeds: Speed of each worker.
 
     Returns:
         1 where all workers end at the same moment.

@@ -29,8 +29,8 @@ class WorkerSetup:
     """What all workers of a run have in common.
 
     Attributes:
-        options: Of the run.
-        suffix: Of an output, for the fingerprint.
+        options: Options of the run.
+        suffix: Suffix of an output, which the fingerprint encodes.
         threads: Cores of a worker; None for as many as torch takes.
         devices: A device of each worker; empty for the options' one.
     """
@@ -55,7 +55,7 @@ class WorkerFacts:
     Attributes:
         name: Host and process.
         host: Host alone.
-        fingerprint: Of its numerics.
+        fingerprint: Fingerprint of the worker's arithmetic.
         network: As ``identity`` has it.
         budget_bytes: Memory that a run may take there.
         device: Where it restores.
@@ -74,7 +74,7 @@ class SettingsTask:
     """Plan the step sizes of a film.
 
     Attributes:
-        info: Of the film.
+        info: Description of the film.
         budget_bytes: The least memory of all workers.
     """
 
@@ -93,7 +93,7 @@ class Storage:
     Attributes:
         source: As for ``restore``.
         source_print: As ``compatibility.fingerprint`` has it; empty for an address.
-        folder: Of the journal.
+        folder: Folder of the journal.
         token: Digest of the journal's header, by which a worker knows that it sees the folder.
         address: fsspec address of a folder that all machines reach; None without one.
         copy: The source below that address.
@@ -115,14 +115,14 @@ class Film:
 
     Attributes:
         storage: Where it is.
-        options: Of the run.
+        options: Options of the run.
         settings: Step sizes.
         network: As ``identity`` has it.
         plan: How frames become segments, without sound.
         encoded: Rows and columns of the frames that are encoded.
         output: The output's size.
-        time_base: Of the frames.
-        start_pts: Of the source's first frame.
+        time_base: Time base of the frames.
+        start_pts: Pts of the source's first frame.
     """
 
     storage: Storage
@@ -186,8 +186,8 @@ class ShardResult:
         notes: What differs from what one might expect, a sentence each.
         seconds: How long it took.
         worker: Name of the worker.
-        peak_memory_bytes: Of the worker's process.
-        peak_device_bytes: Of its device.
+        peak_memory_bytes: Peak memory of the worker's process.
+        peak_device_bytes: Peak memory of the worker's CUDA device.
     """
 
     done: FinishedShard

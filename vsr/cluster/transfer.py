@@ -22,7 +22,7 @@ from vsr.streams.names.formats import NUT
 
 COPIED_BYTES = 1 << 20
 PIECE_BYTES = 1 << 26
-"""Of a film in Ray's object store, which moves large objects best."""
+"""Bytes of each piece of a film in Ray's object store, which moves large objects best."""
 
 
 class Unlike(EncodeError):

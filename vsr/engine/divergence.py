@@ -41,7 +41,7 @@ LEAP = RATIO**2
 """Times the median that is divergence without waiting for the next step."""
 
 EVERY = 16
-"""Of restored pixels one in so many rows and columns is looked at: convolutions spread what is no
+"""One restored pixel in so many rows and columns is looked at: convolutions spread what is no
 number over many more."""
 
 

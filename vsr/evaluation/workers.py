@@ -83,7 +83,7 @@ class JobWorker:
 
     Args:
         setup: What the jobs have in common.
-        number: Of the worker.
+        number: Number of the worker.
         fetch: Not used: jobs name their files.
 
     Attributes:

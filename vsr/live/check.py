@@ -64,8 +64,8 @@ class SourceFound:
     """What a source sent.
 
     Attributes:
-        event: Its format.
-        frames: Its first frames.
+        event: Format of the source.
+        frames: First frames of the source.
         first_s: Seconds until the first one.
         rate: Frames per second, by their times where what is announced is another one.
     """

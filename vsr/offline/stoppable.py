@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYetError
+from concurrent.futures import Future, wait
 
 from vsr.types import Reader
 
@@ -31,11 +30,8 @@ def open_until_stopped(
     arguments = (open_source, opened)
     threading.Thread(target=_open, args=arguments, name="vsr-open", daemon=True).start()
     while not stop.is_set():
-        try:
-            return opened.result(LOOK_EVERY_S)
-        except NotYetError:
-            if opened.done():
-                raise
+        if wait([opened], LOOK_EVERY_S).done:
+            return opened.result()
     opened.add_done_callback(_close)
     return None
 

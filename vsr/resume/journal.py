@@ -63,7 +63,7 @@ class KeptSegment:
     """A segment of a shard.
 
     Attributes:
-        name: Of its file in the journal's folder.
+        name: Name of the file in the journal's folder.
         size: Bytes.
         sha256: Digest of its bytes.
     """
@@ -80,8 +80,8 @@ class FinishedShard:
     Attributes:
         shard: Number of the shard in the header's plan.
         frames: Number of frames in its segments.
-        first_pts: Of the first of them.
-        last_pts: Of the last of them.
+        first_pts: Pts of the first of them.
+        last_pts: Pts of the last of them.
         segments: In order.
         counts: The engine's counts of it, by name.
     """

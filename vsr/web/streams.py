@@ -49,7 +49,7 @@ class Wanted:
     """A stream as it was asked for.
 
     Attributes:
-        name: Its name on the page and in figures.
+        name: Name on the page and in figures.
         source: Address, or path of a film of the folder.
         target: Address; empty for a file in the folder of the results.
         listen: Whether to wait at the source for a publisher.

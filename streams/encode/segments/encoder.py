@@ -24,7 +24,7 @@ class SegmentEncoder:
     """Encodes frames and copied packets into segments of a folder.
 
     Args:
-        plan: Of the output.
+        plan: Plan of the output.
         folder: Where segments are written; no file's name is used twice.
         size: Rows and columns of the frames.
 

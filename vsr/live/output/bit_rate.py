@@ -72,7 +72,7 @@ class BitRateController:
         """The limit from now on.
 
         Args:
-            load: Of the sink, at least every second.
+            load: Load of the sink, at least every second.
             now: On the monotonic clock.
         """
         if not load.is_judged:

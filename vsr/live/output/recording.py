@@ -26,7 +26,7 @@ class Segments:
     Attributes:
         length_s: Seconds of a segment; it ends at the next key frame.
         most_age_s: Seconds after its end for which a segment is kept; None for ever.
-        most_bytes: Of all segments together, not counting the one that is written; None for any.
+        most_bytes: Most bytes of all segments but the one that is written; None for any.
     """
 
     length_s: float

@@ -1,0 +1,118 @@
+"""Connecting to a Ray cluster, and the actor that runs there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from vsr.cluster.pool import Worker
+from vsr.cluster.tasks import WorkerFacts
+from vsr.errors import ConfigurationError, MissingDependency, VSRError
+
+CONNECT_TIMEOUT_S = 5.0
+
+LOCAL = "local"
+_OWN_DEVICES = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
+"""Set to 0, Ray leaves the GPUs visible to actors that claim none: each has a device of its own."""
+
+MakeWorker = Callable[[int, Callable[[Any], bytes]], Worker]
+"""Makes the worker of a number; the function gets objects of Ray's store."""
+
+
+def import_ray() -> Any:
+    """The package Ray.
+
+    Raises:
+        MissingDependency: It is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependency(
+            "several workers need Ray; pip install 'vsr-stream[ray]'"
+        ) from error
+    return ray
+
+
+def connect(ray: Any, address: str, *, own_devices: bool = False) -> None:
+    """Connect to a cluster, or start one on this machine.
+
+    Raises:
+        VSRError: None answers.
+    """
+    _require_answer(address)
+    # Ray gives actors no environment but its own.
+    variables = {k: v for k, v in os.environ.items() if k.startswith("VSR_")}
+    options: dict[str, Any] = {"runtime_env": {"env_vars": variables}} if variables else {}
+    if address == LOCAL:
+        options["include_dashboard"] = False
+        os.environ.update({_OWN_DEVICES: "0"} if own_devices else {})
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise VSRError(_no_cluster(address, error)) from error
+
+
+def _require_answer(address: str) -> None:
+    """Ray waits for minutes where nobody listens.
+
+    Raises:
+        VSRError: Nobody listens.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        if address not in {LOCAL, "auto"}:
+            raise ConfigurationError(
+                f"cluster {address!r} is unknown; give local, auto, HOST:PORT or ray://HOST:PORT"
+            )
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise VSRError(_no_cluster(address, error)) from error
+
+
+def _no_cluster(address: str, error: Exception) -> str:
+    return (
+        f"no Ray cluster answers at {address!r} ({first_line(error)}); start one by 'ray start "
+        "--head', or give local"
+    )
+
+
+def actor_class(ray: Any) -> Any:
+    """The actor: Ray's decorators can only be had where Ray is."""
+
+    class Actor:
+        """A worker, made with the first question so that its errors are an answer."""
+
+        def __init__(self, make: MakeWorker, number: int) -> None:
+            self._make, self._number = make, number
+            self._worker: Worker | None = None
+
+        def facts(self) -> WorkerFacts:
+            self._worker = self._make(self._number, lambda refs: ray.get(refs[0]))
+            return self._worker.facts()
+
+        def run(self, task: Any) -> Any:
+            assert self._worker is not None
+            return self._worker(task)
+
+        @ray.method(concurrency_group="pulse")  # type: ignore[untyped-decorator]
+        def close(self) -> None:
+            if self._worker is not None:
+                self._worker.close()
+
+        @ray.method(concurrency_group="pulse")  # type: ignore[untyped-decorator]
+        def pulse(self) -> tuple[int, int]:
+            worker = self._worker
+            return (0, 0) if worker is None else (worker.seen, worker.restored)
+
+    return ray.remote(concurrency_groups={"pulse": 1})(Actor)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error, or its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
