@@ -120,6 +120,8 @@ class Alone:
             (shared / name).symlink_to(precious)
         source = f"udp://127.0.0.1:{free_port()}"
         before = os.umask(0o027)
+        # Under nohup the program would ignore SIGHUP as this one does.
+        ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         try:
             with (
                 ffmpeg(*LOOP, "-i", self._clip, "-c", "copy", "-f", "mpegts", source),
@@ -132,6 +134,7 @@ class Alone:
                 code = running.process.returncode
         finally:
             os.umask(before)
+            signal.signal(signal.SIGHUP, ignored)
         left = [path.name for path in shared.iterdir()]
         if left != ["out.mkv"]:
             return False, f"files {left}, exit code {code}"

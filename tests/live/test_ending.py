@@ -63,12 +63,17 @@ def test_a_signal_closes_the_output_in_order(
     target = tmp_path / "out.mp4"
     source = f"udp://127.0.0.1:{free_port()}"
     words = ["live", source, target, "-m", "bicubic-x2", "--json", "--latency", "30s"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vsr", *map(str, words), "--status", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # Where the tests themselves run under nohup, the program would ignore SIGHUP as well.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vsr", *map(str, words), "--status", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(number, before)
     assert process.stderr is not None
     with publish(clip, source, "-stream_loop", "-1"):
         for line in process.stderr:
