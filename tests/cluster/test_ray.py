@@ -173,6 +173,7 @@ def test_a_full_disk_is_said_and_what_is_done_is_kept(
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@pytest.mark.timeout(900)
 def test_killed_at_any_moment(
     footage: Footage, cluster: Any, pool: RayPool, tmp_path: Path
 ) -> None:

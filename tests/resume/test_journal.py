@@ -22,6 +22,7 @@ from vsr.offline.options import RestoreOptions
 from vsr.results import Progress
 from vsr.resume.journal import NAME, Journal, ResumePoint, header_line, journal_folder
 from vsr.streams import open_reader
+from vsr.streams.names.target_lock import lock_target
 
 
 @pytest.fixture(scope="module")
@@ -352,3 +353,28 @@ def test_a_journal_is_locked_before_anything_of_it_changes(tmp_path: Path) -> No
         Journal.create(tmp_path / "out.resume", {"run": "second"})
     assert b"first" in (tmp_path / "out.resume" / NAME).read_bytes()
     first.close()
+
+
+def test_what_another_run_has_just_begun_is_left_alone(clip: Path, tmp_path: Path) -> None:
+    target, folder = tmp_path / "out.mp4", tmp_path / "out.mp4.resume"
+    for begun in (None, b"", header_line({"version": "0.1.0"})):
+        folder.mkdir(exist_ok=True)
+        if begun is not None:
+            (folder / NAME).write_bytes(begun)
+        options = RestoreOptions(model="identity", overwrite=True, **SIZES)
+        with lock_target(str(target)), pytest.raises(OpenError, match="another run writes"):
+            restore(str(clip), str(target), options)
+        assert folder.is_dir()
+        assert (folder / NAME).exists() == (begun is not None)
+
+
+def test_remains_of_a_run_that_was_killed_at_its_very_end_are_removed(
+    clip: Path, tmp_path: Path
+) -> None:
+    target, folder = tmp_path / "out.mp4", tmp_path / "out.mp4.resume"
+    target.write_bytes(b"whole")
+    folder.mkdir()
+    (folder / "segment-000001.nut").touch()
+    summary = restore(str(clip), str(target), RestoreOptions(model="identity", resume=True))
+    assert summary.skipped
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]

@@ -89,18 +89,19 @@ def restore_film(
     if options.scenes == AUTO and facts.stateless:
         film = replace(film, options=replace(options, scenes=OFF))
         options = film.options
-    journal = find_journal(
-        film.source,
-        film.target,
-        options.recorded(),
-        resume=options.resume,
-        overwrite=options.overwrite,
-    )
-    if journal is not None and (summary := finish_sealed(journal)):
-        return summary
-    with _kept(journal, film.target) as kept, lock_target(film.target), _open(film) as reader:
-        _require_length(film, reader.info)
-        return _FilmRun(film, facts, reader, kept, on_progress, stop).run()
+    with lock_target(film.target):
+        journal = find_journal(
+            film.source,
+            film.target,
+            options.recorded(),
+            resume=options.resume,
+            overwrite=options.overwrite,
+        )
+        if journal is not None and (summary := finish_sealed(journal)):
+            return summary
+        with _kept(journal, film.target) as kept, _open(film) as reader:
+            _require_length(film, reader.info)
+            return _FilmRun(film, facts, reader, kept, on_progress, stop).run()
 
 
 class _FilmRun:

@@ -23,7 +23,7 @@ from vsr.models.catalogue import AUTO_MODEL, DEFAULT_MODEL
 from vsr.offline import job
 from vsr.offline.model_choice import model_name
 from vsr.offline.options import DEFAULTS, RestoreOptions
-from vsr.results import Progress, Summary, nothing_done
+from vsr.results import Progress, Summary
 from vsr.resume.compatibility import fingerprint, is_done
 from vsr.resume.journal import is_planned_in_shards, journal_folder
 from vsr.streams import open_reader
@@ -68,9 +68,8 @@ def restore(
     """
     alone = partial(job.restore, on_progress=on_progress, on_frame=on_frame, stop=stop)
     planned = is_planned_in_shards(target)
-    if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
-        return nothing_done(target, skipped=True)
-    if not (shares_work(options) or pool or (planned and options.resume)):
+    skipped = options.resume and is_done(target, overwrite=options.overwrite, resume=True)
+    if skipped or not (shares_work(options) or pool or (planned and options.resume)):
         return alone(source, target, options)
     stop = stop or threading.Event()
     shared = _with_one_model(options) if pool else _with_model_of(source, options)

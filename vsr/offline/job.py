@@ -35,6 +35,7 @@ from vsr.resume.compatibility import (
     is_done,
     journal_planned,
 )
+from vsr.resume.journal import remove_remains
 from vsr.resume.session import ResumeSession, finish_sealed
 from vsr.scenes import AUTO, OFF
 from vsr.scenes.markers import scene_marker
@@ -75,8 +76,22 @@ def restore(
     """
     if options.resume and options.in_process:
         raise ConfigurationError("--resume and --in-process exclude each other; give one of them")
-    if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
-        return nothing_done(target, skipped=True)
+    with lock_target(target):
+        if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
+            remove_remains(target)
+            return nothing_done(target, skipped=True)
+        return _restore(source, target, options, on_progress, on_frame, stop)
+
+
+def _restore(
+    source: str,
+    target: str,
+    options: RestoreOptions,
+    on_progress: Callable[[Progress], None],
+    on_frame: Callable[[Tensor], None] | None,
+    stop: threading.Event | None,
+) -> Summary:
+    """Restore into a target that no other run writes."""
     network = named_network(options)
     if options.scenes == AUTO and network is not None and network.facts.stateless:
         options = replace(options, scenes=OFF)
@@ -89,11 +104,7 @@ def restore(
     )
     if journal is not None and (summary := finish_sealed(journal)):
         return summary
-    with (
-        ResumeSession(journal) as session,
-        lock_target(target),
-        ExitStack() as opened,
-    ):
+    with ResumeSession(journal) as session, ExitStack() as opened:
         found = open_until_stopped(
             lambda: _open_source(source, target, options, session.passed), stop
         )

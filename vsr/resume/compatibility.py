@@ -21,7 +21,7 @@ from vsr.resume.journal import (
     has_journal,
     is_blank,
     journal_folder,
-    remove_named,
+    remove_remains,
 )
 from vsr.streams.names.container import PIPE
 from vsr.streams.names.image_sequence import (
@@ -43,6 +43,8 @@ def find_journal(
 ) -> Journal | None:
     """The journal of an earlier run to resume; None to start from the beginning.
 
+    The caller has locked the target: what a run has just begun looks like what one has left.
+
     Args:
         source: Source of this run.
         target: Target of both runs.
@@ -57,7 +59,7 @@ def find_journal(
     if folder is None:
         return None
     if not has_journal(target):
-        remove_named(folder)
+        remove_remains(target)
         return None
     if (overwrite and not resume) or is_blank(folder):
         Journal.discard(folder)

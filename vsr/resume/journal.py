@@ -441,6 +441,13 @@ def remove_named(folder: Path, keep: Collection[str] = ()) -> None:
         folder.rmdir()
 
 
+def remove_remains(target: str) -> None:
+    """Remove what a run leaves of its journal that is killed while it removes it."""
+    folder = journal_folder(target)
+    if folder is not None and not (folder / NAME).exists():
+        remove_named(folder)
+
+
 def is_blank(folder: Path) -> bool:
     """Whether a journal has no resume point yet."""
     try:
