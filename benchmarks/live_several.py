@@ -40,14 +40,21 @@ class Reader(threading.Thread):
         self._address = address
 
     def run(self) -> None:
+        while not self._read():  # there may be sound before the first picture
+            pass
+
+    def _read(self) -> bool:
         options = {"rtmp_live": "live", "analyzeduration": "500000"}
         with av.open(self._address, options=options, timeout=(60, 20)) as container:
+            if not container.streams.video:
+                return False
             try:
                 for packet in container.demux(container.streams.video[0]):
                     if packet.pts is not None:
                         self.times.append(float(packet.pts * packet.time_base))
-            except av.error.FFmpegError:
-                return
+            except av.error.FFmpegError:  # the output has ended
+                pass
+        return True
 
 
 def growth(readings: list[float]) -> float:

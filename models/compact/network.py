@@ -13,8 +13,12 @@ as known so far, which each frame corrects a little. Frame and draft are given a
 this frame, which motion that is understood makes small. Coupled propagation is IconVSR's (Chan et
 al., CVPR 2021); that an estimate is moved along and corrected, FRVSR's (Sajjadi et al., CVPR 2018).
 
-B batch, T time, C colour, K features; H, W input size; h, w half of it. Weights: Apache-2.0, see
-``weights/``.
+At scale 1 all this happens to frames reduced by 2, so that a pixel that leaves costs what it costs
+at scale 2: "the input" above is the reduced frame then. What the reduction loses is there all the
+same: e_i sees the whole frame, and so do the draft and the sum, in which it replaces bicubic(x_i).
+
+B batch, T time, C colour, K features; H, W input size, reduced at scale 1; h, w half of it.
+Weights: Apache-2.0, see ``weights/``.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from torch import Tensor
 
 from vsr.errors import ConfigurationError
 from vsr.models.compact.branch import (
+    CELL,
     SHUFFLE,
     Branch,
     Frame,
@@ -71,7 +76,7 @@ class Compact(Network[CompactState]):
     """Real-time recurrent super-resolution.
 
     Args:
-        scale: Output size over input size, even.
+        scale: Output size over input size, even or 1.
         num_feat: Features of both branches, a multiple of 4.
         num_blocks: Residual blocks a branch.
         num_tail: Features at the input's size, in front of the last convolution.
@@ -98,11 +103,12 @@ class Compact(Network[CompactState]):
     ) -> None:
         super().__init__()
         self.facts = NetworkFacts(name="compact", scale=scale, look_ahead=4, chunk=16)
+        self.reduction = 2 if scale == 1 else 1
         self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels, refinements=flow_refinements)
-        self.encode = hidden_conv3x3(UNSHUFFLED, num_feat)
+        self.encode = hidden_conv3x3(UNSHUFFLED * self.reduction**2, num_feat)
         self.backward_branch: Branch | Int8Branch = Branch(num_feat, num_feat, num_blocks)
         self.forward_branch: Branch | Int8Branch = Branch(2 * num_feat, num_feat, num_blocks)
-        self.tail: Tail | Int8Tail = Tail(num_feat, num_tail, scale)
+        self.tail: Tail | Int8Tail = Tail(num_feat, num_tail, scale, self.reduction)
         self.ranges = Ranges(num_feat, num_blocks, num_tail) if has_ranges else None
 
     def step(
@@ -121,13 +127,15 @@ class Compact(Network[CompactState]):
     ) -> tuple[Tensor, CompactState, tuple[list[Tensor], list[Tensor]]]:
         """Take a step and return the drafts of both branches too, backward first, for training.
 
-        A draft is (B, 1, 2 H, 2 W), of the input padded to even sides; the backward branch drafts
-        the whole window, the forward branch the frames to keep.
+        A draft is (B, 1, 2 H, 2 W), of the padded input; the backward branch drafts the whole
+        window, the forward branch the frames to keep.
         """
         height, width = window_BTCHW.shape[-2:]
-        window_BTCHW = pad_to_multiple(window_BTCHW, SHUFFLE)
-        flows = pair_flows(self.flow, window_BTCHW, state)
-        frames = [self._prepare(frame) for frame in window_BTCHW.unbind(1)]
+        window_BTCHW = pad_to_multiple(window_BTCHW, SHUFFLE * self.reduction)
+        reduced_BTCHW = self._reduced(window_BTCHW)
+        flows = pair_flows(self.flow, reduced_BTCHW, state)
+        both = zip(window_BTCHW.unbind(1), reduced_BTCHW.unbind(1), strict=True)
+        frames = [self._prepare(*frame) for frame in both]
         backward = self._propagate_backward(frames, flows)
         last = self._before(frames[0], state)
         restored_BTCHW = self._room_for(window_BTCHW[:, :num_keep])
@@ -138,21 +146,30 @@ class Compact(Network[CompactState]):
             drafts.append(last.draft_B1HW)
             self.tail(last.feat_BKhw, window_BTCHW[:, i], restored_BTCHW[:, i])
         cropped = restored_BTCHW[..., : self.facts.scale * height, : self.facts.scale * width]
-        left = flows.next_state(last.feat_BKhw, window_BTCHW, num_keep)
+        left = flows.next_state(last.feat_BKhw, reduced_BTCHW, num_keep)
         return (
             cropped,
             CompactState(**vars(left), draft_B1HW=last.draft_B1HW),
             ([neighbour.draft_B1HW for neighbour in backward], drafts),
         )
 
-    def _prepare(self, frame_BCHW: Tensor) -> Frame:
-        brightness = grey(frame_BCHW)
-        unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.encode.weight.dtype), SHUFFLE)
+    def _reduced(self, frames_BTCHW: Tensor) -> Tensor:
+        if self.reduction == 1:
+            return frames_BTCHW
+        reduced = F.avg_pool2d(frames_BTCHW.flatten(0, 1), self.reduction)
+        return reduced.view(*frames_BTCHW.shape[:2], *reduced.shape[1:])
+
+    def _prepare(self, frame_BCHW: Tensor, reduced_BCHW: Tensor) -> Frame:
+        """Prepare a frame, given whole and reduced; both are the same but at scale 1."""
+        brightness, cell = grey(reduced_BCHW), SHUFFLE * self.reduction
+        unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.encode.weight.dtype), cell)
         encoded = conv_leaky_relu(self.encode, channels_last(unshuffled))
         return Frame(
             grey_B1HW=brightness,
             cells_B4hw=channels_last(F.pixel_unshuffle(brightness, SHUFFLE)),
-            doubled_B16hw=doubled(brightness),
+            doubled_B16hw=doubled(brightness)
+            if self.reduction == 1
+            else channels_last(F.pixel_unshuffle(grey(frame_BCHW), CELL)),
             encoded_BKhw=to_levels(encoded.float()) if self.dtype == torch.int8 else encoded,
         )
 
@@ -226,8 +243,9 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
     """The options of the network that weights belong to; None for another architecture."""
     if not {"encode.weight", "tail.last.weight", "flow.finest.0.0.weight"} <= weights.keys():
         return None
+    scale = math.isqrt(weights["tail.last.weight"].shape[0] // 3)
     return {
-        "scale": math.isqrt(weights["tail.last.weight"].shape[0] // 3),
+        "scale": scale // math.isqrt(weights["encode.weight"].shape[1] // UNSHUFFLED),
         "num_feat": weights["encode.weight"].shape[0],
         "num_blocks": num_blocks_of(weights, "backward_branch.trunk.main.2."),
         "num_tail": weights["tail.hidden.weight"].shape[0],

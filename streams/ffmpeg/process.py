@@ -20,6 +20,7 @@ from typing import IO
 import imageio_ffmpeg
 
 from vsr.errors import EncodeError, MissingDependency, StreamTimeout
+from vsr.streams.ffmpeg.hidden_query import hide_query
 from vsr.streams.ffmpeg.log import FFmpegLog
 
 QUERY_TIMEOUT_S = 60.0
@@ -133,6 +134,10 @@ class FFmpegProcess:
     def has_written(self) -> bool:
         """Whether it has written anything, as far as it has reported."""
         return self._log.has_written
+
+    def hide_query(self, address: str) -> None:
+        """Hide the query of an address among the arguments from others on this machine."""
+        hide_query(self._process, address)
 
     def write(self, data: bytes | memoryview) -> None:
         """Write all of ``data``.

@@ -94,6 +94,26 @@ def test_no_process_shows_a_stream_key_among_its_arguments(
     assert look(played).numbers
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc to look into")
+def test_no_process_shows_a_pass_phrase_of_srt_once_it_is_connected(
+    clip: Path, tmp_path: Path
+) -> None:
+    phrase = f"s3cret-of-{os.getpid()}"  # other tests run meanwhile
+    source, target = (f"srt://127.0.0.1:{free_port()}?passphrase={phrase}-{n}" for n in "ab")
+    received = tmp_path / "received.ts"
+    sent = ("-re", "-stream_loop", "-1", "-i", clip, "-c", "copy", "-f", "mpegts", source)
+    with (
+        ffmpeg("-i", f"{target}&mode=listener", "-c", "copy", received) as viewer,
+        running(asked(source, target, listen=True)) as stream,
+        ffmpeg(*sent) as publisher,
+    ):
+        stream.until("pictures leave", frames_out=25)
+        until(lambda: received.exists() and received.stat().st_size > 0, "the viewer has some")
+        theirs = {Path(f"/proc/{one.pid}/cmdline").read_bytes() for one in (viewer, publisher)}
+        shown = {arguments for arguments in command_lines() if phrase.encode() in arguments}
+        assert shown == theirs
+
+
 def command_lines() -> list[bytes]:
     """Of all processes of this machine."""
     lines = []

@@ -41,6 +41,7 @@ def reference(shared: Path, case: str) -> tuple[dict[str, Tensor], Tensor, Tenso
     keys = facts["keys"].items() if isinstance(facts["keys"], dict) else facts["keys"]
     weights = {key: formula_weight(key, shape, facts["seed"]) for key, shape in keys}
     arrays = np.load(shared / "oracle" / f"{case}.npz")
+    weights |= {key: torch.from_numpy(arrays[key]) for key in facts.get("stored", ())}
     return weights, torch.from_numpy(arrays["input"]), torch.from_numpy(arrays["output"])
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+import torch.distributed as dist
+import torch.multiprocessing as mp
 
 from vsr.errors import CheckpointError, ConfigurationError, OpenError
 from vsr.models.loading import load_network
@@ -19,10 +21,13 @@ from vsr.training.config import (
     NetworkSettings,
     Reporting,
     Schedule,
+    Stage,
     TrainingConfig,
     read_training_config,
+    staged,
 )
-from vsr.training.loop import flow_error, learning_rate
+from vsr.training.loop import CHARBONNIER_EPSILON, flow_error, learning_rate
+from vsr.training.processes import Rank, average_gradients
 from vsr.training.run import Progress, train
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -38,19 +43,6 @@ TINY = TrainingConfig(
     ),
     reporting=Reporting(log_every=1, save_every=4, validate_every=100),
 )
-
-
-@pytest.fixture
-def footage(tmp_path: Path) -> Path:
-    stills = tmp_path / "footage" / "stills"
-    stills.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for name in "ab":
-        picture = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-        Image.fromarray(picture).resize((160, 120), Image.Resampling.BICUBIC).save(
-            stills / f"{name}.png"
-        )
-    return tmp_path / "footage"
 
 
 def losses(out: Path) -> list[float]:
@@ -201,3 +193,111 @@ def test_trained_weights_load_as_a_network(
     assert scores[-1] is not None
     with torch.inference_mode():
         assert load_network(str(best))(torch.rand(1, 2, 3, 8, 8)).shape == (1, 2, 3, 32, 32)
+
+
+def test_stages_change_the_shape_of_clips_and_not_where_a_run_resumes(
+    footage: Path, tmp_path: Path
+) -> None:
+    stages = (Stage(until=3, batch=3, frames=2, patch=8),)
+    config = replace(TINY, schedule=replace(TINY.schedule, stages=stages))
+    shapes = [staged(config, done)[0].schedule.patch for done in range(8)]
+    assert shapes == [8] * 5 + [12] * 3  # two steps of the flow come first
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, footage, whole, device="cpu")
+
+    def stop_after_six(progress: Progress) -> None:
+        if progress.step.iteration == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, footage, broken, device="cpu", on_progress=stop_after_six)
+    train(config, footage, broken, device="cpu")
+    assert losses(whole)[4:] == losses(broken)[6:]
+
+
+def test_a_teacher_is_learnt_from(footage: Path, tmp_path: Path) -> None:
+    config = replace(TINY, schedule=replace(TINY.schedule, flow_iterations=0, iterations=1))
+    train(config, footage, tmp_path / "alone", device="cpu")
+    train(config, footage, tmp_path / "taught", device="cpu", teacher="bicubic-x4")
+    (alone,), (taught,) = losses(tmp_path / "alone"), losses(tmp_path / "taught")
+    # A network that has learnt nothing enlarges bicubically, so that it differs in nothing.
+    assert taught - alone == pytest.approx(CHARBONNIER_EPSILON, abs=3e-4)
+
+
+def test_a_teacher_of_another_scale_is_refused(footage: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="enlarges by 2, the network by 4"):
+        train(TINY, footage, tmp_path / "run", device="cpu", teacher="bicubic-x2")
+
+
+def test_a_log_for_tensorboard(footage: Path, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    config = replace(TINY, reporting=replace(TINY.reporting, tensorboard=True))
+    train(config, footage, tmp_path / "run", device="cpu")
+    events = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    shown = [event.value for event in events.Scalars("loss")]
+    assert shown == pytest.approx(losses(tmp_path / "run"), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_first_200_losses(footage: Path, tmp_path: Path) -> None:
+    config = replace(TINY, schedule=replace(TINY.schedule, iterations=198))
+    for run in ("first", "second"):
+        train(config, footage, tmp_path / run, device="cpu")
+    first, second = losses(tmp_path / "first"), losses(tmp_path / "second")
+    assert first == second
+    assert len(first) == 200
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_keep_the_same_weights(footage: Path, tmp_path: Path) -> None:
+    """Two of them: the first writes, and goes on alone with what both have learnt."""
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        """
+        [network]
+        architecture = "compact"
+        options = { num_feat = 8, num_blocks = 1, num_tail = 4, num_flow = 4, flow_levels = 2 }
+        [data]
+        photographs = "stills"
+        photograph_share = 1.0
+        [schedule]
+        iterations = 6
+        batch = 1
+        frames = 3
+        patch = 12
+        [reporting]
+        log_every = 1
+        save_every = 3
+        """
+    )
+    words = ["train", str(config), "--data", str(footage), "--out", str(tmp_path / "run")]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "vsr"]
+    done = subprocess.run(
+        [sys.executable, *launch, *words, "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert "hold out a video" in done.stderr, done.stderr
+    assert len(losses(tmp_path / "run")) == 6
+
+
+@pytest.mark.slow
+def test_gradients_of_all_processes_are_averaged(tmp_path: Path) -> None:
+    mp.spawn(_average, args=(str(tmp_path / "meeting"),), nprocs=2)  # type: ignore[no-untyped-call]
+
+
+def _average(number: int, meeting: str) -> None:
+    """Run by each of two processes."""
+    dist.init_process_group("gloo", f"file://{meeting}", rank=number, world_size=2)
+    used, unused = (torch.nn.Parameter(torch.zeros(2)) for _ in range(2))
+    used.grad = torch.tensor([1.0, 2.0]) * (number + 1)
+    if number:
+        unused.grad = torch.ones(2)
+    average_gradients([used, unused], Rank(number, 2))
+    assert used.grad.tolist() == [1.5, 3.0]
+    assert unused.grad is not None
+    assert unused.grad.tolist() == [0.5, 0.5]
+    dist.destroy_process_group()

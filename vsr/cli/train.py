@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -29,12 +30,20 @@ from vsr.errors import ConfigurationError
 @click.option(
     "--init", type=click.Path(path_type=Path), metavar="FILE", help="Start from these weights."
 )
+@click.option(
+    "--teacher",
+    metavar="MODEL|FILE",
+    help="A larger network of the same scale whose results are learnt from beside the truth.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-def train(config: Path, data: Path, out: Path, init: Path | None, device: str) -> None:
+def train(
+    config: Path, data: Path, out: Path, init: Path | None, teacher: str | None, device: str
+) -> None:
     """Train a network as CONFIG (TOML) says.
 
     \b
     vsr train configs/compact_x4.toml --data footage --out runs/compact_x4
+    torchrun --nproc-per-node 4 -m vsr train CONFIG --data footage --out runs/compact_x4
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -50,8 +59,8 @@ def train(config: Path, data: Path, out: Path, init: Path | None, device: str) -
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+    console, is_first = Console(stderr=True), os.environ.get("RANK", "0") == "0"
+    with Bar(*columns, console=console, disable=not (console.is_terminal and is_first)) as bar:
         task = bar.add_task("training", total=None)
 
         def show(progress: training_run.Progress) -> None:
@@ -67,8 +76,16 @@ def train(config: Path, data: Path, out: Path, init: Path | None, device: str) -
                 )
 
         best = training_run.train(
-            read_training_config(config), data, out, device=device, init=init, on_progress=show
+            read_training_config(config),
+            data,
+            out,
+            device=device,
+            init=init,
+            teacher=teacher,
+            on_progress=show,
         )
+    if not is_first:
+        return
     if not best.exists():
         raise ConfigurationError(
             f"no weights were validated in '{out}'; hold out a video in the configuration"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from vsr.errors import ConfigurationError
+from vsr.training.adversarial import AdversarialSettings
 from vsr.training.degraded_clips import ClipDegradation
 from vsr.training.virtual_camera import CameraMotion
 
@@ -50,6 +51,26 @@ class DataSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of a run, at its beginning, with clips of another shape.
+
+    Small clips, many at a time, teach most of what large ones do in a fraction of the time (Wu et
+    al., "A Multigrid Method for Efficiently Training Video Models", CVPR 2020).
+
+    Attributes:
+        until: Iteration at which it ends, flow iterations not counted.
+        batch: As in the schedule, like the others.
+        frames: Frames a clip.
+        patch: Side of a clip in low-resolution pixels.
+    """
+
+    until: int
+    batch: int
+    frames: int
+    patch: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Schedule of a training run.
 
@@ -74,6 +95,8 @@ class Schedule:
         max_chunk: Largest chunk of those; drawn uniformly from 1.
         max_look_ahead: Largest look-ahead of those; drawn uniformly from 0.
         draft_weight: Weight of the error of a network's drafts, next to that of its result.
+        teacher_weight: Weight of the difference from what a teacher restores, where one is given.
+        stages: Stages in front of what ``batch``, ``frames`` and ``patch`` say, in order.
         precision: ``bfloat16`` or ``float32``, of the convolutions.
         seed: Seed of weights and data.
     """
@@ -94,6 +117,8 @@ class Schedule:
     max_chunk: int = 4
     max_look_ahead: int = 2
     draft_weight: float = 0.0
+    teacher_weight: float = 1.0
+    stages: tuple[Stage, ...] = ()
     precision: str = "bfloat16"
     seed: int = 0
 
@@ -118,22 +143,32 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Reporting:
-    """Iterations between log lines, checkpoints and validations."""
+    """Iterations between log lines, checkpoints and validations.
+
+    Attributes:
+        log_every: Iterations between two lines of the log.
+        save_every: Iterations between two checkpoints.
+        validate_every: Iterations between two validations.
+        validation_frames: Frames of each held-out clip that are restored for one.
+        tensorboard: Also write the log for TensorBoard, into the run's folder.
+    """
 
     log_every: int = 50
     save_every: int = 500
     validate_every: int = 1000
     validation_frames: int = 16
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """One training run."""
+    """One training run; ``adversarial`` is a second stage's, from the weights of a first."""
 
     network: NetworkSettings
     data: DataSettings
     schedule: Schedule = field(default_factory=Schedule)
     reporting: Reporting = field(default_factory=Reporting)
+    adversarial: AdversarialSettings | None = None
 
 
 def read_training_config(path: Path) -> TrainingConfig:
@@ -154,6 +189,22 @@ def read_training_config(path: Path) -> TrainingConfig:
     return _fill(TrainingConfig, table, str(path))
 
 
+def staged(config: TrainingConfig, iteration: int) -> tuple[TrainingConfig, int]:
+    """The configuration with the clips of the stage at an iteration, and the stage's end.
+
+    Args:
+        config: The run.
+        iteration: Iterations done, flow iterations included.
+    """
+    schedule = config.schedule
+    for stage in schedule.stages:
+        end = schedule.flow_iterations + stage.until
+        if iteration < end:
+            shape = {"batch": stage.batch, "frames": stage.frames, "patch": stage.patch}
+            return replace(config, schedule=replace(schedule, **shape)), end
+    return config, schedule.flow_iterations + schedule.iterations
+
+
 def _fill(kind: type[Table], table: Mapping[str, Any], where: str) -> Table:
     """A dataclass from a table, key by key."""
     hints = get_type_hints(kind)
@@ -168,8 +219,8 @@ def _fill(kind: type[Table], table: Mapping[str, Any], where: str) -> Table:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    if hint == ClipDegradation | None:
-        hint = ClipDegradation
+    if type(None) in get_args(hint):
+        hint = get_args(hint)[0]
     if is_dataclass(hint) and isinstance(value, Mapping):
         return _fill(hint, value, where)  # type: ignore[arg-type]
     if get_origin(hint) is tuple and isinstance(value, list):

@@ -26,7 +26,10 @@ from vsr.models.compact.network import Compact
 from vsr.models.layers.propagation import FlowEstimator, pair_flows
 from vsr.models.network import Network
 from vsr.models.ops.imresize import imresize
+from vsr.training.adversarial import Adversary
 from vsr.training.config import Schedule
+from vsr.training.processes import ALONE, Rank, average_gradients
+from vsr.training.sample_order import STRIDE
 
 CHARBONNIER_EPSILON = 1e-3
 """Rounds the absolute error near zero; the square is the 1e-6 of the published configurations."""
@@ -45,6 +48,9 @@ class Training:
         optimiser: Adam over all of them.
         iteration: Steps done, flow steps included.
         seconds: Time spent in steps, over all sessions.
+        rank: Which of several processes this one is.
+        adversary: The discriminator of adversarial training; None without.
+        teacher: A network whose results are learnt from, too; None without.
     """
 
     network: Network[Any]
@@ -52,14 +58,21 @@ class Training:
     optimiser: torch.optim.Optimizer
     schedule: Schedule
     device: torch.device
-    rng: torch.Generator
+    rank: Rank = ALONE
     iteration: int = 0
     seconds: float = 0.0
+    adversary: Adversary | None = None
+    teacher: Network[Any] | None = None
 
     @property
     def total(self) -> int:
         """Steps of the whole run."""
         return self.schedule.flow_iterations + self.schedule.iterations
+
+    def rng(self) -> torch.Generator:
+        """Randomness of the next step; a resumed run draws what it would have drawn."""
+        seed = self.schedule.seed + STRIDE * self.iteration + self.rank.number
+        return torch.Generator().manual_seed(seed)
 
 
 @dataclass(frozen=True)
@@ -82,8 +95,10 @@ def run(
     pairs: Iterator[tuple[Tensor, Tensor]],
     clips: Iterator[tuple[Tensor, Tensor]],
     after_step: Callable[[StepReport], None],
+    *,
+    end: int,
 ) -> None:
-    """Train to the end of the schedule.
+    """Train to the end of a stage.
 
     Args:
         training: Changed in place; an interrupted run goes on from its checkpoint.
@@ -91,8 +106,9 @@ def run(
             ``FlowPairs``. Asked only while ``flow_iterations`` last.
         clips: Batches of inputs (B, T, 3, h, w) and truths (B, T, 3, H, W), both uint8.
         after_step: Called after every step, to log, save and validate.
+        end: Iteration at which to end.
     """
-    while training.iteration < training.total:
+    while training.iteration < end:
         started = time.perf_counter()
         learns_flow = training.iteration < training.schedule.flow_iterations
         for parameter in flow_parameters(training.network):
@@ -143,7 +159,28 @@ def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
         loss = charbonnier(restored, truth)
         if drafts and training.schedule.draft_weight:
             loss = loss + training.schedule.draft_weight * _draft_loss(drafts, truth)
+        if training.teacher is not None:
+            with torch.no_grad():
+                taught = training.teacher(inputs)
+            loss = loss + training.schedule.teacher_weight * charbonnier(restored, taught)
+        if training.adversary is not None:
+            loss = _adversarial(training, training.adversary, restored, truth, loss)
     return loss
+
+
+def _adversarial(
+    training: Training, adversary: Adversary, restored: Tensor, truth: Tensor, loss: Tensor
+) -> Tensor:
+    """Let the discriminator learn, and add what it says to the reconstruction loss."""
+    settings = adversary.settings
+    which = torch.randperm(truth.shape[1], generator=training.rng())[: settings.frames]
+    schedule, done = training.schedule, training.iteration
+    share = learning_rate(schedule, done) / schedule.learning_rate
+    adversary.learn(restored, truth, which, share, training.rank)
+    if done - schedule.flow_iterations < settings.alone:
+        return 0 * loss
+    loss = settings.reconstruction_weight * loss
+    return loss + adversary.generator_loss(restored, truth, which)
 
 
 def _draft_loss(drafts: Sequence[tuple[int, Tensor]], truth: Tensor) -> Tensor:
@@ -164,6 +201,7 @@ def _descend(training: Training, loss: Tensor) -> StepReport:
     flow["lr"], others["lr"] = rate if learns_flow else rate * schedule.flow_rate, rate
     training.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    average_gradients(training.network.parameters(), training.rank)
     norm = nn.utils.clip_grad_norm_(training.network.parameters(), schedule.clip_norm)
     if torch.isfinite(norm):
         training.optimiser.step()
@@ -209,7 +247,7 @@ def _restore(training: Training, inputs: Tensor) -> tuple[Tensor, list[tuple[int
 
 def _cuts(training: Training, num_frames: int) -> list[tuple[int, int]]:
     """Frames to keep and look-ahead of each step over a clip."""
-    schedule, rng = training.schedule, training.rng
+    schedule, rng = training.schedule, training.rng()
     if float(torch.rand((), generator=rng)) >= schedule.stream_share:
         return [(num_frames, 0)]
     look_ahead, cuts = _draw(0, schedule.max_look_ahead, rng), []

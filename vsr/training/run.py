@@ -4,6 +4,10 @@ OUT/last.pt            everything needed to resume
 OUT/last.safetensors   averaged weights, float16, of the last validation
 OUT/best.safetensors   the same of the best validation
 OUT/log.csv            iteration, loss, gradient norm, learning rate, seconds, validation PSNR
+OUT/tensorboard        the same for TensorBoard, where it is asked for
+
+The best validation is the one of the highest PSNR, which adversarial training lowers on purpose:
+what such a run is for is in last.safetensors.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 import copy
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,19 +23,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsr.errors import CheckpointError, ConfigurationError
+from vsr.errors import CheckpointError, ConfigurationError, MissingDependency
 from vsr.models.architecture_table import build_network
 from vsr.models.checkpoints.checkpoint import DAMAGED, read_weights, save_network
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.placement import place, resolve_device
 from vsr.quality.degradation import bicubic_down
 from vsr.quality.metrics import luma, psnr
 from vsr.restorer import Restorer
+from vsr.training.adversarial import Adversary
 from vsr.training.batches import clip_batches, flow_batches, photographs_of
 from vsr.training.clips import load_videos
-from vsr.training.config import TrainingConfig
+from vsr.training.config import TrainingConfig, staged
 from vsr.training.degraded_clips import ClipDegradation, degrade_clip
 from vsr.training.loop import StepReport, Training, has_flow_network, make_optimiser, run
+from vsr.training.processes import Rank, joined, local_device
 from vsr.types import Chunk
 
 MEASURED = 5
@@ -57,9 +64,10 @@ def train(
     *,
     device: str = "auto",
     init: Path | None = None,
+    teacher: str | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
-    """Train, or resume if ``out`` has a checkpoint.
+    """Train, or resume if ``out`` has a checkpoint; alone, or beside others that torchrun started.
 
     Args:
         config: The run.
@@ -67,6 +75,8 @@ def train(
         out: Folder of the run, created.
         device: As for ``Restorer``.
         init: Checkpoint of weights that a new run starts from; those of another shape are left.
+        teacher: Model or checkpoint of a network of the same scale whose results are learnt from
+            beside the truth.
         on_progress: Called after every step.
 
     Returns:
@@ -74,20 +84,55 @@ def train(
 
     Raises:
         OpenError: Data that is not there.
-        ConfigurationError: A network without a flow network of its own, which is what is trained.
+        ConfigurationError: A network without a flow network of its own, which is what is trained,
+            or a teacher of another scale.
         CheckpointError: A checkpoint that is damaged, or of another network.
+        MissingDependency: TensorBoard is asked for and not installed.
     """
     out.mkdir(parents=True, exist_ok=True)
-    training = _start(config, resolve_device(device), init)
-    if (out / "last.pt").exists():
-        _load(training, out / "last.pt")
-    held_out = load_videos(data / config.data.videos, only=config.data.hold_out)
-    recorder = _Recorder(config, training, out, held_out, on_progress)
-    photographs = photographs_of(data, config.data)
-    pairs = flow_batches(config, photographs, training.iteration)
-    clips = clip_batches(config, data, photographs, training.iteration)
-    run(training, pairs, clips, recorder)
+    where = resolve_device(local_device(device))
+    with joined(where) as rank:
+        training = _start(config, where, init, rank)
+        training.teacher = _teacher(teacher, training)
+        if (out / "last.pt").exists():
+            _load(training, out / "last.pt")
+        after_step: Callable[[StepReport], None] = _nothing
+        if rank.number == 0:
+            held_out = load_videos(data / config.data.videos, only=config.data.hold_out)
+            after_step = _Recorder(config, training, out, held_out, on_progress)
+        _run_stages(config, training, data, after_step)
     return out / "best.safetensors"
+
+
+def _nothing(step: StepReport) -> None:
+    """What all processes but the first do after a step."""
+
+
+def _run_stages(
+    config: TrainingConfig, training: Training, data: Path, after_step: Callable[[StepReport], None]
+) -> None:
+    """Train to the end, each stage with batches of its own."""
+    photographs = photographs_of(data, config.data)
+    seed = config.schedule.seed + training.rank.number
+    config = replace(config, schedule=replace(config.schedule, seed=seed))
+    while training.iteration < training.total:
+        stage, end = staged(config, training.iteration)
+        pairs = flow_batches(stage, photographs, training.iteration)
+        clips = clip_batches(stage, data, photographs, training.iteration)
+        run(training, pairs, clips, after_step, end=min(end, training.total))
+
+
+def _teacher(name: str | None, training: Training) -> Network[Any] | None:
+    if name is None:
+        return None
+    network, _ = place(load_network(name), device=str(training.device), precision="float32")
+    scale = training.network.facts.scale
+    if network.facts.scale != scale:
+        raise ConfigurationError(
+            f"teacher {name} enlarges by {network.facts.scale}, the network by {scale}; give one "
+            "of the same scale"
+        )
+    return network.requires_grad_(False)
 
 
 def validate(
@@ -129,7 +174,7 @@ def _middle(clip_u8: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     return bicubic_down(truth, scale), truth
 
 
-def _start(config: TrainingConfig, device: torch.device, init: Path | None) -> Training:
+def _start(config: TrainingConfig, device: torch.device, init: Path | None, rank: Rank) -> Training:
     torch.manual_seed(config.schedule.seed)
     architecture = config.network.architecture
     network = build_network(architecture, config.network.options)
@@ -144,7 +189,8 @@ def _start(config: TrainingConfig, device: torch.device, init: Path | None) -> T
         optimiser=make_optimiser(network),
         schedule=config.schedule,
         device=device,
-        rng=torch.Generator().manual_seed(config.schedule.seed),
+        rank=rank,
+        adversary=None if config.adversarial is None else Adversary(config.adversarial, device),
     )
 
 
@@ -161,11 +207,12 @@ def _save(training: Training, path: Path) -> None:
         "network": training.network.state_dict(),
         "average": training.average.state_dict(),
         "optimiser": training.optimiser.state_dict(),
-        "rng": training.rng.get_state(),
         "iteration": training.iteration,
         "seconds": training.seconds,
         "schedule": asdict(training.schedule),
     }
+    if training.adversary is not None:
+        saved["adversary"] = training.adversary.state()
     part = path.with_suffix(".part")
     torch.save(saved, part)
     part.replace(path)
@@ -181,12 +228,13 @@ def _load(training: Training, path: Path) -> None:
     try:
         training.network.load_state_dict(saved["network"])
         training.average.load_state_dict(saved["average"])
+        if training.adversary is not None and "adversary" in saved:
+            training.adversary.load(saved["adversary"])
     except RuntimeError as error:
         raise CheckpointError(
             f"'{path}' is of another network than the configuration's; train into an empty folder"
         ) from error
     training.optimiser.load_state_dict(saved["optimiser"])
-    training.rng.set_state(saved["rng"])
     training.iteration, training.seconds = saved["iteration"], saved["seconds"]
 
 
@@ -205,6 +253,7 @@ class _Recorder:
         self.degradation = config.data.degradation
         self.held_out, self.on_progress = held_out, on_progress
         self.best = _best_so_far(out / "log.csv")
+        self.board = _board(out / "tensorboard") if self.reporting.tensorboard else None
 
     def __call__(self, step: StepReport) -> None:
         training, reporting = self.training, self.reporting
@@ -216,7 +265,17 @@ class _Recorder:
             _save(training, self.out / "last.pt")
         if last or score is not None or step.iteration % reporting.log_every == 0:
             _log(self.out / "log.csv", step, training.seconds, score)
+            self._show(step, score)
         self.on_progress(Progress(step, training.total, training.seconds, score))
+
+    def _show(self, step: StepReport, score: float | None) -> None:
+        if self.board is None:
+            return
+        for name in ("loss", "gradient_norm", "learning_rate"):
+            self.board.add_scalar(name, getattr(step, name), step.iteration)
+        if score is not None:
+            self.board.add_scalar("validation_psnr_y", score, step.iteration)
+        self.board.flush()
 
     def _validate(self) -> float:
         network = self.training.average
@@ -231,6 +290,18 @@ class _Recorder:
             self.best = score
             save_network(network, self.out / "best.safetensors")
         return score
+
+
+def _board(folder: Path) -> Any:
+    """A log for TensorBoard, which a resumed run goes on with."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            "tensorboard = true needs TensorBoard; pip install 'vsr-stream[tensorboard]', or leave "
+            "it out"
+        ) from error
+    return SummaryWriter(folder)  # type: ignore[no-untyped-call]
 
 
 def _log(path: Path, step: StepReport, seconds: float, score: float | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import IO
 
+from vsr.streams.ffmpeg.hidden_query import hide_query
 from vsr.streams.ffmpeg.log import FFmpegLog
 from vsr.streams.ffmpeg.process import find_ffmpeg
 
@@ -43,6 +44,7 @@ class Relay:
             bufsize=0,
             start_new_session=True,
         )
+        hide_query(self._process, address)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self.file: IO[bytes] = self._process.stdout

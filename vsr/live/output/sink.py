@@ -250,6 +250,8 @@ class Sink:
         self._opened_at = time.monotonic()
         if preamble := sink_preamble(self._target):
             self._process.write(preamble)
+        else:
+            self._process.hide_query(self._target)
         origin = Fraction(0) if self._recording is None else coded.time
         self._muxed = PacketStream(self._templates, self._process.write, origin)
         self._begins = coded.time

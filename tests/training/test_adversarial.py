@@ -1,0 +1,86 @@
+"""Adversarial training: the discriminator, its losses, and runs that resume."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.models.test_published import reference
+from tests.training.test_training import TINY, losses
+from vsr.errors import ConfigurationError
+from vsr.training.adversarial import (
+    AdversarialSettings,
+    adversarial_loss,
+    discriminator_loss,
+    temporal_error,
+)
+from vsr.training.discriminator import UNetDiscriminator
+from vsr.training.run import Progress, train
+
+SMALL = AdversarialSettings(num_feat=4)
+
+
+def test_the_discriminator_gives_the_published_output(shared: Path) -> None:
+    weights, frames, expected = reference(shared, "unet_discriminator")
+    discriminator = UNetDiscriminator(num_feat=12)
+    discriminator.load_state_dict(weights)
+    with torch.no_grad():
+        found = discriminator.eval()(frames)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_it_has_as_many_parameters_as_the_published_one() -> None:
+    assert sum(p.numel() for p in UNetDiscriminator(64).parameters()) == 4_376_897
+
+
+@pytest.mark.parametrize("relativistic", [False, True])
+def test_losses_fall_as_the_one_side_or_the_other_gains(relativistic: bool) -> None:
+    def both(fake: float, real: float) -> tuple[Tensor, Tensor]:
+        logits = torch.full((2, 1), fake), torch.full((2, 1), real)
+        return (
+            adversarial_loss(*logits, relativistic=relativistic),
+            discriminator_loss(*logits, relativistic=relativistic),
+        )
+
+    told_apart, mistaken = both(-2.0, 2.0), both(2.0, -2.0)
+    assert mistaken[0] < told_apart[0]
+    assert told_apart[1] < mistaken[1]
+
+
+def test_a_constant_error_is_steady_and_one_that_flickers_is_not() -> None:
+    truth = torch.rand(1, 4, 3, 8, 8)
+    assert temporal_error(truth + 0.1, truth) < 1e-6
+    flicker = torch.tensor([0.1, -0.1, 0.1, -0.1]).view(1, 4, 1, 1, 1)
+    torch.testing.assert_close(temporal_error(truth + flicker, truth), torch.tensor(0.2))
+
+
+def test_an_interrupted_run_ends_as_one_that_was_not(footage: Path, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    schedule = replace(TINY.schedule, flow_iterations=0, patch=16)
+    config = replace(TINY, schedule=schedule, adversarial=replace(SMALL, alone=1))
+    train(config, footage, whole, device="cpu")
+
+    def stop_after_five(progress: Progress) -> None:
+        if progress.step.iteration == 5:  # one step beyond the checkpoint
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, footage, broken, device="cpu", on_progress=stop_after_five)
+    train(config, footage, broken, device="cpu")
+    assert losses(whole)[4:] == losses(broken)[5:]
+    ends = [torch.load(out / "last.pt", weights_only=True) for out in (whole, broken)]
+    for part in ("network", "adversary"):
+        torch.testing.assert_close(ends[0][part], ends[1][part], atol=0, rtol=0)
+
+
+def test_a_patch_that_the_discriminator_cannot_halve_is_refused(
+    footage: Path, tmp_path: Path
+) -> None:
+    schedule = replace(TINY.schedule, flow_iterations=0, patch=13)
+    config = replace(TINY, schedule=schedule, adversarial=SMALL)
+    with pytest.raises(ConfigurationError, match="52x52; give sides that are multiples of 8"):
+        train(config, footage, tmp_path / "run", device="cpu")
