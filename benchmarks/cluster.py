@@ -50,20 +50,42 @@ def main() -> None:
 @click.option("--frames", default=100, show_default=True, help="Of a scene.")
 @click.option("--size", default="320x180", show_default=True)
 @click.option("--model", default="compact-x4", show_default=True)
-def speed(scenes: int, frames: int, size: str, model: str) -> None:
+@click.option("--beside", is_flag=True, help="Also two processes side by side, a film each.")
+def speed(scenes: int, frames: int, size: str, model: str, beside: bool) -> None:
     """Two workers of one core against one process on one core, from start to end."""
     with tempfile.TemporaryDirectory() as folder:
         source, one, two = (Path(folder) / f"{name}.mp4" for name in ("source", "one", "two"))
         write_film(source, scenes, frames, size)
         words = [sys.executable, "-m", "vsr", "restore", str(source)]
         print(f"load before: {os.getloadavg()[0]:.2f}")
-        alone = seconds_of(["taskset", "-c", "0", *words, str(one), "-m", model])
+        command = [*words, str(one), "-m", model]
+        alone = seconds_of(["taskset", "-c", "0", *command])
         shared = ["--cluster", "local", "--worker-cores", "1"]
         together = seconds_of([*words, str(two), "-m", model, *shared])
         print(f"load after:  {os.getloadavg()[0]:.2f}")
         same = "equal" if one.read_bytes() == two.read_bytes() else "DIFFERENT"
         print(f"one core {alone:.1f} s, two workers {together:.1f} s: {alone / together:.2f} times")
+        if beside:
+            limit = 2 * alone / side_by_side(words, Path(folder), model)
+            print(
+                f"two processes side by side, a film each: {limit:.2f} times, the machine's limit"
+            )
         print(f"bytes: {same}")
+
+
+def side_by_side(words: Sequence[str], folder: Path, model: str) -> float:
+    """Seconds that two processes take for a film each, on a core each, which share caches."""
+    started = time.perf_counter()
+    targets = [str(folder / f"beside-{core}.mp4") for core in range(2)]
+    commands = [
+        ["taskset", "-c", str(core), *words, target, "-m", model]
+        for core, target in enumerate(targets)
+    ]
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
+    codes = [process.wait() for process in running]
+    if any(codes):
+        raise SystemExit("a process failed")
+    return time.perf_counter() - started
 
 
 def write_film(path: Path, scenes: int, frames: int, size: str) -> None:

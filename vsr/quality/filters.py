@@ -5,6 +5,8 @@ N images, C colour, H, W size.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -56,6 +58,27 @@ def gaussian_noise(
     colours = 1 if grey else images.shape[1]
     noise = torch.randn((len(images), colours, *images.shape[-2:]), generator=rng)
     return images + noise.to(images) * sigma.to(images)[:, None, None, None]
+
+
+def film_grain(images: Tensor, sigma: float, size_px: float, rng: torch.Generator) -> Tensor:
+    """Add film grain: grey, coarser than pixels, strongest in the mid-tones, new in each image.
+
+    Args:
+        images: (N, 3, H, W) in [0, 1].
+        sigma: Deviation in the mid-tones, in units of [0, 1].
+        size_px: Sigma of the Gaussian that makes it coarse, in pixels; 0 leaves pixels independent.
+        rng: Source of all randomness.
+
+    Returns:
+        (N, 3, H, W), not clipped.
+    """
+    grain = torch.randn((len(images), 1, *images.shape[-2:]), generator=rng)
+    if size_px:
+        side = 2 * math.ceil(3 * size_px) + 1
+        kernel = gaussian(side, (size_px, size_px))
+        grain = blur(grain, kernel[None]) / kernel.square().sum().sqrt()
+    luma = images.mean(1, keepdim=True).clamp(0, 1)
+    return images + grain.to(images) * sigma * 4 * luma * (1 - luma)
 
 
 def poisson_noise(

@@ -65,6 +65,7 @@ def clip_batches(
         _training_videos(data, settings),
         shape if degradation is None else coded_shape(shape, scale, degradation),
         motion=settings.camera,
+        scene=settings.scene,
         photograph_share=settings.photograph_share,
         candidates=settings.candidates,
         seed=schedule.seed,

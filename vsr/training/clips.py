@@ -21,10 +21,12 @@ from vsr.quality.draw import index
 from vsr.streams import open_random_access, open_reader
 from vsr.streams.decode.random_access import RandomAccess
 from vsr.streams.names.formats import VIDEO_SUFFIXES
+from vsr.training.moving_scene import SceneMotion, has_layer, take
 from vsr.training.sample_order import BEGINNING, Place, generators
-from vsr.training.virtual_camera import CameraMotion, detail, film, plan
+from vsr.training.virtual_camera import CameraMotion, detail, plan
 
 PHOTOGRAPH_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+STILL = SceneMotion()
 HELD_BYTES = 8 << 30
 """Videos up to this size in all are held in memory; frames of further ones are read when drawn."""
 
@@ -68,6 +70,7 @@ class TrainingClips(IterableDataset[Tensor]):
         videos: Each (T, 3, H, W), uint8, in memory or in its file.
         shape: Shape of a clip.
         motion: The camera that is moved over photographs.
+        scene: What moves in front of it besides.
         photograph_share: How many of the clips come from photographs, 0 to 1.
         candidates: Clips drawn for each one kept, the one with most detail: flat ones teach little.
         seed: Seed of the sequence; clip number n is the same however many workers draw.
@@ -81,6 +84,7 @@ class TrainingClips(IterableDataset[Tensor]):
         shape: ClipShape,
         *,
         motion: CameraMotion,
+        scene: SceneMotion = STILL,
         photograph_share: float,
         candidates: int = 1,
         seed: int,
@@ -90,7 +94,7 @@ class TrainingClips(IterableDataset[Tensor]):
         self.place = place
         self.photographs = [p for p in photographs if min(p.shape[-2:]) >= 1.5 * shape.size]
         self.videos = [v for v in videos if _holds(v, shape)]
-        self.shape, self.motion, self.seed = shape, motion, seed
+        self.shape, self.motion, self.scene, self.seed = shape, motion, scene, seed
         self.candidates = candidates
         self.photograph_share = _share(photograph_share, self.photographs, self.videos, shape)
 
@@ -109,16 +113,17 @@ class TrainingClips(IterableDataset[Tensor]):
         return _flip(max(cuts, key=_detail).clone(), rng)
 
     def _film(self, rng: torch.Generator) -> Tensor:
-        """A clip from a photograph."""
-        shots = []
-        for _ in range(self.candidates):
-            photograph = self.photographs[index(len(self.photographs), rng)]
-            sides = (photograph.shape[1], photograph.shape[2])
-            shots.append(
-                (photograph, plan(sides, self.shape.frames, self.shape.size, self.motion, rng))
-            )
-        best = max(shots, key=lambda shot: detail(*shot))
-        return film(*best).mul(255).round().byte()
+        """A clip from a photograph, or from two, one before the other."""
+        shots = [max((self._shot(rng) for _ in range(self.candidates)), key=lambda s: detail(*s))]
+        if has_layer(self.scene, rng):
+            shots.append(self._shot(rng))
+        return take(shots, self.scene, rng).mul(255).round().byte()
+
+    def _shot(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A photograph and a way over it."""
+        photograph = self.photographs[index(len(self.photographs), rng)]
+        sides = (photograph.shape[1], photograph.shape[2])
+        return photograph, plan(sides, self.shape.frames, self.shape.size, self.motion, rng)
 
     def _cut(self, rng: torch.Generator) -> Tensor:
         """A part of a video, at times every other frame only, so that motion doubles."""

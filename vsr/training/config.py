@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from vsr.errors import ConfigurationError
 from vsr.training.adversarial import AdversarialSettings
 from vsr.training.degraded_clips import ClipDegradation
+from vsr.training.moving_scene import SceneMotion
 from vsr.training.virtual_camera import CameraMotion
 
 Table = TypeVar("Table")
@@ -37,6 +38,7 @@ class DataSettings:
         candidates: Clips drawn for each one kept, which is the one with most detail.
         workers: Processes that prepare clips; 0 prepares them in the training process.
         camera: The motion given to photographs.
+        scene: What moves in front of them, and how the light changes.
         degradation: How clips are degraded; without it they are reduced bicubically alone.
     """
 
@@ -47,6 +49,7 @@ class DataSettings:
     candidates: int = 1
     workers: int = 0
     camera: CameraMotion = field(default_factory=CameraMotion)
+    scene: SceneMotion = field(default_factory=SceneMotion)
     degradation: ClipDegradation | None = None
 
 

@@ -24,7 +24,7 @@ from vsr.quality.blur_kernels import blur, gaussian
 from vsr.quality.coding import Coding, code
 from vsr.quality.degradation import bicubic_down
 from vsr.quality.draw import between, chance, index
-from vsr.quality.filters import gaussian_noise, resize
+from vsr.quality.filters import film_grain, gaussian_noise, resize
 from vsr.quality.second_order import Order, degrade_once, draw_sinc
 from vsr.training.clips import ClipShape, TrainingClips
 
@@ -51,6 +51,9 @@ class ClipDegradation:
         noise_share: Share of clips with Gaussian noise before coding.
         noise_sigma: Largest sigma, in levels of 8 bits.
         grey_share: Share of noisy clips whose noise is the same in all colours.
+        grain_share: Share of clips with film grain before coding.
+        grain_sigma: Largest deviation of it in the mid-tones, in levels of 8 bits.
+        grain_px: Largest sigma of the Gaussian that makes it coarse, in low-resolution pixels.
         orders: Degradation before the reduction, in this order; two are Real-ESRGAN's second order.
         sinc_share: Share of clips that are filtered by an ideal low-pass filter after the
             reduction, which rings.
@@ -71,6 +74,9 @@ class ClipDegradation:
     noise_share: float = 0.15
     noise_sigma: float = 6.0
     grey_share: float = 0.5
+    grain_share: float = 0.0
+    grain_sigma: float = 8.0
+    grain_px: float = 1.0
     orders: tuple[Order, ...] = ()
     sinc_share: float = 0.0
     margin: int = 24
@@ -169,6 +175,11 @@ def degrade_clip(
     if chance(degradation.noise_share, rng):
         sigmas = torch.full((len(small),), between(0, degradation.noise_sigma, rng) / 255)
         small = gaussian_noise(small, sigmas, rng, grey=chance(degradation.grey_share, rng))
+    if degradation.grain_share and chance(degradation.grain_share, rng):
+        sigma, size = (
+            between(0, most, rng) for most in (degradation.grain_sigma, degradation.grain_px)
+        )
+        small = film_grain(small, sigma / 255, size, rng)
     small_u8 = small.clamp(0, 1).mul(255).round().byte()
     if chance(degradation.uncoded_share, rng):
         return small_u8
