@@ -24,6 +24,10 @@ AUTO_MODEL = "auto"
 VIDEO_MODELS = {2: "compact-x2-video", 4: "compact-x4-video"}
 """The models that are chosen from, by scale."""
 
+CLEAN_MODELS = {"compact-x4-video": "compact-x4"}
+"""What is taken in place of some of them for a source that was hardly coded: better there, worse
+on all other footage."""
+
 SMALL = 540
 """Rows or columns of the shorter side up to which footage is enlarged by the largest scale."""
 

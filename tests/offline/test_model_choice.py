@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from vsr.offline.job import restore
 from vsr.offline.model_choice import model_name
 from vsr.offline.options import RestoreOptions
 from vsr.offline.preview import preview
+from vsr.streams import open_reader
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import StreamInfo
 
 X2, X4 = "compact-x2-video", "compact-x4-video"
@@ -42,7 +45,17 @@ def test_the_smallest_scale_that_reaches_the_size_is_taken(
     height: int, width: int, options: RestoreOptions, name: str
 ) -> None:
     info = StreamInfo(height=height, width=width, time_base=Fraction(1, 25))
-    assert model_name(options, info) == name
+    assert model_name("-", options, info) == name
+
+
+@pytest.mark.parametrize(("crf", "name"), [("5", "compact-x4"), ("30", X4)])
+def test_a_clean_file_gets_the_model_for_clean_footage(crf: str, name: str, tmp_path: Path) -> None:
+    source, film = str(tmp_path / "in.mp4"), "mandelbrot=size=192x144:rate=25"
+    words = ["-v", "error", "-f", "lavfi", "-i", film, "-frames:v", "12", "-crf", crf, source]
+    subprocess.run([find_ffmpeg(), *words], check=True)
+    with open_reader(source) as reader:
+        assert model_name(source, RestoreOptions(), reader.info) == name
+        assert model_name("-", RestoreOptions(), reader.info) == X4
 
 
 def test_every_command_takes_the_same_and_says_it(tmp_path: Path, vsr: Run) -> None:

@@ -220,8 +220,7 @@ def test_a_teacher_is_learnt_from(footage: Path, tmp_path: Path) -> None:
     train(config, footage, tmp_path / "alone", device="cpu")
     train(config, footage, tmp_path / "taught", device="cpu", teacher="bicubic-x4")
     (alone,), (taught,) = losses(tmp_path / "alone"), losses(tmp_path / "taught")
-    # A network that has learnt nothing enlarges bicubically, so that it differs in nothing.
-    assert taught - alone == pytest.approx(CHARBONNIER_EPSILON, abs=3e-4)
+    assert taught > alone + CHARBONNIER_EPSILON
 
 
 def test_a_teacher_of_another_scale_is_refused(footage: Path, tmp_path: Path) -> None:
@@ -286,7 +285,7 @@ def test_processes_of_torchrun_keep_the_same_weights(footage: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_gradients_of_all_processes_are_averaged(tmp_path: Path) -> None:
-    mp.spawn(_average, args=(str(tmp_path / "meeting"),), nprocs=2)  # type: ignore[no-untyped-call]
+    mp.spawn(_average, (str(tmp_path / "meeting"),), 2)  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _average(number: int, meeting: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.web.conftest import Served
 from vsr.models.catalogue import AUTO_MODEL
 from vsr.web.options import Options
-from vsr.web.suggestions import UNCODED_MODEL, suggest
+from vsr.web.suggestions import suggest
 
 
 def assessment(*, height: int = 360, **means: float) -> dict[str, Any]:
@@ -26,11 +26,6 @@ def assessment(*, height: int = 360, **means: float) -> dict[str, Any]:
 def test_an_ordinary_film_gets_the_defaults() -> None:
     assert suggest(assessment()).options == Options()
     assert suggest(assessment()).reasons == ()
-
-
-def test_a_film_that_was_hardly_coded_gets_the_model_for_it() -> None:
-    assert suggest(assessment(coding=0.05)).options.model == UNCODED_MODEL
-    assert suggest(assessment(coding=0.15)).options.model == AUTO_MODEL
 
 
 def test_a_combed_film_is_deinterlaced() -> None:
@@ -55,8 +50,8 @@ def test_the_size_follows_the_real_pixels_and_screens(
 
 
 def test_every_setting_that_is_not_the_default_has_a_reason() -> None:
-    suggestion = suggest(assessment(height=720, coding=0.0, combing=1.0, enlarged=0.5))
-    assert len(suggestion.reasons) == 3
+    suggestion = suggest(assessment(height=720, combing=1.0, enlarged=0.5))
+    assert len(suggestion.reasons) == 2
 
 
 def test_a_film_is_assessed_at_a_moment(served: Served) -> None:
@@ -64,7 +59,7 @@ def test_a_film_is_assessed_at_a_moment(served: Served) -> None:
     answer = served.post(f"/api/films/{film['id']}/suggestion", {"at": 0.1})
     assert answer.status == 200
     assert answer.json["found"]
-    assert answer.json["options"]["model"] in {AUTO_MODEL, UNCODED_MODEL}
+    assert answer.json["options"]["model"] == AUTO_MODEL
     late = served.post(f"/api/films/{film['id']}/suggestion", {"at": 1000})
     assert late.status == 422
     assert "no frame" in late.json["error"]

@@ -128,7 +128,7 @@ def _with_model_of(source: str, options: RestoreOptions) -> RestoreOptions:
     if options.model != AUTO_MODEL or source == PIPE or is_address(source):
         return options
     with open_reader(source, deinterlace="off") as reader:
-        model = model_name(options, reader.info)
+        model = model_name(source, options, reader.info)
     return replace(options, model=model, weights=None)
 
 

@@ -102,7 +102,8 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
     ) as reader:
         info = reader.info
         scene_marker(options.scenes, info)
-    network = named or network_for(options, info)
+    model = model_name(source, options, info)
+    network = named or network_for(model, options)
     restorer, plan = make_restorer(
         network,
         info,
@@ -119,7 +120,7 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
     )
     output = choose_size(info, network.facts.scale, options.output_size)
     return Estimate(
-        model=model_name(options, info),
+        model=model,
         device=str(restorer.device),
         precision=str(restorer.network.dtype).removeprefix("torch."),
         source=source,

@@ -111,7 +111,8 @@ def _restore(
         if found is None:
             return replace(nothing_done(""), interrupted=True)
         reader = opened.enter_context(found)
-        network = network or network_for(options, reader.info)
+        model = model_name(source, options, reader.info)
+        network = network or network_for(model, options)
         restorer = _make_restorer(network, reader.info, options, session.settings)
         marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
         inputs = InputRecorder(reader)
@@ -139,7 +140,7 @@ def _restore(
             on_progress=on_progress,
             stop=stop,
         )
-        return replace(summary, model=model_name(options, reader.info))
+        return replace(summary, model=model)
 
 
 def _open_source(source: str, target: str, options: RestoreOptions, passed: Passed) -> Reader:

@@ -11,7 +11,7 @@ from vsr.address import is_address, shown
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.offline.comparison_video import InputRecorder, compare_frames
-from vsr.offline.model_choice import named_network, network_for
+from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
 from vsr.quality.montage import save_png
@@ -61,7 +61,7 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
         deinterlace=options.deinterlace,
     ) as reader:
         restorer, _plan = make_restorer(
-            network or network_for(options, reader.info),
+            network or network_for(model_name(source, options, reader.info), options),
             reader.info,
             asked=options.asked,
             memory=options.memory,

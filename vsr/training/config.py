@@ -203,8 +203,8 @@ def staged(config: TrainingConfig, iteration: int) -> tuple[TrainingConfig, int]
     for stage in schedule.stages:
         end = schedule.flow_iterations + stage.until
         if iteration < end:
-            shape = {"batch": stage.batch, "frames": stage.frames, "patch": stage.patch}
-            return replace(config, schedule=replace(schedule, **shape)), end
+            schedule = replace(schedule, batch=stage.batch, frames=stage.frames, patch=stage.patch)
+            return replace(config, schedule=schedule), end
     return config, schedule.flow_iterations + schedule.iterations
 
 

@@ -176,10 +176,8 @@ def degrade_clip(
         sigmas = torch.full((len(small),), between(0, degradation.noise_sigma, rng) / 255)
         small = gaussian_noise(small, sigmas, rng, grey=chance(degradation.grey_share, rng))
     if degradation.grain_share and chance(degradation.grain_share, rng):
-        sigma, size = (
-            between(0, most, rng) for most in (degradation.grain_sigma, degradation.grain_px)
-        )
-        small = film_grain(small, sigma / 255, size, rng)
+        strength = between(0, degradation.grain_sigma, rng) / 255
+        small = film_grain(small, strength, between(0, degradation.grain_px, rng), rng)
     small_u8 = small.clamp(0, 1).mul(255).round().byte()
     if chance(degradation.uncoded_share, rng):
         return small_u8

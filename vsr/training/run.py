@@ -301,7 +301,7 @@ def _board(folder: Path) -> Any:
             "tensorboard = true needs TensorBoard; pip install 'vsr-stream[tensorboard]', or leave "
             "it out"
         ) from error
-    return SummaryWriter(folder)  # type: ignore[no-untyped-call]
+    return SummaryWriter(folder)
 
 
 def _log(path: Path, step: StepReport, seconds: float, score: float | None) -> None:

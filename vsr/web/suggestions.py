@@ -9,12 +9,6 @@ from typing import Any
 from vsr.models.catalogue import AUTO_MODEL, MODELS, VIDEO_MODELS, fitting_model
 from vsr.web.options import HEIGHTS, Options
 
-UNCODED_MODEL = "compact-x4"
-"""Better than the default on footage that was never coded, worse on all other: their cards."""
-
-HARDLY_CODED = 0.1
-"""Severity of coding under which ``UNCODED_MODEL`` is suggested: a quantiser finer than 19."""
-
 ENLARGED, COMBED = 0.3, 0.3
 """Severities from which on an earlier enlargement and interlaced rows count."""
 
@@ -43,18 +37,15 @@ def suggest(assessment: Mapping[str, Any]) -> Suggestion:
         assessment: What ``vsr assess --json`` printed.
     """
     means, reasons = assessment["means"], []
-    model, deinterlace = AUTO_MODEL, "auto"
-    if means["coding"] < HARDLY_CODED:
-        model = UNCODED_MODEL
-        reasons.append(f"{model}, because the film is hardly coded")
+    deinterlace = "auto"
     if means["combing"] >= COMBED:
         deinterlace = "frame"
         reasons.append("deinterlacing, because rows of two times are in one frame")
     height, width = assessment["height"], assessment["width"]
-    made_by = fitting_model(height, width) if model == AUTO_MODEL else model
-    fit, reason = _fit(min(height, width), means["enlarged"], MODELS[made_by].scale or 1)
+    made_by = MODELS[fitting_model(height, width)]
+    fit, reason = _fit(min(height, width), means["enlarged"], made_by.scale or 1)
     reasons += [reason] if reason else []
-    options = Options(model=model, fit=fit, deinterlace=deinterlace)  # type: ignore[arg-type]
+    options = Options(model=AUTO_MODEL, fit=fit, deinterlace=deinterlace)  # type: ignore[arg-type]
     return Suggestion(found=assessment["summary"], options=options, reasons=tuple(reasons))
 
 
