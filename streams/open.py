@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,6 +19,7 @@ from vsr.streams.encode.image_writer import ImageWriter
 from vsr.streams.encode.messages import MESSAGE_KINDS
 from vsr.streams.encode.null_writer import NullWriter
 from vsr.streams.encode.pyav_writer import PyAVWriter
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.encode.segments.one_segment import OneSegmentWriter
 from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.encode.segments.target import SegmentedTarget
@@ -146,43 +146,27 @@ def open_writer(
     target = str(target)
     if target == NULL:
         return NullWriter()
+    request = EncodeRequest(
+        target=target,
+        info=info,
+        height=height,
+        width=width,
+        encoder=encoder,
+        encode_args=encode_args,
+        source=source,
+        start_s=start_s,
+        end_s=end_s,
+        overwrite=overwrite,
+    )
     if names_images(target):
-        _refuse_encoder(encoder)
-        return ImageWriter(
-            target,
-            bit_depth=info.bit_depth,
-            frame_data=info.frame_data,
-            encode_args=encode_args,
-            source=source,
-            overwrite=overwrite,
-        )
+        return _open_images(request)
     if in_process:
-        return _open_in_process(
-            target,
-            info,
-            height=height,
-            width=width,
-            encoder=encoder,
-            encode_args=encode_args,
-            source=source,
-            start_s=start_s,
-            overwrite=overwrite,
-        )
-    options: dict[str, Any] = {
-        "height": height,
-        "width": width,
-        "encoder": encoder,
-        "encode_args": encode_args,
-        "source": source,
-        "start_s": start_s,
-        "end_s": end_s,
-        "overwrite": overwrite,
-    }
+        return _open_in_process(request)
     # Captions and the like go into encoded packets, which do not come by in one go.
     if info.frame_data & MESSAGE_KINDS and source is not None and is_file_name(target):
         with suppress(NotSegmentable):
-            return OneSegmentWriter(target, info, **options)
-    return FFmpegWriter(target, info, **options)
+            return OneSegmentWriter(request)
+    return FFmpegWriter(request)
 
 
 def is_file_name(target: str) -> bool:
@@ -190,67 +174,43 @@ def is_file_name(target: str) -> bool:
     return not is_address(target) and target != PIPE
 
 
-def open_kept_writer(
-    target: str,
-    info: StreamInfo,
-    kept: KeptSegments,
-    *,
-    encoder: str | None = None,
-    encode_args: Sequence[str] = (),
-    source: str | None = None,
-    overwrite: bool = False,
-    **options: Any,
-) -> SegmentWriter | ImageWriter:
+def open_kept_writer(request: EncodeRequest, kept: KeptSegments) -> SegmentWriter | ImageWriter:
     """Open a writer of segments, which survive an interruption of the run.
 
     Args:
-        target: A file, or a folder or pattern of images.
-        info: As for ``open_writer``.
+        request: What is to be encoded, into a file, or a folder or pattern of images.
         kept: Folder of the segments, and the segments of an earlier run.
-        encoder: As for ``open_writer``.
-        encode_args: As for ``open_writer``.
-        source: As for ``open_writer``.
-        overwrite: As for ``open_writer``.
-        **options: The other ones of ``open_writer``.
 
     Raises:
-        NotInPieces: The same can be written, but only by ``open_writer``.
+        NotSegmentable: The same can be written, but only by ``open_writer``.
         VSRError: As for ``open_writer``.
     """
-    if names_images(target):
-        _refuse_encoder(encoder)
-        return ImageWriter(
-            target,
-            bit_depth=info.bit_depth,
-            frame_data=info.frame_data,
-            encode_args=encode_args,
-            source=source,
-            overwrite=overwrite,
-            kept=kept,
+    if names_images(request.target):
+        return _open_images(request, kept)
+    return SegmentWriter(SegmentedTarget(request), kept)
+
+
+def _open_images(request: EncodeRequest, kept: KeptSegments | None = None) -> ImageWriter:
+    if request.encoder is not None:
+        raise ConfigurationError(
+            f"encoder {request.encoder!r} is for videos; images have their suffix: "
+            "'frames/%06d.png'"
         )
-    joined = SegmentedTarget(
-        target,
-        info,
-        encoder=encoder,
-        encode_args=encode_args,
-        source=source,
-        overwrite=overwrite,
-        **options,
+    return ImageWriter(
+        request.target,
+        bit_depth=request.info.bit_depth,
+        frame_data=request.info.frame_data,
+        encode_args=request.encode_args,
+        source=request.source,
+        overwrite=request.overwrite,
+        kept=kept,
     )
-    return SegmentWriter(joined, kept)
 
 
-def _refuse_encoder(encoder: str | None) -> None:
-    if encoder is not None:
+def _open_in_process(request: EncodeRequest) -> PyAVWriter:
+    if not is_file_name(request.target):
         raise ConfigurationError(
-            f"encoder {encoder!r} is for videos; images have their suffix: 'frames/%06d.png'"
-        )
-
-
-def _open_in_process(target: str, info: StreamInfo, **options: Any) -> PyAVWriter:
-    if not is_file_name(target):
-        raise ConfigurationError(
-            f"{shown(target)!r} is no file; only files are encoded in this process: "
+            f"{shown(request.target)!r} is no file; only files are encoded in this process: "
             "leave that option out"
         )
-    return PyAVWriter(target, info, **options)
+    return PyAVWriter(request)

@@ -12,15 +12,15 @@ from typing import Any
 from vsr.address import is_address
 from vsr.errors import EncodeError
 from vsr.streams.encode.arrivals import say_losses
-from vsr.streams.encode.command import Output, SourceFile, build_command, build_cut
+from vsr.streams.encode.command import Output, build_command, build_cut
 from vsr.streams.encode.encoder_process import EncoderProcess
 from vsr.streams.encode.plan import plan_encoding
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.ffmpeg.process import query_ffmpeg
 from vsr.streams.names.animation import count_webp_frames, is_animated_webp
 from vsr.streams.names.container import PIPE
 from vsr.streams.names.target import TargetAddress, TargetFile, TargetPipe
-from vsr.streams.names.trim import Seconds, as_fraction
-from vsr.types import Chunk, StreamInfo
+from vsr.types import Chunk
 
 STANDARD_OUTPUT = 1
 
@@ -32,35 +32,12 @@ class FFmpegWriter:
         notes: What differs from what one might expect, a sentence each.
     """
 
-    def __init__(
-        self,
-        target: str,
-        info: StreamInfo,
-        *,
-        height: int,
-        width: int,
-        encoder: str | None = None,
-        encode_args: Sequence[str] = (),
-        source: str | None = None,
-        start_s: Seconds | None = None,
-        end_s: Seconds | None = None,
-        overwrite: bool = False,
-    ) -> None:
+    def __init__(self, request: EncodeRequest) -> None:
         """Check everything, try the encoder with one frame, and start it; see ``open_writer``."""
-        self._target = choose_target(target, source, overwrite=overwrite)
+        self._target = choose_target(request)
         self._covers = TemporaryDirectory(prefix="vsr-", ignore_cleanup_errors=True)
         try:
-            self._plan = plan_encoding(
-                target,
-                self._target.trial,
-                Path(self._covers.name),
-                info,
-                height=height,
-                width=width,
-                encoder=encoder,
-                encode_args=encode_args,
-                source=source_file(source, info, start_s, end_s),
-            )
+            self._plan = plan_encoding(request, self._target.trial, Path(self._covers.name))
         except BaseException:
             self._covers.cleanup()
             raise
@@ -73,7 +50,7 @@ class FFmpegWriter:
             build_command(self._output(), lead_s=self._plan.layout.lead_s),
             self._plan.layout,
             self._plan.output.colour,
-            (height, width),
+            request.size,
             output=STANDARD_OUTPUT if isinstance(self._target, TargetPipe) else subprocess.DEVNULL,
         )
 
@@ -151,29 +128,10 @@ class FFmpegWriter:
             Path(self._target.trial).replace(self._target.temporary)
 
 
-def choose_target(
-    target: str, source: str | None, *, overwrite: bool
-) -> TargetFile | TargetAddress:
+def choose_target(request: EncodeRequest) -> TargetFile | TargetAddress:
     """The names of an output of any kind, checked."""
-    if target == PIPE:
+    if request.target == PIPE:
         return TargetPipe()
-    if is_address(target):
-        return TargetAddress(target)
-    return TargetFile(target, source=source, overwrite=overwrite)
-
-
-def source_file(
-    source: str | None, info: StreamInfo, start_s: Seconds | None, end_s: Seconds | None
-) -> SourceFile | None:
-    """The source as ffmpeg's second input, if it is a file."""
-    # Older ffmpegs do not read animated WebP, which has nothing beside its picture.
-    if source is None or not Path(source).is_file() or is_animated_webp(Path(source)):
-        return None
-    origin = info.start_pts * info.time_base
-    start, end = as_fraction(start_s), as_fraction(end_s)
-    return SourceFile(
-        path=source,
-        shift_s=info.shift_s if start is None else -(origin + start),
-        start_s=None if start is None else origin + start,
-        end_s=None if end is None else origin + end,
-    )
+    if is_address(request.target):
+        return TargetAddress(request.target)
+    return TargetFile(request.target, source=request.source, overwrite=request.overwrite)

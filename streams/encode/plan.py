@@ -30,7 +30,8 @@ from vsr.streams.encode.messages import CARRIERS, SOURCES, carrier_of
 from vsr.streams.encode.metadata import lost_labels, read_tags
 from vsr.streams.encode.negotiation import carried_of, negotiate_output
 from vsr.streams.encode.raw_nut import CARRIED_CODECS, RawLayout
-from vsr.streams.encode.side_streams import choose_side_streams, extract_covers
+from vsr.streams.encode.request import EncodeRequest
+from vsr.streams.encode.side_streams import SideStream, choose_side_streams, extract_covers
 from vsr.streams.encode.time_base import clock_note, container_clock
 from vsr.streams.ffmpeg.command import Options
 from vsr.streams.names.container import PIPE, local_name, open_input
@@ -158,24 +159,26 @@ class PicturePlan:
 
 
 def plan_picture(
+    request: EncodeRequest,
     suffix: str,
-    info: StreamInfo,
-    height: int,
-    width: int,
-    encoder: str | None,
-    encode_args: Sequence[str],
     *,
     formats: Callable[[str], tuple[str, ...]] = encoder_formats,
 ) -> PicturePlan:
-    """Decide how frames of a size are encoded into a container; ``formats`` names an encoder's.
+    """Decide how frames are encoded into a container.
+
+    Args:
+        request: What is to be encoded.
+        suffix: The container, as ``suffix_of`` names it.
+        formats: Names the pixel formats of an encoder.
 
     Raises:
         ConfigurationError: There is no such encoder, or a word among its arguments is no option
             that can be used.
     """
-    options = parse_options(encode_args)
+    info, (height, width) = request.info, request.size
+    options = parse_options(request.encode_args)
     refuse_ends(options)
-    name = choose_encoder(suffix, encoder, options)
+    name = choose_encoder(suffix, request.encoder, options)
     source = parse_pixel_format(info.pixel_format)
     pixel_format = choose_pixel_format(
         name, options, bit_depth=info.bit_depth, source=source, taken=formats(name)
@@ -188,46 +191,29 @@ def plan_picture(
         pixel_format=pixel_format,
         size=size,
         colour=encoded_colour(_output_colour(info), name),
-        size_note=_size_note((height, width), size, pixel_format),
+        size_note=_size_note(request.size, size, pixel_format),
     )
 
 
 def plan_encoding(
-    target: str,
-    trial_path: str,
-    covers: Path,
-    info: StreamInfo,
-    *,
-    height: int,
-    width: int,
-    encoder: str | None = None,
-    encode_args: Sequence[str] = (),
-    source: SourceFile | None = None,
-    in_segments: bool = False,
+    request: EncodeRequest, trial_path: str, covers: Path, *, in_segments: bool = False
 ) -> EncodingPlan:
     """Plan the encoding and try it with one frame.
 
     Args:
-        target: The output's name, whose suffix says the container.
+        request: What is to be encoded; the suffix of the target says the container.
         trial_path: A file of the same container that may be written.
         covers: A folder where cover pictures are put that have to be attached.
-        info: The source.
-        height: Rows of the frames that will come.
-        width: Columns of the frames that will come.
-        encoder: As for ``open_writer``.
-        encode_args: As for ``open_writer``.
-        source: The source, if it is a file.
         in_segments: Whether encoded packets come by, so that messages can be put into them.
 
     Raises:
         ConfigurationError: The encoder, its arguments or the container do not work.
     """
-    suffix = suffix_of(target, _file_format(parse_options(encode_args)))
-    refuse_many_files(target, suffix, parse_options(encode_args), info.num_frames)
-    picture = plan_picture(suffix, info, height, width, encoder, encode_args)
-    options = picture.options
-    if target == PIPE:
-        options = pipe_options(_file_format(options)) | options
+    info, source = request.info, request.source_file
+    options = parse_options(request.encode_args)
+    suffix = suffix_of(request.target, _file_format(options))
+    refuse_many_files(request.target, suffix, options, info.num_frames)
+    picture = plan_picture(request, suffix)
     tracks, copied, audio_note = _choose_audio(info, source)
     sides, side_note = choose_side_streams(info, suffix, from_file=source is not None)
     if source:
@@ -242,8 +228,43 @@ def plan_encoding(
         copied=copied,
         shift_s=source.shift_s if source else info.shift_s,
     )
-    wanted = Output(
-        path=trial_path,
+    wanted = _wanted_output(
+        request, picture, path=trial_path, suffix=suffix, audio=tracks, sides=sides, covers=covers
+    )
+    output, trial_notes = negotiate_output(wanted, layout)
+    if not is_lossless(picture.encoder, wanted.options):
+        colour = shown_colour(trial_path, output.colour, picture.pixel_format, picture.size)
+        output = replace(output, colour=colour)
+    carried = carried_data(info, source, picture.encoder) if in_segments else frozenset[str]()
+    rate_note = clock_note(f"'{suffix}'", clock) if wanted.is_rounded else None
+    notes = (picture.size_note, rate_note, audio_note, side_note, *trial_notes)
+    notes += frame_data_notes(info.frame_data - carried)
+    return EncodingPlan(
+        layout=replace(layout, copied=carried_of(copied, output), time_base=output.time_base),
+        output=output,
+        notes=tuple(filter(None, (*notes, _labels_note(source, output)))),
+        messages=bool(carried),
+    )
+
+
+def _wanted_output(
+    request: EncodeRequest,
+    picture: PicturePlan,
+    *,
+    path: str,
+    suffix: str,
+    audio: tuple[AudioTrack, ...],
+    sides: tuple[SideStream, ...],
+    covers: Path,
+) -> Output:
+    """The output as it would be with everything that is asked for."""
+    info, source = request.info, request.source_file
+    options = picture.options
+    if request.target == PIPE:
+        options = pipe_options(_file_format(options)) | options
+    clock = container_clock(suffix, info.time_base, info.frame_rate)
+    return Output(
+        path=path,
         suffix=suffix,
         encoder=picture.encoder,
         options=options,
@@ -253,7 +274,7 @@ def plan_encoding(
         is_rounded=clock != info.time_base,
         frame_rate=info.frame_rate or FALLBACK_RATE,
         sample_aspect_ratio=info.sample_aspect_ratio,
-        audio=tracks,
+        audio=audio,
         sides=sides,
         covers=covers,
         index=info.index,
@@ -261,23 +282,13 @@ def plan_encoding(
         source=source,
         tags=read_tags(source.path) if source else {},
     )
-    output, trial_notes = negotiate_output(wanted, layout)
-    if not is_lossless(picture.encoder, options):
-        colour = shown_colour(trial_path, output.colour, picture.pixel_format, picture.size)
-        output = replace(output, colour=colour)
-    rate_note = clock_note(f"'{suffix}'", clock) if clock != info.time_base else None
-    carried = carried_data(info, source, picture.encoder) if in_segments else frozenset[str]()
-    notes = (picture.size_note, rate_note, audio_note, side_note, *trial_notes)
-    notes += frame_data_notes(info.frame_data - carried)
-    if source and (labels := lost_labels(source.path, suffix, _kept(output))):
-        notes += (f"'{suffix}' cannot say the source's {', '.join(labels)}",)
-    layout = replace(layout, copied=carried_of(copied, output), time_base=output.time_base)
-    return EncodingPlan(
-        layout=layout,
-        output=output,
-        notes=tuple(filter(None, notes)),
-        messages=bool(carried),
-    )
+
+
+def _labels_note(source: SourceFile | None, output: Output) -> str | None:
+    """A sentence about the titles and the like that a container cannot hold."""
+    if source and (labels := lost_labels(source.path, output.suffix, _kept(output))):
+        return f"'{output.suffix}' cannot say the source's {', '.join(labels)}"
+    return None
 
 
 def carried_data(info: StreamInfo, source: SourceFile | None, encoder: str) -> frozenset[str]:

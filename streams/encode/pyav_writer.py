@@ -25,10 +25,10 @@ from vsr.streams.decode.unsupported import frame_data_notes
 from vsr.streams.encode.command import tag_options
 from vsr.streams.encode.encoders import default_options
 from vsr.streams.encode.plan import PicturePlan, plan_picture
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.formats import suffix_of
 from vsr.streams.names.target import TargetFile
-from vsr.streams.names.trim import Seconds, as_fraction
 from vsr.types import Chunk, OtherStream, StreamInfo
 
 _FAILURES = (FFmpegError, ValueError, OSError)
@@ -44,38 +44,25 @@ class PyAVWriter:
 
     added_frames = 0
 
-    def __init__(
-        self,
-        target: str,
-        info: StreamInfo,
-        *,
-        height: int,
-        width: int,
-        encoder: str | None = None,
-        encode_args: Sequence[str] = (),
-        source: str | None = None,
-        start_s: Seconds | None = None,
-        overwrite: bool = False,
-    ) -> None:
+    def __init__(self, request: EncodeRequest) -> None:
         """Check everything and open the encoder; see ``open_writer``."""
         self.frames = 0
-        self._announced = height, width
-        suffix = suffix_of(target)
-        self._plan = plan_picture(
-            suffix, info, height, width, encoder, encode_args, formats=_formats
+        self._announced = request.size
+        suffix = suffix_of(request.target)
+        self._plan = plan_picture(request, suffix, formats=_formats)
+        self._shift_s = request.shift_s
+        self._time_base = request.info.time_base
+        self._target = TargetFile(
+            request.target, source=request.source, overwrite=request.overwrite
         )
-        start = as_fraction(start_s)
-        origin = info.start_pts * info.time_base
-        self._shift_s = info.shift_s if start is None else -(origin + start)
-        self._time_base = info.time_base
-        self._target = TargetFile(target, source=source, overwrite=overwrite)
         try:
-            self._open(info, source)
+            self._open(request.info, request.source)
         except _FAILURES as error:
             self.abort()
             raise ConfigurationError(
-                f"{width}x{height} cannot be encoded with {self._plan.encoder} into '{suffix}' "
-                f"({reason(error)}); change the encoder, its arguments or the output's name"
+                f"{request.width}x{request.height} cannot be encoded with {self._plan.encoder} "
+                f"into '{suffix}' ({reason(error)}); change the encoder, its arguments or the "
+                "output's name"
             ) from error
         except BaseException:
             self.abort()

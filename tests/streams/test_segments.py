@@ -17,6 +17,7 @@ from tests.streams.test_identity import samples
 from tests.streams.test_side_streams import tracks
 from vsr.errors import EncodeError
 from vsr.streams import open_reader
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.encode.segments.nut_join import check_alike
 from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.encode.segments.target import SegmentedTarget
@@ -40,9 +41,17 @@ def in_pieces(source: Path, target: Path, *, size: int = 7, **options: Any) -> l
     kept: list[Path] = []
     with open_reader(str(source), headroom=True, **trim) as reader:
         info = reader.info
-        sizes: dict[str, Any] = {"height": info.height, "width": info.width, "source": str(source)}
-        joined = SegmentedTarget(str(target), info, **sizes, **options)
-        writer = SegmentWriter(joined, KeptSegments(folder=folder, seal=lambda: None))
+        request = EncodeRequest(
+            target=str(target),
+            info=info,
+            height=info.height,
+            width=info.width,
+            source=str(source),
+            **options,
+        )
+        writer = SegmentWriter(
+            SegmentedTarget(request), KeptSegments(folder=folder, seal=lambda: None)
+        )
         for chunk in reader.chunks(size):
             writer.write_packets(reader.take_packets())
             writer.write(chunk)

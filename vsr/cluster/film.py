@@ -33,6 +33,7 @@ from vsr.resume.session import finish_sealed
 from vsr.scenes import AUTO, OFF
 from vsr.scenes.markers import EveryFrames, SceneMarker, scene_marker
 from vsr.streams import open_reader
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.encode.segments.plan import NotSegmentable, without_sound
 from vsr.streams.encode.segments.target import SegmentedTarget
 from vsr.streams.names.target_lock import lock_target
@@ -149,9 +150,9 @@ class _FilmRun:
         options, info = self.film.options, self.reader.info
         height, width = comparison_size(options.compare, self.output.height, self.output.width)
         self.encoded = height, width
-        return SegmentedTarget(
-            self.film.target,
-            replace(info, sample_aspect_ratio=self.output.sample_aspect_ratio),
+        request = EncodeRequest(
+            target=self.film.target,
+            info=replace(info, sample_aspect_ratio=self.output.sample_aspect_ratio),
             height=height,
             width=width,
             encoder=options.encoder,
@@ -161,6 +162,7 @@ class _FilmRun:
             end_s=options.end_s,
             overwrite=options.overwrite,
         )
+        return SegmentedTarget(request)
 
     def _plan(self, target: SegmentedTarget) -> Plan | None:
         """The plan of the journal, or a new one that is written there; None if stopped."""

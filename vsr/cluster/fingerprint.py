@@ -17,6 +17,7 @@ from vsr.models.network import Network
 from vsr.restorer import Restorer
 from vsr.streams import open_reader
 from vsr.streams.encode.plan import plan_encoding
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.encode.segments.encoder import SegmentEncoder
 from vsr.streams.ffmpeg.process import query_ffmpeg
 from vsr.types import Chunk, StreamInfo
@@ -96,16 +97,15 @@ def _encode(suffix: str, encoder: str | None, encode_args: Sequence[str]) -> tup
     height, width = ENCODED
     info = StreamInfo(height=height, width=width, time_base=TIME_BASE, frame_rate=1 / TIME_BASE)
     with TemporaryDirectory(prefix="vsr-") as folder:
-        plan = plan_encoding(
-            f"{folder}/probe{suffix}",
-            f"{folder}/trial{suffix}",
-            Path(folder),
-            info,
+        request = EncodeRequest(
+            target=f"{folder}/probe{suffix}",
+            info=info,
             height=height,
             width=width,
             encoder=encoder,
             encode_args=encode_args,
         )
+        plan = plan_encoding(request, f"{folder}/trial{suffix}", Path(folder))
         segments = SegmentEncoder(plan, Path(folder), ENCODED)
         pts = tuple(range(NUM_FRAMES))
         segments.write(Chunk(frames=probe_frames(*ENCODED), pts=pts, time_base=TIME_BASE))

@@ -19,6 +19,7 @@ from vsr.scenes.markers import ResumedMarker, SceneMarker
 from vsr.scenes.state import load_marks
 from vsr.streams import open_writer
 from vsr.streams.encode.image_writer import ImageWriter, move_images
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.encode.segments.writer import SegmentWriter
 from vsr.streams.names.durable import KeptSegments, LostError, sync
@@ -87,7 +88,8 @@ class ResumeSession:
         """Open a writer, cut into segments if a journal is kept; otherwise as ``open_writer``."""
         if self._journal is not None:
             try:
-                self._sink = open_kept_writer(target, info, self._kept(target), **options)
+                request = EncodeRequest(target=target, info=info, **options)
+                self._sink = open_kept_writer(request, self._kept(target))
             except NotSegmentable as error:
                 log.warning("this run cannot be resumed if it is interrupted: %s", error)
                 self._journal.remove()

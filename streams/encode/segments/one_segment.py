@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vsr.errors import OpenError
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.encode.segments.target import SegmentedTarget
 from vsr.streams.encode.segments.writer import SegmentWriter
 from vsr.streams.names.durable import KeptSegments
-from vsr.types import Chunk, StreamInfo
+from vsr.types import Chunk
 
 
 class OneSegmentWriter:
@@ -25,26 +26,24 @@ class OneSegmentWriter:
 
     added_frames = 0
 
-    def __init__(self, target: str, info: StreamInfo, **options: Any) -> None:
+    def __init__(self, request: EncodeRequest) -> None:
         """Check everything, and try the encoder with one frame.
 
         Args:
-            target: A file.
-            info: As for ``open_writer``.
-            **options: The other ones of ``SegmentedTarget``.
+            request: What is to be encoded; the target is a file.
 
         Raises:
             NotSegmentable: The same can be written, but only in one go.
             VSRError: As for ``SegmentedTarget``.
         """
-        path = Path(target)
+        path = Path(request.target)
         try:
             self._folder = TemporaryDirectory(prefix=".vsr-", dir=path.parent)
         except OSError as error:
             raise OpenError(f"'{path}' cannot be written ({error.strerror})") from error
         try:
             kept = KeptSegments(folder=Path(self._folder.name), seal=lambda: None)
-            self._writer = SegmentWriter(SegmentedTarget(target, info, **options), kept)
+            self._writer = SegmentWriter(SegmentedTarget(request), kept)
         except BaseException:
             self._clean()
             raise

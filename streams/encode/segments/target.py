@@ -8,31 +8,20 @@ from tempfile import TemporaryDirectory
 
 from vsr.errors import EncodeError
 from vsr.streams.encode.arrivals import say_losses
-from vsr.streams.encode.ffmpeg_writer import source_file
 from vsr.streams.encode.messages import carrier_of
 from vsr.streams.encode.plan import plan_encoding
+from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.encode.segments.nut_join import join
 from vsr.streams.encode.segments.plan import check_segmentable, joined_output
 from vsr.streams.names.durable import sync
 from vsr.streams.names.target import TargetFile
-from vsr.streams.names.trim import Seconds
-from vsr.types import StreamInfo
 
 
 class SegmentedTarget:
     """A file whose video comes in segments.
 
     Args:
-        target: A file.
-        info: As for ``open_writer``.
-        height: As for ``open_writer``.
-        width: As for ``open_writer``.
-        encoder: As for ``open_writer``.
-        encode_args: As for ``open_writer``.
-        source: As for ``open_writer``.
-        start_s: As for ``open_writer``.
-        end_s: As for ``open_writer``.
-        overwrite: As for ``open_writer``.
+        request: What is to be encoded; the target is a file.
 
     Attributes:
         plan: How frames are encoded, tried with one frame.
@@ -44,37 +33,16 @@ class SegmentedTarget:
         NotSegmentable: The same can be written, but not in segments.
     """
 
-    def __init__(
-        self,
-        target: str,
-        info: StreamInfo,
-        *,
-        height: int,
-        width: int,
-        encoder: str | None = None,
-        encode_args: Sequence[str] = (),
-        source: str | None = None,
-        start_s: Seconds | None = None,
-        end_s: Seconds | None = None,
-        overwrite: bool = False,
-    ) -> None:
-        self.size = height, width
-        self._target = TargetFile(target, source=source, overwrite=overwrite)
+    def __init__(self, request: EncodeRequest) -> None:
+        self.size = request.size
+        self._target = TargetFile(
+            request.target, source=request.source, overwrite=request.overwrite
+        )
         self._covers = TemporaryDirectory(prefix="vsr-", ignore_cleanup_errors=True)
+        covers = Path(self._covers.name)
         try:
-            self.plan = plan_encoding(
-                target,
-                self._target.trial,
-                Path(self._covers.name),
-                info,
-                height=height,
-                width=width,
-                encoder=encoder,
-                encode_args=encode_args,
-                source=source_file(source, info, start_s, end_s),
-                in_segments=True,
-            )
-            self._colour = check_segmentable(self.plan, Path(self._covers.name))
+            self.plan = plan_encoding(request, self._target.trial, covers, in_segments=True)
+            self._colour = check_segmentable(self.plan, covers)
         except BaseException:
             self._covers.cleanup()
             raise

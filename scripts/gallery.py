@@ -1,0 +1,161 @@
+"""Make the sheets of docs/gallery.md: ``python -m scripts.gallery SAMPLES``.
+
+SAMPLES is a folder with ``box.mp4``, ``vtest.avi`` and ``tree.avi`` of OpenCV's documentation
+(Apache-2.0 and BSD-3-Clause). Debian has them:
+
+    apt-get download opencv-doc && dpkg-deb -x opencv-doc_*.deb x
+    cd x/usr/share/doc/opencv-doc && gunzip opencv4/html/box.mp4.gz
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from PIL import Image, ImageDraw
+
+from vsr import RestoreOptions, restore
+from vsr.streams.ffmpeg.process import find_ffmpeg
+
+FRAMES = 24
+LABEL_PX = 18
+LOSSLESS = ("-c:v", "ffv1", "-pix_fmt", "yuv420p")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """One sheet: the same part of a picture, restored in several ways.
+
+    Attributes:
+        name: Name of the picture.
+        film: Name of the sample.
+        start: Its first frame.
+        reduced: How many times smaller the film is made; 1 leaves it as it is, and there is no
+            truth to compare with.
+        coded: Arguments of ffmpeg for the encoder.
+        models: What restores it.
+        part: Left, top, width and height of what is shown, in pixels of the result.
+        zoom: Size of a pixel on the sheet.
+    """
+
+    name: str
+    film: str
+    start: int
+    reduced: int
+    coded: tuple[str, ...]
+    models: tuple[str, ...]
+    part: tuple[int, int, int, int]
+    zoom: int = 1
+
+    @property
+    def scale(self) -> int:
+        """Size of the result over that of the input."""
+        return 4 if "x4" in self.models[0] else 2
+
+
+X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf")
+SHEETS = (
+    Sheet(
+        name="box_x2",
+        film="box.mp4",
+        start=100,
+        reduced=2,
+        coded=(*X264, "27"),
+        models=("compact-x2-video",),
+        part=(250, 20, 320, 240),
+    ),
+    Sheet(
+        name="box_x4",
+        film="box.mp4",
+        start=100,
+        reduced=4,
+        coded=(*X264, "26"),
+        models=("compact-x4-video", "compact-x4"),
+        part=(250, 20, 320, 240),
+    ),
+    Sheet(
+        name="street_x2",
+        film="vtest.avi",
+        start=40,
+        reduced=2,
+        coded=("-c:v", "mpeg4", "-q:v", "7"),
+        models=("compact-x2-video",),
+        part=(330, 20, 320, 240),
+    ),
+    Sheet(
+        name="tree_x4",
+        film="tree.avi",
+        start=30,
+        reduced=1,
+        coded=(),
+        models=("compact-x4-video",),
+        part=(420, 300, 320, 240),
+    ),
+)
+
+
+@click.command()
+@click.argument("samples", type=click.Path(path_type=Path, exists=True))
+@click.option("--out", default="docs/gallery", type=click.Path(path_type=Path), show_default=True)
+@click.option("--only", multiple=True, metavar="NAME", help="Only this sheet; may be repeated.")
+def main(samples: Path, out: Path, only: tuple[str, ...]) -> None:
+    """Make the sheets of SAMPLES."""
+    out.mkdir(parents=True, exist_ok=True)
+    for sheet in SHEETS:
+        if not only or sheet.name in only:
+            with TemporaryDirectory() as folder:
+                make(sheet, samples, Path(folder), out / f"{sheet.name}.jpg")
+            print(out / f"{sheet.name}.jpg")
+
+
+def make(sheet: Sheet, samples: Path, folder: Path, target: Path) -> None:
+    """Degrade, restore, and put the parts side by side."""
+    truth, source = folder / "truth.mkv", folder / "source.mkv"
+    cut = f"trim=start_frame={sheet.start}:end_frame={sheet.start + FRAMES},setpts=PTS-STARTPTS"
+    _ffmpeg("-i", samples / sheet.film, "-vf", cut, "-an", *LOSSLESS, truth)
+    coded = sheet.coded or LOSSLESS
+    reduced = f"scale=iw/{sheet.reduced}:ih/{sheet.reduced}:flags=area"
+    _ffmpeg("-i", truth, "-vf", reduced, "-an", *coded, "-pix_fmt", "yuv420p", source)
+    enlarged = f"scale=iw*{sheet.scale}:ih*{sheet.scale}:flags="
+    shown = {
+        "input": _frame(source, f"{enlarged}neighbor"),
+        "Lanczos": _frame(source, f"{enlarged}lanczos"),
+    }
+    for model in sheet.models:
+        restored = folder / f"{model}.mkv"
+        options = RestoreOptions(model=model, encoder="ffv1")
+        restore(str(source), str(restored), options)
+        shown[model] = _frame(restored, "null")
+    if sheet.reduced == sheet.scale:
+        shown["before it was degraded"] = _frame(truth, "null")
+    _joined(shown, sheet).save(target, quality=88)
+
+
+def _ffmpeg(*words: str | Path) -> None:
+    subprocess.run([find_ffmpeg(), "-v", "error", "-y", *map(str, words)], check=True)
+
+
+def _frame(video: Path, how: str) -> Image.Image:
+    """The frame in the middle."""
+    picture = video.with_suffix(f".{abs(hash(how))}.png")
+    _ffmpeg("-i", video, "-vf", f"select=eq(n\\,{FRAMES // 2}),{how}", "-frames:v", "1", picture)
+    return Image.open(picture).convert("RGB")
+
+
+def _joined(shown: dict[str, Image.Image], sheet: Sheet) -> Image.Image:
+    left, top, width, height = sheet.part
+    size = (width * sheet.zoom, height * sheet.zoom)
+    joined = Image.new("RGB", (len(shown) * size[0], size[1] + LABEL_PX), "white")
+    draw = ImageDraw.Draw(joined)
+    for place, (label, picture) in enumerate(shown.items()):
+        part = picture.crop((left, top, left + width, top + height))
+        joined.paste(part.resize(size, Image.Resampling.NEAREST), (place * size[0], LABEL_PX))
+        draw.text((place * size[0] + 4, 3), label, fill="black")
+    return joined
+
+
+if __name__ == "__main__":
+    main()
