@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ConfigurationError
+from vsr.quality.coding import Coding, code
 from vsr.quality.second_order import Order, curve, degrade_once, draw_kernels
 from vsr.training.config import read_training_config
 from vsr.training.degraded_clips import ClipDegradation, degrade_clip
@@ -109,3 +110,13 @@ def test_a_range_of_one_number_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(ConfigurationError, match=r"blur_sigma is \[0.2\]; give 2 values"):
         read_training_config(tmp_path / "config.toml")
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_coding_leaves_brightness_and_colours_where_they_are(codec: str) -> None:
+    """Networks learn to put back whatever moves them."""
+    blocks = torch.randint(0, 256, (3, 3, 8, 8), generator=seeded(), dtype=torch.uint8)
+    frames = blocks.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    finest = {"crf": "1"} if codec == "libx264" else {"qmin": "2", "qmax": "2"}
+    error = code(frames, Coding(codec=codec, options=finest)).float() - frames.float()
+    assert error.mean((0, 2, 3)).abs().max() < 0.4

@@ -16,7 +16,12 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from vsr.errors import ConfigurationError
+from vsr.streams.colour.convert import from_rgb, to_rgb
+from vsr.streams.colour.pixel_format import nearest_pixel_format
+from vsr.types import Colour
 
+YUV420 = nearest_pixel_format(av.VideoFormat("yuv420p"))
+COLOUR = Colour(matrix="smpte170m", range="tv", chroma_location="left")
 RATE = 25
 """Frames per second that encoders are told; what they decide by it (rate control) is not used."""
 
@@ -61,8 +66,9 @@ def code(frames_u8: Tensor, coding: Coding) -> Tensor:
         ) from error
     file.seek(0)
     with av.open(file, mode="r") as container:
-        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).contiguous()
+        decoded = [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
+    frames = to_rgb(_planes(torch.from_numpy(np.stack(decoded))), YUV420, COLOUR)
+    return frames.mul_(255).round_().byte()
 
 
 def _encode(frames_u8: Tensor, coding: Coding, file: io.BytesIO) -> None:
@@ -80,5 +86,18 @@ def _encode(frames_u8: Tensor, coding: Coding, file: io.BytesIO) -> None:
 
 
 def _pictures(frames_u8: Tensor) -> Iterator[av.VideoFrame]:
-    for frame in frames_u8.permute(0, 2, 3, 1).contiguous().numpy():
-        yield av.VideoFrame.from_ndarray(frame, format="rgb24")
+    """The frames in YUV. ffmpeg's own conversion darkens them by a level, which networks learn."""
+    height, width = frames_u8.shape[-2:]
+    samples = from_rgb(frames_u8.float().div(255), YUV420, COLOUR)
+    for frame in samples.view(-1, height * 3 // 2, width).numpy():
+        yield av.VideoFrame.from_ndarray(frame, format="yuv420p")
+
+
+def _planes(stacked: Tensor) -> list[Tensor]:
+    """Planes of frames (T, 3 H / 2, W), in which they lie one after the other."""
+    count, rows, width = stacked.shape
+    height = rows * 2 // 3
+    sizes = [height * width, height * width // 4, height * width // 4]
+    luma, blue, red = torch.split(stacked.flatten(1), sizes, 1)
+    small = (count, height // 2, width // 2)
+    return [luma.view(count, height, width), blue.view(small), red.view(small)]
