@@ -2,7 +2,7 @@
 
     python -m benchmarks.cluster speed       # 40 scenes, two workers of one core against one
     python -m benchmarks.cluster driver      # 2,000 scenes with workers that do nothing
-    python -m benchmarks.cluster scaling     # to 64 GPUs, simulated
+    python -m benchmarks.cluster scaling --plot docs/cluster_scaling.svg    # to 64 GPUs, simulated
 
 ``speed`` needs two idle cores and the extra ``ray``.
 """
@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -24,9 +23,9 @@ from typing import Any
 
 import click
 
+from benchmarks.cluster_scaling import scaling
 from vsr.cluster.film import Film, restore_film
 from vsr.cluster.fingerprint import Fingerprint
-from vsr.cluster.shards import Scene, divide, efficiency, longest_first
 from vsr.cluster.tasks import SettingsTask, ShardResult, ShardTask, WorkerFacts
 from vsr.engine.memory import resident_bytes
 from vsr.engine.settings import Settings
@@ -36,7 +35,6 @@ from vsr.streams.encode.segments.target import SegmentedTarget
 from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.streams.names.durable import sha256_of
 
-SETTINGS = Settings(chunk=16, look_ahead=4)
 MANY_SCENES, SCENE_FRAMES = 2000, 10
 
 
@@ -209,51 +207,7 @@ class Idle:
         return ShardResult(done=done, seconds=0)
 
 
-@main.command()
-@click.option("--hours", default=2.0, show_default=True)
-@click.option("--rate", default=24.0, show_default=True, help="Frames per second of the film.")
-@click.option("--fps", default=8.0, show_default=True, help="Frames per second of a worker.")
-@click.option("--shard-s", default=0.6, show_default=True, help="Seconds lost with each shard.")
-@click.option("--start-s", default=20.0, show_default=True, help="Seconds until workers begin.")
-@click.option("--scan-fps", default=400.0, show_default=True, help="Of the first pass.")
-@click.option("--films", default=20, show_default=True, help="Drawn at random, and averaged.")
-def scaling(
-    hours: float,
-    rate: float,
-    fps: float,
-    shard_s: float,
-    start_s: float,
-    scan_fps: float,
-    films: int,
-) -> None:
-    """Efficiency of 1 to 64 workers for films with a long tail of scene lengths."""
-    frames = round(hours * 3600 * rate)
-    print("workers   shards   hours   efficiency: shards alone, with the first pass")
-    for workers in (1, 2, 4, 8, 16, 32, 64):
-        rows = []
-        for seed in range(films):
-            scenes = draw_scenes(frames, rate, random.Random(seed))
-            shards = divide(scenes, SETTINGS, segment=250, workers=workers)
-            durations = [shard.frames / fps + shard_s for shard in longest_first(shards)]
-            share = efficiency(durations, [1.0] * workers)
-            span = sum(durations) / workers / share
-            total = max(start_s, frames / scan_fps) + span
-            rows.append((len(shards), total, frames / fps / workers / span, total))
-        count, total, alone = (sum(row[i] for row in rows) / films for i in range(3))
-        whole = frames / fps / workers / total
-        print(f"{workers:7} {count:8.0f} {total / 3600:7.2f} {alone:14.1%} {whole:12.1%}")
-
-
-def draw_scenes(frames: int, rate: float, chance: random.Random) -> list[Scene]:
-    """Scenes of a log-normal length: three seconds in the middle, minutes at the end."""
-    scenes: list[Scene] = []
-    place = 0
-    while place < frames:
-        length = max(8, round(chance.lognormvariate(1.1, 0.95) * rate))
-        length = min(length, frames - place)
-        scenes.append(Scene(frames=length, first_pts=place, last_pts=place + length - 1, digest=""))
-        place += length
-    return scenes
+main.add_command(scaling)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What the page of ``vsr web`` costs: ``python -m benchmarks.web``.
 
-First paint with many films, and the rate of an upload against the disk's. The server is a
-process of its own, the page is open in a real Chromium. Other work on the machine changes all
-figures.
+First paint with many films, the rate of an upload against the disk's, and how much longer a
+restoration takes while the page shows it. The server is a process of its own, the page is open in a
+real Chromium. Other work on the machine changes all figures.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from playwright.sync_api import Browser, sync_playwright
 from vsr.streams.ffmpeg.process import find_ffmpeg
 
 BLOCK, FRAMES = 4 << 20, 100
+LOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +44,23 @@ class Server:
 @click.command()
 @click.option("--films", default=1000, show_default=True, help="Films in the list.")
 @click.option("--megabytes", default=1000, show_default=True, help="Size of the upload.")
+@click.option("--frames", default=500, show_default=True, help="Frames of the restoration.")
+@click.option("--model", default="compact-x4-video", show_default=True, help="Its model.")
 @click.option("--rounds", default=3, show_default=True)
-def main(films: int, megabytes: int, rounds: int) -> None:
-    """Print milliseconds and megabytes a second."""
+def main(films: int, megabytes: int, frames: int, model: str, rounds: int) -> None:
+    """Print milliseconds, megabytes a second, and what the page costs."""
+    print_load("before")
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         film = render(Path(name) / "film.mp4", FRAMES)
         measure_paint(film, Path(name) / "many", browser, films, rounds)
         measure_upload(film, Path(name) / "upload", browser, megabytes, rounds)
+        measure_cost(Path(name) / "cost", browser, frames, model, rounds)
+    print_load("after")
+
+
+def print_load(when: str) -> None:
+    """Print how much else the machine does."""
+    click.echo(f"load {when}: {os.getloadavg()[0]:.2f}")
 
 
 def render(path: Path, frames: int) -> Path:
@@ -166,6 +178,58 @@ def dropped(film: Path, address: str, browser: Browser) -> float:
         seconds = time.perf_counter() - started
         page.evaluate(script)
         return seconds
+
+
+def measure_cost(folder: Path, browser: Browser, frames: int, model: str, rounds: int) -> None:
+    """Print how long the same restoration takes with the page closed and open, in turn."""
+    folder.mkdir()
+    render(folder / "film.mp4", frames)
+    seconds: dict[str, list[float]] = {"closed": [], "open": []}
+    with serving(folder) as server:
+        for _ in range(rounds):
+            seconds["closed"].append(restored(server.address, model))
+            with browser.new_context() as context:
+                page = context.new_page()
+                page.goto(server.address)
+                page.wait_for_selector("#films li")
+                wait = partial(page.wait_for_timeout, LOOK_EVERY_S * 1000)
+                seconds["open"].append(restored(server.address, model, wait))
+    closed, opened = (statistics.median(values) for values in seconds.values())
+    for name, values in seconds.items():
+        click.echo(f"{frames} frames, page {name}: " + ", ".join(f"{v:.2f}" for v in values) + " s")
+    click.echo(f"the page costs the restoration {opened / closed - 1:+.1%} (medians)")
+
+
+def restored(
+    address: str, model: str, wait: Callable[[], None] = lambda: time.sleep(LOOK_EVERY_S)
+) -> float:
+    """Seconds of a restoration by its own account; its job is removed with the result.
+
+    Args:
+        address: Address of the page.
+        model: Model of the restoration.
+        wait: Lets some time pass; an open page has to be waited for by its browser.
+    """
+    film = ask(address, "GET", "/api/films")["films"][0]["id"]
+    job = ask(address, "POST", f"/api/films/{film}/jobs", {"options": {"model": model}})["id"]
+    while (now := ask(address, "GET", "/api/jobs")["jobs"][0])["state"] != "done":
+        if now["state"] not in {"queued", "running"}:
+            raise click.ClickException(f"the restoration {now['state']}: {now['message']}")
+        wait()
+    ask(address, "DELETE", f"/api/jobs/{job}?result=delete")
+    return float(now["seconds"])
+
+
+def ask(address: str, method: str, path: str, content: object = None) -> Any:
+    """One request for JSON."""
+    where = urlsplit(address)
+    headers = {"Authorization": f"Bearer {where.query.removeprefix('token=')}"}
+    connection = http.client.HTTPConnection(where.netloc)
+    with closing(connection):
+        body = None if content is None else json.dumps(content)
+        connection.request(method, path, body, headers)
+        text = connection.getresponse().read()
+        return json.loads(text) if text else None
 
 
 @contextmanager

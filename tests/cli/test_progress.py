@@ -29,3 +29,13 @@ def test_nothing_is_said_where_it_is_to_be_hidden(capsys: pytest.CaptureFixture[
     with progress_bar(hidden=True) as show:
         show(Progress(frames=300, total=None, seconds=60.0))
     assert capsys.readouterr().err == ""
+
+
+def test_the_rates_of_a_clusters_workers_are_in_its_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workers = {f"node{number}:7": float(number) for number in range(1, 7)}
+    with progress_bar() as show:
+        show(Progress(frames=300, total=600, seconds=LINE_S, workers=workers))
+    rates = "(node6:7 6.0, node5:7 5.0, node4:7 4.0, node3:7 3.0, 2 more)"
+    assert capsys.readouterr().err == (f"300 of 600 frames, 30.0 frames/s, 0:00:10 left {rates}\n")

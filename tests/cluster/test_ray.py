@@ -79,7 +79,7 @@ def run(footage: Footage, target: Path, pool: RayPool, **more: Any) -> Summary:
 
 
 def test_three_machines_make_the_file_of_one(
-    footage: Footage, pool: RayPool, tmp_path: Path
+    footage: Footage, pool: RayPool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     target = tmp_path / "out.mp4"
     seen: list[Progress] = []
@@ -88,6 +88,7 @@ def test_three_machines_make_the_file_of_one(
     assert (summary.frames_out, summary.scenes) == (40, 4)
     assert len(summary.workers) == 3
     assert {progress.doing for progress in seen} == {"finding scenes", "restoring"}
+    assert "4 scenes in 4 shards on 3 workers: about 67 % of their time can be used" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
@@ -328,5 +329,6 @@ def test_a_list_of_films_shares_the_workers(
     states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.out)}
     assert states == {"film0.mp4": "restored", "film1.mp4": "restored", "missing.mp4": "failed"}
     assert done.code == 1
+    assert all(outcome["workers"] for outcome in json.loads(done.out)[:2])
     for film in films:
         assert (tmp_path / "out" / film.name).read_bytes() == footage.content

@@ -140,6 +140,24 @@ def test_the_divider_moves_by_keys_and_frames_step(page: Page) -> None:
     expect(page.locator("#position")).to_have_text("frame 1 of 18")
 
 
+def test_the_divider_moves_by_mouse_and_touch(page: Page) -> None:
+    preview(page)
+    box = page.locator("#divider").bounding_box()
+    assert box is not None
+    middle, down = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle, down)
+    page.mouse.down()
+    page.mouse.move(middle + box["width"] / 4, down, steps=5)
+    page.mouse.up()
+    at = float(page.input_value("#divider"))
+    assert 70 < at < 90
+    touch = page.context.new_cdp_session(page)
+    for kind, x in (("Start", middle + box["width"] / 4), ("Move", middle), ("End", None)):
+        points = [] if x is None else [{"x": x, "y": down}]
+        touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    assert 40 < float(page.input_value("#divider")) < 60
+
+
 def test_both_sides_of_the_divider_show_the_same_frame(page: Page) -> None:
     preview(page)
     for number in (1, 2, 3):
@@ -172,7 +190,12 @@ def test_a_film_is_restored_through_a_reload_and_in_two_browsers(
     other.goto(f"http://127.0.0.1:{served.port}/?token={TOKEN}")
     for one in (page, other):
         one.wait_for_selector("#jobs li.done", timeout=TIMEOUT_MS)
-    assert "restored/first.mp4" in (page.text_content("#jobs code") or "")
+    shown = page.text_content("#jobs code") or ""
+    assert "restored/first.mp4" in shown
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#jobs summary")
+    page.click("#jobs >> text=Copy")
+    assert page.evaluate("navigator.clipboard.readText()") == shown
     with page.expect_download() as download:
         page.click("#jobs >> text=Download")
     restored = (served.folder / "restored/first.mp4").read_bytes()
@@ -181,6 +204,48 @@ def test_a_film_is_restored_through_a_reload_and_in_two_browsers(
     page.wait_for_selector("#compare:not([hidden])")
     page.click("#jobs >> text=Remove from the list")
     other.wait_for_selector("#jobs li", state="detached", timeout=TIMEOUT_MS)
+
+
+def press_until(page: Page, key: str, selector: str) -> None:
+    """Move the focus by a key to the first element that a selector finds."""
+    has_focus = "selector => document.activeElement.matches(selector)"
+    for _ in range(100):
+        page.keyboard.press(key)
+        if page.evaluate(has_focus, selector):
+            return
+    pytest.fail(f"{key} does not reach {selector}")
+
+
+def test_the_keyboard_alone_does_everything(page: Page, served: Served) -> None:
+    def go(selector: str, *keys: str, backwards: bool = False) -> None:
+        press_until(page, "Shift+Tab" if backwards else "Tab", selector)
+        for key in keys:
+            page.keyboard.press(key)
+
+    go("#search", *"first")
+    go("#films button", "Enter")
+    expect(page.locator("#film-title")).to_be_focused()
+    go("#moment", "ArrowRight")
+    go("[name=model]", *"bicubic-x2")
+    assert page.input_value("[name=model]") == "bicubic-x2"
+    go("#preview", "Enter")
+    expect(page.locator("#compare-title")).to_be_focused()
+    go("#divider", "ArrowLeft", ".")
+    assert page.input_value("#divider") == "49"
+    go("[name=zoom]", "ArrowRight")
+    assert page.is_checked("[name=zoom][value='1']")
+    go("#options button.main", "Enter", backwards=True)
+    page.wait_for_selector("#jobs li.done")
+    go("#jobs [aria-label^=Compare]", "Enter")
+    page.wait_for_selector("#keep:not([hidden])")
+    go("#keep-both", "Enter")
+    expect(page.locator("#status")).to_have_text("Both stay.")
+    go("#jobs summary", "Enter")
+    assert page.locator("#jobs code").is_visible()
+    go("summary:has(+ #live)", "Enter")
+    go("#live [name=film]", "Space")
+    assert page.is_checked("#live [name=film]")
+    go("#live button.main")
 
 
 def test_a_waiting_job_is_cancelled_and_resumed_by_keys(page: Page) -> None:
@@ -257,11 +322,20 @@ def violations(page: Page) -> list[str]:
     return found
 
 
-def test_a_running_job_is_cancelled_and_keeps_what_is_done(page: Page, long_film: Path) -> None:
+def test_a_running_job_shows_its_frames_is_paused_and_cancelled_and_keeps_what_is_done(
+    page: Page, long_film: Path
+) -> None:
     page.reload()
     choose(page, "long.mp4")
     page.click("text=Restore the film")
     expect(page.locator("#jobs .state")).to_contain_text("frame ")
+    page.wait_for_function(
+        "document.querySelector('#jobs img:not([hidden])')?.naturalWidth === 192"
+    )
+    page.click("#jobs >> text=Pause")
+    page.wait_for_selector("#jobs li.paused")
+    page.click("#jobs >> text=Resume")
+    page.wait_for_selector("#jobs li.running")
     page.click("#jobs >> text=Cancel")
     page.wait_for_selector("#jobs li.cancelled")
     expect(page.locator("#jobs .state")).to_contain_text("can be played")

@@ -18,6 +18,8 @@ from tests.command_line import Run
 from tests.media import Clip, write_clip
 from tests.web.conftest import QUICK, Served, until
 from vsr.streams import open_reader
+from vsr.web.errors import RequestError
+from vsr.web.uploads import Uploads
 
 
 def test_films_are_listed_with_length_size_codec_and_picture(served: Served) -> None:
@@ -133,6 +135,25 @@ def test_a_broken_upload_leaves_nothing(served: Served) -> None:
         uploads = served.folder / "restored/.vsr-web/uploads"
         until(lambda: any(uploads.iterdir()))
     until(lambda: not any(uploads.iterdir()))
+
+
+def test_more_than_the_disk_takes_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    uploads = Uploads(folder=tmp_path, max_bytes=10**18, days=7)
+    with pytest.raises(RequestError, match="the disk has room for") as refused:
+        uploads.check(10**17)
+    assert refused.value.status == 507
+
+
+def test_dropped_films_go_by_age_unless_a_job_needs_them(tmp_path: Path) -> None:
+    uploads = Uploads(folder=tmp_path, max_bytes=10**6, days=7)
+    films = {name: tmp_path / name / "film.mp4" for name in ("old", "needed", "new")}
+    for name, film in films.items():
+        film.parent.mkdir()
+        film.touch()
+        if name != "new":
+            os.utime(film.parent, (0, 0))
+    uploads.remove_old([str(films["needed"])])
+    assert [name for name, film in films.items() if film.exists()] == ["needed", "new"]
 
 
 def test_a_preview_shows_the_input_beside_the_result(served: Served, tmp_path: Path) -> None:

@@ -198,8 +198,19 @@ class Program:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        self.process.communicate()
+        _, self.said = self.process.communicate()
         return self.process.returncode
+
+
+def test_other_machines_are_let_in_by_the_token_and_it_is_said_what_that_means(
+    short_film: Film,
+) -> None:
+    program = Program(short_film.path.parent, "--allow-remote", "--host", "127.0.0.1")
+    ask = program.served.ask
+    assert ask("/api/films", Host="studio.example").status == 200
+    assert ask("/api/films", token=None, Host="studio.example").status == 401
+    program.end(signal.SIGTERM)
+    assert "not encrypted" in program.said
 
 
 @pytest.mark.slow

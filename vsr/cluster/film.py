@@ -282,7 +282,8 @@ class _FilmRun:
                 log.warning("%s; tried again", error)
                 self._submit(shard, of)
             except VSRError as error:
-                log.warning("%s", error)
+                if str(error) not in map(str, failures):  # a lost cluster is lost for all shards
+                    log.warning("%s", error)
                 failures.append(error)
         partly = sum(self.film.pool.restored(future) for future in self.waiting)
         self._report(self.journal.num_done + partly, DEFAULT_DOING)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
+import threading
+import time
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from vsr.cluster.pool import Worker
@@ -13,6 +18,12 @@ from vsr.cluster.tasks import WorkerFacts
 from vsr.errors import ConfigurationError, MissingDependency, VSRError
 
 CONNECT_TIMEOUT_S = 5.0
+
+HEAD_EVERY_S = 5.0
+HEAD_TIMEOUT_S = 2.0
+HEAD_LOST_S = 30.0
+"""Seconds without an answer after which the head node counts as lost. Ray ends the driver's process
+after 60, and whatever it was about to say with it."""
 
 LOCAL = "local"
 _OWN_DEVICES = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
@@ -22,12 +33,17 @@ MakeWorker = Callable[[int, Callable[[Any], bytes]], Worker]
 """Makes the worker of a number; the function gets objects of Ray's store."""
 
 
-def import_ray() -> Any:
+def import_ray(address: str) -> Any:
     """The package Ray.
+
+    Args:
+        address: Address of the cluster that will be connected to.
 
     Raises:
         MissingDependency: It is not installed.
     """
+    if address != LOCAL and "ray" not in sys.modules:
+        _send_token()
     try:
         import ray
     except ImportError as error:
@@ -35,6 +51,18 @@ def import_ray() -> Any:
             "several workers need Ray; pip install 'vsr-stream[ray]'"
         ) from error
     return ray
+
+
+def _send_token() -> None:
+    """Let Ray send this user's token, if there is one, to clusters of any address.
+
+    Ray does so by itself for a cluster that it starts or finds; for one that is named (Ray 2.60) it
+    has to be told, and tries in vain until a time-out otherwise. It reads the variable once, when
+    it is imported.
+    """
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if named or (Path.home() / ".ray" / "auth_token").exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def connect(ray: Any, address: str, *, own_devices: bool = False) -> None:
@@ -51,9 +79,45 @@ def connect(ray: Any, address: str, *, own_devices: bool = False) -> None:
         options["include_dashboard"] = False
         os.environ.update({_OWN_DEVICES: "0"} if own_devices else {})
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is said below
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise VSRError(_no_cluster(address, error)) from error
+
+
+class HeadWatch:
+    """A thread that notices that the head node is gone, without which a cluster does not work.
+
+    It has nothing to do with Ray's own calls, which wait for the head.
+
+    Args:
+        ray: Ray, connected. Ray's client notices a loss by itself.
+        on_loss: Called once, in the thread.
+    """
+
+    def __init__(self, ray: Any, on_loss: Callable[[VSRError], None]) -> None:
+        is_client = ray.util.client.ray.is_connected()
+        self._address = "" if is_client else ray.get_runtime_context().gcs_address
+        self._on_loss, self._ended = on_loss, threading.Event()
+        if self._address:
+            threading.Thread(target=self._run, name="vsr-head", daemon=True).start()
+
+    def end(self) -> None:
+        """End the thread."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        host, _, port = self._address.rpartition(":")
+        place, answered = (host.strip("[]"), int(port)), time.monotonic()
+        while not self._ended.wait(HEAD_EVERY_S):
+            try:
+                socket.create_connection(place, HEAD_TIMEOUT_S).close()
+                answered = time.monotonic()
+            except OSError as error:
+                if time.monotonic() - answered > HEAD_LOST_S:
+                    self._on_loss(VSRError(f"its head node at {self._address} is gone: {error}"))
+                    return
 
 
 def _require_answer(address: str) -> None:
@@ -78,7 +142,7 @@ def _require_answer(address: str) -> None:
 def _no_cluster(address: str, error: Exception) -> str:
     return (
         f"no Ray cluster answers at {address!r} ({first_line(error)}); start one by 'ray start "
-        "--head', or give local"
+        "--head', bring its token here if it has one ('ray get-auth-token'), or give local"
     )
 
 

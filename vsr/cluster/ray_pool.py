@@ -22,6 +22,7 @@ from typing import Any, Self
 from vsr.cluster.fingerprint import Fingerprint, difference
 from vsr.cluster.pool import TRIES
 from vsr.cluster.ray_connection import (
+    HeadWatch,
     MakeWorker,
     actor_class,
     connect,
@@ -144,7 +145,7 @@ class RayPool:
         silence_s: float = SILENCE_S,
         tries: int = TRIES,
     ) -> None:
-        self._ray = import_ray()
+        self._ray = import_ray(address)
         self._devices, self._on_cpu, self._cores, self._mixed = devices, on_cpu, cores, mixed
         self._pulse_s, self._silence_s, self._tries = pulse_s, silence_s, tries
         self._is_ours = not self._ray.is_initialized()
@@ -155,8 +156,9 @@ class RayPool:
         self._queue: list[tuple[int, int, _Job]] = []
         self._order = itertools.count()
         self._kind: Fingerprint | None = None
-        self._chosen = self._closing = False
+        self._chosen = self._closing = self._is_lost = False
         self._slots: list[_Slot] = []
+        self._broken: list[_Slot] = []
         self._last_error: BaseException | None = None
         self._alive = time.monotonic()
         self._busy_s, self._steps = 0.0, 0
@@ -172,6 +174,7 @@ class RayPool:
             raise
         self._thread = threading.Thread(target=self._run, name="vsr-pool", daemon=True)
         self._thread.start()
+        self._head = HeadWatch(self._ray, self._give_up)
 
     def choose(self, wanted: Fingerprint | None) -> list[WorkerFacts]:
         """As ``Pool.choose``."""
@@ -187,6 +190,8 @@ class RayPool:
                 for slot in self._slots:
                     self._judge(slot)
             found = [s.facts for s in self._slots if s.facts is not None and not s.is_out]
+        if self._is_lost:
+            raise self._lost()
         if not found:
             raise self._no_worker()
         return found
@@ -196,6 +201,8 @@ class RayPool:
         job = _Job(task=task)
         with self._lock:
             heapq.heappush(self._queue, (-size, next(self._order), job))
+        if self._is_lost:
+            _fail(job, self._lost())
         return job.future
 
     def restored(self, future: Future[Any]) -> int:
@@ -223,6 +230,9 @@ class RayPool:
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
         self._closing = True
+        self._head.end()
+        if self._is_lost:
+            return  # whatever is asked now waits for the head node, and Ray ends the process
         self._thread.join()
         self._say_goodbye()
         for slot in self._slots:
@@ -235,9 +245,13 @@ class RayPool:
             while not self._closing:
                 self._turn()
         except BaseException as error:
-            self._last_error = error
             log.debug("the pool ends", exc_info=True)
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Let all tasks fail: the cluster is lost."""
         with self._lock:
+            self._last_error, self._is_lost = error, True
             for job in [job for *_, job in self._queue] + [s.job for s in self._slots if s.job]:
                 _fail(job, self._lost())
             self._queue.clear()
@@ -255,6 +269,7 @@ class RayPool:
                 refs[ref]()
             self._watch()
             self._lock.notify_all()
+        self._replace_broken()
 
     def _references(self) -> dict[Any, Callable[[], None]]:
         """What is waited for, and what takes it."""
@@ -394,8 +409,17 @@ class RayPool:
         self._retry(job, VSRError(f"no progress for {silent_s:.0f} s"))
 
     def _replace(self, slot: _Slot) -> None:
-        self._kill(slot)
-        self._slots[self._slots.index(slot)] = self._start(slot.number)
+        slot.facts = None
+        self._broken.append(slot)
+
+    def _replace_broken(self) -> None:
+        """Start workers anew; without the lock, since Ray may wait for a head node that is gone."""
+        while self._broken:
+            slot = self._broken.pop()
+            self._kill(slot)
+            started = self._start(slot.number)
+            with self._lock:
+                self._slots[self._slots.index(slot)] = started
 
     def _grow(self) -> None:
         """Start a worker for everything that the cluster has room for."""
@@ -444,12 +468,11 @@ class RayPool:
             self._ray.shutdown()
 
     def _all_known(self) -> bool:
-        ended = not self._thread.is_alive()
-        return ended or all(s.facts is not None or s.is_out for s in self._slots)
+        return self._is_lost or all(s.facts is not None or s.is_out for s in self._slots)
 
     def _any_known(self) -> bool:
         """Whether there is a worker, or none to wait for."""
-        ended = not self._thread.is_alive() or all(slot.is_out for slot in self._slots)
+        ended = self._is_lost or all(slot.is_out for slot in self._slots)
         return ended or any(s.facts is not None and not s.is_out for s in self._slots)
 
     def _lost(self) -> VSRError:

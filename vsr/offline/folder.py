@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +47,7 @@ class Outcome:
         frames: Frames written.
         seconds: Duration of the run.
         said: The error message if it failed.
+        workers: Frames per second of each worker of a cluster, by its name.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Outcome:
     frames: int = 0
     seconds: float = 0.0
     said: str = ""
+    workers: Mapping[str, float] = field(default_factory=dict)
 
 
 def holds_videos(source: str) -> bool:
@@ -182,7 +184,13 @@ def _run(
     except (VSRError, OSError) as error:
         return Outcome(name=job.name, state="failed", said=str(error))
     state: State = "interrupted" if summary.interrupted else "restored"
-    return Outcome(name=job.name, state=state, frames=summary.frames_out, seconds=summary.seconds)
+    return Outcome(
+        name=job.name,
+        state=state,
+        frames=summary.frames_out,
+        seconds=summary.seconds,
+        workers=summary.workers,
+    )
 
 
 def _names_no_folder(target: str) -> bool:
