@@ -16,7 +16,7 @@ from vsr.engine.settings import Settings
 SETTINGS = Settings(chunk=16, look_ahead=4)
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
-RATES = ((1.0, 100.0), (8.0, 300.0))
+RATES = ((1.0, 100.0), (5.5, 300.0))
 """Frames per second of a worker and of the first pass."""
 
 
