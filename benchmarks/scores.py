@@ -13,9 +13,9 @@ from fractions import Fraction
 import click
 import torch
 
-from vsr.evaluation.motion import estimate_flow
 from vsr.models.architectures.basicvsr import BasicVSR
 from vsr.quality.metrics import fidelity
+from vsr.quality.optical_flow import estimate_flow
 from vsr.restorer import FULL, Restorer
 from vsr.types import Chunk
 

@@ -122,7 +122,7 @@ def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Netwo
             )
         with _answered(name, checkpoint):
             network = build_network(name, options)
-        load_into(network, checkpoint)
+        load_into(network, checkpoint, network.facts.name)
         return network
     for key, part in PARTS.items():
         if key in checkpoint.weights:

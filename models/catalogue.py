@@ -1,7 +1,8 @@
 """The catalogue of models; readable without importing torch.
 
 To add a network: a module in ``architectures/``, a line in ``architecture_table`` and one in
-``MODELS``. Published checkpoints that can be pulled are in ``checkpoints/zoo``.
+``MODELS``. Published checkpoints that can be pulled are in ``checkpoints/zoo``, those for faces,
+which restore no whole frames, in ``checkpoints/face_zoo``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vsr.models.checkpoints.cache import cached_path, is_cached
+from vsr.models.checkpoints.face_zoo import DETECTOR, OFFICIAL_FACES
 from vsr.models.checkpoints.model import Model, Quality
 from vsr.models.checkpoints.zoo import OFFICIAL
 
@@ -152,6 +154,18 @@ MODELS: dict[str, Model] = {
 }
 
 
+FACE_MODELS = OFFICIAL_FACES
+"""The models that find and restore faces; ``--model`` does not take them."""
+
+FACE_RESTORERS = tuple(name for name in FACE_MODELS if name != DETECTOR)
+"""Those that restore faces."""
+
+
+def known_models() -> dict[str, Model]:
+    """All models with weights to list and to pull, by name."""
+    return {**MODELS, **FACE_MODELS}
+
+
 def fitting_model(height: int, width: int, wanted: float | None = None) -> str:
     """The model of compressed footage that fits a source.
 
@@ -171,9 +185,9 @@ def weights_path(model: str) -> Path | None:
     """Path of a model's weights, pulled or not; None if it has no file of its own.
 
     Args:
-        model: A key of ``MODELS``.
+        model: A key of ``known_models``.
     """
-    entry = MODELS[model]
+    entry = known_models()[model]
     if entry.releases:
         here = (release for release in entry.releases if is_cached(release))
         return cached_path(next(here, entry.releases[0])[0])

@@ -9,7 +9,7 @@ from typing import Any
 from vsr.errors import CheckpointError, ConfigurationError, NotPulled
 from vsr.models.architecture_table import build_network, network_of, options_of
 from vsr.models.architectures import cascade
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS, weights_path
+from vsr.models.catalogue import DEFAULT_MODEL, FACE_MODELS, MODELS, weights_path
 from vsr.models.checkpoints.checkpoint import Checkpoint, interpolate, read_checkpoint
 from vsr.models.network import Network
 
@@ -78,6 +78,19 @@ def network_from_file(path: Path, architecture: str | None = None) -> Network[An
     stages = _stages(str(path))
     checkpoint = read_checkpoint(path) if stages is None else _read_cascade(*stages)
     return network_of(checkpoint, architecture)
+
+
+def has_two_ends(model: str, weights: str | Path | None) -> bool:
+    """Whether a fidelity between two sets of weights can be given for a network.
+
+    Args:
+        model: As for ``load_network``.
+        weights: As for ``load_network``.
+    """
+    entry = MODELS.get(model)
+    if _stages(model if weights is None else str(weights)) is not None:
+        return True
+    return weights is None and entry is not None and bool(entry.faithful)
 
 
 def _mixed(model: str, weights: str | Path | None, fidelity: float | None) -> Checkpoint | None:
@@ -150,6 +163,8 @@ def _looks_like_a_file(model: str) -> bool:
 
 
 def _unknown(model: str) -> str:
+    if model in FACE_MODELS:
+        return f"model {model!r} is for faces, not for whole frames; give it with --face-model"
     close = difflib.get_close_matches(model, MODELS, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(MODELS)}"
     return f"model {model!r} is unknown; {hint}"

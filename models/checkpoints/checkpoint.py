@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsr.errors import CheckpointError, OpenError
 from vsr.models.checkpoints.key_mapping import likely_layout, to_basicsr
@@ -135,12 +135,13 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
     return read_checkpoint(path).weights
 
 
-def load_into(network: Network[Any], checkpoint: Checkpoint) -> None:
+def load_into(network: nn.Module, checkpoint: Checkpoint, name: str) -> None:
     """Fill a network with weights; every key must be there and have its shape.
 
     Args:
         network: Changed in place.
         checkpoint: Weights by the network's own names.
+        name: Name of the architecture, for messages.
 
     Raises:
         CheckpointError: Keys missing or left over, or other shapes; the first few are named.
@@ -157,8 +158,7 @@ def load_into(network: Network[Any], checkpoint: Checkpoint) -> None:
     said = [f"{words} {first_few(keys)}" for words, keys in problems.items() if keys]
     if said:
         raise CheckpointError(
-            f"{checkpoint} {' and '.join(said)} for {network.facts.name}; "
-            "give a checkpoint of that network"
+            f"{checkpoint} {' and '.join(said)} for {name}; give a checkpoint of that network"
         )
     network.load_state_dict(dict(weights))
 

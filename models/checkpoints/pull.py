@@ -168,13 +168,16 @@ def _release_in(model: Model, source: Path) -> Release:
 
 
 def _beside(source: Path, file: OfficialFile) -> Path:
-    """A file of a release, one of which is given."""
+    """A file of a release, one of which is given: beside it, by its name here or in a package."""
     if sha256_of(source).startswith(file.sha256):
         return source
-    neighbour = source.with_suffix(Path(file.name).suffix)
-    if not neighbour.is_file():
-        raise OpenError(f"'{neighbour}' is not there, and is needed beside '{source.name}'")
-    return neighbour
+    packed = file.wheel.path.rpartition("/")[2] if file.wheel else file.name
+    neighbours = [source.with_name(name) for name in (file.name, packed)]
+    neighbours.append(source.with_suffix(Path(file.name).suffix))
+    for neighbour in neighbours:
+        if neighbour.is_file() and neighbour != source:
+            return neighbour
+    raise OpenError(f"'{neighbours[1]}' is not there, and is needed beside '{source.name}'")
 
 
 @contextmanager

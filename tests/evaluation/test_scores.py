@@ -13,12 +13,13 @@ from torch import Tensor
 
 from tests.networks import moving_clip
 from vsr.errors import ConfigurationError, MissingDependency
-from vsr.evaluation.motion import estimate_flow, visible_pixels, warping_error
+from vsr.evaluation.motion import warping_error
 from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
 from vsr.evaluation.scoring import ClipScorer, Scoring
 from vsr.models.ops.imresize import imresize, quantise
 from vsr.quality.metrics import fidelity
+from vsr.quality.optical_flow import estimate_flow, visible_pixels
 
 
 def texture(height: int, width: int) -> Tensor:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.parameters import MEDIA, complete_model, fidelity_option
+from vsr.cli.parameters import MEDIA, complete_known_model, fidelity_option
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError, OpenError
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS, weights_path
+from vsr.models.catalogue import DEFAULT_MODEL, MODELS, known_models, weights_path
 from vsr.models.checkpoints.model import HASH_DIGITS, Model, OfficialFile
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ BI            enlarges what MATLAB's bicubic has reduced
 BD            enlarges what was blurred, of which every 4th pixel was kept
 real          undoes what footage has: blur, noise, earlier scaling, compression
 compression   undoes what video encoders do
+faces         finds or restores faces, for `vsr restore --faces`
 pull          brought by `vsr models pull NAME`; `vsr models show NAME` says all
 """
 """What the words of the table mean; lines of at most 80 columns."""
@@ -50,24 +51,25 @@ def models(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     if as_json:
-        click.echo(json.dumps({name: _described(name, model) for name, model in MODELS.items()}))
+        click.echo(json.dumps({n: _described(n, m) for n, m in known_models().items()}))
     else:
-        print_table(HEADINGS, [_row(name, model) for name, model in MODELS.items()])
+        print_table(HEADINGS, [_row(name, model) for name, model in known_models().items()])
         click.echo(LEGEND)
 
 
 @models.command()
-@click.argument("name", shell_complete=complete_model)
+@click.argument("name", shell_complete=complete_known_model)
 def show(name: str) -> None:
     """Print what is known of NAME: published quality, licence, files and where they can be had."""
-    if name not in MODELS:
-        raise ConfigurationError(f"{name!r} is unknown; give one of {', '.join(MODELS)}")
-    for heading, value in _facts(name, MODELS[name]):
+    known = known_models()
+    if name not in known:
+        raise ConfigurationError(f"{name!r} is unknown; give one of {', '.join(known)}")
+    for heading, value in _facts(name, known[name]):
         click.echo(f"{heading:<14}{value}")
 
 
 @models.command()
-@click.argument("name", shell_complete=complete_model)
+@click.argument("name", shell_complete=complete_known_model)
 @click.option(
     "--mirror",
     metavar="URL",
@@ -90,8 +92,9 @@ def pull(name: str, mirror: str | None, force: bool, source: Path | None) -> Non
     configuration. The cache is the folder VSR_HOME, or the platform's cache folder; its contents
     work offline. After a broken connection the next pull resumes.
     """
-    if name not in MODELS or not MODELS[name].releases:
-        named = ", ".join(known for known, other in MODELS.items() if other.releases)
+    known = known_models()
+    if name not in known or not known[name].releases:
+        named = ", ".join(model for model, other in known.items() if other.releases)
         raise ConfigurationError(f"{name!r} cannot be pulled; give one of {named}")
     click.echo(terms(name), err=True)
     click.echo(bring(name, mirror=mirror, force=force, source=source))
@@ -111,7 +114,7 @@ def bring(
     from vsr.cli.progress import download_bar
     from vsr.models.checkpoints.pull import pull_model, take
 
-    model = MODELS[name]
+    model = known_models()[name]
     if source is not None:
         return take(model, source)
     with download_bar(name) as on_progress:
@@ -123,7 +126,7 @@ def bring(
 
 def terms(name: str) -> str:
     """Licence terms to show before weights are downloaded."""
-    return f"{name}: licence of the weights: {_licence(MODELS[name])}"
+    return f"{name}: licence of the weights: {_licence(known_models()[name])}"
 
 
 def _licence(model: Model) -> str:
@@ -131,12 +134,12 @@ def _licence(model: Model) -> str:
 
 
 @models.command("path")
-@click.argument("name", shell_complete=complete_model)
+@click.argument("name", shell_complete=complete_known_model)
 def print_path(name: str) -> None:
     """Print the path of the weights of NAME, pulled or not."""
-    found = weights_path(name) if name in MODELS else None
+    found = weights_path(name) if name in known_models() else None
     if found is None:
-        named = ", ".join(known for known in MODELS if weights_path(known))
+        named = ", ".join(model for model in known_models() if weights_path(model))
         raise ConfigurationError(f"{name!r} has no file of weights; give one of {named}")
     click.echo(found)
 
@@ -261,7 +264,8 @@ def _facts(name: str, model: Model) -> Iterator[tuple[str, str]]:
     """Headings and values, one line each."""
     trained_for = ", ".join(filter(None, (model.degradation, model.trained_on)))
     yield "model", f"{name}: {model.summary}"
-    yield "scale", "as its checkpoint" if model.scale is None else f"x{model.scale}"
+    if name in MODELS:
+        yield "scale", "as its checkpoint" if model.scale is None else f"x{model.scale}"
     yield "trained for", trained_for or "-"
     yield "parameters", "-" if model.parameters is None else f"{model.parameters:,}"
     if model.size_multiple not in (None, 1):

@@ -28,7 +28,31 @@ def complete_model(
 
     names = [CompletionItem(name, help=MODELS[name].summary) for name in MODELS]
     names.append(CompletionItem(AUTO_MODEL, help="the model that fits the source"))
-    return [n for n in names if n.value.startswith(begun)] or [CompletionItem(begun, type="file")]
+    return _begun_with(begun, names)
+
+
+def complete_known_model(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Shell completion: names of all models, those for faces included."""
+    from vsr.models.catalogue import known_models
+
+    known = known_models().items()
+    return _begun_with(begun, [CompletionItem(name, help=model.summary) for name, model in known])
+
+
+def complete_face_model(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Shell completion: names of models that restore faces, or files if no name matches."""
+    from vsr.models.catalogue import FACE_RESTORERS
+
+    return _begun_with(begun, [CompletionItem(name) for name in FACE_RESTORERS])
+
+
+def _begun_with(begun: str, items: list[CompletionItem]) -> list[CompletionItem]:
+    """The items that begin so; a file's name where none does."""
+    return [i for i in items if i.value.startswith(begun)] or [CompletionItem(begun, type="file")]
 
 
 class Moment(click.ParamType["float"]):

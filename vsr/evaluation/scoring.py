@@ -11,16 +11,12 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ConfigurationError
-from vsr.evaluation.motion import (
-    estimate_flow,
-    flow_difference,
-    visible_pixels,
-    warping_error,
-)
+from vsr.evaluation.motion import flow_difference, warping_error
 from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
 from vsr.models.ops.imresize import quantise
 from vsr.quality.metrics import SSIM_WINDOW, crop_border, fidelity
+from vsr.quality.optical_flow import estimate_flow, visible_pixels
 
 TEMPORAL = ("tof", "warp")
 WARP_UNIT = 1e-3
