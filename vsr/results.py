@@ -58,6 +58,9 @@ class Summary:
         blank: Frames of a single colour that the network made from pictures, among those looked at.
         skipped: Whether the complete output existed already, so that there was nothing to resume.
         workers: Frames per second of each worker of a cluster, by its name.
+        faces: Faces restored, each once in every frame that shows it.
+        faces_left_alone: Faces found and not restored, likewise, by reason: ``small``, ``sharp``,
+            ``turned`` or ``unsure``.
     """
 
     output: str
@@ -81,6 +84,8 @@ class Summary:
     blank: int = 0
     model: str = ""
     workers: Mapping[str, float] = field(default_factory=dict)
+    faces: int = 0
+    faces_left_alone: Mapping[str, int] = field(default_factory=dict)
 
 
 def nothing_done(output: str, frames: int = 0, *, skipped: bool = False) -> Summary:

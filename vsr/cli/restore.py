@@ -20,12 +20,14 @@ from vsr.cli.parameters import (
     Rate,
     Size,
     Tiles,
+    complete_face_model,
     complete_model,
     fidelity_option,
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import loading
 from vsr.models.catalogue import AUTO_MODEL
+from vsr.models.checkpoints.face_zoo import DEFAULT_FACES
 from vsr.results import Summary
 from vsr.resume import SEGMENT_FRAMES
 from vsr.scenes import AUTO
@@ -96,6 +98,19 @@ def _name_comparison(words: list[str]) -> list[str]:
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
+@click.option(
+    "--faces",
+    is_flag=True,
+    help="Restore faces, too, steadily in time; --fidelity is how close they stay to the input "
+    "(0.5 unless given). Needs `vsr models pull gfpgan-v1.4` (non-commercial) and mtcnn.",
+)
+@click.option(
+    "--face-model",
+    shell_complete=complete_face_model,
+    metavar="NAME|FILE",
+    help="The network for faces: gfpgan-v1.4, gfpgan-v1.3, or a checkpoint; means --faces, too.  "
+    "[default: gfpgan-v1.4]",
+)
 @click.option(
     "--chunk",
     type=click.IntRange(min=1),
@@ -270,6 +285,8 @@ def restore(
     dry_run: bool,
     preview: float | None,
     progress_folder: Path | None,
+    faces: bool,
+    face_model: str | None,
     quiet: bool,
     **given: Any,
 ) -> int:
@@ -302,7 +319,12 @@ def restore(
         raise click.UsageError("--dry-run and --preview exclude each other; give one of them")
     if note := mixed_note(source):
         click.echo(f"vsr: {note}", err=True)
-    options = RestoreOptions(start_s=start, end_s=end, **given)
+    options = RestoreOptions(
+        start_s=start,
+        end_s=end,
+        faces=face_model or (DEFAULT_FACES if faces else None),
+        **given,
+    )
     if preview is not None:
         return write_preview(source, target, preview, options, as_json=as_json)
     if holds_videos(source):
@@ -365,6 +387,7 @@ def _sentence(summary: Summary, target: str) -> str:
         f"({summary.fps:.1f} frames/s, {memory}) by {summary.model}"
     )
     remarks = {
+        _faces(summary): summary.faces or summary.faces_left_alone,
         f"{summary.passed_through} frames only enlarged": summary.passed_through,
         f"{summary.blank} frames came out as a single colour: check the weights": summary.blank,
         f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}": (
@@ -382,6 +405,15 @@ def _sentence(summary: Summary, target: str) -> str:
         ),
     }
     return "; ".join([done, *(remark for remark, applies in remarks.items() if applies)])
+
+
+def _faces(summary: Summary) -> str:
+    """Faces restored and left alone, each counted once in every frame."""
+    restored = f"{summary.faces} faces restored"
+    if not summary.faces_left_alone:
+        return restored
+    reasons = ", ".join(f"{number} {reason}" for reason, number in summary.faces_left_alone.items())
+    return f"{restored}, left alone: {reasons}"
 
 
 def _times(number: int) -> str:

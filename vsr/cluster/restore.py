@@ -154,6 +154,11 @@ def check_shared(options: RestoreOptions) -> None:
         raise ConfigurationError(
             "--devices are of this machine; leave --cluster out, or give local"
         )
+    if options.faces is not None:
+        raise ConfigurationError(
+            "--faces follows faces from frame to frame in one process; leave it out for several "
+            "workers, or leave out --cluster and --devices"
+        )
     if options.parallel_scenes > 1:
         raise ConfigurationError(
             "--parallel-scenes rounds otherwise in each batch; leave it out for several workers"

@@ -13,6 +13,8 @@ from vsr.engine.device_transfer import wait_for
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
+from vsr.models.face_loading import check_pulled
+from vsr.offline.faces import FaceEstimate, estimate_faces, make_stage
 from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import OutputSize, choose_size
@@ -48,6 +50,8 @@ class Estimate:
         fps: Expected restored frames per second, measured on a sample.
         seconds: Expected duration of the run; None if the number of frames is unknown.
         journal: Folder of the journal for resuming; None without one.
+        faces: What faces cost, which ``fps`` and ``seconds`` leave out but for the search; None
+            without.
     """
 
     model: str
@@ -64,6 +68,7 @@ class Estimate:
     fps: float
     seconds: float | None
     journal: str | None
+    faces: FaceEstimate | None = None
 
     def text(self) -> str:
         """The estimate as text, one fact per line."""
@@ -77,6 +82,8 @@ class Estimate:
             "time": spent,
             "journal": "none" if self.journal is None else f"{self.journal}, for --resume",
         }
+        if self.faces is not None:
+            rows["faces"] = self.faces.text()
         return "\n".join(f"{name:8}{value}" for name, value in rows.items())
 
     def cells(self) -> tuple[str, str, str]:
@@ -93,6 +100,8 @@ class Estimate:
 def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Estimate:
     """Estimate a ``restore`` with these options; nothing is written."""
     named = named_network(options)
+    if options.faces is not None:
+        check_pulled(options.faces)
     with open_reader(
         source,
         start_s=options.start_s,
@@ -114,7 +123,9 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
         precision=options.precision,
         exact=True,
     )
-    fps = expected_fps(restorer, info)
+    fps, faces = expected_fps(restorer, info), _estimate_faces(restorer, info, options)
+    if faces is not None:
+        fps = 1 / (1 / fps + faces.search_s)
     journal = journal_planned(
         source, target, info, segment=options.segment, in_process=options.in_process
     )
@@ -134,7 +145,20 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
         fps=fps,
         seconds=None if info.num_frames is None else info.num_frames / fps,
         journal=None if journal is None else str(journal),
+        faces=faces,
     )
+
+
+def _estimate_faces(
+    restorer: Restorer | ParallelScenes, info: StreamInfo, options: RestoreOptions
+) -> FaceEstimate | None:
+    """What the faces of a run cost; None if it asks for none."""
+    stage = make_stage(options, restorer)
+    if stage is None or options.faces is None:
+        return None
+    scale = restorer.network.facts.scale
+    frame = torch.rand(3, scale * info.height, scale * info.width, device=restorer.device)
+    return estimate_faces(options.faces, options.fidelity, stage, frame)
 
 
 LARGEST_USUAL = 4096 * 2160

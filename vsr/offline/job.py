@@ -16,9 +16,11 @@ from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import ConfigurationError
+from vsr.models.face_loading import check_pulled
 from vsr.models.network import Network
 from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
 from vsr.offline.estimate import large_output_note
+from vsr.offline.faces import make_stage
 from vsr.offline.forwarding_writer import WatchedWriter
 from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
@@ -93,7 +95,9 @@ def _restore(
 ) -> Summary:
     """Restore into a target that no other run writes."""
     network = named_network(options)
-    if options.scenes == AUTO and network is not None and network.facts.stateless:
+    if options.faces is not None:
+        check_pulled(options.faces)
+    elif options.scenes == AUTO and network is not None and network.facts.stateless:
         options = replace(options, scenes=OFF)
     journal = find_journal(
         source,
@@ -114,6 +118,7 @@ def _restore(
         model = model_name(source, options, reader.info)
         network = network or network_for(model, options)
         restorer = _make_restorer(network, reader.info, options, session.settings)
+        faces = make_stage(options, restorer)
         marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
         inputs = InputRecorder(reader)
         session.begin(
@@ -137,9 +142,16 @@ def _restore(
             writer,
             scenes=marker,
             points=points,
+            stage=faces,
             on_progress=on_progress,
             stop=stop,
         )
+        if faces is not None:
+            summary = replace(
+                summary,
+                faces=faces.counts.restored,
+                faces_left_alone=dict(faces.counts.left_alone),
+            )
         return replace(summary, model=model)
 
 

@@ -10,7 +10,7 @@ from vsr.address import is_address
 from vsr.assessment.assess import assess
 from vsr.errors import VSRError
 from vsr.models.catalogue import AUTO_MODEL, CLEAN_MODELS, VIDEO_MODELS, fitting_model
-from vsr.models.loading import load_network
+from vsr.models.loading import has_two_ends, load_network
 from vsr.models.network import Network
 from vsr.offline.options import RestoreOptions
 from vsr.offline.output_size import choose_size
@@ -33,9 +33,11 @@ def named_network(options: RestoreOptions) -> Network[Any] | None:
         ConfigurationError, CheckpointError, NotPulled: As for ``load_network``.
     """
     if options.model != AUTO_MODEL:
-        return load_network(options.model, options.weights, fidelity=options.fidelity)
+        fidelity = _fidelity(options, options.model, options.weights)
+        return load_network(options.model, options.weights, fidelity=fidelity)
     if options.weights is not None:
-        return load_network(options.weights, fidelity=options.fidelity)
+        fidelity = _fidelity(options, str(options.weights), None)
+        return load_network(options.weights, fidelity=fidelity)
     return None
 
 
@@ -63,7 +65,8 @@ def network_for(model: str, options: RestoreOptions) -> Network[Any]:
         model: What ``model_name`` has found.
         options: Options of the run.
     """
-    return named_network(options) or load_network(model, fidelity=options.fidelity)
+    named = named_network(options)
+    return named or load_network(model, fidelity=_fidelity(options, model, None))
 
 
 def is_clean(source: str, options: RestoreOptions, info: StreamInfo) -> bool:
@@ -92,6 +95,13 @@ def _length_s(options: RestoreOptions, info: StreamInfo) -> float:
     if info.num_frames is None or not info.frame_rate:
         return 0.0
     return info.num_frames / float(info.frame_rate)
+
+
+def _fidelity(options: RestoreOptions, model: str, weights: str | Path | None) -> float | None:
+    """The fidelity of the network; with faces, one that a network does not have is theirs alone."""
+    if options.faces is not None and not has_two_ends(model, weights):
+        return None
+    return options.fidelity
 
 
 def _fitting(info: StreamInfo, options: RestoreOptions) -> str:

@@ -32,6 +32,8 @@ class RestoreOptions:
             fits the source and the wanted size.
         weights: As for ``load_network``.
         fidelity: As for ``load_network``.
+        faces: Restore faces, too, by this network: a name of ``FACE_RESTORERS`` or a checkpoint;
+            ``fidelity`` is how faithful they stay (0.5 unless given). None for no faces.
         chunk: As for ``Restorer``; None for the size that suits the network and fits into memory.
         look_ahead: As for ``Restorer``, likewise.
         tiles: As for ``Restorer``, likewise.
@@ -70,6 +72,7 @@ class RestoreOptions:
     model: str = AUTO_MODEL
     weights: str | Path | None = None
     fidelity: float | None = None
+    faces: str | Path | None = None
     chunk: int | None = None
     look_ahead: int | str | None = None
     tiles: tuple[int, int] | None = None

@@ -34,6 +34,7 @@ def run(
     *,
     scenes: SceneMarker | None = None,
     points: SegmentRecorder | None = None,
+    stage: FrameStage | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -45,6 +46,7 @@ def run(
         writer: Finished here, or aborted after an error.
         scenes: Scene marker; None for the marks that the reader makes.
         points: Resume points of the run; None without a journal.
+        stage: What restored frames pass before they are encoded; None for nothing.
         on_progress: Called in the calling thread after each step.
         stop: Set it to end early; the output is closed, playable and named as partial.
 
@@ -55,7 +57,7 @@ def run(
     """
     marker = scenes or ListedScenes(numbers=frozenset(), times=())
     stop = stop or threading.Event()
-    stages = Stages(reader, restorer, writer, marker, points, on_progress, stop)
+    stages = Stages(reader, restorer, writer, marker, points, stage, on_progress, stop)
     try:
         broken = stages.run()
         interrupted = stages.stop.is_set()
@@ -113,6 +115,18 @@ class StreamRestorer(Protocol):
     def iter_drain(self) -> Iterator[Chunk]: ...
 
 
+class FrameStage(Protocol):
+    """A stage behind the restorer, in the calling thread and on the restorer's device."""
+
+    def push(self, chunk: Chunk) -> Chunk:
+        """The frames that leave for those that come, as many."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all frames so far: a segment of the output begins, which may be resumed at."""
+        ...
+
+
 class Stages:
     """The three stages of one run and their counts."""
 
@@ -123,9 +137,11 @@ class Stages:
         writer: Writer,
         marker: SceneMarker,
         points: SegmentRecorder | None,
+        stage: FrameStage | None,
         on_progress: Callable[[Progress], None],
         stop: threading.Event,
     ) -> None:
+        self.stage = stage
         self.reader, self.restorer, self.writer, self.marker = reader, restorer, writer, marker
         self.points, self.on_progress, self.stop = points, on_progress, stop
         self.decoded: StageQueue[_Piece] = StageQueue(QUEUED_CHUNKS, stop=stop)
@@ -214,12 +230,13 @@ class Stages:
         for chunk in chunks:
             if self.stop.is_set():
                 break
-            self.restored.put(_Piece(frames=restored_copy(chunk), packets=packets))
+            shown = chunk if self.stage is None else self.stage.push(chunk)
+            self.restored.put(_Piece(frames=restored_copy(shown), packets=packets))
             packets = ()
             self.report()
             if self.points:
                 self.cut(self.points.after_restore(chunk))
-            del chunk  # not to keep it alive while the next one is made
+            del chunk, shown  # not to keep them alive while the next one is made
         if packets:
             self.restored.put(_Piece(frames=None, packets=packets))
 
@@ -227,6 +244,8 @@ class Stages:
         """Tell the encoding thread to end a segment."""
         if point is not None:
             self.restored.put(_Piece(frames=None, point=point))
+            if self.stage is not None:
+                self.stage.reset()
 
     def encode(self) -> None:
         """The encoding thread: write until the end or an error."""

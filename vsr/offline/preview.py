@@ -10,7 +10,9 @@ from torch import Tensor
 from vsr.address import is_address, shown
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
+from vsr.models.face_loading import check_pulled
 from vsr.offline.comparison_video import InputRecorder, compare_frames
+from vsr.offline.faces import make_stage
 from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
@@ -23,7 +25,7 @@ from vsr.streams.names.target import NULL, TargetFile
 from vsr.types import Chunk
 
 HEEDED = frozenset(
-    {"model", "weights", "fidelity", "chunk", "look_ahead", "tiles", "memory", "device"}
+    {"model", "weights", "fidelity", "faces", "chunk", "look_ahead", "tiles", "memory", "device"}
     | {"precision", "frame_rate", "overwrite", "deinterlace"}
 )
 """Options that a preview uses."""
@@ -51,6 +53,8 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
     """
     picture = TargetFile(str(picture_name(target)), source=source, overwrite=options.overwrite)
     network = named_network(options)
+    if options.faces is not None:
+        check_pulled(options.faces)
     start = max(0.0, moment_s - AROUND_S)
     end = moment_s + AROUND_S
     with open_reader(
@@ -68,10 +72,12 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
             device=options.device,
             precision=options.precision,
         )
+        faces = make_stage(options, restorer)
         inputs = InputRecorder(reader)
         wanted = reader.info.start_pts + moment_s / float(reader.info.time_base) - 0.5
         for restored in _restored(inputs.chunks(restorer.chunk), restorer):
-            for frame, pts in zip(restored.frames, restored.pts, strict=True):
+            pasted = restored if faces is None else faces.push(restored)
+            for frame, pts in zip(pasted.frames, pasted.pts, strict=True):
                 if pts >= wanted:
                     both = compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side")
                     return _keep(both, picture)

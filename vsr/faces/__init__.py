@@ -1,0 +1,1 @@
+"""Faces in restored frames: found, followed, aligned, restored and pasted back."""
