@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from vsr.faces.alignment import SIZE, TEMPLATE, Points, Similarity, mask, sample
 from vsr.faces.detector import NONE, Faces
 
 
+@cache
 def drawn_face(seed: int = 0) -> Tensor:
     """An aligned face (3, 512, 512): a soft texture, and a dark blob at each point."""
     generator = torch.Generator().manual_seed(seed)

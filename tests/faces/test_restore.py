@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
+import av
 import pytest
 import torch
 from torch import Tensor
@@ -22,8 +24,15 @@ from vsr.streams import open_reader
 CLIP = "data/train/clips/plaza.mp4"
 """A man who speaks, 41 pixels a face."""
 
-PUBLISHED_BOX = (267.70, 62.07, 309.21, 116.58)
-"""What facenet-pytorch 2.6.0 finds in frame 20 of the clip, for which it gives 1.000."""
+PUBLISHED_BOX = (322.36795, 104.45358, 365.18769, 161.77618)
+PUBLISHED_POINTS = (
+    (333.68207, 125.73338),
+    (351.83667, 125.86652),
+    (341.59250, 135.68529),
+    (334.09421, 146.83200),
+    (350.05902, 147.13626),
+)
+"""What facenet-pytorch 2.6.0 printed for frame 20 of the clip, converted to RGB by PyAV."""
 
 
 def frames_of(path: Path, count: int, start_s: float = 0.0) -> Tensor:
@@ -41,7 +50,7 @@ def face_file(tmp_path: Path) -> Path:
 
 
 def words(shared: Path, target: Path | str, *more: str | Path) -> tuple[str | Path, ...]:
-    part = ("--start", "0.4", "--end", "0.8", "-m", "identity", "--encoder", "ffv1")
+    part = ("--start", "0.4", "--end", "0.6", "-m", "identity", "--encoder", "ffv1")
     return ("restore", shared / CLIP, target, *part, *more)
 
 
@@ -53,11 +62,11 @@ def test_faces_of_a_film_are_restored_and_the_rest_is_kept(
     done = vsr(*words(shared, faces, "--face-model", face_file, "--fidelity", "0", "--json"))
     assert done.code == 0, done.err
     summary = json.loads(done.out)
-    assert summary["faces"] == summary["frames_out"] > 5
+    assert summary["faces"] == summary["frames_out"] >= 5
     difference = (frames_of(faces, 5) - frames_of(plain, 5)).abs()
-    assert float(difference[..., 70:110, 275:305].mean()) > 0.05
-    assert float(difference[..., 180:, :].max()) == 0
-    assert float(difference[..., :200].max()) == 0
+    assert float(difference[..., 115:150, 330:360].mean()) > 0.05
+    assert float(difference[..., 230:, :].max()) == 0
+    assert float(difference[..., :240].max()) == 0
 
 
 def test_full_fidelity_leaves_all_as_it_is(
@@ -80,6 +89,7 @@ def test_a_dry_run_says_what_faces_cost(
     assert "for each face" in line
 
 
+@pytest.mark.slow
 def test_a_resumed_run_gives_the_same_faces(
     faces_home: Path, shared: Path, face_file: Path, tmp_path: Path
 ) -> None:
@@ -90,14 +100,14 @@ def test_a_resumed_run_gives_the_same_faces(
     from vsr.results import Progress
 
     options = RestoreOptions(
-        model="identity", chunk=3, end_s=0.8, encoder="ffv1", segment=6, faces=face_file
+        model="identity", chunk=2, end_s=0.4, encoder="ffv1", segment=4, faces=face_file
     )
     source, whole, parts = str(shared / CLIP), tmp_path / "whole.mkv", tmp_path / "parts.mkv"
     restore(source, str(whole), options)
     stop = threading.Event()
 
     def stop_behind(progress: Progress) -> None:
-        if progress.frames > 8:
+        if progress.frames > 4:
             stop.set()
 
     stopped = restore(source, str(parts), options, on_progress=stop_behind, stop=stop)
@@ -129,13 +139,13 @@ def test_a_preview_shows_faces() -> None:
 
 
 def test_the_detector_finds_what_the_published_one_finds(detector: MTCNN, shared: Path) -> None:
-    frame = frames_of(shared / CLIP, 21)[20]
+    with av.open(str(shared / CLIP)) as container:
+        decoded = next(islice(container.decode(video=0), 20, None)).to_ndarray(format="rgb24")
+    frame = torch.from_numpy(decoded).permute(2, 0, 1).float() / 255
     faces = detect(detector, frame)
     assert len(faces) == 1
-    assert abs(faces.boxes[0] - PUBLISHED_BOX).max() < 0.5
-    left, right, nose, *mouth = faces.points[0]
-    assert left[0] < nose[0] < right[0]
-    assert all(corner[1] > nose[1] for corner in mouth)
+    assert abs(faces.boxes[0] - PUBLISHED_BOX).max() < 0.01
+    assert abs(faces.points[0] - PUBLISHED_POINTS).max() < 0.01
     large = torch.nn.functional.interpolate(frame[None], scale_factor=4, mode="bicubic")[0]
     reduced = find(detector, large, smallest=128)
     assert abs(reduced.points[0] / 4 - faces.points[0]).max() < 3
