@@ -108,7 +108,7 @@ def main(samples: Path, out: Path, only: tuple[str, ...]) -> None:
         if not only or sheet.name in only:
             with TemporaryDirectory() as folder:
                 make(sheet, samples, Path(folder), out / f"{sheet.name}.jpg")
-            print(out / f"{sheet.name}.jpg")
+            click.echo(out / f"{sheet.name}.jpg")
 
 
 def make(sheet: Sheet, samples: Path, folder: Path, target: Path) -> None:
