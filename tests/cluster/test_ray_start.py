@@ -74,8 +74,13 @@ def head_node() -> Iterator[Head]:
         head = Head(process=process, port=port, client_port=client_port)
         try:
             assert process.stdout is not None
-            said = iter(process.stdout.readline, b"")
-            assert any(b"will now block" in line for line in said), "the head node does not start"
+            said: list[bytes] = []
+            for line in iter(process.stdout.readline, b""):
+                said.append(line)
+                if b"will now block" in line:
+                    break
+            else:
+                pytest.fail(b"".join(said).decode())
             yield head
         finally:
             head.kill()
