@@ -35,7 +35,7 @@ class Limits:
     """
 
     smallest: float = 32.0
-    sharpest: float = 0.16
+    sharpest: float = 0.12
     turned: float = 0.33
     misfit: float = 24.0
     score: float = 0.95
