@@ -30,6 +30,9 @@ CLEAN_MODELS = {"compact-x4-video": "compact-x4"}
 """What is taken in place of some of them for a source that was hardly coded: better there, worse
 on all other footage."""
 
+BICUBIC_MODELS = {2: "bicubic-x2", 3: "bicubic-x3", 4: "bicubic-x4"}
+"""MATLAB's bicubic, by scale."""
+
 SMALL = 540
 """Rows or columns of the shorter side up to which footage is enlarged by the largest scale."""
 

@@ -9,8 +9,16 @@ from typing import Any
 from vsr.errors import CheckpointError, ConfigurationError, NotPulled
 from vsr.models.architecture_table import build_network, network_of, options_of
 from vsr.models.architectures import cascade
-from vsr.models.catalogue import DEFAULT_MODEL, FACE_MODELS, MODELS, weights_path
+from vsr.models.catalogue import (
+    BICUBIC_MODELS,
+    DEFAULT_MODEL,
+    FACE_MODELS,
+    MODELS,
+    VIDEO_MODELS,
+    weights_path,
+)
 from vsr.models.checkpoints.checkpoint import Checkpoint, interpolate, read_checkpoint
+from vsr.models.guard.network import Guarded
 from vsr.models.network import Network
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".param", ".bin"})
@@ -24,6 +32,7 @@ def load_network(
     weights: str | Path | None = None,
     *,
     fidelity: float | None = None,
+    guard_artifacts: bool = False,
 ) -> Network[Any]:
     """Load a network, on the CPU in float32, with frozen weights.
 
@@ -39,33 +48,45 @@ def load_network(
         fidelity: 0 to 1, for a model that has a ``faithful`` counterpart: how far its weights are
             mixed with that one's. With two files as VIVID+FAITHFUL, as the model or as its
             weights, those are mixed. None for what the model is published with.
+        guard_artifacts: Show a faithful network's result where that of the model has artefacts:
+            that of its faithful counterpart, else of the default model of the same scale, else
+            MATLAB's bicubic.
 
     Raises:
-        ConfigurationError: An unknown name, a model whose weights have to be given, or a fidelity
-            out of range or for a model that has none.
+        ConfigurationError: An unknown name, a model whose weights have to be given, a fidelity
+            out of range or for a model that has none, or a guard for a model that is the faithful
+            one itself.
         CheckpointError: A file that is missing, damaged, or of another network.
         NotPulled: Official weights that have not been pulled.
     """
-    model = str(model)
+    network = _load(str(model), weights, fidelity)
+    if guard_artifacts:
+        name = _faithful_end(str(model), weights, fidelity, network.facts.scale)
+        network = Guarded(network, _network_at_end(name))
+    return network.requires_grad_(False)
+
+
+def _load(model: str, weights: str | Path | None, fidelity: float | None) -> Network[Any]:
+    """The network itself."""
     mixed = _mixed(model, weights, fidelity)
     if mixed is not None:
         architecture = MODELS[model].architecture if model in MODELS else None
-        return network_of(mixed, architecture).requires_grad_(False)
+        return network_of(mixed, architecture)
     if model not in MODELS:
         if weights is None and (_stages(model) or _looks_like_a_file(model)):
-            return network_from_file(Path(model)).requires_grad_(False)
+            return network_from_file(Path(model))
         raise ConfigurationError(_unknown(model))
     entry = MODELS[model]
     path = weights_path(model) if weights is None else Path(weights)
     if path is not None:
         if weights is None:
             _check_pulled(model, path)
-        return network_from_file(path, entry.architecture).requires_grad_(False)
+        return network_from_file(path, entry.architecture)
     if entry.needs_weights:
         raise ConfigurationError(
             f"{model} comes without weights; give its checkpoint with --weights"
         )
-    return build_network(entry.architecture, entry.options).requires_grad_(False)
+    return build_network(entry.architecture, entry.options)
 
 
 def network_from_file(path: Path, architecture: str | None = None) -> Network[Any]:
@@ -114,6 +135,37 @@ def _mixed(model: str, weights: str | Path | None, fidelity: float | None) -> Ch
     if fidelity in (0.0, 1.0):
         return _read_end(ends[round(fidelity)])
     return interpolate(_read_end(ends[0]), _read_end(ends[1]), fidelity)
+
+
+def _faithful_end(
+    model: str, weights: str | Path | None, fidelity: float | None, scale: int
+) -> str:
+    """The model or file whose result is shown in place of artefacts.
+
+    Args:
+        model: As for ``load_network``.
+        weights: As for ``load_network``.
+        fidelity: As for ``load_network``.
+        scale: Scale of the vivid network.
+    """
+    entry = MODELS.get(model)
+    if weights is None and entry is not None and entry.faithful:
+        return entry.faithful
+    ends = None if fidelity is None else _stages(model if weights is None else str(weights))
+    if ends is not None:
+        return ends[1]
+    name = VIDEO_MODELS.get(scale, BICUBIC_MODELS.get(scale, "identity"))
+    if name == model and weights is None:
+        raise ConfigurationError(
+            f"{model} is itself what a guard shows in place of artefacts; leave the guard out, or "
+            "give a vivid model"
+        )
+    return name
+
+
+def _network_at_end(name: str) -> Network[Any]:
+    """The network of a model of the catalogue, or of a file, as it is by itself."""
+    return _load(name, None, None) if name in MODELS else network_from_file(Path(name))
 
 
 def _read_end(name: str) -> Checkpoint:

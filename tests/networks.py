@@ -17,6 +17,7 @@ from vsr.models.architectures.rrdbnet import RRDBNet
 from vsr.models.architectures.srvgg import SRVGGNetCompact
 from vsr.models.compact.branch import Branch
 from vsr.models.compact.network import Compact
+from vsr.models.guard.network import Guarded
 from vsr.models.network import Network
 
 
@@ -92,6 +93,15 @@ def srvgg() -> Network[Any]:
     return awakened(SRVGGNetCompact(num_feat=8, num_conv=2))
 
 
+def guarded() -> Network[Any]:
+    """With two recurrent ends, between which much is found."""
+    return Guarded(awakened(BasicVSR(num_feat=8, num_block=2)), compact())
+
+
+def guarded_image_network() -> Network[Any]:
+    return Guarded(srvgg(), Bicubic(scale=4))
+
+
 RECURRENT = {
     "compact": compact,
     "basicvsr": basicvsr,
@@ -100,6 +110,7 @@ RECURRENT = {
     "iconvsr": iconvsr,
     "edvr": edvr,
     "cascade": cascade,
+    "guarded": guarded,
 }
 """Networks that carry state."""
 
@@ -109,6 +120,7 @@ ALL = {
     "basicvsrpp_deblur": deblurring_basicvsrpp,
     "rrdbnet": rrdbnet,
     "srvgg": srvgg,
+    "guarded_srvgg": guarded_image_network,
     "bicubic": lambda: Bicubic(scale=3),
     "identity": Identity,
 }

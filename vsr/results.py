@@ -56,6 +56,7 @@ class Summary:
             to the first one's.
         model: Name or file of the model that restored; empty where nothing was done.
         blank: Frames of a single colour that the network made from pictures, among those looked at.
+        guarded: Frames in which a guard has replaced what it took for artefacts.
         skipped: Whether the complete output existed already, so that there was nothing to resume.
         workers: Frames per second of each worker of a cluster, by its name.
         faces: Faces restored, each once in every frame that shows it.
@@ -82,6 +83,7 @@ class Summary:
     size_changes: int = 0
     skipped: bool = False
     blank: int = 0
+    guarded: int = 0
     model: str = ""
     workers: Mapping[str, float] = field(default_factory=dict)
     faces: int = 0

@@ -23,6 +23,7 @@ from vsr.cli.parameters import (
     complete_face_model,
     complete_model,
     fidelity_option,
+    guard_option,
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import loading
@@ -98,6 +99,14 @@ def _name_comparison(words: list[str]) -> list[str]:
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
+@guard_option
+@click.option(
+    "--show-map",
+    type=MEDIA,
+    metavar="FILE",
+    help="With --guard-artifacts, also write where it has replaced what: a video, or a folder of "
+    "pictures; white is the faithful model's.",
+)
 @click.option(
     "--faces",
     is_flag=True,
@@ -328,8 +337,7 @@ def restore(
     if preview is not None:
         return write_preview(source, target, preview, options, as_json=as_json)
     if holds_videos(source):
-        if progress_folder is not None:
-            raise click.UsageError("--progress is for one film; leave it out for a folder of them")
+        _refuse({"--progress": progress_folder, "--show-map": options.show_map})
         if dry_run:
             return estimate_folder(source, target, options, as_json=as_json)
         return restore_folder(source, target, options, as_json=as_json, quiet=quiet)
@@ -354,6 +362,13 @@ def restore(
     elif not quiet:
         click.echo(_sentence(summary, target), err=target == PIPE)
     return INTERRUPTED if summary.interrupted else 0
+
+
+def _refuse(given: dict[str, object]) -> None:
+    """Refuse options of a single film for a folder of them."""
+    for name, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"{name} is for one film; leave it out for a folder of them")
 
 
 def _both(bar: Callable[[Progress], None], files: ProgressFiles) -> Callable[[Progress], None]:
@@ -390,6 +405,7 @@ def _sentence(summary: Summary, target: str) -> str:
         _faces(summary): summary.faces or summary.faces_left_alone,
         f"{summary.passed_through} frames only enlarged": summary.passed_through,
         f"{summary.blank} frames came out as a single colour: check the weights": summary.blank,
+        f"artefacts replaced in {summary.guarded} frames": summary.guarded,
         f"out of memory {_times(summary.retries)}, repeated with less: {summary.settings}": (
             summary.retries
         ),

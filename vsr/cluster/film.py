@@ -17,13 +17,20 @@ from vsr.cluster import tasks
 from vsr.cluster.pool import TRIES, Pool
 from vsr.cluster.scan import SoundFile, scan
 from vsr.cluster.shards import Scene, Shard, divide, efficiency, longest_first
-from vsr.cluster.tasks import NotVisible, SettingsTask, ShardResult, ShardTask, WorkerFacts
+from vsr.cluster.tasks import (
+    COUNTS,
+    NotVisible,
+    SettingsTask,
+    ShardResult,
+    ShardTask,
+    WorkerFacts,
+)
 from vsr.cluster.transfer import Unlike, collect, describe_storage, remove_copy, with_pieces
 from vsr.engine.settings import Settings
 from vsr.errors import VSRError
-from vsr.models.loading import load_network
 from vsr.models.network import NetworkFacts
 from vsr.offline.comparison_video import comparison_size
+from vsr.offline.model_choice import load_chosen
 from vsr.offline.options import RestoreOptions
 from vsr.offline.output_size import choose_size
 from vsr.results import DEFAULT_DOING, Progress, Summary
@@ -86,7 +93,7 @@ def restore_film(
         VSRError: As for ``restore``; finished shards are kept.
     """
     options = film.options
-    facts = load_network(options.model, options.weights, fidelity=options.fidelity).facts
+    facts = load_chosen(options).facts
     if options.scenes == AUTO and facts.stateless:
         film = replace(film, options=replace(options, scenes=OFF))
         options = film.options
@@ -347,8 +354,7 @@ class _FilmRun:
         frames = sum(shard.frames for shard in shards)
         devices = [r.peak_device_bytes for r in self.results if r.peak_device_bytes is not None]
         counts: dict[str, Any] = {
-            name: sum(shard.counts.get(name, 0) for shard in shards)
-            for name in ("scenes", "passed_through", "resets", "retries", "blank")
+            name: sum(shard.counts.get(name, 0) for shard in shards) for name in COUNTS
         }
         return Summary(
             output=output,

@@ -165,6 +165,8 @@ def check_shared(options: RestoreOptions) -> None:
         )
     if options.in_process:
         raise ConfigurationError("--in-process encodes in one go; leave it out for several workers")
+    if options.show_map is not None:
+        raise ConfigurationError("--show-map is written by one; leave it out for several workers")
 
 
 def why_alone(source: str, target: str, options: RestoreOptions, *, planned: bool) -> str:

@@ -19,6 +19,9 @@ from vsr.resume.journal import NAME, FinishedShard
 from vsr.streams.encode.plan import EncodingPlan
 from vsr.types import StreamInfo
 
+COUNTS = ("scenes", "passed_through", "resets", "retries", "blank", "guarded")
+"""Counts of a summary that add up over shards."""
+
 
 class NotVisible(VSRError):
     """A worker does not see a film or its target's folder."""

@@ -20,6 +20,7 @@ from vsr.cluster.fingerprint import take_fingerprint
 from vsr.cluster.shard_reader import ShardReader, SourceDiffers
 from vsr.cluster.shard_writer import ShardRecorder, ShardWriter, measure
 from vsr.cluster.tasks import (
+    COUNTS,
     Film,
     FilmTask,
     NotVisible,
@@ -37,11 +38,11 @@ from vsr.engine.memory_plan import make_plan
 from vsr.engine.settings import FULL, Settings
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import EncodeError, OpenError, VSRError
-from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.offline.comparison_video import InputRecorder, compare_into
 from vsr.offline.job import restore
+from vsr.offline.model_choice import load_chosen
 from vsr.offline.output_size import fit_writer
 from vsr.offline.pipeline import run
 from vsr.restorer import Restorer
@@ -53,8 +54,6 @@ from vsr.streams import open_reader
 from vsr.streams.names.durable import sha256_of
 from vsr.streams.names.image_sequence import names_images
 from vsr.types import Passed, Reader
-
-COUNTS = ("scenes", "passed_through", "resets", "retries", "blank")
 
 
 class Stopped(VSRError):
@@ -78,7 +77,7 @@ class ShardWorker:
         self._setup, self._options, self._fetch = setup, setup.options, fetch
         self._use_threads()
         options = self._options
-        loaded = load_network(options.model, options.weights, fidelity=options.fidelity)
+        loaded = load_chosen(options)
         self._network, self._device = place(
             loaded, device=options.device, precision=options.precision
         )
@@ -249,7 +248,7 @@ class ShardWorker:
         precision = film.network["precision"]
         if precision not in self._placed:
             options = self._options
-            loaded = load_network(options.model, options.weights, fidelity=options.fidelity)
+            loaded = load_chosen(options)
             self._placed[precision], _ = place(
                 loaded, device=str(self._device), precision=precision
             )

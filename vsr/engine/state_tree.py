@@ -22,6 +22,15 @@ class GapTolerant(Protocol):
         ...
 
 
+@runtime_checkable
+class Guarding(Protocol):
+    """A state that says where a step has shown the faithful of two results."""
+
+    def faithful_share(self, height: int, width: int) -> Tensor | None:
+        """(B, T, 1, height, width) of the restored frames, 0 to 1; None if nothing is known."""
+        ...
+
+
 def after_gap(state: Any) -> Any:
     """The part of a state that stays valid after skipped frames; None if nothing does."""
     return state.after_gap() if isinstance(state, GapTolerant) else None

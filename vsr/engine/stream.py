@@ -12,7 +12,7 @@ from vsr.engine.device_transfer import send
 from vsr.engine.divergence import Divergence, DivergenceGuard
 from vsr.engine.settings import Settings
 from vsr.engine.state_tree import after_gap
-from vsr.engine.tiling import finer
+from vsr.engine.tiling import faithful_share, finer
 from vsr.engine.window import Step, Timeline, accept
 from vsr.models.network import NetworkFacts
 from vsr.models.ops.imresize import imresize
@@ -31,6 +31,7 @@ class Counts:
         resets: Times the state was discarded, after divergence or a change of tiles.
         retries: Steps repeated with smaller settings after memory ran out.
         blank: Frames of a single colour that the network made from pictures.
+        guarded: Frames in which a guard has replaced what it took for artefacts.
     """
 
     scenes: int = 0
@@ -38,6 +39,7 @@ class Counts:
     resets: int = 0
     retries: int = 0
     blank: int = 0
+    guarded: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -46,6 +48,7 @@ class Counts:
             resets=self.resets + other.resets,
             retries=self.retries + other.retries,
             blank=self.blank + other.blank,
+            guarded=self.guarded + other.guarded,
         )
 
 
@@ -54,6 +57,10 @@ EVERY = 4
 
 FLAT, TEXTURED = 1e-3, 0.1
 """Largest range of values of a frame of a single colour, and least of a picture."""
+
+
+GUARDED = 127
+"""Least share of a faithful result, of 255, that counts as an artefact replaced."""
 
 
 def _range(frames: torch.Tensor) -> torch.Tensor:
@@ -142,14 +149,14 @@ class Stream:
         fault = self.guard.check(wait=past is None and state is not None)
         if fault is None:
             self.state = state
-            return self._emit(restored)
+            return self._emit(restored, state)
         if past is not None:
             self._suspect_past(fault)
             return None
         self.guard.reset_baseline()
         if fault.finite:
             self.state = state
-            return self._emit(restored)
+            return self._emit(restored, state)
         return self.bypass_failed(len(restored), "the network output is NaN or Inf")
 
     def smaller(self) -> Settings | None:
@@ -213,11 +220,22 @@ class Stream:
         self.counts.passed_through += num_frames
         return self._emit(imresize(self.timeline.window(num_frames), self.facts.scale))
 
-    def _emit(self, restored: torch.Tensor) -> Chunk:
+    def _emit(self, restored: torch.Tensor, state: Any = None) -> Chunk:
         unmarked = self.timeline.at_scene_start and not self.timeline.frames[0].starts_scene
+        guarded = self._count_guarded(state)
         chunk = self.timeline.emit(restored)
         self.counts.scenes += len(chunk.scene_starts) + unmarked
-        return chunk
+        return replace(chunk, guarded=guarded)
+
+    def _count_guarded(self, state: Any) -> torch.Tensor | None:
+        """Count frames in which artefacts were replaced, and show where, as in ``Chunk``."""
+        size, tiles = self.timeline.size, self.settings.tiles
+        share = None if size is None else faithful_share(state, size, tiles, self.facts)
+        if share is None:
+            return None
+        guarded = share[0, :, 0].mul(255).round_().to(torch.uint8).cpu()
+        self.counts.guarded += int((guarded > GUARDED).flatten(1).any(1).sum())
+        return guarded
 
     def _suspect_past(self, fault: Divergence) -> None:
         """Repeat the step without the past, to find out whether the past caused the growth."""

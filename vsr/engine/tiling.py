@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from vsr.engine.settings import Settings
-from vsr.engine.state_tree import after_gap
-from vsr.models.network import Network
+from vsr.engine.state_tree import Guarding, after_gap
+from vsr.models.network import Network, NetworkFacts
 
 OVERLAP = 32
 """Input pixels two neighbours share at least."""
@@ -188,6 +188,38 @@ class Tiled(Network[TilesState]):
 def tiled(network: Network[Any], tiles: tuple[int, int]) -> Network[Any]:
     """The network itself for a single tile, otherwise a ``Tiled`` network."""
     return network if tiles == (1, 1) else Tiled(network, tiles)
+
+
+def faithful_share(
+    state: Any, size: tuple[int, int], tiles: tuple[int, int], facts: NetworkFacts
+) -> Tensor | None:
+    """Where the step that left a state has shown the faithful of two results.
+
+    Args:
+        state: State of the network, or of its tiles.
+        size: Rows and columns of an input frame.
+        tiles: Rows and columns of tiles.
+        facts: Facts of the network.
+
+    Returns:
+        (B, T, 1, scale H, scale W), 0 to 1; None from a network without a guard.
+    """
+    scale = facts.scale
+    if isinstance(state, Guarding):
+        return state.faithful_share(scale * size[0], scale * size[1])
+    if not isinstance(state, TilesState) or not isinstance(state.tiles[0], Guarding):
+        return None
+    whole: Tensor | None = None
+    boxes = boxes_of(size, tiles, facts.receptive_radius)
+    for (rows, columns), tile in zip(boxes, state.tiles, strict=True):
+        sides = (scale * (span.end - span.start) for span in (rows, columns))
+        share = tile.faithful_share(*sides)
+        if share is None:
+            return None
+        if whole is None:
+            whole = share.new_zeros((*share.shape[:3], scale * size[0], scale * size[1]))
+        _blend(whole, share, rows, columns, scale)
+    return whole
 
 
 def finer(

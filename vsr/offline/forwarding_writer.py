@@ -1,8 +1,9 @@
-"""Base of writers that change frames and forward everything else."""
+"""Writers that change or watch frames and forward everything else."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -48,3 +49,32 @@ class WatchedWriter(ForwardingWriter):
     def write(self, chunk: Chunk) -> None:
         super().write(chunk)
         self._on_frame(chunk.frames[-1])
+
+
+class MapWriter(ForwardingWriter):
+    """Writes, beside the result, where a guard has replaced artefacts: white on black.
+
+    Args:
+        writer: Writer of the result.
+        maps: Writer of the maps, of frames of the network's output size.
+    """
+
+    def __init__(self, writer: Writer, maps: Writer) -> None:
+        super().__init__(writer)
+        self._maps = maps
+
+    def write(self, chunk: Chunk) -> None:
+        if chunk.guarded is None:  # frames that were only enlarged
+            grey = chunk.frames.new_zeros(1).expand(chunk.frames.shape)
+        else:
+            grey = chunk.guarded[:, None].float().div(255).expand(-1, 3, -1, -1)
+        self._maps.write(replace(chunk, frames=grey))
+        super().write(chunk)
+
+    def finish(self, *, partial: bool = False) -> str:
+        self._maps.finish(partial=partial)
+        return super().finish(partial=partial)
+
+    def abort(self) -> None:
+        self._maps.abort()
+        super().abort()

@@ -21,7 +21,7 @@ from vsr.models.network import Network
 from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
 from vsr.offline.estimate import large_output_note
 from vsr.offline.faces import make_stage
-from vsr.offline.forwarding_writer import WatchedWriter
+from vsr.offline.forwarding_writer import MapWriter, WatchedWriter
 from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
@@ -41,11 +41,11 @@ from vsr.resume.journal import remove_remains
 from vsr.resume.session import ResumeSession, finish_sealed
 from vsr.scenes import AUTO, OFF
 from vsr.scenes.markers import scene_marker
-from vsr.streams import open_reader
+from vsr.streams import open_reader, open_writer
 from vsr.streams.decode.image_reader import DEFAULT_RATE
 from vsr.streams.names.image_sequence import names_images
 from vsr.streams.names.target_lock import lock_target
-from vsr.types import Passed, Reader, StreamInfo, Writer
+from vsr.types import Colour, Mastering, Passed, Reader, StreamInfo, Writer
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +76,26 @@ def restore(
     Raises:
         VSRError: One line about what went wrong; nothing is left under the target's name.
     """
-    if options.resume and options.in_process:
-        raise ConfigurationError("--resume and --in-process exclude each other; give one of them")
+    _check(options)
     with lock_target(target):
         if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
             remove_remains(target)
             return nothing_done(target, skipped=True)
         return _restore(source, target, options, on_progress, on_frame, stop)
+
+
+def _check(options: RestoreOptions) -> None:
+    """Refuse options that exclude each other."""
+    if options.resume and options.in_process:
+        raise ConfigurationError("--resume and --in-process exclude each other; give one of them")
+    if options.show_map is None:
+        return
+    if options.resume:
+        raise ConfigurationError("--resume and --show-map exclude each other; give one of them")
+    if not options.guards:
+        raise ConfigurationError(
+            "--show-map shows what a guard replaces; give --guard-artifacts, too"
+        )
 
 
 def _restore(
@@ -127,11 +140,13 @@ def _restore(
                 source,
                 target,
                 reader.info,
-                segment=options.segment,
+                segment=0 if options.show_map else options.segment,
                 in_process=options.in_process,
             ),
         )
         writer, points = _open_target(source, target, options, session, restorer, inputs)
+        if options.show_map is not None:
+            writer = _with_map(writer, options, reader.info, restorer.network.facts.scale)
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)
         if on_frame is not None:
@@ -217,6 +232,24 @@ def _open_target(
     )
     points = session.points(restorer, every=options.segment)
     return fit_writer(compare_into(writer, inputs, options.compare), output), points
+
+
+def _with_map(writer: Writer, options: RestoreOptions, info: StreamInfo, scale: int) -> MapWriter:
+    """The writer of the result, joined with that of the map."""
+    assert options.show_map is not None
+    height, width = scale * info.height, scale * info.width
+    try:
+        map_writer = open_writer(
+            options.show_map,
+            replace(info, others=(), mastering=Mastering(), colour=Colour()),
+            height=height,
+            width=width,
+            overwrite=options.overwrite,
+        )
+    except BaseException:
+        writer.abort()
+        raise
+    return MapWriter(writer, map_writer)
 
 
 def _rate(asked: Fraction | None, source: str, target: str) -> Fraction | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,20 @@ def named_network(options: RestoreOptions) -> Network[Any] | None:
         ConfigurationError, CheckpointError, NotPulled: As for ``load_network``.
     """
     if options.model != AUTO_MODEL:
-        fidelity = _fidelity(options, options.model, options.weights)
-        return load_network(options.model, options.weights, fidelity=fidelity)
+        return load_chosen(options)
     if options.weights is not None:
-        fidelity = _fidelity(options, str(options.weights), None)
-        return load_network(options.weights, fidelity=fidelity)
+        return load_chosen(replace(options, model=str(options.weights), weights=None))
     return None
+
+
+def load_chosen(options: RestoreOptions) -> Network[Any]:
+    """The network of options whose model is not ``auto``; errors as for ``load_network``."""
+    return load_network(
+        options.model,
+        options.weights,
+        fidelity=_fidelity(options),
+        guard_artifacts=options.guards,
+    )
 
 
 def model_name(source: str, options: RestoreOptions, info: StreamInfo) -> str:
@@ -65,8 +74,7 @@ def network_for(model: str, options: RestoreOptions) -> Network[Any]:
         model: What ``model_name`` has found.
         options: Options of the run.
     """
-    named = named_network(options)
-    return named or load_network(model, fidelity=_fidelity(options, model, None))
+    return named_network(options) or load_chosen(replace(options, model=model))
 
 
 def is_clean(source: str, options: RestoreOptions, info: StreamInfo) -> bool:
@@ -97,9 +105,9 @@ def _length_s(options: RestoreOptions, info: StreamInfo) -> float:
     return info.num_frames / float(info.frame_rate)
 
 
-def _fidelity(options: RestoreOptions, model: str, weights: str | Path | None) -> float | None:
+def _fidelity(options: RestoreOptions) -> float | None:
     """The fidelity of the network; with faces, one that a network does not have is theirs alone."""
-    if options.faces is not None and not has_two_ends(model, weights):
+    if options.faces is not None and not has_two_ends(options.model, options.weights):
         return None
     return options.fidelity
 

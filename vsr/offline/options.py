@@ -22,6 +22,9 @@ _LEAVES_OUTPUT = frozenset(
 )
 """Options that may differ between an interrupted run and the one that resumes it."""
 
+VIVID = 0.5
+"""Fidelity under which artefacts are replaced unless told otherwise."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
@@ -34,6 +37,9 @@ class RestoreOptions:
         fidelity: As for ``load_network``.
         faces: Restore faces, too, by this network: a name of ``FACE_RESTORERS`` or a checkpoint;
             ``fidelity`` is how faithful they stay (0.5 unless given). None for no faces.
+        guard_artifacts: Show a faithful network's result where that of the model has artefacts;
+            None for where ``fidelity`` is under ``VIVID``.
+        show_map: Another target, which shows where that was; None for none.
         chunk: As for ``Restorer``; None for the size that suits the network and fits into memory.
         look_ahead: As for ``Restorer``, likewise.
         tiles: As for ``Restorer``, likewise.
@@ -73,6 +79,8 @@ class RestoreOptions:
     weights: str | Path | None = None
     fidelity: float | None = None
     faces: str | Path | None = None
+    guard_artifacts: bool | None = None
+    show_map: str | None = None
     chunk: int | None = None
     look_ahead: int | str | None = None
     tiles: tuple[int, int] | None = None
@@ -107,6 +115,13 @@ class RestoreOptions:
     def asked(self) -> RequestedSettings:
         """The step sizes set by the user."""
         return RequestedSettings(chunk=self.chunk, look_ahead=self.look_ahead, tiles=self.tiles)
+
+    @property
+    def guards(self) -> bool:
+        """Whether artefacts are replaced."""
+        if self.guard_artifacts is None:
+            return self.fidelity is not None and self.fidelity < VIVID
+        return self.guard_artifacts
 
     @property
     def output_size(self) -> RequestedSize:

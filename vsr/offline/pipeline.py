@@ -291,6 +291,7 @@ class Stages:
             resets=counts.resets,
             retries=counts.retries,
             blank=counts.blank,
+            guarded=counts.guarded,
             settings=str(self.restorer.settings),
             seconds=round(seconds, 3),
             fps=round((self.frames_out - self.resumed) / seconds, 2),

@@ -1,0 +1,1 @@
+"""Artefact guard: regions that a vivid network has invented, and what to show instead."""

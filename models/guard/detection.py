@@ -1,0 +1,98 @@
+"""Artefacts of a vivid restoration, in cells of a frame: texture and colour that are made up.
+
+Texture is made up where the similarity of DeSRA (``local_variance``) is under a limit. What
+detail a vivid network may add depends on what is there: DeSRA asks a segmentation for the kind of
+region, here the faithful result's own deviation tells flat from textured. A blob of colour has
+no texture: it is where the mean colours of both differ.
+
+All of it is local, unlike DeSRA's regions (``published``), so that frames may be restored in tiles.
+Limits were chosen on `realesrgan-x4plus` and `realesr-animevideov3` beside `compact-x4-video`
+(`python -m benchmarks.guard`): of cells without planted artefacts one in a hundred is under them.
+
+B images, C colour, H, W size of the frames, h, w of their cells.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vsr.models.guard.local_variance import MARGIN, texture_similarity
+
+CELL = 8
+"""Side of a cell in pixels of the restored frames."""
+
+FLAT, TEXTURED = 2 / 255, 4 / 255
+"""Deviations of the faithful result in a cell: up to the first it is flat, from the second on it
+is textured."""
+
+FLAT_LIMIT, TEXTURED_LIMIT = 0.85, 0.66
+"""Similarity under which a cell is made up, flat or textured; between, in proportion."""
+
+COLOUR_LIMIT = 10 / 255
+"""Difference of a colour, beside that of the brightness, from which a cell is made up."""
+
+HYSTERESIS = 0.08
+"""What is added to the similarity's limit where an artefact was found in the frame before."""
+
+RADIUS = MARGIN + 4 * CELL
+"""Pixels on each side that the share of a pixel depends on: the window's, the cell's own, its
+neighbours', those it is found from, and those that it is enlarged with."""
+
+
+def found_share(vivid_BCHW: Tensor, faithful_BCHW: Tensor, before_Bhw: Tensor | None) -> Tensor:
+    """Cells of frames whose content is made up.
+
+    Args:
+        vivid_BCHW: Result of the vivid network, (B, 3, H, W).
+        faithful_BCHW: Result of the faithful network.
+        before_Bhw: Share of the faithful result in the frame before; None at the start of a scene.
+
+    Returns:
+        (B, h, w), 1 where the content is made up, otherwise 0; h and w are H and W over ``CELL``,
+        rounded up.
+    """
+    vivid_BCHW, faithful_BCHW = vivid_BCHW.clamp(0, 1), faithful_BCHW.clamp(0, 1)
+    limit_Bhw = _limit(faithful_BCHW)
+    if before_Bhw is not None:
+        limit_Bhw = limit_Bhw + HYSTERESIS * before_Bhw
+    suspect_Bhw = _similarity(vivid_BCHW, faithful_BCHW) < limit_Bhw
+    suspect_Bhw = suspect_Bhw | (_colour_difference(vivid_BCHW, faithful_BCHW) > COLOUR_LIMIT)
+    return F.max_pool2d(_mean_of_neighbours(suspect_Bhw.float()).gt(0.5).float(), 3, 1, 1)
+
+
+def _similarity(vivid_BCHW: Tensor, faithful_BCHW: Tensor) -> Tensor:
+    """(B, h, w): the mean of DeSRA's similarity in each cell."""
+    around = (MARGIN,) * 4
+    vivid_BCHW, faithful_BCHW = (
+        F.pad(frames, around, mode="replicate") for frames in (vivid_BCHW, faithful_BCHW)
+    )
+    pairs = zip(vivid_BCHW, faithful_BCHW, strict=True)
+    return _cells(torch.stack([texture_similarity(vivid, faithful) for vivid, faithful in pairs]))
+
+
+def _limit(faithful_BCHW: Tensor) -> Tensor:
+    """(B, h, w): the least similarity of what is not made up."""
+    grey_BHW = faithful_BCHW.mean(1)
+    variance_Bhw = _cells(grey_BHW.square()) - _cells(grey_BHW).square()
+    deviation_Bhw = _mean_of_neighbours(variance_Bhw.clamp(min=0).sqrt())
+    texture_Bhw = ((deviation_Bhw - FLAT) / (TEXTURED - FLAT)).clamp(0, 1)
+    return FLAT_LIMIT + (TEXTURED_LIMIT - FLAT_LIMIT) * texture_Bhw
+
+
+def _colour_difference(vivid_BCHW: Tensor, faithful_BCHW: Tensor) -> Tensor:
+    """(B, h, w): the largest of the colours' differences, the brightness' taken off."""
+    difference_BChw = F.avg_pool2d(vivid_BCHW - faithful_BCHW, CELL, ceil_mode=True)
+    colour_BChw = difference_BChw - difference_BChw.mean(1, keepdim=True)
+    return _mean_of_neighbours(colour_BChw.flatten(0, 1)).view_as(colour_BChw).abs().amax(1)
+
+
+def _cells(plane_BHW: Tensor) -> Tensor:
+    """(B, h, w): the mean of each cell, of what a frame has of it."""
+    return F.avg_pool2d(plane_BHW, CELL, ceil_mode=True)
+
+
+def _mean_of_neighbours(cells_Bhw: Tensor) -> Tensor:
+    """The mean of 3x3 cells, of those within the frame."""
+    return F.avg_pool2d(cells_Bhw, 3, 1, 1, count_include_pad=False)
