@@ -5,7 +5,7 @@ detail a vivid network may add depends on what is there: DeSRA asks a segmentati
 region, here the faithful result's own deviation tells flat from textured. A blob of colour has
 no texture: it is where the mean colours of both differ.
 
-All of it is local, unlike DeSRA's regions (``published``), so that frames may be restored in tiles.
+The similarity is that of the greys: a third of the work of three colours. All of it is local, unlike DeSRA's regions (``published``), so that frames may be restored in tiles.
 Limits were chosen on `realesrgan-x4plus` and `realesr-animevideov3` beside `compact-x4-video`
 (`python -m benchmarks.guard`): of cells without planted artefacts one in a hundred is under them.
 
@@ -53,29 +53,29 @@ def found_share(vivid_BCHW: Tensor, faithful_BCHW: Tensor, before_Bhw: Tensor | 
         (B, h, w), 1 where the content is made up, otherwise 0; h and w are H and W over ``CELL``,
         rounded up.
     """
-    vivid_BCHW, faithful_BCHW = vivid_BCHW.clamp(0, 1), faithful_BCHW.clamp(0, 1)
-    limit_Bhw = _limit(faithful_BCHW)
+    vivid_BHW, faithful_BHW = (f.mean(1).clamp_(0, 1) for f in (vivid_BCHW, faithful_BCHW))
+    limit_Bhw = _limit(faithful_BHW)
     if before_Bhw is not None:
         limit_Bhw = limit_Bhw + HYSTERESIS * before_Bhw
-    suspect_Bhw = _similarity(vivid_BCHW, faithful_BCHW) < limit_Bhw
+    suspect_Bhw = _similarity(vivid_BHW, faithful_BHW) < limit_Bhw
     suspect_Bhw = suspect_Bhw | (_colour_difference(vivid_BCHW, faithful_BCHW) > COLOUR_LIMIT)
     return F.max_pool2d(_mean_of_neighbours(suspect_Bhw.float()).gt(0.5).float(), 3, 1, 1)
 
 
-def _similarity(vivid_BCHW: Tensor, faithful_BCHW: Tensor) -> Tensor:
-    """(B, h, w): the mean of DeSRA's similarity in each cell."""
+def _similarity(vivid_BHW: Tensor, faithful_BHW: Tensor) -> Tensor:
+    """(B, h, w): the mean of DeSRA's similarity of the greys in each cell."""
     around = (MARGIN,) * 4
-    vivid_BCHW, faithful_BCHW = (
-        F.pad(frames, around, mode="replicate") for frames in (vivid_BCHW, faithful_BCHW)
+    pairs = zip(
+        F.pad(vivid_BHW[:, None], around, mode="replicate"),
+        F.pad(faithful_BHW[:, None], around, mode="replicate"),
+        strict=True,
     )
-    pairs = zip(vivid_BCHW, faithful_BCHW, strict=True)
     return _cells(torch.stack([texture_similarity(vivid, faithful) for vivid, faithful in pairs]))
 
 
-def _limit(faithful_BCHW: Tensor) -> Tensor:
+def _limit(faithful_BHW: Tensor) -> Tensor:
     """(B, h, w): the least similarity of what is not made up."""
-    grey_BHW = faithful_BCHW.mean(1)
-    variance_Bhw = _cells(grey_BHW.square()) - _cells(grey_BHW).square()
+    variance_Bhw = _cells(faithful_BHW.square()) - _cells(faithful_BHW).square()
     deviation_Bhw = _mean_of_neighbours(variance_Bhw.clamp(min=0).sqrt())
     texture_Bhw = ((deviation_Bhw - FLAT) / (TEXTURED - FLAT)).clamp(0, 1)
     return FLAT_LIMIT + (TEXTURED_LIMIT - FLAT_LIMIT) * texture_Bhw

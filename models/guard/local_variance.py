@@ -28,15 +28,15 @@ MARGIN = WINDOW // 2
 CONSTANT = 0.03**2
 """C of values from 0 to 1: deviations far below its root, 7.65 levels of 255, count as none."""
 
-STRIPS, BAND = 4, 64
-"""Strips of a picture, and rows that are worked on together."""
+CHANNELS, BAND = 12, 64
+"""Strips times colours, and rows that are worked on together."""
 
 
 def texture_similarity(vivid_CHW: Tensor, faithful_CHW: Tensor) -> Tensor:
     """Similarity of the textures of two restorations of a frame.
 
     Args:
-        vivid_CHW: (3, H, W) in [0, 1], float32, sides of at least 11.
+        vivid_CHW: (C, H, W) in [0, 1], float32, sides of at least 11: one colour, or three.
         faithful_CHW: The same.
 
     Returns:
@@ -44,25 +44,26 @@ def texture_similarity(vivid_CHW: Tensor, faithful_CHW: Tensor) -> Tensor:
         (5, 5).
     """
     height, width = vivid_CHW.shape[1] - 2 * MARGIN, vivid_CHW.shape[2] - 2 * MARGIN
-    strip = -(-width // STRIPS)
-    pair = [_strips(picture, strip) for picture in (vivid_CHW, faithful_CHW)]
+    strips = CHANNELS // len(vivid_CHW)
+    strip = -(-width // strips)
+    pair = [_strips(picture, strips, strip) for picture in (vivid_CHW, faithful_CHW)]
     taps = _window(vivid_CHW)
-    similarity_HWX = vivid_CHW.new_empty(height, strip, STRIPS)
+    similarity_HWX = vivid_CHW.new_empty(height, strip, strips)
     for top in range(0, height, BAND):
         rows = slice(top, min(top + BAND, height) + 2 * MARGIN)
         of_colours_1XHW = _similarity(*(_moments(p[:, :, rows], taps) for p in pair))
         colours = of_colours_1XHW[0].permute(1, 2, 0).chunk(len(vivid_CHW), 2)
         similarity_HWX[top : top + BAND] = sum(colours) / len(colours)
-    return similarity_HWX.transpose(1, 2).reshape(height, STRIPS * strip)[:, :width]
+    return similarity_HWX.transpose(1, 2).reshape(height, strips * strip)[:, :width]
 
 
-def _strips(picture_CHW: Tensor, strip: int) -> Tensor:
+def _strips(picture_CHW: Tensor, strips: int, strip: int) -> Tensor:
     """(1, X, H, strip + 10), channels last, about zero, whose squares keep more digits."""
     colours, height, width = picture_CHW.shape
-    picture_CHW = F.pad(picture_CHW, (0, STRIPS * strip + 2 * MARGIN - width))
+    picture_CHW = F.pad(picture_CHW, (0, strips * strip + 2 * MARGIN - width))
     along = picture_CHW.unfold(2, strip + 2 * MARGIN, strip)
     channels = (along.permute(1, 3, 0, 2) - 0.5).contiguous()
-    return channels.view(1, height, -1, colours * STRIPS).permute(0, 3, 1, 2)
+    return channels.view(1, height, -1, colours * strips).permute(0, 3, 1, 2)
 
 
 def _window(picture: Tensor) -> Tensor:
