@@ -1,13 +1,14 @@
 """Artefacts of a vivid restoration, in cells of a frame: texture and colour that are made up.
 
-Texture is made up where the similarity of DeSRA (``local_variance``) is under a limit. What
-detail a vivid network may add depends on what is there: DeSRA asks a segmentation for the kind of
-region, here the faithful result's own deviation tells flat from textured. A blob of colour has
-no texture: it is where the mean colours of both differ.
+Texture is made up where the similarity of DeSRA (``local_variance``) is under a limit; that of the
+greys is taken, a third of the work of three colours. What detail a vivid network may add depends on
+what is there: DeSRA asks a segmentation for the kind of region, here the faithful result's own
+deviation tells flat from textured. A blob of colour has no texture: it is where the mean colours of
+both differ.
 
-The similarity is that of the greys: a third of the work of three colours. All of it is local, unlike DeSRA's regions (``published``), so that frames may be restored in tiles.
+All of it is local, unlike DeSRA's regions (``published``), so that frames may be restored in tiles.
 Limits were chosen on `realesrgan-x4plus` and `realesr-animevideov3` beside `compact-x4-video`
-(`python -m benchmarks.guard`): of cells without planted artefacts one in a hundred is under them.
+(docs/guard.md).
 
 B images, C colour, H, W size of the frames, h, w of their cells.
 """

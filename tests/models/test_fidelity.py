@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from vsr.models.architectures.srvgg import SRVGGNetCompact
 from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.model import Model, OfficialFile
 from vsr.models.loading import load_network
+from vsr.streams import open_reader
 
 
 @pytest.fixture
@@ -116,6 +118,57 @@ def test_every_command_that_takes_a_model_takes_a_fidelity(
     assert all(torch.equal(mixed[key], value) for key, value in expected.items())
     refused = vsr("restore", source, tmp_path / "b.mp4", "--fidelity", "0.5")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> str:
+    """A vivid network that lays a pattern over frames, and the same without it, as two files."""
+    weights = srvgg().state_dict()
+    torch.save({"params": weights}, tmp_path / "faithful.pth")
+    last = weights["body.6.bias"]
+    weights["body.6.bias"] = last + 0.4 * torch.tensor([1, -1]).repeat(len(last) // 2)
+    torch.save({"params": weights}, tmp_path / "vivid.pth")
+    return both(tmp_path)
+
+
+def test_a_guard_is_on_under_half_of_the_fidelity_and_its_map_is_written(
+    pair: str, vsr: Run, tmp_path: Path
+) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=5))
+    words = ("-m", pair, "--device", "cpu", "--json", "-y")
+    target, shown = tmp_path / "out.mkv", tmp_path / "map.mkv"
+    counts = [
+        json.loads(vsr("restore", source, target, *words, *more).out)["guarded"]
+        for more in (
+            ("--fidelity", "0", "--show-map", shown),
+            ("--fidelity", "0.5", "--guard-artifacts"),
+            ("--fidelity", "0", "--no-guard-artifacts"),
+        )
+    ]
+    assert counts[0] == 5
+    assert counts[2] == 0
+    with open_reader(str(shown)) as reader:
+        maps = torch.cat([chunk.frames for chunk in reader.chunks(8)])
+    assert maps.shape[0] == 5
+    assert (maps > 0.5).any()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--guard-artifacts",), "itself what a guard shows"),
+        (("--show-map", "map.mkv"), "give --guard-artifacts, too"),
+        (("--show-map", "map.mkv", "--resume"), "exclude each other"),
+    ],
+)
+def test_what_a_guard_does_not_go_with_is_said(
+    more: tuple[str, ...], said: str, vsr: Run, tmp_path: Path
+) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=2))
+    refused = vsr("restore", source, tmp_path / "out.mp4", "-m", "compact-x4-video", *more)
+    assert (refused.code, refused.err.count("\n")) == (1, 1) or refused.code == 2
+    assert said in refused.err
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_two_that_are_no_cascade_need_a_fidelity(tmp_path: Path) -> None:

@@ -89,6 +89,11 @@ class Retries(click.ParamType["int | None"]):
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
+@click.option(
+    "--guard-artifacts",
+    is_flag=True,
+    help="As for `restore`; a second network, only where it is asked for.",
+)
 @click.option("--device", default="auto", show_default=True, metavar="NAME")
 @click.option(
     "--precision",

@@ -186,12 +186,3 @@ fidelity_option = click.option(
     "the model is published]",
 )
 """``--fidelity`` of every command that takes ``--model``."""
-
-guard_option = click.option(
-    "--guard-artifacts/--no-guard-artifacts",
-    default=None,
-    help="Where a vivid model makes up texture or colour, show a faithful one's result: of the "
-    "other set of weights, else of compact at the same scale.  [default: with --fidelity under "
-    "0.5]",
-)
-"""``--guard-artifacts`` of ``restore``."""

@@ -23,7 +23,6 @@ from vsr.cli.parameters import (
     complete_face_model,
     complete_model,
     fidelity_option,
-    guard_option,
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import loading
@@ -99,7 +98,13 @@ def _name_comparison(words: list[str]) -> list[str]:
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
-@guard_option
+@click.option(
+    "--guard-artifacts/--no-guard-artifacts",
+    default=None,
+    help="Where a vivid model makes up texture or colour, show a faithful one's result: of the "
+    "other set of weights, else of compact at the same scale.  [default: with --fidelity under "
+    "0.5]",
+)
 @click.option(
     "--show-map",
     type=MEDIA,

@@ -35,6 +35,7 @@ def run_live(
     model: str,
     weights: str | None = None,
     fidelity: float | None = None,
+    guard_artifacts: bool = False,
     device: str = "auto",
     precision: str = "auto",
     status: str | None = None,
@@ -53,6 +54,7 @@ def run_live(
         model: As for ``load_network``.
         weights: As for ``load_network``.
         fidelity: As for ``load_network``.
+        guard_artifacts: As for ``load_network``.
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
         status: Address and port of the status server; None for none.
@@ -69,7 +71,7 @@ def run_live(
         VSRError: The error that ended the only stream, or an error at the start.
     """
     wanted = _wanted(source, target, streams, options)
-    network = load_network(model, weights, fidelity=fidelity)
+    network = load_network(model, weights, fidelity=fidelity, guard_artifacts=guard_artifacts)
     figures = [Figures(name=one.name) for one in wanted]
     makers = _makers(wanted, figures, network, device, precision, say)
     running = [make() for make in makers]
@@ -96,6 +98,7 @@ def check_live(
     model: str,
     weights: str | None = None,
     fidelity: float | None = None,
+    guard_artifacts: bool = False,
     device: str = "auto",
     precision: str = "auto",
     stop: threading.Event,
@@ -110,7 +113,7 @@ def check_live(
         VSRError: Nothing could be tried.
     """
     wanted = _wanted(source, target, streams, options)
-    network = load_network(model, weights, fidelity=fidelity)
+    network = load_network(model, weights, fidelity=fidelity, guard_artifacts=guard_artifacts)
     restorer = Restorer(network, device=device, precision=precision)
     work = 0.0
     for one in wanted:
