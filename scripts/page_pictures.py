@@ -31,7 +31,7 @@ UPLOAD_BYTES_PER_S = 20_000
 TIMEOUT_MS = 300_000
 
 OTHERS = {
-    "Änderung - 二つ目の映画.mkv": "mandelbrot=size=640x360:rate=25",
+    "Änderung - Été à Łódź.mkv": "mandelbrot=size=640x360:rate=25",
     "gradients.mp4": "gradients=size=1280x720:rate=30",
     f"a recording with a name that is {'very ' * 9}long.mp4": "life=size=320x240:mold=10:ratio=0.3",
 }
