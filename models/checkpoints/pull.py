@@ -171,13 +171,15 @@ def _beside(source: Path, file: OfficialFile) -> Path:
     """A file of a release, one of which is given: beside it, by its name here or in a package."""
     if sha256_of(source).startswith(file.sha256):
         return source
-    packed = file.wheel.path.rpartition("/")[2] if file.wheel else file.name
-    neighbours = [source.with_name(name) for name in (file.name, packed)]
-    neighbours.append(source.with_suffix(Path(file.name).suffix))
+    packed = Path(file.wheel.path if file.wheel else file.name)
+    # Two files differ by their endings, and may have been renamed; more have their own names.
+    renamed = source.with_suffix(packed.suffix)
+    neighbours = [source.with_name(file.name), source.with_name(packed.name), renamed]
     for neighbour in neighbours:
         if neighbour.is_file() and neighbour != source:
             return neighbour
-    raise OpenError(f"'{neighbours[1]}' is not there, and is needed beside '{source.name}'")
+    missing = source.with_name(packed.name) if renamed == source else renamed
+    raise OpenError(f"'{missing}' is not there, and is needed beside '{source.name}'")
 
 
 @contextmanager
