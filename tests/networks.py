@@ -94,8 +94,8 @@ def srvgg() -> Network[Any]:
 
 
 def guarded() -> Network[Any]:
-    """With two recurrent ends, between which much is found."""
-    return Guarded(awakened(BasicVSR(num_feat=8, num_block=2)), compact())
+    """With two ends that carry state, between which much is found."""
+    return Guarded(edvr(), compact())
 
 
 def guarded_image_network() -> Network[Any]:

@@ -68,7 +68,7 @@ def _strips(picture_CHW: Tensor, strips: int, strip: int) -> Tensor:
 
 def _window(picture: Tensor) -> Tensor:
     """(WINDOW,): the weights of the window along one axis."""
-    offset = torch.arange(WINDOW, dtype=torch.float64) - MARGIN
+    offset = torch.arange(WINDOW, dtype=torch.float64, device=picture.device) - MARGIN
     taps = torch.exp(-offset.square() / (2 * SIGMA**2))
     return (taps / taps.sum()).to(picture)
 
