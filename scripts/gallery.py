@@ -48,7 +48,7 @@ class Sheet:
     coded: tuple[str, ...]
     models: tuple[str, ...]
     part: tuple[int, int, int, int]
-    zoom: int = 1
+    zoom: int = 2
 
     @property
     def scale(self) -> int:
@@ -65,7 +65,7 @@ SHEETS = (
         reduced=2,
         coded=(*X264, "27"),
         models=("compact-x2-video",),
-        part=(250, 20, 320, 240),
+        part=(285, 70, 180, 140),
     ),
     Sheet(
         name="box_x4",
@@ -74,7 +74,7 @@ SHEETS = (
         reduced=4,
         coded=(*X264, "26"),
         models=("compact-x4-video", "compact-x4"),
-        part=(250, 20, 320, 240),
+        part=(285, 70, 180, 140),
     ),
     Sheet(
         name="street_x2",
@@ -83,7 +83,7 @@ SHEETS = (
         reduced=2,
         coded=("-c:v", "mpeg4", "-q:v", "7"),
         models=("compact-x2-video",),
-        part=(330, 20, 320, 240),
+        part=(400, 20, 180, 140),
     ),
     Sheet(
         name="tree_x4",
@@ -92,7 +92,7 @@ SHEETS = (
         reduced=1,
         coded=(),
         models=("compact-x4-video",),
-        part=(420, 300, 320, 240),
+        part=(560, 330, 180, 140),
     ),
 )
 

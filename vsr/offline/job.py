@@ -22,7 +22,7 @@ from vsr.offline.comparison_video import InputRecorder, compare_into, comparison
 from vsr.offline.estimate import large_output_note
 from vsr.offline.faces import make_stage
 from vsr.offline.forwarding_writer import MapWriter, WatchedWriter
-from vsr.offline.model_choice import model_name, named_network, network_for
+from vsr.offline.model_choice import guards, model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
 from vsr.offline.pipeline import run
@@ -92,7 +92,7 @@ def _check(options: RestoreOptions) -> None:
         return
     if options.resume:
         raise ConfigurationError("--resume and --show-map exclude each other; give one of them")
-    if not options.guards:
+    if not guards(options):
         raise ConfigurationError(
             "--show-map shows what a guard replaces; give --guard-artifacts, too"
         )

@@ -13,7 +13,7 @@ from vsr.errors import VSRError
 from vsr.models.catalogue import AUTO_MODEL, CLEAN_MODELS, VIDEO_MODELS, fitting_model
 from vsr.models.loading import has_two_ends, load_network
 from vsr.models.network import Network
-from vsr.offline.options import RestoreOptions
+from vsr.offline.options import VIVID, RestoreOptions
 from vsr.offline.output_size import choose_size
 from vsr.streams.names.container import PIPE
 from vsr.types import StreamInfo
@@ -46,8 +46,16 @@ def load_chosen(options: RestoreOptions) -> Network[Any]:
         options.model,
         options.weights,
         fidelity=_fidelity(options),
-        guard_artifacts=options.guards,
+        guard_artifacts=guards(options),
     )
+
+
+def guards(options: RestoreOptions) -> bool:
+    """Whether artefacts of the network are replaced."""
+    if options.guard_artifacts is None:
+        fidelity = _fidelity(options)
+        return fidelity is not None and fidelity < VIVID
+    return options.guard_artifacts
 
 
 def model_name(source: str, options: RestoreOptions, info: StreamInfo) -> str:

@@ -117,13 +117,6 @@ class RestoreOptions:
         return RequestedSettings(chunk=self.chunk, look_ahead=self.look_ahead, tiles=self.tiles)
 
     @property
-    def guards(self) -> bool:
-        """Whether artefacts are replaced."""
-        if self.guard_artifacts is None:
-            return self.fidelity is not None and self.fidelity < VIVID
-        return self.guard_artifacts
-
-    @property
     def output_size(self) -> RequestedSize:
         """The requested output size."""
         return RequestedSize(scale=self.scale, size=self.size, fit=self.fit)
