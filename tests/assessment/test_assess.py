@@ -143,8 +143,8 @@ def test_a_part_is_assessed_by_the_quantisers_of_its_own_frames(tmp_path: Path) 
 def test_a_stop_ends_early_with_the_scenes_so_far(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mkv", Clip(num_frames=40))
     stop = threading.Event()
-    stop.set()
-    assert 0 < sum(one.frames for one in assess(str(path), stop=stop).scenes) < 40
+    found = assess(str(path), on_progress=lambda _: stop.set(), stop=stop)
+    assert 0 < sum(one.frames for one in found.scenes) < 40
 
 
 def test_what_is_no_video_is_refused_in_a_line(tmp_path: Path, vsr: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -304,6 +305,42 @@ def test_ctrl_c_ends_a_run_whose_source_never_begins(tmp_path: Path) -> None:
             "interrupted before the first frame; nothing was written, and the same command "
             "starts again\n"
         )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "info -",
+        *(
+            pytest.param(words, marks=pytest.mark.slow)
+            for words in (
+                "assess -",
+                "degrade - out.mkv --preset web",
+                "restore - out.mkv -m identity --dry-run",
+                "restore - out.mkv -m identity --preview 1",
+            )
+        ),
+    ],
+)
+def test_ctrl_c_ends_whatever_waits_for_a_silent_pipe_in_one_line(
+    words: str, tmp_path: Path
+) -> None:
+    """The pipe holds what a reader of it takes at first: once that is gone, PyAV waits for more."""
+    reading, writing = os.pipe()
+    os.write(writing, b"\0")
+    command = [sys.executable, "-m", "vsr", *words.split()]
+    with subprocess.Popen(
+        command, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        while select.select([reading], [], [], 0)[0] and process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    os.close(reading)
+    os.close(writing)
+    assert (process.returncode, out, err.decode()) == (130, b"", "vsr: interrupted\n")
     assert not list(tmp_path.iterdir())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from vsr.assessment.regression import load_assessor
 from vsr.assessment.scene import KINDS, SceneAssessment, SceneMeasurements
+from vsr.offline.stoppable import iterate_until_stopped, open_until_stopped
 from vsr.results import Progress
 from vsr.scenes.markers import scene_marker
 from vsr.streams import open_reader
@@ -41,8 +42,8 @@ class Assessment:
 
     Attributes:
         source: Name of the video.
-        width: Columns of a frame.
-        height: Rows of a frame.
+        width: Columns of a frame; 0 where none was read.
+        height: Rows of a frame, likewise.
         scenes: Scenes in order.
     """
 
@@ -86,25 +87,29 @@ def assess(
         stop: Set it to end early, with the scenes so far.
 
     Returns:
-        The assessment.
+        The assessment, without a scene where it was stopped before the first frame.
 
     Raises:
         VSRError: The source cannot be read.
     """
     began, done = time.monotonic(), 0
     scenes = _Scenes(_Quantisers(source, start_s or 0))
-    with open_reader(
-        source, start_s=start_s, end_s=end_s, deinterlace="off", keep_start=True
-    ) as reader:
+    opened = open_until_stopped(
+        lambda: open_reader(
+            source, start_s=start_s, end_s=end_s, deinterlace="off", keep_start=True
+        ),
+        stop,
+    )
+    if opened is None:
+        return Assessment(source=source, width=0, height=0, scenes=())
+    with opened as reader:
         marker = scene_marker("auto", reader.info)
-        for chunk in reader.chunks(_CHUNK):
+        for chunk in iterate_until_stopped(reader.chunks(_CHUNK), stop):
             for decided in marker.push(chunk):
                 scenes.add(decided)
             done += len(chunk.pts)
             seconds = time.monotonic() - began
             on_progress(Progress(frames=done, total=reader.info.num_frames, seconds=seconds))
-            if stop is not None and stop.is_set():
-                break
         for decided in marker.drain():
             scenes.add(decided)
         return _assessment(source, reader.info, scenes)

@@ -41,6 +41,8 @@ def assess(source: str, start: float | None, end: float | None, as_json: bool) -
 
     with stop_on_signal() as stop, progress_bar(hidden=as_json) as on_progress:
         assessment = run(source, start_s=start, end_s=end, on_progress=on_progress, stop=stop)
+    if stop.is_set() and not assessment.scenes:
+        raise click.Abort
     if as_json:
         click.echo(json.dumps(assessment.to_json()))
     else:

@@ -55,5 +55,7 @@ def degrade(
             on_progress=on_progress,
             stop=stop,
         )
+    if not written:
+        raise click.Abort
     click.echo(written)
     return INTERRUPTED if stop.is_set() else 0

@@ -209,7 +209,7 @@ def preview_folder(
     """Write a preview of one moment of every video of a folder."""
     from vsr.offline.preview import preview
 
-    def preview_one(job: Job) -> str:
+    def preview_one(job: Job) -> str | None:
         picture_name(job.target).parent.mkdir(parents=True, exist_ok=True)
         return preview(job.source, job.target, moment_s, _options_of(job, options))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.cli.parameters import MEDIA
+from vsr.cli.signals import unless_stopped
 from vsr.cli.startup import loading
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def info(source: str | None, as_json: bool) -> None:
         facts = _installed()
         lines = [(key.replace("_", " "), str(value)) for key, value in facts.items()]
     else:
-        whole, described = _read(source)
+        whole, described = unless_stopped(lambda: _read(source))
         facts = asdict(whole) | _facts(described)
         lines = list(_lines(source, whole, described))
     if as_json:

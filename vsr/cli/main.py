@@ -86,6 +86,7 @@ def main() -> None:
     try:
         code = _run()
     except click.exceptions.Abort:
+        click.echo("vsr: interrupted", err=True)
         code = INTERRUPTED
     except click.ClickException as error:
         click.echo(redact(_message(error)), err=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vsr.cli.parameters import MEDIA, complete_known_model, fidelity_option
+from vsr.cli.signals import unless_stopped
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError, OpenError
 from vsr.models.catalogue import DEFAULT_MODEL, MODELS, known_models, weights_path
@@ -211,7 +213,8 @@ def measure(
 
     _refuse_target(target, overwrite)
     network = _network(source)
-    known = network.measured(_beginning(video, frames) for video in videos)
+    clips = (unless_stopped(partial(_beginning, video, frames)) for video in videos)
+    known = network.measured(clips)
     if not known.has_int8:
         raise ConfigurationError(f"{source!r}: {network.facts.name} has no int8 form; give compact")
     save_network(known, Path(target))

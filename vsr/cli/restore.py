@@ -24,7 +24,7 @@ from vsr.cli.parameters import (
     complete_model,
     fidelity_option,
 )
-from vsr.cli.signals import INTERRUPTED, stop_on_signal
+from vsr.cli.signals import INTERRUPTED, stop_on_signal, unless_stopped
 from vsr.cli.startup import loading
 from vsr.models.catalogue import AUTO_MODEL
 from vsr.models.checkpoints.face_zoo import DEFAULT_FACES
@@ -53,7 +53,10 @@ def write_preview(
         )
     if holds_videos(source):
         return preview_folder(source, target, moment_s, options, as_json=as_json)
-    picture = preview(source, target, moment_s, options)
+    with stop_on_signal() as stop:
+        picture = preview(source, target, moment_s, options, stop=stop)
+    if picture is None:
+        raise click.Abort
     click.echo(json.dumps({"output": picture}) if as_json else picture)
     return 0
 
@@ -349,7 +352,7 @@ def restore(
     if dry_run:
         from vsr.offline.estimate import estimate
 
-        forecast = estimate(source, target, options)
+        forecast = unless_stopped(lambda: estimate(source, target, options))
         click.echo(json.dumps(asdict(forecast)) if as_json else forecast.text())
         return 0
     files = None if progress_folder is None else ProgressFiles(progress_folder)

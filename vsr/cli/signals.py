@@ -6,10 +6,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
+
+import click
+
+T = TypeVar("T")
 
 INTERRUPTED = 130
 """The exit code of a run that was ended early."""
@@ -49,6 +53,21 @@ def stop_on_signal() -> Iterator[Stop]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def unless_stopped(work: Callable[[], T]) -> T:
+    """The result of a function that only reads; the first signal ends the command instead.
+
+    Raises:
+        Abort: A signal came.
+    """
+    from vsr.offline.stoppable import call_until_stopped
+
+    with stop_on_signal() as stop:
+        result = call_until_stopped(work, stop)
+    if result is None:
+        raise click.Abort
+    return result
 
 
 def exit_process(code: int) -> NoReturn:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from vsr.errors import ConfigurationError
+from vsr.offline.stoppable import iterate_until_stopped, open_until_stopped
 from vsr.quality.filters import resize
 from vsr.quality.presets import PRESETS
 from vsr.results import Progress
@@ -46,7 +47,7 @@ def degrade(
         stop: Set it to end early with a playable partial result.
 
     Returns:
-        The name of the result.
+        The name of the result; an empty one where it was stopped before the first frame.
 
     Raises:
         ConfigurationError: An unknown preset, or frames too small for it.
@@ -56,7 +57,10 @@ def degrade(
         raise ConfigurationError(
             f"preset {preset!r} is unknown; known are {', '.join(sorted(PRESETS))}"
         )
-    with open_reader(source) as reader:
+    opened = open_until_stopped(lambda: open_reader(source), stop)
+    if opened is None:
+        return ""
+    with opened as reader:
         info = replace(reader.info, bit_depth=8, pixel_format="yuv420p")
         height, width = _reduced_size(info.height, info.width, scale)
         chosen = PRESETS[preset]
@@ -71,9 +75,9 @@ def degrade(
             overwrite=overwrite,
         )
         try:
-            started, done, stop = time.perf_counter(), 0, stop or threading.Event()
+            started, done = time.perf_counter(), 0
             rng = torch.Generator().manual_seed(seed)
-            for chunk in reader.chunks(CHUNK):
+            for chunk in iterate_until_stopped(reader.chunks(CHUNK), stop):
                 small = resize(chunk.frames, (height, width), "area")
                 frames = chosen.picture(small, rng).clamp(0, 1)
                 writer.write(replace(chunk, frames=frames))
@@ -81,10 +85,12 @@ def degrade(
                 done += len(chunk)
                 seconds = time.perf_counter() - started
                 on_progress(Progress(frames=done, total=info.num_frames, seconds=seconds))
-                if stop.is_set():
-                    break
+            stopped = stop is not None and stop.is_set()
+            if stopped and not done:
+                writer.abort()
+                return ""
             writer.write_packets(reader.take_packets())
-            return writer.finish(partial=stop.is_set())
+            return writer.finish(partial=stopped)
         except BaseException:
             writer.abort()
             raise

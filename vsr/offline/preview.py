@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from vsr.offline.faces import make_stage
 from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
+from vsr.offline.stoppable import call_until_stopped
 from vsr.quality.montage import save_png
 from vsr.restorer import Restorer
 from vsr.streams import open_reader
@@ -34,7 +36,14 @@ AROUND_S = 1.0
 """Seconds before and after the moment that the network sees."""
 
 
-def preview(source: str, target: str, moment_s: float, options: RestoreOptions = DEFAULTS) -> str:
+def preview(
+    source: str,
+    target: str,
+    moment_s: float,
+    options: RestoreOptions = DEFAULTS,
+    *,
+    stop: threading.Event | None = None,
+) -> str | None:
     """Write a picture of the enlarged input beside the restored frame.
 
     Args:
@@ -42,9 +51,10 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
         target: As for ``restore``; of a video, the picture is ``NAME.preview.png`` beside it.
         moment_s: Seconds after the first frame; the next frame from then is shown.
         options: As for ``restore``; only those of ``HEEDED`` are used.
+        stop: Set it to end early, without a picture.
 
     Returns:
-        Path of the picture.
+        Path of the picture; None after ``stop``.
 
     Raises:
         OpenError: The source cannot be opened, or the picture cannot be written.
@@ -52,6 +62,12 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
         ConfigurationError: The source ends before this moment.
     """
     picture = TargetFile(str(picture_name(target)), source=source, overwrite=options.overwrite)
+    pixels = call_until_stopped(lambda: _render(source, moment_s, options), stop)
+    return None if pixels is None else _keep(pixels, picture)
+
+
+def _render(source: str, moment_s: float, options: RestoreOptions) -> Tensor:
+    """The enlarged input beside the restored frame, (3, H, 2 W)."""
     network = named_network(options)
     if options.faces is not None:
         check_pulled(options.faces)
@@ -79,8 +95,7 @@ def preview(source: str, target: str, moment_s: float, options: RestoreOptions =
             pasted = restored if faces is None else faces.push(restored)
             for frame, pts in zip(pasted.frames, pasted.pts, strict=True):
                 if pts >= wanted:
-                    both = compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side")
-                    return _keep(both, picture)
+                    return compare_frames(inputs.take(pts).cpu(), frame.cpu(), "side")
     raise ConfigurationError(
         f"{shown(source)!r} ends before {moment_s:g} s; give an earlier moment"
     )

@@ -1,48 +1,63 @@
-"""Opening a source so that a signal ends it: a silent one blocks in PyAV, where none arrives."""
+"""Reading so that a signal ends it: a silent source blocks in PyAV, where none arrives."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, TypeVar
 
-from vsr.types import Reader
+if TYPE_CHECKING:
+    from vsr.types import Reader  # loads torch
+
+T = TypeVar("T")
 
 LOOK_EVERY_S = 0.1
+
+
+def call_until_stopped(
+    work: Callable[[], T],
+    stop: threading.Event | None,
+    *,
+    discard: Callable[[T], object] = lambda _: None,
+) -> T | None:
+    """Call a function in a thread of its own while this one, which gets the signals, waits.
+
+    Args:
+        work: Reads, and may block for as long as its source is silent.
+        stop: Set it to wait no longer; None to call the function in this thread.
+        discard: Called with what comes after ``stop``.
+
+    Returns:
+        The function's result; None after ``stop``, when the thread is left behind.
+    """
+    if stop is None:
+        return work()
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()
+    threading.Thread(target=_call, args=(work, done), name="vsr-read", daemon=True).start()
+    while not stop.is_set():
+        if wait([done], LOOK_EVERY_S).done:
+            return done.result()
+    done.add_done_callback(lambda late: late.exception() or discard(late.result()))
+    return None
 
 
 def open_until_stopped(
     open_source: Callable[[], Reader], stop: threading.Event | None
 ) -> Reader | None:
-    """Open a source in a thread of its own while this one, which gets the signals, waits.
-
-    Args:
-        open_source: Opens it.
-        stop: Set it to wait no longer; None to open it in this thread.
-
-    Returns:
-        The reader; None after ``stop``, when the thread is left behind and closes what it opens.
-    """
-    if stop is None:
-        return open_source()
-    opened: Future[Reader] = Future()
-    opened.set_running_or_notify_cancel()
-    arguments = (open_source, opened)
-    threading.Thread(target=_open, args=arguments, name="vsr-open", daemon=True).start()
-    while not stop.is_set():
-        if wait([opened], LOOK_EVERY_S).done:
-            return opened.result()
-    opened.add_done_callback(_close)
-    return None
+    """Open a source; None after ``stop``, and what is opened then is closed."""
+    return call_until_stopped(open_source, stop, discard=lambda reader: reader.close())
 
 
-def _open(open_source: Callable[[], Reader], opened: Future[Reader]) -> None:
+def iterate_until_stopped(items: Iterator[T], stop: threading.Event | None) -> Iterator[T]:
+    """The items that come before ``stop``, each made in a thread of its own."""
+    while (item := call_until_stopped(lambda: next(items, None), stop)) is not None:
+        yield item
+
+
+def _call(work: Callable[[], T], done: Future[T]) -> None:
     try:
-        opened.set_result(open_source())
+        done.set_result(work())
     except BaseException as error:
-        opened.set_exception(error)
-
-
-def _close(opened: Future[Reader]) -> None:
-    if opened.exception() is None:
-        opened.result().close()
+        done.set_exception(error)
