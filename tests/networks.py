@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any
 
 import torch
@@ -21,6 +24,18 @@ from vsr.models.guard.network import Guarded
 from vsr.models.network import Network
 
 
+def drawn_once(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
+    """Copies of one network: drawing weights takes longer than most that is done with them."""
+    made = cache(make)
+
+    @wraps(make)
+    def copied() -> Network[Any]:
+        return copy.deepcopy(made())
+
+    return copied
+
+
+@drawn_once
 def compact() -> Network[Any]:
     """With corrections of the draft that are small, as learnt ones are."""
     network = Compact(num_feat=16, num_blocks=2, num_tail=8, num_flow=8, flow_levels=3)
@@ -31,6 +46,7 @@ def compact() -> Network[Any]:
     return network
 
 
+@drawn_once
 def basicvsr() -> Network[Any]:
     return awakened(BasicVSR(num_feat=8, num_block=2))
 
@@ -45,6 +61,7 @@ def awakened(network: Network[Any]) -> Network[Any]:
     return network
 
 
+@drawn_once
 def iconvsr() -> Network[Any]:
     return awakened(
         IconVSR(num_feat=8, num_block=1, refill={"num_extract_block": 1, "deformable_groups": 2})
@@ -59,36 +76,44 @@ SMALL_EDVR: dict[str, Any] = {
 }
 
 
+@drawn_once
 def edvr() -> Network[Any]:
     return awakened(EDVR(**SMALL_EDVR))
 
 
+@drawn_once
 def cascade() -> Network[Any]:
     return awakened(Cascade(first=SMALL_EDVR, second={**SMALL_EDVR, "hr_in": True, "num_frame": 3}))
 
 
+@drawn_once
 def realbasicvsr() -> Network[Any]:
     """With a threshold about which these weights' residues vary from clip to clip."""
     network = RealBasicVSR(num_feat=8, num_block=1, num_clean_block=1, threshold=0.273)
     return awakened(network)
 
 
+@drawn_once
 def deblurring_edvr() -> Network[Any]:
     return awakened(EDVR(**SMALL_EDVR, with_predeblur=True, hr_in=True, with_tsa=False))
 
 
+@drawn_once
 def rrdbnet() -> Network[Any]:
     return awakened(RRDBNet(scale=2, num_feat=8, num_block=1, num_grow=4))
 
 
+@drawn_once
 def basicvsrpp() -> Network[Any]:
     return awakened(BasicVSRPP(num_feat=8, num_block=1, groups=4))
 
 
+@drawn_once
 def deblurring_basicvsrpp() -> Network[Any]:
     return awakened(BasicVSRPP(num_feat=8, num_block=1, groups=4, hr_in=True))
 
 
+@drawn_once
 def srvgg() -> Network[Any]:
     return awakened(SRVGGNetCompact(num_feat=8, num_conv=2))
 
