@@ -107,7 +107,7 @@ PROGRAM = """
 import json, sys
 import vsr.cli.startup
 vsr.cli.startup.prepare()
-from vsr.engine.memory_plan import Asked
+from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.memory import peak_host_bytes
 from vsr.models.architecture_table import ARCHITECTURES
 from vsr.models.architecture_table import build_network
@@ -119,7 +119,7 @@ from vsr.streams import open_reader, open_writer
 name, source, target, precision, chunk, look_ahead, tiles, scenes, every = sys.argv[1:]
 # What int8 needs to know comes with weights alone.
 network = build_network(name, {}) if name in ARCHITECTURES else load_network(name)
-asked = Asked(
+asked = RequestedSettings(
     chunk=int(chunk) or None,
     look_ahead=None if look_ahead == "-" else int(look_ahead),
     tiles=tuple(map(int, tiles.split("x"))),

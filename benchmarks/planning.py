@@ -25,6 +25,7 @@ ASKED = {
     "--chunk 1000 --look-ahead full": RequestedSettings(chunk=1000, look_ahead=FULL),
 }
 LENGTHS = (25, 200_000, None)
+OPTIONS = {"cascade": {"first": {}, "second": {"hr_in": True, "num_frame": 3}}}
 BUDGETS = (1 << 28, 1 << 34)
 
 
@@ -42,7 +43,7 @@ def main() -> None:
 
 
 def _times(name: str) -> list[tuple[str, float]]:
-    network = ARCHITECTURES[name].build().eval()
+    network = ARCHITECTURES[name].build(**OPTIONS.get(name, {})).eval()
     found = []
     for (height, width), words, length, budget in itertools.product(SIZES, ASKED, LENGTHS, BUDGETS):
         started = time.process_time()

@@ -78,7 +78,7 @@ def upper_bound_bytes(
     scenes: int = 1,
     num_frames: int | None = None,
 ) -> int:
-    """A quick upper bound of ``run_bytes``, scaled from a step of two frames."""
+    """A quick upper bound of ``run_bytes``, from a step of two frames."""
     settings = _limit_look_ahead(settings, num_frames)
     a_frame = scenes * look_bytes(network, height, width)
     step = max(settings.chunk, settings.look_ahead or 0) * a_frame
