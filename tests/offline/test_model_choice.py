@@ -62,7 +62,7 @@ def test_every_command_takes_the_same_and_says_it(tmp_path: Path, vsr: Run) -> N
     source = str(write_clip(tmp_path / "in.mp4", Clip(num_frames=2)))
     target, options = str(tmp_path / "out.mp4"), RestoreOptions(scale=2)
     assert estimate(source, target, options).model == X2
-    assert preview(source, target, 0.0, options).endswith("out.preview.png")
+    assert str(preview(source, target, 0.0, options)).endswith("out.preview.png")
     assert restore(source, target, options).model == X2
     done = vsr("restore", source, tmp_path / "large.mp4")
     assert X4 in done.out
