@@ -60,7 +60,8 @@ def found_share(vivid_BCHW: Tensor, faithful_BCHW: Tensor, before_Bhw: Tensor | 
         limit_Bhw = limit_Bhw + HYSTERESIS * before_Bhw
     suspect_Bhw = _similarity(vivid_BHW, faithful_BHW) < limit_Bhw
     suspect_Bhw = suspect_Bhw | (_colour_difference(vivid_BCHW, faithful_BCHW) > COLOUR_LIMIT)
-    return F.max_pool2d(_mean_of_neighbours(suspect_Bhw.float()).gt(0.5).float(), 3, 1, 1)
+    most_Bhw = _mean_of_neighbours(suspect_Bhw.float()).gt(0.5).float()
+    return F.max_pool2d(most_Bhw[:, None], 3, 1, 1)[:, 0]
 
 
 def _similarity(vivid_BHW: Tensor, faithful_BHW: Tensor) -> Tensor:
@@ -91,9 +92,9 @@ def _colour_difference(vivid_BCHW: Tensor, faithful_BCHW: Tensor) -> Tensor:
 
 def _cells(plane_BHW: Tensor) -> Tensor:
     """(B, h, w): the mean of each cell, of what a frame has of it."""
-    return F.avg_pool2d(plane_BHW, CELL, ceil_mode=True)
+    return F.avg_pool2d(plane_BHW[:, None], CELL, ceil_mode=True)[:, 0]
 
 
 def _mean_of_neighbours(cells_Bhw: Tensor) -> Tensor:
     """The mean of 3x3 cells, of those within the frame."""
-    return F.avg_pool2d(cells_Bhw, 3, 1, 1, count_include_pad=False)
+    return F.avg_pool2d(cells_Bhw[:, None], 3, 1, 1, count_include_pad=False)[:, 0]

@@ -12,9 +12,9 @@ from typing import Any
 
 from vsr.assessment.regression import load_assessor
 from vsr.assessment.scene import KINDS, SceneAssessment, SceneMeasurements
-from vsr.offline.stoppable import iterate_until_stopped, open_until_stopped
 from vsr.results import Progress
 from vsr.scenes.markers import scene_marker
+from vsr.stoppable import iterate_until_stopped, open_until_stopped
 from vsr.streams import open_reader
 from vsr.streams.decode.quantisers import read_quantisers
 from vsr.types import Chunk, StreamInfo

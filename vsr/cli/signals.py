@@ -61,7 +61,7 @@ def unless_stopped(work: Callable[[], T]) -> T:
     Raises:
         Abort: A signal came.
     """
-    from vsr.offline.stoppable import call_until_stopped
+    from vsr.stoppable import call_until_stopped
 
     with stop_on_signal() as stop:
         result = call_until_stopped(work, stop)

@@ -110,7 +110,7 @@ def _by_empty_batches(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
         return None
     if is_small:
         return out.to("meta")
-    if out.ndim != deepest or out.shape[0]:
+    if not out.ndim or out.shape[0]:
         return None
     batch = max(tensor.shape[0] for tensor in given if tensor.ndim == deepest)
     return torch.empty_strided(
@@ -257,6 +257,7 @@ _MAKERS = {_ATEN.arange.default, _ATEN.arange.start, _ATEN.eye.default}
 _POINTWISE = {
     _ATEN.flip.default,
     _ATEN.zeros_like.default,
+    _ATEN.empty_like.default,
     _ATEN.where.self,
     _ATEN.where.ScalarOther,
 }
@@ -271,6 +272,7 @@ _BATCHWISE = {
     _ATEN.pixel_shuffle.default,
     _ATEN.index_select.default,
     _ATEN.mean.dim,
+    _ATEN.amax.default,
     _ATEN.sum.dim_IntList,
     _ATEN.einsum.default,
     _ATEN.matmul.default,

@@ -10,10 +10,10 @@ from dataclasses import replace
 import torch
 
 from vsr.errors import ConfigurationError
-from vsr.offline.stoppable import iterate_until_stopped, open_until_stopped
 from vsr.quality.filters import resize
 from vsr.quality.presets import PRESETS
 from vsr.results import Progress
+from vsr.stoppable import iterate_until_stopped, open_until_stopped
 from vsr.streams import open_reader, open_writer
 
 CHUNK = 4

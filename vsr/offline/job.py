@@ -27,7 +27,6 @@ from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
 from vsr.offline.pipeline import run
 from vsr.offline.restorer_factory import make_restorer
-from vsr.offline.stoppable import open_until_stopped
 from vsr.restorer import Restorer
 from vsr.results import Progress, Summary, nothing_done
 from vsr.resume.checkpoints import CheckpointRecorder
@@ -41,6 +40,7 @@ from vsr.resume.journal import remove_remains
 from vsr.resume.session import ResumeSession, finish_sealed
 from vsr.scenes import AUTO, OFF
 from vsr.scenes.markers import scene_marker
+from vsr.stoppable import open_until_stopped
 from vsr.streams import open_reader, open_writer
 from vsr.streams.decode.image_reader import DEFAULT_RATE
 from vsr.streams.names.image_sequence import names_images

@@ -17,9 +17,9 @@ from vsr.offline.faces import make_stage
 from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
-from vsr.offline.stoppable import call_until_stopped
 from vsr.quality.montage import save_png
 from vsr.restorer import Restorer
+from vsr.stoppable import call_until_stopped
 from vsr.streams import open_reader
 from vsr.streams.names.container import PIPE
 from vsr.streams.names.image_sequence import image_folder, names_images
