@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.models.test_published import reference
-from tests.training.test_training import TINY, losses
+from tests.training.test_training import TINY, losses, train_and_interrupt
 from vsr.errors import ConfigurationError
 from vsr.training.adversarial import (
     AdversarialSettings,
@@ -19,7 +19,7 @@ from vsr.training.adversarial import (
     temporal_error,
 )
 from vsr.training.discriminator import UNetDiscriminator
-from vsr.training.run import Progress, train
+from vsr.training.run import train
 
 SMALL = AdversarialSettings(num_feat=4)
 
@@ -63,13 +63,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(footage: Path, tmp_path: Pa
     schedule = replace(TINY.schedule, flow_iterations=0, patch=16)
     config = replace(TINY, schedule=schedule, adversarial=replace(SMALL, alone=1))
     train(config, footage, whole, device="cpu")
-
-    def stop_after_five(progress: Progress) -> None:
-        if progress.step.iteration == 5:  # one step beyond the checkpoint
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(config, footage, broken, device="cpu", on_progress=stop_after_five)
+    train_and_interrupt(config, footage, broken, at=5)  # one step beyond the checkpoint
     train(config, footage, broken, device="cpu")
     assert losses(whole)[4:] == losses(broken)[5:]
     ends = [torch.load(out / "last.pt", weights_only=True) for out in (whole, broken)]

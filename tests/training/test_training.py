@@ -50,15 +50,20 @@ def losses(out: Path) -> list[float]:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
-def test_a_run_goes_on_from_its_checkpoint(footage: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
+def train_and_interrupt(config: TrainingConfig, footage: Path, out: Path, *, at: int) -> None:
+    """Train until an iteration, as if Ctrl-C were pressed there."""
 
-    def stop_after_four(progress: Progress) -> None:
-        if progress.step.iteration == 5:
+    def stop(progress: Progress) -> None:
+        if progress.step.iteration == at:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(TINY, footage, out, device="cpu", on_progress=stop_after_four)
+        train(config, footage, out, device="cpu", on_progress=stop)
+
+
+def test_a_run_goes_on_from_its_checkpoint(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train_and_interrupt(TINY, footage, out, at=5)
     seen: list[int] = []
     train(TINY, footage, out, device="cpu", on_progress=lambda p: seen.append(p.step.iteration))
     assert seen == [5, 6, 7, 8]
@@ -71,13 +76,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
     schedule = replace(TINY.schedule, flow_rate=0.5, flow_weight=0.1)
     config = replace(TINY, schedule=schedule)
     train(config, footage, whole, device="cpu")
-
-    def stop_after_five(progress: Progress) -> None:
-        if progress.step.iteration == 5:  # one step beyond the checkpoint
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(config, footage, broken, device="cpu", on_progress=stop_after_five)
+    train_and_interrupt(config, footage, broken, at=5)  # one step beyond the checkpoint
     train(replace(config, data=replace(config.data, workers=2)), footage, broken, device="cpu")
     assert losses(whole)[4:] == losses(broken)[5:]
     ends = [torch.load(out / "last.pt", weights_only=True)["network"] for out in (whole, broken)]
@@ -204,13 +203,7 @@ def test_stages_change_the_shape_of_clips_and_not_where_a_run_resumes(
     assert shapes == [8] * 5 + [12] * 3  # two steps of the flow come first
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train(config, footage, whole, device="cpu")
-
-    def stop_after_six(progress: Progress) -> None:
-        if progress.step.iteration == 6:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(config, footage, broken, device="cpu", on_progress=stop_after_six)
+    train_and_interrupt(config, footage, broken, at=6)
     train(config, footage, broken, device="cpu")
     assert losses(whole)[4:] == losses(broken)[6:]
 

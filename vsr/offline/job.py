@@ -16,6 +16,7 @@ from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import ConfigurationError
+from vsr.faces.stage import FaceCounts
 from vsr.models.face_loading import check_pulled
 from vsr.models.network import Network
 from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
@@ -145,29 +146,22 @@ def _restore(
             ),
         )
         writer, points = _open_target(source, target, options, session, restorer, inputs)
-        if options.show_map is not None:
-            writer = _with_map(writer, options, reader.info, restorer.network.facts.scale)
         for note in (*reader.notes, *writer.notes):
             log.warning("%s", note)
-        if on_frame is not None:
-            writer = WatchedWriter(writer, on_frame)
         summary = run(
             reader if options.compare is None else inputs,
             restorer,
-            writer,
+            writer if on_frame is None else WatchedWriter(writer, on_frame),
             scenes=marker,
             points=points,
             stage=faces,
             on_progress=on_progress,
             stop=stop,
         )
-        if faces is not None:
-            summary = replace(
-                summary,
-                faces=faces.counts.restored,
-                faces_left_alone=dict(faces.counts.left_alone),
-            )
-        return replace(summary, model=model)
+        counts = FaceCounts() if faces is None else faces.counts
+        return replace(
+            summary, model=model, faces=counts.restored, faces_left_alone=counts.left_alone
+        )
 
 
 def _open_source(source: str, target: str, options: RestoreOptions, passed: Passed) -> Reader:
@@ -211,7 +205,7 @@ def _open_target(
     restorer: Restorer | ParallelScenes,
     inputs: InputRecorder,
 ) -> tuple[Writer, CheckpointRecorder | None]:
-    """Open the writer, with resampling and comparison, and the recorder of resume points."""
+    """Open the writer, with resampling, comparison and map, and the recorder of resume points."""
     info = inputs.info
     output = choose_size(info, restorer.network.facts.scale, options.output_size)
     if not options.says_size and (note := large_output_note(restorer, info, output)):
@@ -231,16 +225,20 @@ def _open_target(
         in_process=options.in_process,
     )
     points = session.points(restorer, every=options.segment)
-    return fit_writer(compare_into(writer, inputs, options.compare), output), points
+    writer = fit_writer(compare_into(writer, inputs, options.compare), output)
+    if options.show_map is not None:
+        writer = _with_map(writer, options.show_map, options, info, restorer.network.facts.scale)
+    return writer, points
 
 
-def _with_map(writer: Writer, options: RestoreOptions, info: StreamInfo, scale: int) -> MapWriter:
+def _with_map(
+    writer: Writer, show_map: str, options: RestoreOptions, info: StreamInfo, scale: int
+) -> MapWriter:
     """The writer of the result, joined with that of the map."""
-    assert options.show_map is not None
     height, width = scale * info.height, scale * info.width
     try:
         map_writer = open_writer(
-            options.show_map,
+            show_map,
             replace(info, others=(), mastering=Mastering(), colour=Colour()),
             height=height,
             width=width,
