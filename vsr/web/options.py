@@ -46,7 +46,7 @@ class Options:
 def offered_models() -> list[dict[str, Any]]:
     """The automatic choice, and the models whose weights are here."""
     names = sorted(filter(is_here, MODELS), key=lambda name: name != DEFAULT_MODEL)
-    summary = "the one for compressed footage that fits the film and the size"
+    summary = "the one that fits the film, the size and how coarsely it was coded"
     return [
         {"name": AUTO_MODEL, "summary": summary, "scale": None, "fidelity": None},
         *map(_offered, names),
