@@ -79,10 +79,11 @@ class ProcessFolder:
 
     def interrupt(self, pid: int | None) -> None:
         """Ask the process to end in order."""
-        # The lock is held, so that the number still belongs to this process.
+        # The lock is held, so that the number still belongs to this process. No SIGINT: a shell's
+        # background processes ignore that until they have a handler of their own.
         if pid is not None and self.is_running():
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGINT)
+                os.kill(pid, signal.SIGTERM)
 
     def last_message(self) -> str:
         """The last error or warning of the last run."""
