@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,14 +55,18 @@ class PersistentViewer(threading.Thread):
     def __init__(self, address: str) -> None:
         super().__init__(daemon=True)
         self.number, self.changed_at = -1, 0.0
-        self._address = address
+        self._address, self._ended = address, threading.Event()
 
     def run(self) -> None:
-        while True:
-            try:
+        while not self._ended.wait(0.05):
+            with suppress(av.error.FFmpegError, OSError):
                 self._play()
-            except (av.error.FFmpegError, OSError):
-                time.sleep(0.05)
+
+    def end(self) -> None:
+        """Wait until it no longer plays: ffmpeg does not survive the interpreter's end."""
+        self._ended.set()
+        if self.is_alive():
+            self.join()
 
     def _play(self) -> None:
         options = {"rtmp_live": "live", "analyzeduration": "2000000"}
@@ -71,6 +76,8 @@ class PersistentViewer(threading.Thread):
             video = container.streams.video[0]
             video.thread_type = "SLICE"
             for packet in container.demux(video):
+                if self._ended.is_set():
+                    return
                 for frame in packet.decode():
                     grey = torch.from_numpy(frame.to_ndarray(format="gray"))[None].float() / 255
                     if (number := read_number(grey)) != self.number:
@@ -174,6 +181,7 @@ def run(asked: argparse.Namespace, folder: Path) -> None:
     finally:
         scene.stop_publishing()
         server.stop()
+        viewer.end()
     report_times(copy)
 
 

@@ -16,6 +16,9 @@ from torch import Tensor
 _REACH = 2
 """Pixels on either side that the kernel reaches when enlarging."""
 
+_CACHED_BYTES = 1 << 20
+"""On a CPU so many planes at a time that what lies between stays in its cache."""
+
 
 def imresize(image: Tensor, scale: Fraction | float) -> Tensor:
     """Resize the last two axes.
@@ -46,8 +49,9 @@ def _enlarge(image: Tensor, scale: int) -> Tensor:
     height, width = image.shape[-2:]
     enlarged = image.new_empty((*image.shape[:-2], height * scale, width * scale))
     sources, targets = image.reshape(-1, height, width), enlarged.view(-1, *enlarged.shape[-2:])
-    # On a CPU plane by plane, so that what lies between stays in its cache.
-    step = 1 if image.device.type == "cpu" else len(sources)
+    step = len(sources)
+    if image.device.type == "cpu":
+        step = max(1, _CACHED_BYTES // (4 * height * width * scale))
     for source, target in zip(torch.split(sources, step), torch.split(targets, step), strict=True):
         exact = source.float() if source.element_size() < 4 else source
         rows = exact.new_empty((len(source), height * scale, width))

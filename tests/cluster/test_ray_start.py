@@ -36,13 +36,15 @@ class Head:
     Attributes:
         process: ``ray start --head --block``, the leader of the group of all its processes.
         port: Port of the cluster.
+        client_port: Port of Ray's client.
     """
 
     process: subprocess.Popen[bytes]
     port: int
+    client_port: int
 
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def address(self, prefix: str) -> str:
+        return f"{prefix}127.0.0.1:{self.client_port if prefix else self.port}"
 
     def kill(self) -> None:
         """End everything that runs on the head, as a power cut does."""
@@ -68,7 +70,7 @@ def head_node() -> Iterator[Head]:
             stderr=subprocess.STDOUT,
             env={**os.environ, **TOKEN, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"},
         )
-        head = Head(process=process, port=port)
+        head = Head(process=process, port=port, client_port=client_port)
         try:
             assert process.stdout is not None
             said: list[bytes] = []
@@ -113,18 +115,19 @@ def start(footage: Footage, target: Path, address: str) -> subprocess.Popen[str]
     )
 
 
+@pytest.mark.parametrize("prefix", ["", "ray://"])
 def test_its_file_is_that_of_one_machine_which_goes_on_where_the_head_is_lost(
-    footage: Footage, tmp_path: Path
+    footage: Footage, tmp_path: Path, prefix: str
 ) -> None:
     whole, begun = tmp_path / "whole.mp4", tmp_path / "begun.mp4"
     journal = tmp_path / "begun.mp4.resume" / "journal.jsonl"
     with head_node() as head:
-        out, said = start(footage, whole, head.address()).communicate(timeout=PATIENCE_S)
+        out, said = start(footage, whole, head.address(prefix)).communicate(timeout=PATIENCE_S)
         assert out, said
         assert len(json.loads(out)["workers"]) == 2
         assert whole.read_bytes() == footage.content
 
-        driver = start(footage, begun, head.address())
+        driver = start(footage, begun, head.address(prefix))
         while not (journal.exists() and journal.read_text().count("\n") >= 2):
             assert driver.poll() is None, driver.communicate()
             time.sleep(0.02)

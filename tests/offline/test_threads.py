@@ -11,6 +11,11 @@ import torch
 from torch import Tensor
 
 from tests.media import Clip, write_clip
+from tests.networks import moving_clip
+from tests.streaming import pieces
+from vsr.engine.batch import BatchRestorer
+from vsr.engine.cpu_threads import use_one_core
+from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.models.architectures.baselines import Identity
 from vsr.offline.pipeline import run
 from vsr.restorer import Restorer
@@ -56,3 +61,22 @@ def test_steps_of_two_runs_in_two_threads_have_all_the_threads(tmp_path: Path) -
         worker.join()
     assert [network.threads for network in networks] == [[3] * 4] * 3
     assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_only_the_network_of_streams_that_share_one_takes_all_the_threads() -> None:
+    network, between = Noting(), list[int]()
+    batch = BatchRestorer(network, chunk=2, look_ahead=0, device="cpu", precision="float32")
+
+    def stream() -> None:
+        use_one_core()
+        share = NetworkShare(SharedNetwork(batch), "one")
+        for piece in pieces(moving_clip(4, 8, 8, 0), 2):
+            share.push(piece)
+            between.append(torch.get_num_threads())
+
+    worker = threading.Thread(target=stream)
+    worker.start()
+    worker.join()
+    assert network.threads == [3, 3]
+    assert between == [1, 1]

@@ -8,6 +8,9 @@ OpenMP itself keeps the number for each thread, so that is where it is set.
 from __future__ import annotations
 
 import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -17,15 +20,34 @@ NAMES = ("libgomp*.so*", "libiomp5*", "libomp.dylib")
 """OpenMP libraries that builds of torch bring: GNU's, Intel's, LLVM's on macOS."""
 
 
+_taken = threading.local()
+"""``cores``: how many the calling thread had before ``use_one_core``."""
+
+
 def use_one_core() -> None:
     """Let torch's operations in the calling thread, and in no other, run on one core.
 
     Where torch's OpenMP library is not found they run on as many as before.
     """
     # Torch sets the number itself, once in each thread, when it first needs it: before this.
-    torch.get_num_threads()
+    cores = torch.get_num_threads()
     library = _openmp()
     if library is not None:
+        _taken.cores = max(cores, getattr(_taken, "cores", 1))
+        library.omp_set_num_threads(1)
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """Within this context a thread that uses one core has all of them again, for a network."""
+    library, cores = _openmp(), getattr(_taken, "cores", 1)
+    if library is None or cores == 1:
+        yield
+        return
+    library.omp_set_num_threads(cores)
+    try:
+        yield
+    finally:
         library.omp_set_num_threads(1)
 
 

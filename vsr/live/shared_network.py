@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from vsr.engine.batch import BatchRestorer
+from vsr.engine.cpu_threads import all_cores
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
 from vsr.models.network import Network
@@ -53,7 +54,8 @@ class SharedNetwork:
 
     def _step_all(self, keys: list[Hashable]) -> dict[Hashable, Chunk | BaseException | None]:
         try:
-            stepped = self.batch.try_step(keys)
+            with all_cores():
+                stepped = self.batch.try_step(keys)
         except BaseException as error:  # every thread that waits has to hear of it
             return dict.fromkeys(keys, error)
         return {key: stepped.get(key) for key in keys}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from vsr.engine.cpu_threads import use_one_core
 from vsr.errors import VSRError
 from vsr.live.input.retry import Retry
 from vsr.live.options import StreamOptions
@@ -47,7 +48,12 @@ def run_all(running: Sequence[tuple[LiveStream, Make]], stop: threading.Event) -
 
 
 def run_again_and_again(stream: LiveStream, make: Make, stop: threading.Event) -> None:
-    """Run a stream; where it fails and may begin again, do so with growing delays."""
+    """Run a stream; where it fails and may begin again, do so with growing delays.
+
+    Streams share the cores: what is not the network's runs on one in each of their threads. Small
+    operations on all cores in many threads at once mostly wait for each other.
+    """
+    use_one_core()
     options = stream.options
     retry = Retry(None, first_s=FIRST_DELAY_S, longest_s=LONGEST_DELAY_S)
     made: LiveStream | None = stream

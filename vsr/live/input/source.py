@@ -13,6 +13,7 @@ from subprocess import SubprocessError
 from av.error import FFmpegError
 
 from vsr.address import redact, shown
+from vsr.engine.cpu_threads import use_one_core
 from vsr.errors import DecodeError, VSRError
 from vsr.live.input.connection import Arrival, Connection, FormatChange
 from vsr.live.input.kind import check_listening, ends, is_accepting
@@ -146,6 +147,7 @@ class Source:
             self._thread.join(CLOSE_TIMEOUT_S)
 
     def _read(self) -> None:
+        use_one_core()
         try:
             self._read_all()
         except Exception as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from vsr.engine.cpu_threads import all_cores
 from vsr.engine.device_transfer import wait_for
 from vsr.models.network import Network, NetworkFacts
 
@@ -136,7 +137,8 @@ def measure(
             raise Stopped
         window = torch.full((1, chunk + look_ahead, 3, height, width), 0.5, device=device)
         began = time.perf_counter()
-        _, state = network.step(window, state, chunk, ends_scene=False)
+        with all_cores():
+            _, state = network.step(window, state, chunk, ends_scene=False)
         wait_for(device)
         return time.perf_counter() - began, state
 
