@@ -8,6 +8,7 @@ from functools import cache, wraps
 from typing import Any
 
 import torch
+from torch import nn
 
 from vsr.models.architectures.baselines import Bicubic, Identity
 from vsr.models.architectures.basicvsr import BasicVSR
@@ -21,6 +22,7 @@ from vsr.models.architectures.srvgg import SRVGGNetCompact
 from vsr.models.compact.branch import Branch
 from vsr.models.compact.network import Compact
 from vsr.models.guard.network import Guarded
+from vsr.models.layers.spynet import SPyNet
 from vsr.models.network import Network
 
 
@@ -127,12 +129,32 @@ def guarded_image_network() -> Network[Any]:
     return Guarded(srvgg(), Bicubic(scale=4))
 
 
+def quick(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
+    """Copies of a network whose SPyNet has four features a layer.
+
+    Its published widths, which checkpoints have, are most of a small network's work.
+    """
+
+    @drawn_once
+    def narrowed() -> Network[Any]:
+        network, generator = make(), torch.Generator().manual_seed(5)
+        flows = [module for module in network.modules() if isinstance(module, SPyNet)]
+        for conv in (m for flow in flows for m in flow.modules() if isinstance(m, nn.Conv2d)):
+            before, after = (4 if wide > 8 else wide for wide in conv.weight.shape[1::-1])
+            shape = (after, before, *conv.kernel_size)
+            conv.weight.data = torch.randn(shape, generator=generator) / (49 * before) ** 0.5
+            conv.bias.data = conv.bias.data[:after].clone()
+        return network
+
+    return narrowed
+
+
 RECURRENT = {
     "compact": compact,
-    "basicvsr": basicvsr,
-    "realbasicvsr": realbasicvsr,
-    "basicvsrpp": basicvsrpp,
-    "iconvsr": iconvsr,
+    "basicvsr": quick(basicvsr),
+    "realbasicvsr": quick(realbasicvsr),
+    "basicvsrpp": quick(basicvsrpp),
+    "iconvsr": quick(iconvsr),
     "edvr": edvr,
     "cascade": cascade,
     "guarded": guarded,
@@ -142,7 +164,7 @@ RECURRENT = {
 ALL = {
     **RECURRENT,
     "edvr_deblur": deblurring_edvr,
-    "basicvsrpp_deblur": deblurring_basicvsrpp,
+    "basicvsrpp_deblur": quick(deblurring_basicvsrpp),
     "rrdbnet": rrdbnet,
     "srvgg": srvgg,
     "guarded_srvgg": guarded_image_network,

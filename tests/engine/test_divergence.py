@@ -27,7 +27,7 @@ PICTURE = torch.zeros(1, 3, 12, 12)
 
 
 def still_clip(num_frames: int) -> Tensor:
-    return moving_clip(1, 18, 22).expand(num_frames, -1, -1, -1)
+    return moving_clip(1, 10, 14).expand(num_frames, -1, -1, -1)
 
 
 def amplifying() -> Network[Any]:
@@ -62,8 +62,8 @@ def test_divergence_is_noticed_said_and_recovered_from(caplog: pytest.LogCapture
 @pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
 def test_footage_with_cuts_and_flashes_is_not_taken_for_divergence(make: Maker) -> None:
     torch.manual_seed(0)
-    clip = moving_clip(24, 18, 22)
-    clip[6:9], clip[12], clip[15:] = 0, 1, moving_clip(9, 18, 22, seed=5)
+    clip = moving_clip(24, 10, 14)
+    clip[6:9], clip[12], clip[15:] = 0, 1, moving_clip(9, 10, 14, seed=5)
     network = make() if make is not basicvsr else tame()
     restorer = restorer_of(network, 1, 0)
     stream(restorer, pieces(clip, 4))
@@ -98,14 +98,14 @@ class Poisoned(Network[Any]):
 
 def test_numbers_that_are_none_are_restored_anew() -> None:
     restorer = restorer_of(Poisoned(3, forever=False), 2, 1)
-    left = frames_of(stream(restorer, pieces(moving_clip(12, 18, 22), 4)))
+    left = frames_of(stream(restorer, pieces(moving_clip(12, 10, 14), 4)))
     assert left.isfinite().all()
     assert (restorer.counts.resets, restorer.passed_through) == (1, 0)
 
 
 def test_frames_the_network_has_no_numbers_for_are_enlarged() -> None:
     restorer = restorer_of(Poisoned(3, forever=True), 2, 1)
-    left = stream(restorer, pieces(moving_clip(12, 18, 22), 4))
+    left = stream(restorer, pieces(moving_clip(12, 10, 14), 4))
     assert pts_of(left) == list(range(0, 120, 10))
     assert frames_of(left).isfinite().all()
     assert restorer.passed_through == 8
@@ -131,7 +131,7 @@ class Blinded(Network[Any]):
 
 def test_pictures_without_numbers_do_not_leave() -> None:
     restorer = restorer_of(Blinded(), 2, 1)
-    left = stream(restorer, pieces(moving_clip(8, 18, 22), 4))
+    left = stream(restorer, pieces(moving_clip(8, 10, 14), 4))
     assert pts_of(left) == list(range(0, 80, 10))
     assert frames_of(left).isfinite().all()
     assert restorer.passed_through == 4
@@ -229,28 +229,28 @@ def restored_by_itself(
 
 def test_a_network_that_gives_no_numbers_at_once_is_seen_before_a_frame_leaves() -> None:
     network = Poisoned(1, forever=True)
-    restored, counts = restored_by_itself(network, moving_clip(6, 18, 22), Late())
+    restored, counts = restored_by_itself(network, moving_clip(6, 10, 14), Late())
     assert restored.isfinite().all()
     assert counts.passed_through == 6
 
 
 def test_of_numbers_that_are_none_in_mid_scene_only_what_is_under_way_leaves() -> None:
     network = Poisoned(3, forever=True)
-    restored, counts = restored_by_itself(network, moving_clip(6, 18, 22), Late())
+    restored, counts = restored_by_itself(network, moving_clip(6, 10, 14), Late())
     spoilt = [i for i, frame in enumerate(restored) if not frame.isfinite().all()]
     assert spoilt == [2]
     assert (counts.resets, counts.passed_through) == (1, 3)
 
 
 def test_figures_are_waited_for_once_in_a_scene() -> None:
-    guard, clip = Late(), moving_clip(8, 18, 22)
+    guard, clip = Late(), moving_clip(8, 10, 14)
     restored_by_itself(compact(), clip, guard)
     assert [arrival.waited_for for arrival in guard.arrivals] == [True, *(7 * [False])]
 
 
 def test_a_network_without_a_state_is_never_waited_for() -> None:
     guard = Late()
-    restored_by_itself(Identity(), moving_clip(4, 18, 22), guard)
+    restored_by_itself(Identity(), moving_clip(4, 10, 14), guard)
     assert not any(arrival.waited_for for arrival in guard.arrivals)
 
 
@@ -297,7 +297,7 @@ def test_features_that_grow_by_themselves_are_thrown_away_once_in_a_while(
 
 
 def test_a_picture_behind_black_is_not_taken_for_divergence() -> None:
-    clip = moving_clip(72, 18, 22)
+    clip = moving_clip(72, 10, 14)
     clip[:60] = 0
     restorer = restorer_of(load_network(), 1, 0)
     stream(restorer, pieces(clip, 4))
@@ -334,7 +334,7 @@ def test_black_that_stays_black_is_no_fault() -> None:
 
 
 def test_a_scene_is_judged_by_its_own_steps_alone() -> None:
-    clip, later = moving_clip(9, 18, 22), moving_clip(9, 18, 22, seed=5)
+    clip, later = moving_clip(9, 10, 14), moving_clip(9, 10, 14, seed=5)
     network = compact()
     histories = []
     for scenes in ([clip, later], [later]):

@@ -309,7 +309,13 @@ def test_the_peak_of_a_device_is_that_of_the_run() -> None:
     assert peak < 2**28
 
 
-@pytest.mark.parametrize("name", ["compact", "basicvsrpp", "edvr"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "compact",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("basicvsrpp", "edvr", "guarded")),
+    ],
+)
 def test_what_is_remembered_gives_what_torch_gives(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,7 +333,7 @@ from tests.networks import ALL
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import step_bytes
 for make in ALL.values():
-    step_bytes(make(), Settings(chunk=2, look_ahead=2), 40, 48)
+    step_bytes(make(), Settings(chunk=1, look_ahead=1), 40, 48)
 print(sorted({"torch._dynamo", "sympy"} & sys.modules.keys()))
 """
 

@@ -36,7 +36,7 @@ def lanes_of(network: Network[Any], scenes: int, held: int | None = None) -> Par
 
 @pytest.mark.parametrize("name", ["compact", "iconvsr", "edvr"])
 def test_scenes_in_parallel_equal_scenes_in_a_row(name: str) -> None:
-    network, chunks = RECURRENT[name](), pieces(moving_clip(18, 18, 22), 4, cuts=CUTS)
+    network, chunks = RECURRENT[name](), pieces(moving_clip(18, 10, 14), 4, cuts=CUTS)
     expected = stream(restorer_of(network, 2, 1), chunks)
     lanes = lanes_of(network, 3)
     left = [out for chunk in chunks for out in lanes.push(chunk)] + lanes.drain()
@@ -55,7 +55,7 @@ def test_several_scenes_are_stepped_together() -> None:
 
     network.step = step  # type: ignore[method-assign,assignment]
     lanes = lanes_of(network, 3, held=100)
-    for chunk in pieces(moving_clip(30, 18, 22), 4, cuts=[10, 20]):
+    for chunk in pieces(moving_clip(30, 10, 14), 4, cuts=[10, 20]):
         lanes.push(chunk)
     lanes.drain()
     assert sizes.count(3) >= 4
@@ -65,7 +65,7 @@ def test_several_scenes_are_stepped_together() -> None:
 def test_no_more_frames_are_held_than_allowed(held: int) -> None:
     lanes = lanes_of(compact(), 3, held=held)
     accepted = left = most = 0
-    for chunk in pieces(moving_clip(30, 18, 22), 1, cuts=list(range(5, 30, 5))):
+    for chunk in pieces(moving_clip(30, 10, 14), 1, cuts=list(range(5, 30, 5))):
         accepted += len(chunk)
         left += sum(map(len, lanes.push(chunk)))
         most = max(most, accepted - left)
@@ -75,7 +75,7 @@ def test_no_more_frames_are_held_than_allowed(held: int) -> None:
 
 def test_it_can_be_used_again_after_the_end() -> None:
     lanes, network = lanes_of(compact(), 2), compact()
-    chunks = pieces(moving_clip(6, 18, 22), 3, cuts=[2])
+    chunks = pieces(moving_clip(6, 10, 14), 3, cuts=[2])
     expected = stream(restorer_of(network, 2, 1), chunks)
     for _ in range(2):
         left = [out for chunk in chunks for out in lanes.push(chunk)] + lanes.drain()
@@ -93,12 +93,12 @@ def test_scenes_learn_from_each_other_what_fits(held: int | None) -> None:
     assert lanes.settings == alone.settings
 
 
-@pytest.mark.parametrize("size", [(20, 22), (18, 22)])
+@pytest.mark.parametrize("size", [(20, 22), (10, 14)])
 def test_what_is_refused_leaves_the_scenes_as_they_were(size: tuple[int, int]) -> None:
-    lanes, (first, second) = lanes_of(compact(), 2), pieces(moving_clip(4, 18, 22), 2)
+    lanes, (first, second) = lanes_of(compact(), 2), pieces(moving_clip(4, 10, 14), 2)
     lanes.push(first)
     marked = replace(second, scene_starts=frozenset({0, 1}), frames=torch.zeros(2, 3, *size))
-    wrong = replace(marked, pts=(20, 20)) if size == (18, 22) else marked
+    wrong = replace(marked, pts=(20, 20)) if size == (10, 14) else marked
     with pytest.raises(ConfigurationError):
         lanes.push(wrong)
     assert pts_of(lanes.push(second) + lanes.drain()) == [0, 10, 20, 30]
@@ -131,7 +131,7 @@ class Watched(Network[Any]):
 def test_what_one_scene_keeps_does_not_keep_the_others_in_memory() -> None:
     batch = BatchRestorer(Watched(compact()), chunk=2, look_ahead=1, device="cpu")
     assert isinstance(batch.network, Watched)
-    restored = batch.push({key: pieces(moving_clip(4, 18, 22), 4)[0] for key in "abc"})
+    restored = batch.push({key: pieces(moving_clip(4, 10, 14), 4)[0] for key in "abc"})
     for chunk, *_ in restored.values():
         assert chunk.frames.untyped_storage().nbytes() == chunk.frames.nbytes
     assert batch.network.joint

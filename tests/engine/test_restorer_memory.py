@@ -66,7 +66,7 @@ def test_a_lack_of_memory_costs_no_frame(room: int, passed_through: int) -> None
 
 @pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
 def test_a_step_without_memory_is_repeated_from_the_state_before_it(make: Maker) -> None:
-    network, clip = make(), moving_clip(12, 18, 22)
+    network, clip = make(), moving_clip(12, 10, 14)
     planned = restorer_of(network, 4, 2)
     first, last = pieces(clip, 8)
     expected = planned.push(first)

@@ -30,7 +30,7 @@ from vsr.restorer import FULL, Restorer
 def test_stopping_and_going_on_equals_never_having_stopped(
     make: Maker, look_ahead: int | str, tmp_path: Path
 ) -> None:
-    network, chunks = make(), pieces(moving_clip(11, 18, 22), 2, cuts=[7])
+    network, chunks = make(), pieces(moving_clip(11, 10, 14), 2, cuts=[7])
     expected = stream(restorer_of(network, 3, look_ahead), chunks)
     left, state = [], tmp_path / "state.safetensors"
     for chunk in chunks:  # a new restorer for every chunk
@@ -65,18 +65,18 @@ def test_bfloat16_and_tiles_survive(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys, torch
-from tests.networks import iconvsr, moving_clip
+from tests.networks import RECURRENT, moving_clip
 from tests.streaming import frames_of, pieces, restorer_of
 torch.set_num_threads(int(sys.argv[3]))
-restorer = restorer_of(iconvsr(), 1, 1)
+restorer = restorer_of(RECURRENT["iconvsr"](), 1, 1)
 restorer.load(sys.argv[1])
-left = restorer.push(pieces(moving_clip(12, 18, 22), 6)[1]) + restorer.drain()
+left = restorer.push(pieces(moving_clip(12, 10, 14), 6)[1]) + restorer.drain()
 torch.save(frames_of(left), sys.argv[2])
 """
 
 
 def test_another_process_goes_on(tmp_path: Path) -> None:
-    network, (first, second) = RECURRENT["iconvsr"](), pieces(moving_clip(12, 18, 22), 6)
+    network, (first, second) = RECURRENT["iconvsr"](), pieces(moving_clip(12, 10, 14), 6)
     restorer = restorer_of(network, 3, 2)
     restorer.push(first)
     restorer.save(tmp_path / "state")
@@ -89,7 +89,7 @@ def test_another_process_goes_on(tmp_path: Path) -> None:
 def test_a_fresh_and_a_saved_stream_leave_one_file(tmp_path: Path) -> None:
     restorer = restorer_of(compact(), 2, 1)
     restorer.save(tmp_path / "state")
-    restorer.push(pieces(moving_clip(5, 18, 22), 5)[0])
+    restorer.push(pieces(moving_clip(5, 10, 14), 5)[0])
     restorer.save(tmp_path / "state")
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
@@ -97,7 +97,7 @@ def test_a_fresh_and_a_saved_stream_leave_one_file(tmp_path: Path) -> None:
 def test_a_state_of_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     theirs, ours = restorer_of(basicvsr(), 2, 1), restorer_of(compact(), 2, 1)
     theirs.save(tmp_path / "state")
-    ours.push(pieces(moving_clip(2, 18, 22), 2)[0])
+    ours.push(pieces(moving_clip(2, 10, 14), 2)[0])
     with pytest.raises(CheckpointError, match="go on with the network it was saved with"):
         ours.load(tmp_path / "state")
     assert ours.num_waiting == 2
@@ -116,12 +116,12 @@ def test_a_state_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Pat
 
 def test_the_size_of_a_stream_is_kept(tmp_path: Path) -> None:
     restorer = restorer_of(compact(), 2, 0)
-    restorer.push(pieces(moving_clip(2, 18, 22), 2)[0])
+    restorer.push(pieces(moving_clip(2, 10, 14), 2)[0])
     restorer.save(tmp_path / "state")
     loaded = restorer_of(compact(), 2, 0)
     loaded.load(tmp_path / "state")
-    with pytest.raises(ConfigurationError, match="in a stream of 22x18"):
-        loaded.push(pieces(moving_clip(2, 20, 22), 2)[0])
+    with pytest.raises(ConfigurationError, match="in a stream of 14x10"):
+        loaded.push(pieces(moving_clip(2, 12, 14), 2)[0])
 
 
 @pytest.mark.parametrize("content", [None, b"", b"these are notes" * 50])
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_state_is_refused(content: bytes | None, tmp_path: Pat
 
 def test_a_file_that_was_changed_anywhere_is_refused(tmp_path: Path) -> None:
     restorer, chance = restorer_of(compact(), 2, 1), random.Random(0)
-    restorer.push(pieces(moving_clip(5, 18, 22), 5)[0])
+    restorer.push(pieces(moving_clip(5, 10, 14), 5)[0])
     restorer.save(tmp_path / "state")
     whole = (tmp_path / "state").read_bytes()
     for _ in range(60):
@@ -182,7 +182,7 @@ def sign(tensors: dict[str, torch.Tensor], text: str, target: Path) -> None:
 
 @pytest.mark.parametrize("name", FACTS.split())
 def test_a_damaged_description_is_refused_and_changes_nothing(name: str, tmp_path: Path) -> None:
-    first, second = pieces(moving_clip(8, 18, 22), 5)
+    first, second = pieces(moving_clip(8, 10, 14), 5)
     saved, ours = restorer_of(compact(), 2, 1), restorer_of(compact(), 3, 1)
     saved.push(first)
     saved.save(tmp_path / "state")
@@ -210,7 +210,7 @@ def test_a_damaged_description_is_refused_and_changes_nothing(name: str, tmp_pat
 )
 def test_a_damaged_state_is_refused(tree: Any, tmp_path: Path) -> None:
     restorer = restorer_of(compact(), 2, 1)
-    restorer.push(pieces(moving_clip(5, 18, 22), 5)[0])
+    restorer.push(pieces(moving_clip(5, 10, 14), 5)[0])
     restorer.save(tmp_path / "state")
     rewritten(tmp_path / "state", tmp_path / "damaged", state=tree)
     with pytest.raises(CheckpointError, match=r"give a file that Restorer\.save wrote"):
@@ -220,7 +220,7 @@ def test_a_damaged_state_is_refused(tree: Any, tmp_path: Path) -> None:
 
 def test_a_file_cannot_bring_in_code(tmp_path: Path) -> None:
     restorer = restorer_of(basicvsr(), 2, 0)
-    restorer.push(pieces(moving_clip(4, 18, 22), 4)[0])
+    restorer.push(pieces(moving_clip(4, 10, 14), 4)[0])
     restorer.save(tmp_path / "state")
     with safe_open(tmp_path / "state", "pt") as file:
         text = file.metadata()[KEY].replace("propagation.v1", "os.system")
@@ -232,7 +232,7 @@ def test_a_file_cannot_bring_in_code(tmp_path: Path) -> None:
 
 def test_a_state_names_its_classes_by_tags_that_outlive_modules(tmp_path: Path) -> None:
     restorer = restorer_of(compact(), 2, 1)
-    restorer.push(pieces(moving_clip(5, 18, 22), 5)[0])
+    restorer.push(pieces(moving_clip(5, 10, 14), 5)[0])
     restorer.save(tmp_path / "state")
     with safe_open(tmp_path / "state", "pt") as file:
         text = file.metadata()[KEY]

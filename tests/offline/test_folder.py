@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.command_line import Run
 from tests.media import Clip, write_animation, write_clip, write_images
 from tests.resume.power_cut import until_cut
 from tests.streams.encoding import frame_seconds
@@ -33,16 +34,19 @@ def clips(tmp_path: Path) -> Path:
     return folder
 
 
-def vsr(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vsr", "restore", *words, "--model", "identity"]
-    return subprocess.run(command, capture_output=True, check=False, text=True)
+@pytest.fixture
+def restored(vsr: Run) -> Run:
+    """Restores with a network that changes nothing."""
+    return lambda *words: vsr("restore", *words, "--model", "identity")
 
 
-def test_what_can_be_restored_is_and_what_cannot_is_said(clips: Path, tmp_path: Path) -> None:
-    done = vsr(str(clips), str(tmp_path / "out"))
-    assert done.returncode == 1
-    assert "rubbish.mkv" in done.stderr
-    rows = {line.split()[0]: line.split()[1:3] for line in done.stdout.splitlines()[1:]}
+def test_what_can_be_restored_is_and_what_cannot_is_said(
+    clips: Path, tmp_path: Path, restored: Run
+) -> None:
+    done = restored(str(clips), str(tmp_path / "out"))
+    assert done.code == 1
+    assert "rubbish.mkv" in done.err
+    rows = {line.split()[0]: line.split()[1:3] for line in done.out.splitlines()[1:]}
     assert rows == {
         "a.mp4": ["restored", "6"],
         "deeper/b.flv": ["restored", "5"],
@@ -54,29 +58,33 @@ def test_what_can_be_restored_is_and_what_cannot_is_said(clips: Path, tmp_path: 
     assert len(list((tmp_path / "out" / "frames").iterdir())) == 4
 
 
-def test_what_is_there_is_skipped(clips: Path, tmp_path: Path) -> None:
+def test_what_is_there_is_skipped(clips: Path, tmp_path: Path, restored: Run) -> None:
     (clips / "rubbish.mkv").unlink()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.mp4").write_bytes(b"done before")
-    done = vsr(str(clips), str(tmp_path / "out"), "--json")
-    assert done.returncode == 0
-    states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.stdout)}
+    done = restored(str(clips), str(tmp_path / "out"), "--json")
+    assert done.code == 0
+    states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.out)}
     assert states == {"a.mp4": "skipped", "deeper/b.flv": "restored", "frames": "restored"}
     assert (tmp_path / "out" / "a.mp4").read_bytes() == b"done before"
-    again = vsr(str(clips), str(tmp_path / "out"), "--json")
-    assert {outcome["state"] for outcome in json.loads(again.stdout)} == {"skipped"}
+    again = restored(str(clips), str(tmp_path / "out"), "--json")
+    assert {outcome["state"] for outcome in json.loads(again.out)} == {"skipped"}
 
 
 def test_notes_name_their_video_and_what_is_assumed_of_all_is_said_once(
     clips: Path, tmp_path: Path
 ) -> None:
+    """In a process of its own, whose log has one handler."""
     (clips / "rubbish.mkv").unlink()
     chapters = ((0, 100, "Before"), (100, 200, "After"))
     write_clip(clips / "deeper" / "b.flv", Clip(num_frames=5))
     write_clip(clips / "c.mp4", Clip(num_frames=5, chapters=chapters))
     (clips / "c.avi").write_bytes(write_clip(tmp_path / "c.avi", Clip(num_frames=5)).read_bytes())
-    said = vsr(str(clips), str(tmp_path / "out")).stderr.splitlines()
-    assumed = [line for line in said if "does not say its colour matrix" in line]
+    command = [sys.executable, "-m", "vsr", "restore", clips, tmp_path / "out", "-m", "identity"]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assumed = [
+        line for line in done.stderr.splitlines() if "does not say its colour matrix" in line
+    ]
     assert assumed == [
         "WARNING: a.mp4: the source does not say its colour matrix; smpte170m is taken by its size"
     ]
@@ -116,38 +124,42 @@ def test_the_source_is_no_target(clips: Path) -> None:
 
 
 def test_the_one_that_was_ended_goes_on_and_the_rest_is_skipped(
-    clips: Path, tmp_path: Path
+    clips: Path,
+    tmp_path: Path,
+    restored: Run,
 ) -> None:
     (clips / "rubbish.mkv").unlink()
     out = tmp_path / "out"
-    assert vsr(str(clips), str(out)).returncode == 0
+    assert restored(str(clips), str(out)).code == 0
     whole = frame_seconds(out / "a.mp4")
     (out / "a.mp4").unlink()
     sizes = ("--chunk", "2", "--segment", "2")
     until_cut(clips / "a.mp4", out / "a.mp4", 4, model="identity", chunk=2, **ASKED)
     assert (out / "a.mp4.resume").is_dir()
-    done = vsr(str(clips), str(out), *sizes)
-    assert done.returncode == 1
-    assert "go on with --resume" in done.stderr
-    done = vsr(str(clips), str(out), *sizes, "--resume", "--json")
-    assert done.returncode == 0
-    states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.stdout)}
+    done = restored(str(clips), str(out), *sizes)
+    assert done.code == 1
+    assert "go on with --resume" in done.err
+    done = restored(str(clips), str(out), *sizes, "--resume", "--json")
+    assert done.code == 0
+    states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.out)}
     assert states == {"a.mp4": "restored", "deeper/b.flv": "skipped", "frames": "skipped"}
     assert frame_seconds(out / "a.mp4") == whole
     assert not (out / "a.mp4.resume").exists()
 
 
 def test_pictures_beside_videos_are_posters_and_said_to_be_left_out(
-    clips: Path, tmp_path: Path
+    clips: Path,
+    tmp_path: Path,
+    restored: Run,
 ) -> None:
     assert mixed_note(str(clips)) is None
     assert mixed_note(str(clips / "a.mp4")) is None
     assert mixed_note(str(clips / "frames")) is None
     (clips / "a.mp4").rename(clips / "frames" / "a.mp4")
-    done = vsr(str(clips / "frames"), str(tmp_path / "out"))
-    assert done.returncode == 0
-    assert "holds videos, which are restored one by one; '" in done.stderr
-    assert "and 3 more is left out" in done.stderr
+    done = restored(str(clips / "frames"), str(tmp_path / "out"))
+    assert done.code == 0
+    assert "holds videos, which are restored one by one; '" in done.err
+    assert "and 3 more is left out" in done.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
 
 
@@ -164,13 +176,13 @@ def test_what_runs_leave_behind_is_no_source(clips: Path) -> None:
     assert "b.resume" not in {job.name for job in list_jobs(str(clips), str(clips / "out"))}
 
 
-def test_a_dry_run_speaks_of_each(clips: Path, tmp_path: Path) -> None:
+def test_a_dry_run_speaks_of_each(clips: Path, tmp_path: Path, restored: Run) -> None:
     out = tmp_path / "out"
     (out / "deeper").mkdir(parents=True)
     (out / "deeper" / "b.flv.mkv").touch()
-    done = vsr(str(clips), str(out), "--dry-run", "--json")
-    assert (done.returncode, "rubbish.mkv" in done.stderr) == (1, True)
-    listed = json.loads(done.stdout)
+    done = restored(str(clips), str(out), "--dry-run", "--json")
+    assert (done.code, "rubbish.mkv" in done.err) == (1, True)
+    listed = json.loads(done.out)
     assert {video["name"]: video["state"] for video in listed} == {
         "a.mp4": "to do",
         "deeper/b.flv": "skipped",
@@ -178,22 +190,24 @@ def test_a_dry_run_speaks_of_each(clips: Path, tmp_path: Path) -> None:
         "rubbish.mkv": "failed",
     }
     assert listed[0]["forecast"]["frames"] == 6
-    rows = vsr(str(clips), str(out), "--dry-run").stdout.splitlines()
+    rows = restored(str(clips), str(out), "--dry-run").out.splitlines()
     assert "96x72, 6 frames" in next(row for row in rows if row.startswith("a.mp4"))
     assert [path.name for path in out.rglob("*") if path.is_file()] == ["b.flv.mkv"]
 
 
-def test_a_preview_shows_each(clips: Path, tmp_path: Path) -> None:
+def test_a_preview_shows_each(clips: Path, tmp_path: Path, restored: Run) -> None:
     (clips / "rubbish.mkv").unlink()
     pictures = [f"{tmp_path}/out/{n}.preview.png" for n in ("a", "deeper/b.flv", "frames")]
-    done = vsr(str(clips), str(tmp_path / "out"), "--preview", "0.1")
-    assert (done.returncode, done.stdout.splitlines()) == (0, pictures)
+    done = restored(str(clips), str(tmp_path / "out"), "--preview", "0.1")
+    assert (done.code, done.out.splitlines()) == (0, pictures)
     assert sorted(str(path) for path in (tmp_path / "out").rglob("*.png")) == pictures
 
 
-def test_only_images_among_videos_are_given_a_rate(clips: Path, tmp_path: Path) -> None:
+def test_only_images_among_videos_are_given_a_rate(
+    clips: Path, tmp_path: Path, restored: Run
+) -> None:
     (clips / "rubbish.mkv").unlink()
     rate = ("--frame-rate", "10")
-    assert vsr(str(clips), str(tmp_path / "out"), *rate).returncode == 0
-    done = vsr(str(clips / "deeper"), str(tmp_path / "out"), *rate)
-    assert (done.returncode, "holds videos only" in done.stderr) == (2, True)
+    assert restored(str(clips), str(tmp_path / "out"), *rate).code == 0
+    done = restored(str(clips / "deeper"), str(tmp_path / "out"), *rate)
+    assert (done.code, "holds videos only" in done.err) == (2, True)
