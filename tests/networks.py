@@ -143,6 +143,7 @@ def quick(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
             before, after = (4 if wide > 8 else wide for wide in conv.weight.shape[1::-1])
             shape = (after, before, *conv.kernel_size)
             conv.weight.data = torch.randn(shape, generator=generator) / (49 * before) ** 0.5
+            assert conv.bias is not None
             conv.bias.data = conv.bias.data[:after].clone()
         return network
 

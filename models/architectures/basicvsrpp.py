@@ -262,12 +262,12 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
             to_last: Flow from the frame to the first of these.
             between: Flow from the first to the second of these.
         """
-        aligned = self._align(name, frame[0], past, to_last, between)
+        aligned = self.align(name, frame[0], past, to_last, between)
         advanced: Tensor = self.backbone[name](torch.cat([*frame, aligned], 1))
         frame.append(aligned + advanced)
         return frame[-1]
 
-    def _align(
+    def align(
         self,
         name: str,
         feat: Tensor,
@@ -275,6 +275,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         to_last: Tensor,
         between: Tensor,
     ) -> Tensor:
+        """What came before a frame in a sweep, moved onto it; arguments as of ``_advance``."""
         if not past:
             return torch.zeros_like(feat)
         warped = warp(past[0], to_last)

@@ -135,7 +135,7 @@ class Compact(Network[CompactState]):
         reduced_BTCHW = self._reduced(window_BTCHW)
         flows = pair_flows(self.flow, reduced_BTCHW, state)
         both = zip(window_BTCHW.unbind(1), reduced_BTCHW.unbind(1), strict=True)
-        frames = [self._prepare(*frame) for frame in both]
+        frames = [self.prepare(*frame) for frame in both]
         backward = self._propagate_backward(frames, flows)
         last = self._before(frames[0], state)
         restored_BTCHW = self._room_for(window_BTCHW[:, :num_keep])
@@ -159,7 +159,7 @@ class Compact(Network[CompactState]):
         reduced = F.avg_pool2d(frames_BTCHW.flatten(0, 1), self.reduction)
         return reduced.view(*frames_BTCHW.shape[:2], *reduced.shape[1:])
 
-    def _prepare(self, frame_BCHW: Tensor, reduced_BCHW: Tensor) -> Frame:
+    def prepare(self, frame_BCHW: Tensor, reduced_BCHW: Tensor) -> Frame:
         """Prepare a frame, given whole and reduced; both are the same but at scale 1."""
         brightness, cell = grey(reduced_BCHW), SHUFFLE * self.reduction
         unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.encode.weight.dtype), cell)

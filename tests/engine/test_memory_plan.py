@@ -29,7 +29,7 @@ from vsr.engine.memory import (
 )
 from vsr.engine.memory_plan import RequestedSettings, candidates, make_plan
 from vsr.engine.settings import Settings
-from vsr.engine.step_memory import FAR, MANY, OVERHEAD, step_bytes
+from vsr.engine.step_memory import FAR, MANY, OVERHEAD, Steps, step_bytes
 from vsr.errors import ConfigurationError
 from vsr.models.architectures.baselines import Identity
 from vsr.models.loading import load_network
@@ -39,7 +39,7 @@ CPU = torch.device("cpu")
 
 
 def cost(network: Network[Any], settings: Settings, side: int = 96) -> int:
-    return step_bytes(network, settings, side, side)
+    return step_bytes(Steps(network), settings, side, side)
 
 
 @pytest.mark.parametrize("name", ["compact", "realbasicvsr", "basicvsrpp", "srvgg", "bicubic"])
@@ -184,7 +184,7 @@ def test_a_plan_runs_few_frames_whatever_is_asked_for(budget: int) -> None:
         asked=RequestedSettings(chunk=1000, look_ahead=1000),
     )
     assert max(seen) <= MANY + FAR
-    assert sum(seen) < 500
+    assert sum(seen) < 1000
 
 
 @pytest.mark.parametrize("make", [compact, basicvsr])
@@ -194,6 +194,19 @@ def test_a_look_suffices_where_there_is_plenty_and_never_promises_too_much(make:
     quick = make_plan(make(), CPU, 96, 96, budget_bytes=10**12, asked=asked, exact=False)
     assert quick.settings == exact.settings
     assert quick.memory_bytes >= exact.memory_bytes
+
+
+@pytest.mark.parametrize("make", [basicvsr, compact])
+@pytest.mark.parametrize(("chunk", "look_ahead"), [(2, 100), (70, 2)])
+def test_long_windows_are_not_promised_less_than_they_take(
+    make: Maker, chunk: int, look_ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BasicVSR's peak is at its output's size up to 35 frames, and in the window beyond."""
+    settings = Settings(chunk=chunk, look_ahead=look_ahead)
+    extrapolated = cost(make(), settings, 64)
+    monkeypatch.setattr("vsr.engine.step_memory.FAR", look_ahead)
+    monkeypatch.setattr("vsr.engine.step_memory.MANY", chunk)
+    assert cost(make(), settings, 64) <= 1.001 * extrapolated
 
 
 @pytest.mark.slow
@@ -321,19 +334,19 @@ def test_what_is_remembered_gives_what_torch_gives(
 ) -> None:
     """The peak of a joint step is the same when torch runs each operator, every time."""
     network, settings = ALL[name](), Settings(chunk=2, look_ahead=1)
-    remembered = step_bytes(network, settings, 72, 96, 2)
+    remembered = step_bytes(Steps(network), settings, 72, 96, 2)
     monkeypatch.setattr(OperatorCache, "call", lambda _, func, args, kwargs: func(*args, **kwargs))
     monkeypatch.setattr("vsr.engine.step_memory.remember_calls", lambda *_: None)
-    assert step_bytes(network, settings, 72, 96, 2) == remembered
+    assert step_bytes(Steps(network), settings, 72, 96, 2) == remembered
 
 
 PROGRAM = """
 import sys
 from tests.networks import ALL
 from vsr.engine.settings import Settings
-from vsr.engine.step_memory import step_bytes
+from vsr.engine.step_memory import Steps, step_bytes
 for make in ALL.values():
-    step_bytes(make(), Settings(chunk=1, look_ahead=1), 40, 48)
+    step_bytes(Steps(make()), Settings(chunk=1, look_ahead=1), 40, 48)
 print(sorted({"torch._dynamo", "sympy"} & sys.modules.keys()))
 """
 

@@ -118,13 +118,13 @@ from fractions import Fraction
 import torch
 from tests.networks import compact, moving_clip
 from tests.streaming import pieces, restorer_of
-from vsr.engine.step_memory import step_bytes
+from vsr.engine.step_memory import Steps, step_bytes
 from vsr.engine.settings import Settings
 torch.set_num_threads(1)
 network = compact()
 clip = moving_clip(40, 144, 176)
 restorer_of(network, 1, 0).push(pieces(clip, 2)[0])
-room = 1.5 * step_bytes(network, Settings(chunk=8, look_ahead=2), 144, 176) + 64 * 2**20
+room = 1.5 * step_bytes(Steps(network), Settings(chunk=8, look_ahead=2), 144, 176) + 64 * 2**20
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + int(room)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

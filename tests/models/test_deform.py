@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.networks import edvr, moving_clip
 from vsr.engine.settings import Settings
-from vsr.engine.step_memory import step_bytes
+from vsr.engine.step_memory import Steps, step_bytes
 from vsr.errors import ConfigurationError, MissingDependency
 from vsr.models.ops.deform_conv import BACKENDS, Backend, DeformConv, chosen_backend, load_backend
 
@@ -196,10 +196,10 @@ def test_a_step_is_planned_whatever_the_backend(backend: str, choose: pytest.Mon
     except MissingDependency as error:
         pytest.skip(str(error))
     settings = Settings(chunk=1, look_ahead=1)
-    expected = step_bytes(edvr(), settings, 40, 48)
+    expected = step_bytes(Steps(edvr()), settings, 40, 48)
     choose.setenv("VSR_DEFORM", backend)
     chosen_backend.cache_clear()
-    assert step_bytes(edvr(), settings, 40, 48) == expected
+    assert step_bytes(Steps(edvr()), settings, 40, 48) == expected
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are(choose: pytest.MonkeyPatch) -> None:

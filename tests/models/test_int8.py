@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tests.networks import basicvsr, compact, moving_clip
 from tests.streaming import frames_of, pieces, stream
 from vsr.engine.settings import Settings
-from vsr.engine.step_memory import step_bytes
+from vsr.engine.step_memory import Steps, step_bytes
 from vsr.errors import ConfigurationError
 from vsr.models.checkpoints.checkpoint import save_network
 from vsr.models.compact.network import Compact
@@ -164,7 +164,9 @@ def test_memory_is_foretold_on_the_meta_device(measured: Compact) -> None:
     settings = Settings(chunk=4, look_ahead=2, tiles=(1, 1))
     whole, _ = place(measured, device="cpu", precision="int8")
     low, _ = place(measured, device="cpu", precision="bfloat16")
-    assert step_bytes(whole, settings, 90, 160) < 1.1 * step_bytes(low, settings, 90, 160)
+    assert step_bytes(Steps(whole), settings, 90, 160) < 1.1 * step_bytes(
+        Steps(low), settings, 90, 160
+    )
 
 
 def test_ranges_travel_with_the_weights(measured: Compact, tmp_path: Path) -> None:

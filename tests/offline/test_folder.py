@@ -80,7 +80,8 @@ def test_notes_name_their_video_and_what_is_assumed_of_all_is_said_once(
     write_clip(clips / "deeper" / "b.flv", Clip(num_frames=5))
     write_clip(clips / "c.mp4", Clip(num_frames=5, chapters=chapters))
     (clips / "c.avi").write_bytes(write_clip(tmp_path / "c.avi", Clip(num_frames=5)).read_bytes())
-    command = [sys.executable, "-m", "vsr", "restore", clips, tmp_path / "out", "-m", "identity"]
+    words = [str(clips), str(tmp_path / "out"), "--model", "identity"]
+    command = [sys.executable, "-m", "vsr", "restore", *words]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     assumed = [
         line for line in done.stderr.splitlines() if "does not say its colour matrix" in line

@@ -43,7 +43,7 @@ class LiveTensors(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         out = self._operators.call(func, args, kwargs or {})
-        for tensor in tree_leaves(out):
+        for tensor in (out,) if isinstance(out, Tensor) else tree_leaves(out):
             # What oneDNN packs is its own: it stays for good, and is as large as the weights.
             if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
                 self._add(tensor.untyped_storage())
@@ -110,6 +110,8 @@ def _key_of(value: Any) -> Hashable:
     """What a result depends on: of tensors, shape, strides and type."""
     if isinstance(value, Tensor):
         return value.shape, value.stride(), value.dtype
+    if value is None or isinstance(value, (int, float, str)):
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(map(_key_of, value))
     if is_dataclass(value) and not isinstance(value, type):
@@ -130,8 +132,11 @@ def _described(
     return out.shape, out.stride(), out.dtype
 
 
-METHODS = ("forward", "between")
-"""Methods of a network's modules that make tensors from tensors and keep none."""
+OWN_METHODS = ("prepare", "align")
+"""Methods of a network itself that make tensors from tensors and keep none."""
+
+METHODS = ("forward", "between", *OWN_METHODS)
+"""The same of its modules."""
 
 
 def remember_calls(network: nn.Module, living: LiveTensors) -> None:
@@ -142,8 +147,9 @@ def remember_calls(network: nn.Module, living: LiveTensors) -> None:
         living: Counts what the calls take.
     """
     for module in network.modules():
-        if module is not network and next(module.children(), None) is not None:
-            for name in (name for name in METHODS if hasattr(type(module), name)):
+        names = OWN_METHODS if module is network else METHODS
+        if next(module.children(), None) is not None:
+            for name in (name for name in names if hasattr(type(module), name)):
                 setattr(module, name, RememberedCalls(getattr(module, name), living))
 
 

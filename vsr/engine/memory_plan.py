@@ -6,16 +6,15 @@ sizes that were not asked for are reduced in that order until the run fits.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import torch
 
 from vsr.engine.run_memory import run_bytes, upper_bound_bytes
 from vsr.engine.settings import FULL, Settings, settings_for
+from vsr.engine.step_memory import Steps
 from vsr.engine.tiling import finer
 from vsr.errors import MemoryLimitError
 from vsr.models.network import Network
@@ -76,30 +75,32 @@ def make_plan(
         exact: Compute the exact peak even where a quick estimate shows that the defaults fit.
     """
     wanted = within_source(asked or RequestedSettings(), num_frames)
-    tried = list(candidates(network, wanted, height, width))
+    tried, steps = list(candidates(network, wanted, height, width)), Steps(network)
 
-    @cache
-    def plan(place: int) -> Plan:
+    def plan(settings: Settings, *, by_area: bool = False) -> Plan:
         memory = run_bytes(
-            network,
+            steps,
             device,
-            tried[place],
+            settings,
             height,
             width,
             scenes=scenes,
             num_frames=num_frames,
+            by_area=by_area,
         )
-        return Plan(settings=tried[place], memory_bytes=memory, budget_bytes=budget_bytes)
+        return Plan(settings=settings, memory_bytes=memory, budget_bytes=budget_bytes)
 
     most = upper_bound_bytes(
-        network, device, tried[0], height, width, scenes=scenes, num_frames=num_frames
+        steps, device, tried[0], height, width, scenes=scenes, num_frames=num_frames
     )
     if most <= budget_bytes:
         quick = Plan(settings=tried[0], memory_bytes=most, budget_bytes=budget_bytes)
-        return plan(0) if exact else quick
-    # Each candidate takes less than the one before.
-    first = bisect_left(range(len(tried)), True, key=lambda place: plan(place).fits)
-    return plan(min(first, len(tried) - 1))
+        return plan(tried[0]) if exact else quick
+    # None takes less than by its area, but more tiles may take more: each has a state.
+    rough = [plan(settings, by_area=True) for settings in tried]
+    promising = (plan(estimate.settings) for estimate in rough if estimate.fits)
+    smallest = min(rough, key=lambda estimate: estimate.memory_bytes).settings
+    return next((exactly for exactly in promising if exactly.fits), None) or plan(smallest)
 
 
 def within_source(asked: RequestedSettings, num_frames: int | None) -> RequestedSettings:

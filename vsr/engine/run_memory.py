@@ -18,6 +18,7 @@ from vsr.engine.step_memory import (
     FLOAT,
     LONGEST_SCENE,
     OVERHEAD,
+    Steps,
     look_bytes,
     step_bytes,
     weight_bytes,
@@ -41,7 +42,7 @@ CODECS = 8 * 2**20
 
 
 def run_bytes(
-    network: Network[Any],
+    steps: Steps,
     device: torch.device,
     settings: Settings,
     height: int,
@@ -49,27 +50,29 @@ def run_bytes(
     *,
     scenes: int = 1,
     num_frames: int | None = None,
+    by_area: bool = False,
 ) -> int:
     """Peak memory of a run: memory already held, one step, and frames in queues.
 
     Args:
-        network: Network in its final device and precision.
+        steps: Steps of the network in its final device and precision.
         device: Device of the network.
         settings: Step sizes.
         height: Rows of a frame.
         width: Columns of a frame.
         scenes: Number of scenes in one joint step.
         num_frames: Length of the source if known; no scene is longer.
+        by_area: As for ``step_bytes``.
     """
-    within = _limit_look_ahead(settings, num_frames)
-    step = step_bytes(network, within, height, width, scenes)
+    network, within = steps.network, _limit_look_ahead(settings, num_frames)
+    step = step_bytes(steps, within, height, width, scenes, by_area=by_area)
     if scenes > 1:
         step += _held_bytes(network, within, (height, width), scenes)
     return _with_queues(step, network, device, within, (height, width), scenes)
 
 
 def upper_bound_bytes(
-    network: Network[Any],
+    steps: Steps,
     device: torch.device,
     settings: Settings,
     height: int,
@@ -79,8 +82,8 @@ def upper_bound_bytes(
     num_frames: int | None = None,
 ) -> int:
     """A quick upper bound of ``run_bytes``, from a step of two frames."""
-    settings = _limit_look_ahead(settings, num_frames)
-    a_frame = scenes * look_bytes(network, height, width)
+    network, settings = steps.network, _limit_look_ahead(settings, num_frames)
+    a_frame = scenes * look_bytes(steps, height, width)
     step = max(settings.chunk, settings.look_ahead or 0) * a_frame
     if scenes > 1:
         step += _held_bytes(network, settings, (height, width), scenes)
