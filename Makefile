@@ -1,7 +1,8 @@
 # `make` lists the targets. The environment is .venv, updated when what it is made from changes.
 PYTHON ?= python3
 VIDEO ?=
-# Other versions that are tested where this machine has them; each gets an environment .venv-3.N.
+# Other versions that are tested where this machine has them; each gets an environment, which is
+# removed after its tests.
 PYTHONS ?= 3.12 3.13
 VID4 ?= ../shared/data/eval/vid4
 export VIDEO VID4

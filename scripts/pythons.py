@@ -1,8 +1,9 @@
 """Run the core of the tests on other versions of Python: ``make test-pythons``.
 
 Each version gets an environment of its own, with the newest releases that ``pyproject.toml``
-allows. A version that this machine lacks is named, and so is every release of a direct dependency
-that is newer than its range: nothing is skipped silently.
+allows; it takes gigabytes, and is removed after its tests. A version that this machine lacks is
+named, and so is every release of a direct dependency that is newer than its range: nothing is
+skipped silently.
 """
 
 from __future__ import annotations
@@ -138,10 +139,10 @@ def _named_packages() -> set[str]:
     return {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in asked}
 
 
-def test_core(version: str, python: Path) -> str:
-    """Test one version; give a line that begins with ``passed`` or ``failed``."""
+def test_core(version: str, python: Path, folder: Path) -> str:
+    """Test one version in an environment; give a line that begins with ``passed`` or ``failed``."""
     started = time.monotonic()
-    inside = make_environment(python, ROOT / f".venv-{version}")
+    inside = make_environment(python, folder)
     _say(f"Python {version}: newer, but out of range: {', '.join(held_back(inside)) or 'nothing'}")
     ready = time.monotonic()
     words = ("-m", "pytest", "-q", *WORKERS, "-m", "not slow")
@@ -155,12 +156,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run the core of the tests on other Pythons.")
     parser.add_argument("versions", nargs="+", metavar="3.N")
     parser.add_argument("--newest", action="store_true", help="only the newest that is here")
+    parser.add_argument("--keep", action="store_true", help="keep environments, .venv-3.N")
     asked = parser.parse_args()
     found = {version: find_python(version) for version in asked.versions}
     results = {version: _absent(version) for version, python in found.items() if python is None}
     here = sorted(((v, p) for v, p in found.items() if p), key=lambda one: _numbers(one[0]))
     for version, python in here[-1:] if asked.newest else here:
-        results[version] = test_core(version, python)
+        folder = ROOT / f".venv-{version}"
+        try:
+            results[version] = test_core(version, python, folder)
+        finally:
+            if not asked.keep:
+                shutil.rmtree(folder, ignore_errors=True)
     for version in sorted(results, key=_numbers):
         _say(f"Python {version}: {results[version]}")
     sys.exit(int(any(result.startswith("failed") for result in results.values())))
