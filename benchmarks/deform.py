@@ -63,7 +63,12 @@ def main(size: str, features: int, groups: int, rounds: int, threads: int | None
 
 
 def make_pass(
-    backend: str, layout: str, size: tuple[int, int], features: int, groups: int
+    backend: str,
+    layout: str,
+    size: tuple[int, int],
+    features: int,
+    groups: int,
+    device: torch.device | str = "cpu",
 ) -> Pass | None:
     """A forward pass over random features; None if the backend is not installed."""
     try:
@@ -78,11 +83,11 @@ def make_pass(
 
     def drawn(channels: int) -> Tensor:
         image = torch.randn(1, channels, *size, generator=generator)
-        return image.contiguous(memory_format=memory_format)
+        return image.to(device).contiguous(memory_format=memory_format)
 
     feat, offset, mask = drawn(features), 2 * drawn(18 * groups), drawn(9 * groups).sigmoid()
     weight = torch.randn(features, features, 3, 3, generator=generator) / (3 * features**0.5)
-    bias = torch.zeros(features)
+    weight, bias = weight.to(device), torch.zeros(features, device=device)
     return lambda: convolve(feat, offset, mask, weight, bias)
 
 

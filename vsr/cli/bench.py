@@ -12,11 +12,10 @@ import click
 from vsr.cli.parameters import PRECISIONS, Size, complete_model
 from vsr.cli.startup import loading
 from vsr.cli.tables import print_table
-from vsr.models.catalogue import DEFAULT_MODEL, MODELS
+from vsr.models.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from vsr.evaluation.speed import Measurement
-    from vsr.models.network import Network
 
 HEADINGS = (
     "model",
@@ -81,10 +80,10 @@ def bench(
     vsr bench --model compact-x4 --model basicvsr --size 320x180 --size 640x360
     """
     with loading():
-        from vsr.evaluation.speed import measure
+        from vsr.evaluation.speed import measure, network_of
     measured = []
     for name in names:
-        network = _network(name)
+        network = network_of(name)
         for (height, width), precision, device in itertools.product(sizes, precisions, devices):
             one = measure(
                 name,
@@ -119,13 +118,3 @@ def _row(one: Measurement) -> tuple[str, ...]:
         f"{one.machine_tflops:.2f}",
         f"{peak / 2**20:.0f}",
     )
-
-
-def _network(name: str) -> Network[object]:
-    """A network without weights: speed does not depend on them."""
-    from vsr.models.architecture_table import build_network
-    from vsr.models.loading import load_network
-
-    if name in MODELS and MODELS[name].needs_weights:
-        return build_network(MODELS[name].architecture, MODELS[name].options)
-    return load_network(name)

@@ -16,7 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vsr.engine.device_transfer import wait_for
 from vsr.engine.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
+from vsr.models.architecture_table import build_network
+from vsr.models.catalogue import MODELS
 from vsr.models.layers.blocks import channels_last, conv3x3
+from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.ops.int8_conv import HIGHEST, Int8Conv, to_levels, unsigned
 from vsr.models.placement import place
@@ -56,6 +59,13 @@ class Measurement:
     machine_tflops: float
     peak_memory_bytes: int
     peak_device_bytes: int | None
+
+
+def network_of(name: str) -> Network[Any]:
+    """A network of the catalogue, with random weights if it needs a file: speed ignores them."""
+    if name in MODELS and MODELS[name].needs_weights:
+        return build_network(MODELS[name].architecture, MODELS[name].options)
+    return load_network(name)
 
 
 def measure(
