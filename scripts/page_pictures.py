@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from benchmarks.web import chromium, serving
 from examples.demo.clip import DemoClip
@@ -49,6 +49,7 @@ def main(folder: Path) -> None:
         with serving(films) as server:
             page = browser.new_page(viewport=WIDE, bypass_csp=True)  # type: ignore[arg-type]
             page.set_default_timeout(TIMEOUT_MS)
+            expect.set_options(timeout=TIMEOUT_MS)
             page.goto(server.address)
             Pictures(page, folder).take(films)
         page.wait_for_selector("#error:not([hidden])")
@@ -179,6 +180,7 @@ class Pictures:
         page.locator("#compare").scroll_into_view_if_needed()
         page.evaluate("document.querySelector('#compare').scrollIntoView()")
         save(page, self._folder / "phone.png")
+        page.emulate_media(color_scheme="light")
         page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
     def _live(self) -> None:
@@ -188,13 +190,15 @@ class Pictures:
         page.click("text=Start a live stream")
         page.fill("#live [name=name]", "yard")
         page.check("#live [name=film]")
+        page.select_option("#live [name=model]", "bicubic-x4")
         page.click("text=Start the stream")
         page.wait_for_function(
             "[...document.querySelectorAll('#streams img')].filter(i => i.naturalWidth)[1]"
         )
+        expect(page.locator("#streams li")).to_contain_text("yard.mkv: open")
         save(page.locator("section", has=page.locator("#streams")), self._folder / "live.png")
         page.click("[aria-label='Stop: yard']")
-        page.wait_for_selector("#streams .state.stopped")
+        page.wait_for_selector("#streams .state:is(.stopped, .ended)")
 
 
 def save(what: Page | Locator, path: Path, *, height: int | None = None) -> None:

@@ -41,7 +41,9 @@ def test_links_out_of_the_folder_and_paths_lead_nowhere(served: Served, tmp_path
     (served.folder / "link.mp4").symlink_to(secret)
     (served.folder / "out").symlink_to(tmp_path)
     (served.folder / "inside.mp4").symlink_to(served.folder / "first.mp4")
-    assert set(served.films()) == {"first.mp4", "below/Änderung - 二.mkv", "inside.mp4"}
+    films = served.films()
+    assert set(films) == {"first.mp4", "below/Änderung - 二.mkv", "inside.mp4"}
+    assert served.ask(f"/api/films/{films['inside.mp4']['id']}").json["codec"] == "h264"
     for path in ("../secret.mp4", "..%2Fsecret.mp4", "%2e%2e/%2e%2e/secret.mp4", "first.mp4"):
         assert served.ask(f"/api/films/{path}").status == 404
         assert served.ask(f"/api/videos/{path}").status == 404
@@ -55,6 +57,15 @@ def test_a_film_that_becomes_a_link_out_of_the_folder_is_gone(
     secret = write_clip(tmp_path / "secret.mp4", Clip(num_frames=2))
     (served.folder / "first.mp4").unlink()
     (served.folder / "first.mp4").symlink_to(secret)
+    assert served.ask(f"/api/films/{film['id']}").status == 404
+
+
+def test_a_film_whose_folder_becomes_a_link_out_of_the_folder_is_gone(
+    served: Served, tmp_path: Path
+) -> None:
+    film = served.films()["below/Änderung - 二.mkv"]
+    (served.folder / "below").rename(tmp_path / "below")
+    (served.folder / "below").symlink_to(tmp_path / "below")
     assert served.ask(f"/api/films/{film['id']}").status == 404
 
 
@@ -210,6 +221,7 @@ def test_a_job_is_restored_compared_and_downloaded_in_parts(served: Served) -> N
         {"fit": "1080; rm"},
         {"fidelity": 2},
         {"deinterlace": "field"},
+        {"faces": 1},
         {"encode_args": "-vf movie=/etc/passwd"},
         [],
     ],
@@ -220,6 +232,18 @@ def test_options_that_are_not_offered_are_refused(served: Served, options: objec
     answer = served.post(f"/api/films/{film['id']}/jobs", {"options": options})
     assert answer.status == 400
     assert answer.json["error"]
+    assert served.jobs() == []
+
+
+def test_faces_without_their_networks_say_what_to_pull(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VSR_HOME", str(tmp_path / "empty"))
+    assert served.ask("/api/settings").json["missing_for_faces"] == ["gfpgan-v1.4", "mtcnn"]
+    film = served.films()["first.mp4"]
+    answer = served.post(f"/api/films/{film['id']}/jobs", {"options": {"faces": True}})
+    assert answer.status == 400
+    assert "`vsr models pull gfpgan-v1.4` and `vsr models pull mtcnn`" in answer.json["error"]
     assert served.jobs() == []
 
 

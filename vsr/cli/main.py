@@ -26,7 +26,7 @@ from vsr.cli.models import bring, models, terms
 from vsr.cli.restore import restore
 from vsr.cli.signals import INTERRUPTED
 from vsr.cli.train import train
-from vsr.cli.web import web
+from vsr.cli.web import side_by_side, web
 from vsr.errors import NotPulled, VSRError
 
 EPILOG = """\b
@@ -50,6 +50,7 @@ def vsr(verbose: bool) -> None:
 
 for command in (restore, live, web, assess, evaluate, train, degrade, bench, models, info):
     vsr.add_command(command)
+vsr.add_command(side_by_side)  # hidden: the page's own
 
 
 def _name_variables(command: click.Command, prefix: str) -> None:

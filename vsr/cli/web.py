@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
+from vsr.cli.startup import loading
 from vsr.extras import needs_web
 
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -100,3 +101,12 @@ def web(**given: Any) -> int:
     with stop_on_signal() as stop:
         serve(options, on_start=click.echo)
     return INTERRUPTED if signal.SIGINT in stop.received else 0
+
+
+@click.command("side-by-side", hidden=True)
+@click.argument("request")
+def side_by_side(request: str) -> None:
+    """Write a video of input and result for the page of ``vsr web``; all fields are JSON."""
+    with loading():
+        from vsr.web.side_by_side import answer
+    click.echo(answer(request))

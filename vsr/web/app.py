@@ -27,7 +27,7 @@ from vsr.web.errors import RequestError
 from vsr.web.jobs import Job
 from vsr.web.library import Film, Library
 from vsr.web.live_api import live_routes
-from vsr.web.options import HEIGHTS, offered_models, parse_options
+from vsr.web.options import HEIGHTS, missing_for_faces, offered_models, parse_options
 from vsr.web.probe import Probe, read_facts, read_picture
 from vsr.web.processes import PREVIEW_S, Processes
 from vsr.web.queue import Queue
@@ -137,6 +137,7 @@ class Api:
                 "out": str(self._site.out),
                 "models": offered_models(),
                 "heights": HEIGHTS,
+                "missing_for_faces": missing_for_faces(),
                 "preview_s": PREVIEW_S,
                 "max_upload": self._site.uploads.max_bytes,
                 "days": self._site.uploads.days,

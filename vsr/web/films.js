@@ -91,11 +91,15 @@ async function upload(files) {
 function send(file) {
   const bar = element("progress", { max: file.size || 1, value: 0, ariaLabel: `Upload of ${file.name}` });
   const upload = new XMLHttpRequest();
-  const stop = element("button", { type: "button", textContent: "Stop", onclick: () => upload.abort() });
-  const item = element("li", {}, element("span", { textContent: file.name }), bar, stop);
+  const stop = element("button", { type: "button", textContent: "Stop", ariaLabel: `Stop: ${file.name}`, onclick: () => upload.abort() });
+  const label = element("span", { textContent: file.name });
+  const item = element("li", {}, label, bar, stop);
   $("#uploads").append(item);
   return new Promise((resolve, reject) => {
-    upload.upload.onprogress = event => { bar.value = event.loaded; };
+    upload.upload.onprogress = ({ loaded }) => {
+      bar.value = loaded;
+      label.textContent = `${file.name}: ${bytes(loaded)} of ${bytes(file.size)}`;
+    };
     upload.onload = () => {
       let answer = {};
       try { answer = JSON.parse(upload.response); } catch { answer.error = upload.response; }

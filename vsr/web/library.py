@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ class Film:
     Attributes:
         id: Derived from its place, so that it is the same after a restart.
         path: Absolute, without symbolic links.
+        entry: Where it is listed: the same path, or that of a link.
         name: Path below its folder, as text that can be shown.
         size: Bytes.
         modified: Seconds since 1970.
@@ -30,6 +32,7 @@ class Film:
 
     id: str
     path: Path
+    entry: Path
     name: str
     size: int
     modified: float
@@ -67,8 +70,9 @@ class Library:
             self.films()
         known = self._films.get(film_id)
         base = self.uploads if known is not None and known.uploaded else self.root
-        film = known and _film(known.path, base, uploaded=known.uploaded)
-        if film is None or film.id != film_id:
+        film = known and _film(known.entry, base, uploaded=known.uploaded)
+        # A folder above it may have become a link.
+        if film is None or not film.entry.resolve().is_relative_to(base):
             raise RequestError("this film is not here any more; reload the list", 404)
         return film
 
@@ -105,17 +109,20 @@ def _films(base: Path, *, uploaded: bool) -> Iterator[Film]:
 def _film(path: Path, base: Path, *, uploaded: bool) -> Film | None:
     """The film at a path; None if it is no file, or lies outside of its folder."""
     try:
-        place = path.resolve(strict=True) if path.is_symlink() else path
-        facts = place.stat()
+        place, facts = path, path.lstat()
+        if stat.S_ISLNK(facts.st_mode):
+            place = path.resolve(strict=True)
+            facts = place.stat()
     except OSError:
         return None
-    if not place.is_file() or not place.is_relative_to(base):
+    if not stat.S_ISREG(facts.st_mode) or (place != path and not place.is_relative_to(base)):
         return None
     name = path.relative_to(base)
     shown = Path(*name.parts[1:]) if uploaded else name
     return Film(
         id=hashlib.sha256(bytes([uploaded]) + os.fsencode(name)).hexdigest()[:16],
         path=place,
+        entry=path,
         name=os.fsencode(shown).decode("utf-8", "replace"),
         size=facts.st_size,
         modified=facts.st_mtime,

@@ -46,6 +46,7 @@ async function show(stream) {
   const starting = state === "running" && figures === null;
   parts.state.textContent = stream.is_stopping ? "closing its output" : starting ? "starting" : [state, stream.message].filter(Boolean).join(": ");
   parts.state.className = `state ${state}`;
+  parts.state.hidden = parts.state.textContent === "running"; // as the figures say
   parts.view.hidden = parts.metrics.hidden = figures === null;
   parts.stop.hidden = state !== "running" || stream.is_stopping;
   parts.start.hidden = parts.remove.hidden = state === "running";

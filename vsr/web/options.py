@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from vsr.models.catalogue import AUTO_MODEL, DEFAULT_MODEL, MODELS, weights_path
+from vsr.models.catalogue import AUTO_MODEL, DEFAULT_MODEL, FACE_MODELS, MODELS, weights_path
+from vsr.models.checkpoints.cache import is_cached
+from vsr.models.checkpoints.face_zoo import DEFAULT_FACES, DETECTOR
 from vsr.models.checkpoints.model import Model
 from vsr.web.errors import RequestError
 
@@ -22,25 +24,29 @@ class Options:
 
     Attributes:
         model: One of ``offered_models``, or ``auto``.
-        fidelity: 0 to 1, for models with two sets of weights; None for the published mix.
+        fidelity: 0 to 1, for models with two sets of weights, and for faces; None for the
+            published mix, and the default of faces.
         fit: Pixels of the output's shorter side; None for what the model makes.
         deinterlace: One of ``DEINTERLACING``.
+        faces: Whether faces are restored, too.
     """
 
     model: str = AUTO_MODEL
     fidelity: float | None = None
     fit: int | None = None
     deinterlace: Literal["auto", "off", "frame"] = "auto"
+    faces: bool = False
 
     def words(self) -> list[str]:
         """The options as words of the command line."""
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return [
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "faces"}
+        words = [
             word
             for name, value in given.items()
             if value not in {None, "auto"}
             for word in (f"--{name}", str(value))
         ]
+        return [*words, "--faces"] if self.faces else words
 
 
 def offered_models() -> list[dict[str, Any]]:
@@ -69,6 +75,12 @@ def is_here(model: str) -> bool:
     return not MODELS[model].needs_weights and (path is None or path.exists())
 
 
+def missing_for_faces() -> list[str]:
+    """Names of the models that have to be pulled before faces can be restored."""
+    needed = (DEFAULT_FACES, DETECTOR)
+    return [name for name in needed if not any(map(is_cached, FACE_MODELS[name].releases))]
+
+
 def parse_options(given: object) -> Options:
     """Check the options that a page sent.
 
@@ -90,6 +102,11 @@ def parse_options(given: object) -> Options:
         raise RequestError(f"the size {options.fit!r} is not offered; choose one of {HEIGHTS}")
     if options.deinterlace not in DEINTERLACING:
         raise RequestError(f"deinterlacing is one of {', '.join(DEINTERLACING)}")
+    if not isinstance(options.faces, bool):
+        raise RequestError(f"faces is true or false, not {options.faces!r}")
+    if options.faces and (missing := missing_for_faces()):
+        pulls = " and ".join(f"`vsr models pull {name}`" for name in missing)
+        raise RequestError(f"faces cannot be restored yet; {pulls} first")
     return options
 
 

@@ -21,11 +21,13 @@ async function start() {
   const settings = await request("api/settings");
   $("#folder").textContent = settings.folder;
   models = new Map(settings.models.map(model => [model.name, model]));
-  const { model, fit, fidelity } = $("#options").elements;
+  const { model, fit, fidelity, faces } = $("#options").elements;
   model.append(...[...models.keys()].map(name => element("option", { textContent: name })));
   fit.append(...settings.heights.map(rows => element("option", { value: rows, textContent: `${rows} rows` })));
   model.onchange = showModel;
-  fidelity.oninput = () => { $("#fidelity output").textContent = fidelity.value; };
+  faces.onchange = showFidelity;
+  offerFaces(settings.missing_for_faces);
+  fidelity.oninput = showFidelity;
   $("#options").onsubmit = event => { event.preventDefault(); attempt(restore); };
   $("#options").onchange = event => { if (event.target.id !== "notify") $("#forecast").textContent = ""; };
   $("#suggest").onclick = () => attempt(suggest);
@@ -67,20 +69,38 @@ function showMoment() {
 }
 
 function showModel() {
-  const model = models.get($("#options").elements.model.value);
-  $("#model-summary").textContent = `${model.summary}${model.scale ? `; enlarges ${model.scale} times` : ""}`;
-  $("#fidelity").hidden = model.fidelity === null;
-  $("#options").elements.fidelity.value = model.fidelity ?? 0;
-  $("#fidelity output").textContent = model.fidelity ?? "";
+  const { model, fidelity } = $("#options").elements;
+  const { summary, scale, fidelity: published } = models.get(model.value);
+  $("#model-summary").textContent = `${summary}${scale ? `; enlarges ${scale} times` : ""}`;
+  fidelity.value = published ?? 0.5; // 0.5 is the default of `vsr restore --faces`
+  showFidelity();
+}
+
+// Some models have a fidelity; faces always have one.
+function showFidelity() {
+  const { model, fidelity, faces } = $("#options").elements;
+  const ofModel = models.get(model.value).fidelity !== null;
+  $("#fidelity").hidden = !ofModel && !faces.checked;
+  $("#fidelity output").textContent = fidelity.value;
+  $("#fidelity-help").textContent = ofModel ? "0 invents detail, 1 stays close to the film" : "0 makes new faces, 1 leaves them as they are";
+}
+
+function offerFaces(missing) {
+  const pulls = missing.map(name => `\`vsr models pull ${name}\``).join(" and ");
+  $("#options").elements.faces.disabled = missing.length > 0;
+  $("#faces-help").textContent = missing.length
+    ? `Needs ${pulls}; then reload this page. Not for commercial use.`
+    : "Found, followed and restored by a network of their own; not for commercial use.";
 }
 
 function options() {
-  const { model, fit, fidelity, deinterlace } = $("#options").elements;
+  const { model, fit, fidelity, deinterlace, faces } = $("#options").elements;
   return {
     model: model.value,
     deinterlace: deinterlace.value,
     ...(fit.value && { fit: Number(fit.value) }),
-    ...(models.get(model.value).fidelity !== null && { fidelity: Number(fidelity.value) }),
+    ...(faces.checked && { faces: true }),
+    ...(!$("#fidelity").hidden && { fidelity: Number(fidelity.value) }),
   };
 }
 
@@ -135,7 +155,8 @@ async function estimate() {
   const time = made.seconds === null ? "an unknown time" : `about ${clock(made.seconds)}`;
   const memory = `${bytes(made.memory_bytes)} of ${bytes(made.budget_bytes)} memory`;
   $("#forecast").textContent = `${time} (${made.fps.toFixed(1)} frames/s on ${made.device}), ${memory}, ` +
-    `result of ${made.output_size.join("×")}, ${await expectedSize(chosen)}`;
+    `result of ${made.output_size.join("×")}, ${await expectedSize(chosen)}` +
+    (made.faces === null ? "" : `; besides, ${made.faces.face_s.toFixed(1)} s for each face in each frame`);
 }
 
 async function restore() {
@@ -152,7 +173,7 @@ async function compareJob(job) {
   $("#keep-both").onclick = answer(() => say("Both stay."));
   $("#keep-film").onclick = answer(() => discard(job));
   $("#keep-result").onclick = answer(() => replaceFilm(job));
-  await showVideo(made, `${job.name}: input and ${job.result}`);
+  await showVideo(made, `${job.name}: film and result`);
 }
 
 async function replaceFilm(job) {

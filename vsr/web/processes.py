@@ -88,7 +88,7 @@ class Processes:
         video_id = secrets.token_hex(8)
         target = str(self._folder / f"{video_id}.mp4")
         request = {"source": source, "target": target, "start_s": at_s, "seconds": PREVIEW_S}
-        words = [sys.executable, "-m", "vsr.web.side_by_side", json.dumps(request | more)]
+        words = [sys.executable, "-m", "vsr", "side-by-side", json.dumps(request | more)]
         self._forget_old()
         return {"id": video_id, **await self._run(words, is_gone)}
 

@@ -1,25 +1,23 @@
 """Input and result in one video, side by side: the page cannot show them out of step.
 
-A process of its own, because it loads torch: ``python -m vsr.web.side_by_side REQUEST``, where the
-request and the answer on standard output are JSON.
+A process of its own, because it loads torch: the hidden command ``vsr side-by-side``.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
-import click
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsr.errors import OpenError, VSRError
+from vsr.errors import OpenError
+from vsr.models.checkpoints.face_zoo import DEFAULT_FACES
 from vsr.offline.job import restore
 from vsr.offline.options import RestoreOptions
 from vsr.streams import open_reader, open_writer
@@ -108,20 +106,25 @@ def show(request: Request) -> SideBySide:
     mode = request.options.deinterlace
     with tempfile.TemporaryDirectory(dir=Path(request.target).parent) as folder:
         part = str(Path(folder, "restored.mkv"))
-        given = {
-            name: value for name, value in asdict(request.options).items() if value is not None
-        }
-        summary = restore(
-            request.source,
-            part,
-            RestoreOptions(**given, start_s=start_s, end_s=end_s, segment=0),
-        )
+        options = replace(_options(request.options), start_s=start_s, end_s=end_s, segment=0)
+        summary = restore(request.source, part, options)
         with (
             open_reader(request.source, start_s=start_s, end_s=end_s, deinterlace=mode) as before,
             open_reader(part) as after,
         ):
             shown = write(before, after, request.target)
         return replace(shown, bytes_per_s=_bytes_per_s(part, shown), model=summary.model)
+
+
+def _options(chosen: Options) -> RestoreOptions:
+    """The options of the page as those of a restoration."""
+    return RestoreOptions(
+        model=chosen.model,
+        fidelity=chosen.fidelity,
+        fit=chosen.fit,
+        deinterlace=chosen.deinterlace,
+        faces=DEFAULT_FACES if chosen.faces else None,
+    )
 
 
 def _bytes_per_s(part: str, shown: SideBySide) -> float | None:
@@ -198,17 +201,7 @@ def _resized(frame: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(frame[None].float(), size, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
-def main(words: Sequence[str]) -> int:
-    """Serve one request; an error is one line on standard error."""
-    given = json.loads(words[0])
-    request = Request(**{**given, "options": Options(**given["options"])})
-    try:
-        click.echo(json.dumps(asdict(show(request))))
-    except VSRError as error:
-        click.echo(f"vsr: {error}", err=True)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def answer(request: str) -> str:
+    """Serve one request, whose fields and answer are JSON; raises as ``show``."""
+    given = json.loads(request)
+    return json.dumps(asdict(show(Request(**{**given, "options": Options(**given["options"])}))))

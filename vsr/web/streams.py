@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from vsr.address import shown
 from vsr.live.input.address import check_form
 from vsr.web.errors import RequestError
-from vsr.web.options import parse_options
+from vsr.web.options import Options, parse_options
 from vsr.web.process_folder import ProcessFolder, process_folders, read_json
 
 StreamState = Literal["running", "stopped", "failed", "ended"]
@@ -106,7 +106,9 @@ def parse_wanted(given: Mapping[str, Any], film: str | None) -> Wanted:
         OpenError: An address that cannot be parsed.
     """
     given = dict(given)
-    words = tuple(parse_options(given.pop("options", {})).words())
+    options = parse_options(given.pop("options", {}))
+    if options != Options(model=options.model, fidelity=options.fidelity):
+        raise RequestError("a live stream takes a model and a fidelity, no other options")
     if unknown := set(given) - {field.name for field in fields(Wanted)} - {"film"} | (
         set(given) & {"words"}
     ):
@@ -124,7 +126,7 @@ def parse_wanted(given: Mapping[str, Any], film: str | None) -> Wanted:
         listen=bool(given.get("listen", False)),
         record=bool(given.get("record", False)),
         latency_ms=latency_ms,
-        words=words,
+        words=tuple(options.words()),
     )
 
 
