@@ -36,9 +36,22 @@ LOOK_EVERY_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A running ``vsr web``."""
+    """A running ``vsr web``.
+
+    Attributes:
+        address: Address of its page.
+        pid: Its process id.
+    """
 
     address: str
+    pid: int
+
+    def processor_s(self) -> tuple[float, float]:
+        """Processor seconds of the server, and of the processes that it has seen end."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        user, system, of_ended, system_of_ended = (int(ticks) for ticks in stat[11:15])
+        ticks_per_s = os.sysconf("SC_CLK_TCK")
+        return (user + system) / ticks_per_s, (of_ended + system_of_ended) / ticks_per_s
 
 
 @click.command()
@@ -181,10 +194,15 @@ def dropped(film: Path, address: str, browser: Browser) -> float:
 
 
 def measure_cost(folder: Path, browser: Browser, frames: int, model: str, rounds: int) -> None:
-    """Print how long the same restoration takes with the page closed and open, in turn."""
+    """Print how long the same restoration takes with the page closed and open, in turn.
+
+    With the page open, also the processor time of the server by that of the restoration, which
+    other work on the machine hardly changes.
+    """
     folder.mkdir()
     render(folder / "film.mp4", frames)
     seconds: dict[str, list[float]] = {"closed": [], "open": []}
+    shares: list[float] = []
     with serving(folder) as server:
         for _ in range(rounds):
             seconds["closed"].append(restored(server.address, model))
@@ -193,11 +211,16 @@ def measure_cost(folder: Path, browser: Browser, frames: int, model: str, rounds
                 page.goto(server.address)
                 page.wait_for_selector("#films li")
                 wait = partial(page.wait_for_timeout, LOOK_EVERY_S * 1000)
+                before = server.processor_s()
                 seconds["open"].append(restored(server.address, model, wait))
+                own, job = (a - b for a, b in zip(server.processor_s(), before, strict=True))
+                shares.append(own / job)
     closed, opened = (statistics.median(values) for values in seconds.values())
     for name, values in seconds.items():
         click.echo(f"{frames} frames, page {name}: " + ", ".join(f"{v:.2f}" for v in values) + " s")
     click.echo(f"the page costs the restoration {opened / closed - 1:+.1%} (medians)")
+    shown = ", ".join(f"{share:.2%}" for share in shares)
+    click.echo(f"processor time of the server by that of the restoration, page open: {shown}")
 
 
 def restored(
@@ -241,7 +264,7 @@ def serving(folder: Path) -> Iterator[Server]:
     try:
         for line in process.stdout:
             if found := re.search(r"http://\S+token=\S+", line):
-                yield Server(address=found[0])
+                yield Server(address=found[0], pid=process.pid)
                 return
         raise click.ClickException("the server did not start")
     finally:
