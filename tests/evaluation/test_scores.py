@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,18 @@ from torch import Tensor
 
 from tests.networks import moving_clip
 from vsr.errors import ConfigurationError, MissingDependency
+from vsr.evaluation.challenges import CHALLENGES
+from vsr.evaluation.frame_scores import open_score
 from vsr.evaluation.motion import warping_error
 from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
 from vsr.evaluation.scoring import ClipScorer, Scoring
 from vsr.models.ops.imresize import imresize, quantise
-from vsr.quality.metrics import fidelity
+from vsr.quality.brisque import brisque
+from vsr.quality.metrics import fidelity, luma
+from vsr.quality.niqe import niqe
 from vsr.quality.optical_flow import estimate_flow, visible_pixels
+from vsr.streams.ffmpeg.process import find_ffmpeg
 
 
 def texture(height: int, width: int) -> Tensor:
@@ -142,8 +149,8 @@ def decode(png: str) -> Tensor:
 
 def test_a_missing_extra_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyiqa", None)
-    with pytest.raises(MissingDependency, match=r"'niqe'.* needs pyiqa.*vsr-stream\[perceptual\]"):
-        PerceptualScore("niqe", torch.device("cpu"))
+    with pytest.raises(MissingDependency, match=r"'musiq'.* needs pyiqa.*vsr-stream\[perceptual\]"):
+        open_score("musiq", torch.device("cpu"))
 
 
 def test_a_torchvision_of_another_torch_is_said_in_one_line(
@@ -175,3 +182,59 @@ def test_scores_of_pyiqa_are_those_it_gives() -> None:
     )
     with pytest.raises(ConfigurationError, match="'nonsense' is unknown"):
         PerceptualScore("nonsense", torch.device("cpu"))
+
+
+def test_niqe_and_brisque_are_those_of_other_programs() -> None:
+    """mmagic 1.2.0; brisque 0.2.0 with the resizing, grey and shifts of the authors' program."""
+    frame = quantise(texture(200, 320))
+    assert float(niqe(frame)) == pytest.approx(8.23150, abs=1e-3)
+    assert float(brisque(frame)) == pytest.approx(59.058, abs=0.1)
+
+
+def test_a_flat_frame_has_no_niqe_and_a_small_one_is_refused() -> None:
+    assert niqe(torch.full((3, 192, 192), 0.5)).isnan()
+    with pytest.raises(ConfigurationError, match="NIQE needs 96 pixels a side; 120x80"):
+        niqe(torch.zeros(3, 80, 120))
+
+
+def test_libvmaf_scores_chunks_as_it_scores_files(tmp_path: Path) -> None:
+    truth = quantise(moving_clip(5, 97, 217))
+    restored = (truth + 0.05 * torch.randn(truth.shape, generator=torch.Generator())).clamp(0, 1)
+    names = ("vmaf", "vmaf-neg", "cambi")
+    mine = score(restored, truth, 2, Scoring(libvmaf=names))
+    files = {"a": quantise(restored), "b": truth}
+    for name, frames in files.items():
+        planes = luma(frames).mul(255).round().byte().expand(-1, 3, -1, -1).clone()
+        planes[:, 1:] = 128
+        (tmp_path / name).write_bytes(planes.numpy().tobytes())
+    raw = ["-f", "rawvideo", "-pix_fmt", "yuv444p", "-video_size", "217x97", "-i"]
+    models = r"version=vmaf_v0.6.1|version=vmaf_v0.6.1neg\:name=vmaf_neg"
+    graph = f"libvmaf=model='{models}':feature=name=cambi:log_fmt=json:log_path=/dev/stdout"
+    inputs = [word for name in files for word in (*raw, str(tmp_path / name))]
+    command = [find_ffmpeg(), "-v", "error", *inputs, "-lavfi", graph, "-f", "null", "-"]
+    said = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    for key in ("vmaf", "vmaf_neg", "cambi"):
+        assert mine[key] == pytest.approx([f["metrics"][key] for f in said["frames"]], abs=1e-4)
+    assert mine["vmaf"][2] < 99
+
+
+def test_frames_too_small_for_libvmaf_are_refused_before_it_crashes() -> None:
+    tiny = torch.rand(2, 3, 16, 40)
+    with pytest.raises(ConfigurationError, match="libvmaf needs 32 pixels a side; 40x16"):
+        score(tiny, tiny, 2, Scoring(libvmaf=("vmaf",)))
+
+
+def test_challenges_combine_scores_as_their_programs_do() -> None:
+    one = torch.ones(1, dtype=torch.float64)
+    scores = {"psnr_rgb": 30 * one, "ssim_y": 0.9 * one, "lpips": 0.1 * one, "dists": 0.2 * one}
+    scores |= {"clipiqa": 0.5 * one, "maniqa-pipal": 0.4 * one, "musiq": 60 * one, "niqe": 4 * one}
+    assert float(CHALLENGES["raim2026"].combine(scores)) == pytest.approx(18 + 18 + 22.5)
+    assert float(CHALLENGES["ntire"].combine(scores)) == pytest.approx(0.9 + 0.8 + 0.9 + 0.6 + 0.6)
+    equal = scores | {"psnr_rgb": torch.inf * one, "ssim_y": one, "lpips": 0 * one}
+    assert float(CHALLENGES["raim2026"].combine(equal)) == pytest.approx(48 + 22.5 + 30)
+
+
+def test_learnt_scores_say_in_a_line_what_they_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    with pytest.raises(MissingDependency, match=r"'lpips' needs torchmetrics.*vsr-stream\[lpips\]"):
+        open_score("lpips", torch.device("cpu"))

@@ -79,7 +79,13 @@ class Names(click.ParamType["tuple[str, ...]"]):
     "--metrics",
     type=Names(),
     default=(),
-    help="Besides PSNR and SSIM: tof, warp; niqe, lpips, dists, musiq … of pyiqa (extra).",
+    help="Besides PSNR and SSIM: tof, warp, vmaf, vmaf-neg, cambi, niqe, brisque; lpips, dists "
+    "(extra lpips); musiq … of pyiqa (extra perceptual).",
+)
+@click.option(
+    "--score",
+    type=click.Choice(("raim2026", "ntire")),
+    help="A challenge's score, and those it is made of: raim2026 needs lpips; ntire pyiqa, too.",
 )
 @click.option("--crop", type=click.IntRange(min=0), default=0, help="Border left out, in pixels.")
 @click.option("--no-round", is_flag=True, help="Do not round restored frames to 8 bit first.")
@@ -124,6 +130,7 @@ def evaluate(
     look_ahead: int | str | None,
     ensemble: tuple[str, ...],
     metrics: tuple[str, ...],
+    score: str | None,
     crop: int,
     no_round: bool,
     partial: bool,
@@ -165,6 +172,7 @@ def evaluate(
         device=device,
         precision=precision,
         metrics=tuple(name for name in metrics if name not in ("psnr", "ssim")),
+        score=score,
         crop=crop,
         rounded=not no_round,
     )

@@ -24,7 +24,7 @@ from vsr.models.network import Network, NetworkFacts
 from vsr.models.placement import resolve_device, resolve_precision
 from vsr.results import Progress
 
-RESULT_FORMAT = 2
+RESULT_FORMAT = 3
 """Version of kept results; older ones are measured again."""
 
 PICTURED = 12

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 
 from vsr.engine.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.errors import VSRError
+from vsr.evaluation.challenges import CHALLENGES
 from vsr.evaluation.clips import Clip
 from vsr.evaluation.ensembles import InferenceMode
+from vsr.evaluation.frame_scores import open_score
 from vsr.evaluation.frames import checksum
 from vsr.evaluation.inference import ClipRestorer, Restored
-from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
 from vsr.evaluation.results import ClipResult, Scores
 from vsr.evaluation.scoring import TEMPORAL, ClipScorer, Scoring
+from vsr.evaluation.vmaf import SCORES as LIBVMAF
 from vsr.models.loading import load_network
 from vsr.models.placement import place
 
@@ -41,7 +43,9 @@ class Setup:
         fidelity: As for ``load_network``.
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
-        metrics: Scores besides PSNR and SSIM: ``tof``, ``warp``, or pyiqa's names.
+        metrics: Scores besides PSNR and SSIM: ``tof``, ``warp``, those of libvmaf, or names for
+            ``open_score``.
+        score: One of ``CHALLENGES``; None for none.
         crop: Rows and columns left out at every border.
         rounded: Whether restored frames are rounded to 8 bit before they are scored.
     """
@@ -52,6 +56,7 @@ class Setup:
     device: str = "auto"
     precision: str = "auto"
     metrics: tuple[str, ...] = ()
+    score: str | None = None
     crop: int = 0
     rounded: bool = True
 
@@ -80,9 +85,9 @@ class JobRunner:
             crop=setup.crop,
             rounded=setup.rounded,
             temporal=[name for name in setup.metrics if name in TEMPORAL],
-            perceptual=[
-                PerceptualScore(name, self.device) for name in setup.metrics if name not in TEMPORAL
-            ],
+            frames=[open_score(name, self.device) for name in _frame_scores(setup)],
+            libvmaf=[name for name in setup.metrics if name in LIBVMAF],
+            challenge=setup.score,
         )
 
     def start(self, job: Job, scorer_thread: ThreadPoolExecutor) -> Future[ClipResult]:
@@ -96,12 +101,17 @@ class JobRunner:
         pictures = PictureTaker(len(job.clip.scored)) if job.pictures else None
         scorer = ClipScorer(self.scoring, pictures=pictures)
         waiting: deque[Future[None]] = deque()
-        for restored in restorer.restore(job.clip):
-            height, width = restored.truth.shape[-2:]
-            for part in _parts(restored):
-                waiting.append(scorer_thread.submit(scorer.add, part.low, part.frames, part.truth))
-                while len(waiting) > WAITING:
-                    waiting.popleft().result()
+        try:
+            for restored in restorer.restore(job.clip):
+                height, width = restored.truth.shape[-2:]
+                for part in _parts(restored):
+                    added = scorer_thread.submit(scorer.add, part.low, part.frames, part.truth)
+                    waiting.append(added)
+                    while len(waiting) > WAITING:
+                        waiting.popleft().result()
+        except BaseException:
+            scorer_thread.submit(scorer.close)
+            raise
         size, device_peak = (height, width), peak_device_bytes(self.device)
         return scorer_thread.submit(self._finish, job, restorer, scorer, waiting, size, device_peak)
 
@@ -114,9 +124,13 @@ class JobRunner:
         size: tuple[int, int],
         device_peak: int | None,
     ) -> ClipResult:
-        for part in waiting:
-            part.result()
-        scores, pictures = scorer.finish()
+        try:
+            for part in waiting:
+                part.result()
+            scores, pictures = scorer.finish()
+        except BaseException:
+            scorer.close()
+            raise
         clip = job.clip
         _require_numbers(clip.name, scores)
         return ClipResult(
@@ -155,6 +169,13 @@ def run_here(setup: Setup, jobs: Sequence[Job]) -> Iterator[ClipResult]:
             last = started
         if last is not None:
             yield last.result()
+
+
+def _frame_scores(setup: Setup) -> list[str]:
+    """Names of the scores of single frames, those that a challenge needs included."""
+    needed = () if setup.score is None else CHALLENGES[setup.score].metrics
+    names = dict.fromkeys((*setup.metrics, *needed))
+    return [name for name in names if name not in TEMPORAL and name not in LIBVMAF]
 
 
 def _require_numbers(clip: str, scores: Scores) -> None:

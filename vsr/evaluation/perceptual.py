@@ -1,9 +1,9 @@
-"""Scores of the library pyiqa: NIQE, LPIPS, DISTS, MUSIQ and what else it has.
+"""Scores of the library pyiqa: MUSIQ, MANIQA, CLIPIQA and what else it has.
 
 pyiqa is an extra, ``pip install 'vsr-stream[perceptual]'``, free for non-commercial use only
-(PolyForm Noncommercial 1.0). It needs the torchvision built for the installed torch. Weights and
-model parameters, NIQE's too, are fetched by pyiqa when a score is first used, and are found
-afterwards in its cache (``TORCH_HOME``, ``HF_HOME``).
+(PolyForm Noncommercial 1.0). It needs the torchvision built for the installed torch. Weights are
+fetched by pyiqa when a score is first used, and are found afterwards in its cache (``TORCH_HOME``,
+``HF_HOME``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from torch import Tensor
 from vsr.errors import ConfigurationError, DownloadError, MissingDependency
 
 EXTRA = "perceptual"
+OURS = "tof, warp, vmaf, vmaf-neg, cambi, niqe, brisque, lpips, dists"
+"""What needs no pyiqa."""
 
 
 class PerceptualScore:
@@ -52,8 +54,7 @@ def _create(name: str, device: torch.device) -> Any:
     create, known = _library(name)
     if name not in known:
         raise ConfigurationError(
-            f"metric {name!r} is unknown; known are tof, warp, and what pyiqa lists, such as niqe, "
-            "lpips, dists, musiq"
+            f"metric {name!r} is unknown; known are {OURS}, and what pyiqa lists, such as musiq"
         )
     try:
         return create(name, device=device)
@@ -70,7 +71,7 @@ def _library(name: str) -> tuple[Callable[..., Any], list[str]]:
         import pyiqa
     except ImportError as error:
         raise MissingDependency(
-            f"metric {name!r} is not tof or warp, and needs pyiqa (non-commercial use only), which "
+            f"metric {name!r} is none of {OURS}, and needs pyiqa (non-commercial use only), which "
             f"does not load ({_line(error)}); pip install 'vsr-stream[{EXTRA}]'"
         ) from error
     except RuntimeError as error:

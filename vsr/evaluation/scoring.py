@@ -11,17 +11,20 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ConfigurationError
+from vsr.evaluation.challenges import CHALLENGES
+from vsr.evaluation.frame_scores import FrameScore
 from vsr.evaluation.motion import flow_difference, warping_error
-from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
+from vsr.evaluation.vmaf import LibvmafScorer
 from vsr.models.ops.imresize import quantise
 from vsr.quality.metrics import SSIM_WINDOW, crop_border, fidelity
 from vsr.quality.optical_flow import estimate_flow, visible_pixels
 
 TEMPORAL = ("tof", "warp")
+"""Names people type for the scores of pairs of frames."""
+
 WARP_UNIT = 1e-3
 """Unit of ``warp`` and ``warp_truth``, in squared [0, 1] values."""
-"""Names people type for the scores of pairs of frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +35,17 @@ class Scoring:
         crop: Rows and columns left out at every border.
         rounded: Whether restored frames are rounded to 8 bit first, or only clamped.
         temporal: Which of ``TEMPORAL`` are computed, besides PSNR and SSIM.
-        perceptual: Scores of pyiqa, loaded.
+        frames: Scores of single frames, loaded.
+        libvmaf: Which of libvmaf's scores are computed, in ``vmaf.SCORES``.
+        challenge: Which of ``CHALLENGES`` is computed from the others; None for none.
     """
 
     crop: int = 0
     rounded: bool = True
     temporal: Sequence[str] = ()
-    perceptual: Sequence[PerceptualScore] = ()
+    frames: Sequence[FrameScore] = ()
+    libvmaf: Sequence[str] = ()
+    challenge: str | None = None
 
 
 class ClipScorer:
@@ -52,6 +59,7 @@ class ClipScorer:
         self._scoring, self._pictures = scoring, pictures
         self._scores: dict[str, list[Tensor]] = {}
         self._last: tuple[Tensor, Tensor] | None = None
+        self._libvmaf: LibvmafScorer | None = None
         self.seconds = 0.0
 
     @torch.inference_mode()
@@ -71,6 +79,10 @@ class ClipScorer:
             self._pictures.add(low, restored, truth)
         a, b = (crop_border(frames, self._scoring.crop) for frames in (restored, truth))
         _require_size(a, self._scoring.crop)
+        if self._scoring.libvmaf:
+            if self._libvmaf is None:
+                self._libvmaf = LibvmafScorer(self._scoring.libvmaf, *a.shape[-2:])
+            self._libvmaf.add(a, b)
         for key, values in self._score(a, b).items():
             self._scores.setdefault(key, []).append(values.cpu())
         self.seconds += time.perf_counter() - started
@@ -79,18 +91,28 @@ class ClipScorer:
         """The scores of every frame, None where a frame has none; and pictures in base64."""
         started = time.perf_counter()
         joined = {key: torch.cat(values).tolist() for key, values in self._scores.items()}
+        if self._libvmaf is not None:
+            joined |= {key: values.tolist() for key, values in self._libvmaf.finish().items()}
         pictures = self._pictures.finish() if self._pictures is not None else {}
         self.seconds += time.perf_counter() - started
         return {
             k: [None if math.isnan(v) else v for v in values] for k, values in joined.items()
         }, pictures
 
+    def close(self) -> None:
+        """End what runs beside, where a clip is not finished."""
+        if self._libvmaf is not None:
+            self._libvmaf.close()
+
     def _score(self, restored: Tensor, truth: Tensor) -> dict[str, Tensor]:
         scores = fidelity(restored, truth)
         if self._scoring.temporal:
             scores |= self._score_motion(restored, truth)
-        for score in self._scoring.perceptual:
+        for score in self._scoring.frames:
             scores[score.name] = score(restored, truth)
+        if self._scoring.challenge is not None:
+            challenge = CHALLENGES[self._scoring.challenge]
+            scores[self._scoring.challenge] = challenge.combine(scores)
         return scores
 
     def _score_motion(self, restored: Tensor, truth: Tensor) -> dict[str, Tensor]:

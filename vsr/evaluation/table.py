@@ -16,10 +16,20 @@ HEADINGS = {
     "tof": "tOF",
     "warp": "warp 10⁻³",
     "warp_truth": "warp of truth",
+    "vmaf": "VMAF",
+    "vmaf_neg": "VMAF-NEG",
+    "cambi": "CAMBI",
+    "niqe": "NIQE",
+    "brisque": "BRISQUE",
+    "lpips": "LPIPS",
+    "dists": "DISTS",
+    "raim2026": "RAIM 2026",
+    "ntire": "NTIRE",
 }
-"""Heading of each score; pyiqa's scores are headed by their own names."""
+"""Heading of each score; pyiqa's other scores are headed by their own names."""
 
 _DIGITS = {"psnr_y": 3, "psnr_rgb": 3, "warp": 3, "warp_truth": 3}
+_DIGITS |= {"vmaf": 2, "vmaf_neg": 2, "cambi": 3, "niqe": 3, "brisque": 2, "raim2026": 3}
 
 FOLDED_FROM = 60
 """Clips from which on tables are folded, and frames are drawn of the first clips only."""
