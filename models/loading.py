@@ -6,11 +6,14 @@ import difflib
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from vsr.errors import CheckpointError, ConfigurationError, NotPulled
 from vsr.models.architecture_table import build_network, network_of, options_of
 from vsr.models.architectures import cascade
 from vsr.models.catalogue import (
     BICUBIC_MODELS,
+    CLEAN_MODELS,
     DEFAULT_MODEL,
     FACE_MODELS,
     MODELS,
@@ -20,9 +23,13 @@ from vsr.models.catalogue import (
 from vsr.models.checkpoints.checkpoint import Checkpoint, interpolate, read_checkpoint
 from vsr.models.guard.network import Guarded
 from vsr.models.network import Network
+from vsr.models.regions.network import ByRegion
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".param", ".bin"})
 """What is taken for a file even where there is none."""
+
+VIVID_ARCHITECTURES = frozenset({"rrdbnet", "srvgg", "realbasicvsr"})
+"""Those whose published weights were trained against a discriminator: they make up detail."""
 
 _STAGES_ACCEPTED = "give two EDVR as FIRST+SECOND, names of models or checkpoints"
 
@@ -33,6 +40,7 @@ def load_network(
     *,
     fidelity: float | None = None,
     guard_artifacts: bool = False,
+    strength: Tensor | None = None,
 ) -> Network[Any]:
     """Load a network, on the CPU in float32, with frozen weights.
 
@@ -51,11 +59,14 @@ def load_network(
         guard_artifacts: Show a faithful network's result where that of the model has artefacts:
             that of its faithful counterpart, else of the default model of the same scale, else
             MATLAB's bicubic.
+        strength: How strongly each region is restored, (1, H, W) in [0, 1], stretched over the
+            frame: where less, a milder network's result is shown, the faithful one as above, or
+            that for hardly coded footage, else MATLAB's bicubic. None for fully everywhere.
 
     Raises:
         ConfigurationError: An unknown name, a model whose weights have to be given, a fidelity
-            out of range or for a model that has none, or a guard for a model that is the faithful
-            one itself.
+            out of range or for a model that has none, a guard for a model that is the faithful
+            one itself, or a guard together with a strength.
         CheckpointError: A file that is missing, damaged, or of another network.
         NotPulled: Official weights that have not been pulled.
     """
@@ -63,7 +74,33 @@ def load_network(
     if guard_artifacts:
         name = _faithful_end(str(model), weights, fidelity, network.facts.scale)
         network = Guarded(network, _network_at_end(name))
+    if strength is not None:
+        if guard_artifacts:
+            raise ConfigurationError("a guard and a strength exclude each other; give one of them")
+        network = _by_region(network, str(model), weights, fidelity, strength)
     return network.requires_grad_(False)
+
+
+def _by_region(
+    strong: Network[Any],
+    model: str,
+    weights: str | Path | None,
+    fidelity: float | None,
+    strength: Tensor,
+) -> Network[Any]:
+    """A network and its milder end; arguments as for ``load_network``."""
+    clean = CLEAN_MODELS.get(model) if weights is None else None
+    mild = clean or _faithful_end(model, weights, fidelity, strong.facts.scale, itself=True)
+    if mild == model and weights is None:
+        raise ConfigurationError(
+            f"{model} is itself the mildest of its scale; give another model with a strength map"
+        )
+    return ByRegion(
+        strong,
+        _network_at_end(mild),
+        strength,
+        ties_low_band=strong.facts.name in VIVID_ARCHITECTURES,
+    )
 
 
 def _load(model: str, weights: str | Path | None, fidelity: float | None) -> Network[Any]:
@@ -138,15 +175,21 @@ def _mixed(model: str, weights: str | Path | None, fidelity: float | None) -> Ch
 
 
 def _faithful_end(
-    model: str, weights: str | Path | None, fidelity: float | None, scale: int
+    model: str,
+    weights: str | Path | None,
+    fidelity: float | None,
+    scale: int,
+    *,
+    itself: bool = False,
 ) -> str:
-    """The model or file whose result is shown in place of artefacts.
+    """The model or file whose result is shown in place of artefacts, or where less is restored.
 
     Args:
         model: As for ``load_network``.
         weights: As for ``load_network``.
         fidelity: As for ``load_network``.
         scale: Scale of the vivid network.
+        itself: Take the bicubic for a model that would be its own faithful end.
     """
     entry = MODELS.get(model)
     if weights is None and entry is not None and entry.faithful:
@@ -155,6 +198,8 @@ def _faithful_end(
     if ends is not None:
         return ends[1]
     name = VIDEO_MODELS.get(scale, BICUBIC_MODELS.get(scale, "identity"))
+    if name == model and weights is None and itself:
+        return BICUBIC_MODELS.get(scale, "identity")
     if name == model and weights is None:
         raise ConfigurationError(
             f"{model} is itself what a guard shows in place of artefacts; leave the guard out, or "

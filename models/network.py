@@ -81,6 +81,16 @@ class Network(nn.Module, ABC, Generic[State]):
         """
         return None
 
+    def part(self, size: tuple[int, int], rows: slice, columns: slice) -> Network[State]:
+        """The network for a tile; itself, unless it treats places of a frame differently.
+
+        Args:
+            size: Rows and columns of the frame.
+            rows: Rows of the tile.
+            columns: Columns of the tile.
+        """
+        return self
+
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
         """Restore a whole clip: (B, T, 3, H, W) to (B, T, 3, scale H, scale W).
 

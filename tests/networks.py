@@ -24,6 +24,7 @@ from vsr.models.compact.network import Compact
 from vsr.models.guard.network import Guarded
 from vsr.models.layers.spynet import SPyNet
 from vsr.models.network import Network
+from vsr.models.regions.network import ByRegion
 
 
 def drawn_once(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
@@ -150,6 +151,11 @@ def quick(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
     return narrowed
 
 
+def by_region() -> Network[Any]:
+    """With two ends that carry state, and a map of the frame's places."""
+    return ByRegion(edvr(), compact(), torch.linspace(0, 1, 6).view(1, 2, 3))
+
+
 RECURRENT = {
     "compact": compact,
     "basicvsr": quick(basicvsr),
@@ -159,6 +165,7 @@ RECURRENT = {
     "edvr": edvr,
     "cascade": cascade,
     "guarded": guarded,
+    "by_region": by_region,
 }
 """Networks that carry state."""
 

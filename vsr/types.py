@@ -117,8 +117,8 @@ class Chunk:
         time_base: Seconds per unit of pts.
         scene_starts: Positions in this chunk, 0 <= i < T, at which a new scene begins; the first
             frame of a stream starts one whether it is marked or not.
-        guarded: (T, H, W), uint8, on the CPU: where a guard has replaced what it took for
-            artefacts, 0 to 255. None from a network without one.
+        guarded: (T, H, W), uint8, on the CPU: where the faithful of two results is shown, by a
+            guard or by region, 0 to 255. None from a network that makes one.
     """
 
     frames: Tensor

@@ -38,6 +38,7 @@ class GuardState:
     """
 
     TAG: ClassVar[str] = "guard.v1"
+    replaces: ClassVar[bool] = True
 
     vivid: Any
     faithful: Any

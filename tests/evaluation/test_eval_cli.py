@@ -85,7 +85,7 @@ def test_the_stream_the_whole_clip_and_what_streaming_loses_are_set_side_by_side
 def test_missing_extras_are_one_line(
     vsr: Run, pair: list[str | Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for extra, words in (("perceptual", ["--metrics", "lpips"]), ("ray", ["--ray", "local"])):
+    for extra, words in (("perceptual", ["--metrics", "musiq"]), ("ray", ["--ray", "local"])):
         monkeypatch.setitem(sys.modules, {"perceptual": "pyiqa", "ray": "ray"}[extra], None)
         done = vsr("eval", *pair, "-m", "bicubic-x4", *words)
         assert (done.code, done.err.count("\n"), done.out) == (1, 1, "")

@@ -110,11 +110,19 @@ def _name_comparison(words: list[str]) -> list[str]:
     "0.5]",
 )
 @click.option(
+    "--strength-map",
+    default="off",
+    show_default=True,
+    metavar="off|PICTURE",
+    help="A picture, white where frames are to be restored fully; where it is black, a milder "
+    "model's result is shown.",
+)
+@click.option(
     "--show-map",
     type=MEDIA,
     metavar="FILE",
-    help="With --guard-artifacts, also write where it has replaced what: a video, or a folder of "
-    "pictures; white is the faithful model's.",
+    help="With --guard-artifacts or --strength-map, also write where which result is shown: a "
+    "video, or a folder of pictures; white is the faithful or milder model's.",
 )
 @click.option(
     "--faces",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -24,7 +24,13 @@ class GapTolerant(Protocol):
 
 @runtime_checkable
 class Guarding(Protocol):
-    """A state that says where a step has shown the faithful of two results."""
+    """A state that says where a step has shown the faithful of two results.
+
+    Attributes:
+        replaces: Whether that was in place of artefacts.
+    """
+
+    replaces: ClassVar[bool]
 
     def faithful_share(self, height: int, width: int) -> Tensor | None:
         """(B, T, 1, height, width) of the restored frames, 0 to 1; None if nothing is known."""

@@ -12,7 +12,7 @@ from vsr.engine.device_transfer import send
 from vsr.engine.divergence import Divergence, DivergenceGuard
 from vsr.engine.settings import Settings
 from vsr.engine.state_tree import after_gap
-from vsr.engine.tiling import faithful_share, finer
+from vsr.engine.tiling import faithful_share, finer, replaces_artefacts
 from vsr.engine.window import Step, Timeline, accept
 from vsr.models.network import NetworkFacts
 from vsr.models.ops.imresize import imresize
@@ -234,7 +234,8 @@ class Stream:
         if share is None:
             return None
         guarded = share[0, :, 0].mul(255).round_().to(torch.uint8).cpu()
-        self.counts.guarded += int((guarded > GUARDED).flatten(1).any(1).sum())
+        if replaces_artefacts(state):
+            self.counts.guarded += int((guarded > GUARDED).flatten(1).any(1).sum())
         return guarded
 
     def _suspect_past(self, fault: Divergence) -> None:

@@ -171,9 +171,8 @@ class Tiled(Network[TilesState]):
         left = []
         for (rows, columns), tile_state in zip(boxes, states, strict=True):
             seen = _cut(window_BTCHW, rows, columns)
-            restored, new_state = self.network.step(
-                seen, tile_state, num_keep, ends_scene=ends_scene
-            )
+            part = self.network.part(size, *(slice(s.start, s.end) for s in (rows, columns)))
+            restored, new_state = part.step(seen, tile_state, num_keep, ends_scene=ends_scene)
             left.append(new_state)
             _blend(blended, restored, rows, columns, scale)
             del restored, new_state, seen  # not to keep a tile's frames while the next is restored
@@ -220,6 +219,13 @@ def faithful_share(
             whole = share.new_zeros((*share.shape[:3], scale * size[0], scale * size[1]))
         _blend(whole, share, rows, columns, scale)
     return whole
+
+
+def replaces_artefacts(state: Any) -> bool:
+    """Whether a faithful share, of a state that has one, is in place of artefacts."""
+    if isinstance(state, TilesState):
+        return replaces_artefacts(state.tiles[0])
+    return isinstance(state, Guarding) and state.replaces
 
 
 def finer(

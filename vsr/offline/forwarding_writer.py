@@ -52,7 +52,7 @@ class WatchedWriter(ForwardingWriter):
 
 
 class MapWriter(ForwardingWriter):
-    """Writes, beside the result, where a guard has replaced artefacts: white on black.
+    """Writes, beside the result, where the faithful of two results is shown: white on black.
 
     Args:
         writer: Writer of the result.

@@ -93,9 +93,10 @@ def _check(options: RestoreOptions) -> None:
         return
     if options.resume:
         raise ConfigurationError("--resume and --show-map exclude each other; give one of them")
-    if not guards(options):
+    if not guards(options) and options.strength_map == OFF:
         raise ConfigurationError(
-            "--show-map shows what a guard replaces; give --guard-artifacts, too"
+            "--show-map shows what a guard replaces, or a strength map; give --guard-artifacts or "
+            "--strength-map, too"
         )
 
 

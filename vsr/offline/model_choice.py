@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from vsr.address import is_address
 from vsr.assessment.assess import assess
 from vsr.errors import VSRError
@@ -15,6 +17,8 @@ from vsr.models.loading import has_two_ends, load_network
 from vsr.models.network import Network
 from vsr.offline.options import VIVID, RestoreOptions
 from vsr.offline.output_size import choose_size
+from vsr.scenes import OFF
+from vsr.streams.decode.image_reader import read_image
 from vsr.streams.names.container import PIPE
 from vsr.types import StreamInfo
 
@@ -32,6 +36,7 @@ def named_network(options: RestoreOptions) -> Network[Any] | None:
 
     Raises:
         ConfigurationError, CheckpointError, NotPulled: As for ``load_network``.
+        DecodeError: The picture of a strength map cannot be read.
     """
     if options.model != AUTO_MODEL:
         return load_chosen(options)
@@ -47,14 +52,20 @@ def load_chosen(options: RestoreOptions) -> Network[Any]:
         options.weights,
         fidelity=_fidelity(options),
         guard_artifacts=guards(options),
+        strength=None if options.strength_map == OFF else _picture(options.strength_map),
     )
+
+
+def _picture(path: str) -> Tensor:
+    """The brightness of a picture, (1, H, W) in [0, 1]."""
+    return read_image(Path(path)).mean(0, keepdim=True)
 
 
 def guards(options: RestoreOptions) -> bool:
     """Whether artefacts of the network are replaced."""
     if options.guard_artifacts is None:
         fidelity = _fidelity(options)
-        return fidelity is not None and fidelity < VIVID
+        return fidelity is not None and fidelity < VIVID and options.strength_map == OFF
     return options.guard_artifacts
 
 

@@ -13,7 +13,7 @@ from vsr.models.catalogue import AUTO_MODEL
 from vsr.offline.comparison_video import Mode
 from vsr.offline.output_size import RequestedSize
 from vsr.resume import SEGMENT_FRAMES
-from vsr.scenes import AUTO
+from vsr.scenes import AUTO, OFF
 from vsr.streams.decode.deinterlace import Mode as Deinterlacing
 
 _LEAVES_OUTPUT = frozenset(
@@ -39,7 +39,10 @@ class RestoreOptions:
             ``fidelity`` is how faithful they stay (0.5 unless given). None for no faces.
         guard_artifacts: Show a faithful network's result where that of the model has artefacts;
             None for where ``fidelity`` is under ``VIVID``.
-        show_map: Another target, which shows where that was; None for none.
+        strength_map: A picture that says how strongly each region is restored, white for fully;
+            ``off`` for fully everywhere.
+        show_map: Another target, which shows where the guard or the map shows the faithful result;
+            None for none.
         chunk: As for ``Restorer``; None for the size that suits the network and fits into memory.
         look_ahead: As for ``Restorer``, likewise.
         tiles: As for ``Restorer``, likewise.
@@ -80,6 +83,7 @@ class RestoreOptions:
     fidelity: float | None = None
     faces: str | Path | None = None
     guard_artifacts: bool | None = None
+    strength_map: str = OFF
     show_map: str | None = None
     chunk: int | None = None
     look_ahead: int | str | None = None

@@ -29,6 +29,7 @@ from vsr.types import Chunk
 HEEDED = frozenset(
     {"model", "weights", "fidelity", "faces", "chunk", "look_ahead", "tiles", "memory", "device"}
     | {"precision", "frame_rate", "overwrite", "deinterlace", "guard_artifacts"}
+    | {"strength_map"}
 )
 """Options that a preview uses."""
 

@@ -1,0 +1,1 @@
+"""Strength by region: how strongly each part of a frame is restored."""
