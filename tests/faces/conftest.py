@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from vsr.errors import DownloadError
+from vsr.models.architectures.gfpgan import GFPGANClean
 from vsr.models.architectures.mtcnn import MTCNN
 from vsr.models.catalogue import FACE_MODELS
 from vsr.models.checkpoints.face_zoo import DETECTOR
@@ -37,3 +39,12 @@ def faces_home(pulled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def detector(faces_home: Path) -> MTCNN:
     return load_face_detector()
+
+
+@pytest.fixture
+def face_file(tmp_path: Path) -> Path:
+    """A small face network, whose results look like nobody."""
+    torch.manual_seed(4)
+    network = GFPGANClean(channel_multiplier=1, narrow=1 / 16, num_style_feat=8, num_mlp=1)
+    torch.save({"params_ema": network.state_dict()}, tmp_path / "face.pth")
+    return tmp_path / "face.pth"

@@ -14,9 +14,8 @@ from torch import Tensor
 from tests.command_line import Run
 from vsr.errors import ConfigurationError
 from vsr.faces.detector import detect
-from vsr.models.architectures.gfpgan import GFPGANClean
+from vsr.faces.loading import find
 from vsr.models.architectures.mtcnn import MTCNN
-from vsr.offline.faces import find
 from vsr.offline.options import RestoreOptions
 from vsr.offline.preview import unused
 from vsr.streams import open_reader
@@ -38,15 +37,6 @@ PUBLISHED_POINTS = (
 def frames_of(path: Path, count: int, start_s: float = 0.0) -> Tensor:
     with open_reader(str(path), start_s=start_s) as reader:
         return next(reader.chunks(count)).frames
-
-
-@pytest.fixture
-def face_file(tmp_path: Path) -> Path:
-    """A small face network, whose results look like nobody."""
-    torch.manual_seed(4)
-    network = GFPGANClean(channel_multiplier=1, narrow=1 / 16, num_style_feat=8, num_mlp=1)
-    torch.save({"params_ema": network.state_dict()}, tmp_path / "face.pth")
-    return tmp_path / "face.pth"
 
 
 def words(shared: Path, target: Path | str, *more: str | Path) -> tuple[str | Path, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -11,6 +12,7 @@ import pytest
 from vsr.live.timing.latency_plan import CODING_S, StepSpeed, plan_latency
 from vsr.live.timing.quality_controller import (
     FULL,
+    NO_FACES,
     PASS_THROUGH,
     Load,
     QualityController,
@@ -47,18 +49,29 @@ class Course:
         self.latencies += [now - at for at in arrived]
 
 
-def run(frame_s: float, seconds: float = 120, believed: float = 1) -> Course:
+def run(
+    frame_s: float,
+    seconds: float = 120,
+    believed: float = 1,
+    faces_s: Callable[[float], float] | None = None,
+) -> Course:
     """Frames at 25 a second through a network that takes so long for each.
 
     Args:
         frame_s: Of a frame.
         seconds: Of the input.
         believed: How much faster the network was when it was measured.
+        faces_s: Seconds that faces of a frame take at a time of the input; None for no faces.
     """
     speed, course = StepSpeed(frame_s=frame_s, look_ahead_s=0.6 * frame_s), Course()
     measured = StepSpeed(frame_s=frame_s / believed, look_ahead_s=0.6 * frame_s / believed)
+    planned_s = 0.0 if faces_s is None else faces_s(0)
+    planned = StepSpeed(frame_s=measured.frame_s + planned_s, look_ahead_s=measured.look_ahead_s)
     controller = QualityController(
-        plan_latency(FACTS, measured, Fraction(FPS), BUDGET_S), measured, 1 / FPS
+        plan_latency(FACTS, planned, Fraction(FPS), BUDGET_S),
+        measured,
+        1 / FPS,
+        faces_s=None if faces_s is None else faces_s(0),
     )
     now, inside, turn = 0.0, list[float](), 0
     for number in range(round(seconds * FPS)):
@@ -81,6 +94,10 @@ def run(frame_s: float, seconds: float = 120, believed: float = 1) -> Course:
         elif len(inside) >= level.chunk + level.look_ahead:
             now += _step_s(speed, level)
             controller.note_step(_step_s(speed, level))
+            if faces_s is not None:
+                # While faces are left out, how many there are is not known: one is reckoned with.
+                controller.faces_s = faces_s(now if level.faces else 0)
+                now += level.chunk * faces_s(now) if level.faces else 0
             course.note_emitted("restored", inside[: level.chunk], now)
             inside = inside[level.chunk :]
     return course
@@ -116,6 +133,21 @@ def test_a_machine_that_is_busier_than_when_it_was_measured_finds_its_share() ->
     assert course.counts["restored"] > 0.2 * course.counts.total()
     assert course.changes < 20
     assert max(course.latencies[-1000:]) + CODING_S <= BUDGET_S
+
+
+def test_faces_are_what_is_left_out_first_and_comes_back() -> None:
+    """A crowd of a minute: the network goes on at full quality."""
+    course = run(0.012, faces_s=lambda now: 0.03 if 60 < now < 120 else 0.005, seconds=240)
+    assert set(course.levels) == {FULL, NO_FACES}
+    assert course.counts["passed"] == course.counts["skipped"] == 0
+    assert course.levels[: 50 * FPS].count(FULL) == 50 * FPS
+    assert course.levels[-50 * FPS :].count(FULL) == 50 * FPS
+    assert course.levels[70 * FPS : 110 * FPS].count(NO_FACES) > 30 * FPS
+
+
+def test_a_machine_without_time_for_faces_begins_without() -> None:
+    course = run(0.012, faces_s=lambda _: 0.5)
+    assert set(course.levels) == {NO_FACES}
 
 
 def test_what_is_hopeless_is_tried_ever_more_rarely() -> None:

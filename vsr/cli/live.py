@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.address import redact
-from vsr.cli.parameters import MEDIA, PRECISIONS, Arguments, complete_model, fidelity_option
+from vsr.cli.parameters import (
+    MEDIA,
+    PRECISIONS,
+    Arguments,
+    complete_model,
+    face_model_option,
+    fidelity_option,
+)
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
 from vsr.errors import ConfigurationError
@@ -20,6 +27,7 @@ from vsr.live.limits import MAX_PIXELS
 from vsr.live.monitor.log_filter import redacting
 from vsr.live.units import duration_s, size_bytes
 from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.checkpoints.face_zoo import DEFAULT_FACES
 
 if TYPE_CHECKING:
     from vsr.live.check import Finding
@@ -94,6 +102,12 @@ class Retries(click.ParamType["int | None"]):
     is_flag=True,
     help="As for `restore`; a second network, only where it is asked for.",
 )
+@click.option(
+    "--faces",
+    is_flag=True,
+    help="Restore faces, too, where there is time: they are what is left out first.",
+)
+@face_model_option
 @click.option("--device", default="auto", show_default=True, metavar="NAME")
 @click.option(
     "--precision",
@@ -185,6 +199,8 @@ def live(
     source: str | None,
     target: str | None,
     streams: Path | None,
+    faces: bool,
+    face_model: str | None,
     check: bool,
     as_json: bool,
     quiet: bool,
@@ -206,6 +222,7 @@ def live(
     """
     if (streams is None) == (source is None or target is None):
         raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
+    options["faces"] = face_model or (DEFAULT_FACES if faces else None)
     set_mmap_threshold(LIVE_MMAP_THRESHOLD)
     with stop_on_signal() as stop, redacting():
         with loading():

@@ -186,3 +186,13 @@ fidelity_option = click.option(
     "the model is published]",
 )
 """``--fidelity`` of every command that takes ``--model``."""
+
+
+face_model_option = click.option(
+    "--face-model",
+    shell_complete=complete_face_model,
+    metavar="NAME|FILE",
+    help="The network for faces: gfpgan-v1.4, gfpgan-v1.3, or a checkpoint; means --faces, too.  "
+    "[default: gfpgan-v1.4]",
+)
+"""``--face-model`` of the commands that have ``--faces``."""

@@ -20,8 +20,8 @@ from vsr.cli.parameters import (
     Rate,
     Size,
     Tiles,
-    complete_face_model,
     complete_model,
+    face_model_option,
     fidelity_option,
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal, unless_stopped
@@ -130,13 +130,7 @@ def _name_comparison(words: list[str]) -> list[str]:
     help="Restore faces, too, steadily in time; --fidelity is how close they stay to the input "
     "(0.5 unless given). Needs `vsr models pull gfpgan-v1.4` (non-commercial) and mtcnn.",
 )
-@click.option(
-    "--face-model",
-    shell_complete=complete_face_model,
-    metavar="NAME|FILE",
-    help="The network for faces: gfpgan-v1.4, gfpgan-v1.3, or a checkpoint; means --faces, too.  "
-    "[default: gfpgan-v1.4]",
-)
+@face_model_option
 @click.option(
     "--chunk",
     type=click.IntRange(min=1),

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsr.faces.boxes import Array, suppress
+from vsr.faces.boxes import Array, overlaps, suppress
 from vsr.models.architectures.mtcnn import MTCNN, POINTED, REFINED, STEP, WINDOW
 
 FACTOR = 0.709
@@ -28,6 +28,9 @@ THRESHOLDS = (0.6, 0.7, 0.7)
 
 SMALLEST = 20
 """Side of the smallest faces that are looked for, in pixels."""
+
+SAME = 0.3
+"""Least overlap of a face's boxes in a frame and in the mirrored one."""
 
 BATCH = 512
 """Candidates judged together: on a CPU more would take memory for nothing."""
@@ -50,6 +53,12 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def at(self, places: Any) -> Faces:
+        """Some of the faces, by their indices."""
+        return Faces(
+            boxes=self.boxes[places], points=self.points[places], scores=self.scores[places]
+        )
 
     def scaled(self, across: float, down: float) -> Faces:
         """The same faces in a frame of another size; pixel centres lie half a pixel inside."""
@@ -88,6 +97,30 @@ def detect(networks: MTCNN, frame_3HW: Tensor, smallest: float = SMALLEST) -> Fa
         found = _propose(networks, frame, smallest)
         found = _refine(networks, frame, found) if len(found.scores) else found
         return _point(networks, frame, found) if len(found.scores) else NONE
+
+
+def confirmed(networks: MTCNN, frame_3HW: Tensor, faces: Faces) -> Faces:
+    """The faces of a frame that are found in the mirrored frame as well.
+
+    A face is nearly symmetric, the networks are not: texture that looks like a face to them seldom
+    does so both ways. Only the places of the faces are looked at, by the second and third network.
+
+    Args:
+        networks: On the frame's device.
+        frame_3HW: RGB in [0, 1], float32.
+        faces: What ``detect`` found in it.
+    """
+    if not len(faces):
+        return faces
+    mirrored = faces.boxes.copy()
+    mirrored[:, [0, 2]] = frame_3HW.shape[2] - 1 - faces.boxes[:, [2, 0]]
+    with torch.inference_mode():
+        frame = frame_3HW.clamp(0, 1).flip(2)[None]
+        places = _Candidates(boxes=_squared(mirrored), scores=faces.scores)
+        found = _refine(networks, frame, places)
+        again = _point(networks, frame, found) if len(found.scores) else NONE
+    shared = overlaps(mirrored, again.boxes)
+    return faces.at(shared.max(1, initial=0) >= SAME)
 
 
 def _propose(networks: MTCNN, frame_13HW: Tensor, smallest: float) -> _Candidates:

@@ -17,7 +17,7 @@ from vsr.faces.alignment import TEMPLATE, fit, mask
 from vsr.faces.tracker import Track
 from vsr.quality.metrics import luma
 
-Reason = Literal["small", "sharp", "turned", "unsure"]
+Reason = Literal["small", "sharp", "turned", "unsure", "no time"]
 """Why a face is left alone."""
 
 

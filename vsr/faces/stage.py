@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vsr.faces.alignment import aligned, mask, paste
-from vsr.faces.selection import Limits, reason_against
+from vsr.faces.selection import Limits, Reason, reason_against
 from vsr.faces.steadiness import Memory, steady
 from vsr.faces.tracker import Detect, Track, Tracker
 from vsr.types import Chunk
@@ -70,6 +70,7 @@ class FaceStage:
         network: As given.
         detect: As given.
         every: As given.
+        most: Faces that are restored in a frame at most, the largest ones; None for all.
         counts: Counts so far.
     """
 
@@ -89,11 +90,16 @@ class FaceStage:
         self._strength, self._scale, self._blends = strength, scale, blends
         self._limits = limits or Limits()
         self._known: Mapping[int, _Known] = {}
+        self.most: int | None = None
         self.counts = FaceCounts()
 
-    def reset(self) -> None:
-        """Forget all faces, so that what follows does not depend on what came; counts are kept."""
-        self._tracker.reset()
+    def reset(self, *, begins_scene: bool = True) -> None:
+        """Forget all faces, so that what follows does not depend on what came; counts are kept.
+
+        Args:
+            begins_scene: Whether a scene begins; otherwise faces come by and by.
+        """
+        self._tracker.reset(begins_scene=begins_scene)
         self._known = {}
 
     def push(self, chunk: Chunk) -> Chunk:
@@ -115,7 +121,12 @@ class FaceStage:
         tracks = self._tracker.follow(frame_3HW)
         self.counts.detections = self._tracker.detections
         faces = [aligned(frame_3HW, track.place) for track in tracks]
-        chosen = [self._judged(*pair) for pair in zip(tracks, faces, strict=True)]
+        reasons = [
+            reason_against(track, face, self._scale, self._limits)
+            for track, face in zip(tracks, faces, strict=True)
+        ]
+        reasons = _without_time(tracks, reasons, self.most)
+        chosen = [self._judged(*pair) for pair in zip(tracks, reasons, strict=True)]
         shown = [(t, f, k) for t, f, k in zip(tracks, faces, chosen, strict=True) if k.strength]
         changes = self._changes([face for _, face, _ in shown])
         known = dict(zip((track.number for track in tracks), chosen, strict=True))
@@ -131,9 +142,8 @@ class FaceStage:
         self._known = known
         return copy
 
-    def _judged(self, track: Track, face_3HW: Tensor) -> _Known:
+    def _judged(self, track: Track, reason: Reason | None) -> _Known:
         """What a track was, with the strength that it has in this frame."""
-        reason = reason_against(track, face_3HW, self._scale, self._limits)
         if reason is not None:
             self.counts.left_alone[reason] = self.counts.left_alone.get(reason, 0) + 1
         wanted = 0.0 if reason else 1.0
@@ -151,3 +161,13 @@ class FaceStage:
         stacked = torch.stack(list(faces)).clamp(0, 1)
         restored = self.network(stacked).clamp(0, 1)
         return (restored - stacked).unbind(0)
+
+
+def _without_time(
+    tracks: Sequence[Track], reasons: Sequence[Reason | None], most: int | None
+) -> list[Reason | None]:
+    """Reasons against each face, with those for which there is no time: all but the largest."""
+    free = [i for i, reason in enumerate(reasons) if reason is None]
+    free.sort(key=lambda i: -tracks[i].side)
+    late = set(free[most:]) if most is not None else set()
+    return ["no time" if i in late else reason for i, reason in enumerate(reasons)]

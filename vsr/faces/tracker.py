@@ -93,9 +93,13 @@ class Tracker:
         self.detections = 0
         self._since, self._numbers, self._begins = every, 0, True
 
-    def reset(self) -> None:
-        """Begin a scene: nothing of the frames before continues."""
-        self.tracks, self._since, self._begins = (), self._every, True
+    def reset(self, *, begins_scene: bool = True) -> None:
+        """Forget all faces: nothing of the frames before continues.
+
+        Args:
+            begins_scene: Whether a scene begins; otherwise faces that are found come within one.
+        """
+        self.tracks, self._since, self._begins = (), self._every, begins_scene
 
     def follow(self, frame_3HW: Tensor) -> Sequence[Track]:
         """Faces of the next frame.

@@ -20,6 +20,7 @@ import torch
 
 from vsr.address import is_address, shown
 from vsr.errors import StreamTimeout, VSRError
+from vsr.faces.loading import FaceNetworks
 from vsr.live.input.connection import Arrival, FormatChange
 from vsr.live.input.retry import Retry
 from vsr.live.input.source import Source, SourceLost
@@ -77,7 +78,10 @@ class SourceFound:
 
 
 def check_stream(
-    options: StreamOptions, restorer: LiveRestorer, stop: threading.Event
+    options: StreamOptions,
+    restorer: LiveRestorer,
+    stop: threading.Event,
+    faces: FaceNetworks | None = None,
 ) -> Iterator[Finding]:
     """Try a stream's sources, the network and the sinks.
 
@@ -85,6 +89,7 @@ def check_stream(
         options: The stream's; targets were checked.
         restorer: Fresh.
         stop: Set it to end the check.
+        faces: Networks for faces; None if they are not asked for.
 
     Raises:
         Stopped: ``stop`` was set while the network was timed.
@@ -99,7 +104,7 @@ def check_stream(
             found = found or one
             yield Finding(what=what, works=True, text=_described(address, one))
     if found is not None:
-        yield from _timed(options, restorer, found, stop)
+        yield from _timed(options, restorer, found, stop, faces)
     picture = _picture(options, restorer, found)
     for what, target in zip(("target", "record"), options.targets, strict=False):
         yield _written(what, target, options, picture, found)
@@ -170,10 +175,14 @@ def _instead(what: str, options: StreamOptions) -> str:
 
 
 def _timed(
-    options: StreamOptions, restorer: LiveRestorer, found: SourceFound, stop: threading.Event
+    options: StreamOptions,
+    restorer: LiveRestorer,
+    found: SourceFound,
+    stop: threading.Event,
+    faces: FaceNetworks | None,
 ) -> Iterator[Finding]:
     info, frame_rate = found.event.info, found.rate
-    restoration = LiveRestoration(options, restorer, Figures(name=options.name))
+    restoration = LiveRestoration(options, restorer, Figures(name=options.name), faces)
     choice = restoration.plan(info.height, info.width, frame_rate, found.event.held_back, stop)
     assert choice is not None
     yield Finding(
@@ -183,7 +192,7 @@ def _timed(
         work=choice.restoring_s / choice.chunk * float(frame_rate),
     )
     in_time = choice.latency_s <= options.latency_s
-    yield Finding(what="latency", works=in_time, text=str(choice))
+    yield Finding(what="latency", works=in_time, text=f"{choice}{restoration.faces_said()}")
 
 
 def _speed(options: StreamOptions, choice: LatencyPlan, frame_rate: Fraction) -> str:

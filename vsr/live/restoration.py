@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from dataclasses import replace
 from fractions import Fraction
 from threading import Event
 from typing import Any, Protocol
@@ -14,11 +15,19 @@ import torch
 from vsr.engine.device_transfer import wait_for
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
+from vsr.faces.loading import FaceNetworks
+from vsr.live.faces import LiveFaces
 from vsr.live.monitor.counted_log import CountedLog
 from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
 from vsr.live.timing.latency_plan import LatencyPlan, StepSpeed, measure, plan_latency
-from vsr.live.timing.quality_controller import FULL, Load, QualityController, QualityLevel
+from vsr.live.timing.quality_controller import (
+    FULL,
+    NO_FACES,
+    Load,
+    QualityController,
+    QualityLevel,
+)
 from vsr.models.network import Network
 from vsr.types import Chunk
 
@@ -59,10 +68,18 @@ class LiveRestoration:
         options: Latency and policy.
         restorer: New restorer.
         figures: Figures to update.
+        faces: Networks for faces; None if they are not asked for.
     """
 
-    def __init__(self, options: StreamOptions, restorer: LiveRestorer, figures: Figures) -> None:
+    def __init__(
+        self,
+        options: StreamOptions,
+        restorer: LiveRestorer,
+        figures: Figures,
+        faces: FaceNetworks | None = None,
+    ) -> None:
         self._options, self._restorer, self._figures = options, restorer, figures
+        self._faces = None if faces is None else LiveFaces(faces, self.scale, restorer.device)
         self._inside: deque[float] = deque()
         self._log = CountedLog(log)
         self._passed_before = self._turn = 0
@@ -92,8 +109,25 @@ class LiveRestoration:
         self._take(choice, speed, frame_rate)
         return choice
 
+    def faces_said(self) -> str:
+        """What there is time for of faces, after "; "; nothing where they are not asked for."""
+        if self._faces is None or self._faces.cost is None:
+            return ""
+        face_s, spare_s = self._faces.cost.face_s, max(0.0, self._controller.spare_s())
+        times = f"{1000 * face_s:.0f} ms each, a frame leaves {1000 * spare_s:.0f} ms"
+        if not self._controller.level.faces:
+            return f"; no time for faces ({times})"
+        most = self._faces.most(spare_s)
+        return f"; up to {most} face{'s' if most > 1 else ''} in a frame ({times})"
+
     def _choose(self, speed: StepSpeed, frame_rate: Fraction, held_back: int) -> LatencyPlan:
         facts, budget_s = self._restorer.network.facts, self._options.latency_s
+        if self._faces is not None:
+            faces_s = self._faces.frame_s
+            loaded = replace(speed, frame_s=speed.frame_s + faces_s)
+            choice = plan_latency(facts, loaded, frame_rate, budget_s, held_back=held_back)
+            if choice.keeps_up and choice.latest_s <= budget_s:
+                return choice
         return plan_latency(facts, speed, frame_rate, budget_s, held_back=held_back)
 
     def _take(self, choice: LatencyPlan, speed: StepSpeed, frame_rate: Fraction) -> None:
@@ -104,6 +138,7 @@ class LiveRestoration:
             float(1 / frame_rate),
             sees_end=self._restorer.network.facts.sees_end,
             policy=self._options.on_overload,
+            faces_s=None if self._faces is None else self._faces.frame_s,
         )
         self._figures.level = self._controller.level.name
         self._restorer.change(chunk=choice.chunk, look_ahead=choice.look_ahead)
@@ -117,6 +152,8 @@ class LiveRestoration:
         if self._size is not None:
             self._speeds[self._size] = self._controller.speed
         size = (height, width)
+        if self._faces is not None:
+            self._faces.measure(height, width)
         if not self._speeds:
             network, device = self._restorer.network, self._restorer.device
             self._speeds[size] = measure(network, device, height, width, stop)
@@ -146,16 +183,36 @@ class LiveRestoration:
             enlarged = self._restorer.pass_through(chunk)
             wait_for(self._restorer.device)
             self._controller.note_enlarging((time.perf_counter() - began) / len(self._inside))
-            return self._left(enlarged)
+            return self._left(self._with_faces(enlarged, allowed=False))
         restored = self._restorer.push(chunk)
         if restored:
             wait_for(self._restorer.device)
             self._controller.note_step((time.perf_counter() - began) / len(restored))
-        return self._left(restored)
+        return self._left(self._with_faces(restored, allowed=level.faces))
 
     def drain(self) -> list[Chunk]:
         """Return the waiting frames; another scene follows."""
-        return self._left(self._restorer.drain())
+        return self._left(
+            self._with_faces(self._restorer.drain(), allowed=self._controller.level.faces)
+        )
+
+    def _with_faces(self, chunks: list[Chunk], *, allowed: bool) -> list[Chunk]:
+        """The chunks with their faces restored where there is time; frames without are counted."""
+        if self._faces is None or not chunks:
+            return chunks
+        tally, shown = self._figures.tally, []
+        for chunk in chunks:
+            if allowed:
+                pushed, num_faces = self._faces.push(chunk, self._controller.spare_s())
+                tally.faces += num_faces
+                shown.append(pushed)
+            else:
+                self._faces.leave_out()
+                tally.without_faces += len(chunk)
+                shown.append(chunk)
+        tally.faces_left_out = self._faces.num_without_time
+        self._controller.faces_s = self._faces.frame_s
+        return shown
 
     def _restores(self, level: QualityLevel) -> bool:
         self._turn = (self._turn + 1) % level.every
@@ -174,7 +231,7 @@ class LiveRestoration:
             self._figures.level = level.name
             if level.chunk:
                 self._restorer.change(chunk=level.chunk, look_ahead=level.look_ahead)
-        if level.name != FULL:
+        if level.name not in (FULL, NO_FACES):
             self._full_since = now
         elif now - self._full_since > LASTING_S:
             self._look_further(now)

@@ -11,6 +11,7 @@ from typing import Any
 
 from vsr.engine.batch import BatchRestorer
 from vsr.extras import needs_web
+from vsr.faces.loading import FaceNetworks, load_faces
 from vsr.live.check import Finding, check_stream
 from vsr.live.monitor.figures import Figures
 from vsr.live.monitor.status_line import status_line
@@ -22,8 +23,10 @@ from vsr.live.streams_file import read_streams
 from vsr.live.supervisor import Make, run_all
 from vsr.live.targets import check_targets
 from vsr.live.timing.latency_plan import BUSY
-from vsr.models.loading import load_network
+from vsr.models.face_loading import check_pulled
+from vsr.models.loading import has_two_ends, load_network
 from vsr.models.network import Network
+from vsr.models.placement import resolve_device
 from vsr.restorer import Restorer
 
 
@@ -36,6 +39,7 @@ def run_live(
     weights: str | None = None,
     fidelity: float | None = None,
     guard_artifacts: bool = False,
+    faces: str | None = None,
     device: str = "auto",
     precision: str = "auto",
     status: str | None = None,
@@ -55,6 +59,8 @@ def run_live(
         weights: As for ``load_network``.
         fidelity: As for ``load_network``.
         guard_artifacts: As for ``load_network``.
+        faces: Model that restores faces where there is time, as for ``load_face_network``;
+            ``fidelity`` is how faithful they stay. None for no faces.
         device: As for ``Restorer``.
         precision: As for ``Restorer``.
         status: Address and port of the status server; None for none.
@@ -71,9 +77,9 @@ def run_live(
         VSRError: The error that ended the only stream, or an error at the start.
     """
     wanted = _wanted(source, target, streams, options)
-    network = load_network(model, weights, fidelity=fidelity, guard_artifacts=guard_artifacts)
+    network, face_networks = _networks(model, weights, fidelity, guard_artifacts, faces, device)
     figures = [Figures(name=one.name) for one in wanted]
-    makers = _makers(wanted, figures, network, device, precision, say)
+    makers = _makers(wanted, figures, network, face_networks, device, precision, say)
     running = [make() for make in makers]
     with ExitStack() as around:
         if status is not None:
@@ -99,6 +105,7 @@ def check_live(
     weights: str | None = None,
     fidelity: float | None = None,
     guard_artifacts: bool = False,
+    faces: str | None = None,
     device: str = "auto",
     precision: str = "auto",
     stop: threading.Event,
@@ -113,11 +120,11 @@ def check_live(
         VSRError: Nothing could be tried.
     """
     wanted = _wanted(source, target, streams, options)
-    network = load_network(model, weights, fidelity=fidelity, guard_artifacts=guard_artifacts)
+    network, face_networks = _networks(model, weights, fidelity, guard_artifacts, faces, device)
     restorer = Restorer(network, device=device, precision=precision)
     work = 0.0
     for one in wanted:
-        for finding in check_stream(one, restorer, stop):
+        for finding in check_stream(one, restorer, stop, face_networks):
             work += finding.work
             yield one.name, finding
     if len(wanted) > 1:
@@ -135,10 +142,30 @@ def _wanted(
     return wanted
 
 
+def _networks(
+    model: str,
+    weights: str | None,
+    fidelity: float | None,
+    guard_artifacts: bool,
+    faces: str | None,
+    device: str,
+) -> tuple[Network[Any], FaceNetworks | None]:
+    """The network of whole frames, and those for faces if they are asked for."""
+    if faces is None:
+        return load_network(
+            model, weights, fidelity=fidelity, guard_artifacts=guard_artifacts
+        ), None
+    check_pulled(faces)
+    own = fidelity if has_two_ends(model, weights) else None
+    network = load_network(model, weights, fidelity=own, guard_artifacts=guard_artifacts)
+    return network, load_faces(faces, fidelity, resolve_device(device))
+
+
 def _makers(
     wanted: Sequence[StreamOptions],
     figures: Sequence[Figures],
     network: Network[Any],
+    faces: FaceNetworks | None,
     device: str,
     precision: str,
     say: Callable[[str], None],
@@ -146,7 +173,7 @@ def _makers(
     """Functions that make each stream, also again: with a restorer of its own or a share of one."""
     if len(wanted) == 1:
         alone = Restorer(network, device=device, precision=precision)
-        return [partial(LiveStream, wanted[0], alone, figures[0], say=say)]
+        return [partial(LiveStream, wanted[0], alone, figures[0], faces=faces, say=say)]
     batch = BatchRestorer(network, device=device, precision=precision, largest=len(wanted))
     shared = SharedNetwork(batch)
 
@@ -154,6 +181,6 @@ def _makers(
         share = NetworkShare(shared, options.name)
         share.discard()  # what a run that failed has left
         kept.state = "connecting"
-        return LiveStream(options, share, kept, say=say)
+        return LiveStream(options, share, kept, faces=faces, say=say)
 
     return [partial(make, one, kept) for one, kept in zip(wanted, figures, strict=True)]

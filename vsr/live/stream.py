@@ -25,6 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from vsr.errors import OpenError
+from vsr.faces.loading import FaceNetworks
 from vsr.live.input.connection import Arrival, FormatChange
 from vsr.live.input.fallback import FallbackSource, make_source
 from vsr.live.input.pending import PendingAudio
@@ -90,6 +91,7 @@ class LiveStream:
         options: Options of the stream.
         restorer: Fresh.
         figures: Kept up to date.
+        faces: Networks for faces; None if they are not asked for.
         say: Called with messages, one sentence each.
 
     Raises:
@@ -103,6 +105,7 @@ class LiveStream:
         restorer: LiveRestorer,
         figures: Figures,
         *,
+        faces: FaceNetworks | None = None,
         say: Callable[[str], None] = log.info,
     ) -> None:
         self.options, self.figures, self._say = options, figures, say
@@ -130,7 +133,7 @@ class LiveStream:
         )
         if options.insecure:
             log.warning("%s: certificates are not verified, as was asked for", options.name)
-        self._restoration = LiveRestoration(options, restorer, figures)
+        self._restoration = LiveRestoration(options, restorer, figures, faces)
         self._writing = EncoderThread(figures, options.latency_s)
         self._pending = PendingAudio()
         self._output: Output | None = None
@@ -212,7 +215,8 @@ class LiveStream:
             height, width = self._size
             self.figures.sizes = f"{info.width}x{info.height} to {width}x{height}"
             rate = f"{float(frame_rate):g} frames/s{', deinterlaced' if late else ''}"
-            self._say(f"{self.options.name}: {self.figures.sizes} at {rate}; {choice}")
+            faces = self._restoration.faces_said()
+            self._say(f"{self.options.name}: {self.figures.sizes} at {rate}; {choice}{faces}")
 
     def _restored_size(self, height: int, width: int) -> tuple[int, int]:
         """The size at which frames are restored: at most that of the first ones.

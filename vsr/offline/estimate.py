@@ -14,7 +14,7 @@ from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
 from vsr.models.face_loading import check_pulled
-from vsr.offline.faces import FaceEstimate, estimate_faces, make_stage
+from vsr.offline.faces import FaceEstimate, estimate_faces
 from vsr.offline.model_choice import model_name, named_network, network_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import OutputSize, choose_size
@@ -123,9 +123,9 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
         precision=options.precision,
         exact=True,
     )
-    fps, faces = expected_fps(restorer, info), _estimate_faces(restorer, info, options)
+    fps, faces = expected_fps(restorer, info), estimate_faces(options, restorer, info)
     if faces is not None:
-        fps = 1 / (1 / fps + faces.search_s)
+        fps = 1 / (1 / fps + faces.cost.search_s)
     journal = journal_planned(
         source, target, info, segment=options.segment, in_process=options.in_process
     )
@@ -147,18 +147,6 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
         journal=None if journal is None else str(journal),
         faces=faces,
     )
-
-
-def _estimate_faces(
-    restorer: Restorer | ParallelScenes, info: StreamInfo, options: RestoreOptions
-) -> FaceEstimate | None:
-    """What the faces of a run cost; None if it asks for none."""
-    stage = make_stage(options, restorer)
-    if stage is None or options.faces is None:
-        return None
-    scale = restorer.network.facts.scale
-    frame = torch.rand(3, scale * info.height, scale * info.width, device=restorer.device)
-    return estimate_faces(options.faces, options.fidelity, stage, frame)
 
 
 LARGEST_USUAL = 4096 * 2160

@@ -3,7 +3,7 @@
 const SHOWN = {
   fps: "frames/s", latency_ms: "latency, ms", latency_p99_ms: "99 % under, ms", level: "quality",
   restored: "restored", passed_through: "passed through", skipped: "left out", late: "late",
-  held: "held", corrupt: "damaged", reconnects: "reconnects", reopened: "sinks reopened",
+  faces: "faces", without_faces: "without faces", faces_left_out: "faces left out", held: "held", corrupt: "damaged", reconnects: "reconnects", reopened: "sinks reopened",
   source_queue: "waiting, source", sink_queue: "waiting, sink", frames_in: "frames in",
   frames_out: "frames out", uptime_s: "uptime, s",
 };

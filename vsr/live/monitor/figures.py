@@ -37,6 +37,9 @@ class StreamCounts:
         jumps: Discontinuities of the source's timestamps.
         level_changes: Times the quality level changed.
         bit_rate_cuts: Times the bit rate was lowered for a congested sink.
+        faces: Faces restored, once in every frame.
+        faces_left_out: Faces for which there was no time in a frame that had others restored.
+        without_faces: Frames in which there was no time to look for faces.
     """
 
     frames_in: int = 0
@@ -54,6 +57,9 @@ class StreamCounts:
     jumps: int = 0
     level_changes: int = 0
     bit_rate_cuts: int = 0
+    faces: int = 0
+    faces_left_out: int = 0
+    without_faces: int = 0
 
 
 @dataclass(kw_only=True)

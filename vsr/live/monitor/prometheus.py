@@ -31,6 +31,9 @@ COUNTERS = {
     "lost_packets": "Coded packets that a sink missed.",
     "level_changes": "Times the quality level changed.",
     "bit_rate_cuts": "Times the bit rate was lowered for a congested sink.",
+    "faces": "Faces that were restored, once in every frame.",
+    "faces_left_out": "Faces for which there was no time beside others in their frame.",
+    "without_faces": "Frames in which there was no time for faces.",
     "jumps": "Discontinuities of the source's timestamps.",
 }
 """Fields of ``StreamCounts``; every one is exported."""

@@ -52,6 +52,9 @@ def sentence(figures: Figures) -> str:
         f"{tally.restored} restored",
     ]
     for count, what in (
+        (tally.faces, "faces"),
+        (tally.without_faces, "without faces"),
+        (tally.faces_left_out, "faces left out"),
         (tally.passed_through, "passed through"),
         (tally.skipped, "left out"),
         (tally.late, "late"),

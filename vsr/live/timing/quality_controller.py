@@ -16,7 +16,8 @@ from vsr.live.timing.latency_plan import CODING_S, LatencyPlan, StepSpeed
 Policy = Literal["degrade", "skip", "block"]
 """``degrade`` lowers the quality, ``skip`` leaves frames out, ``block`` lets the source wait."""
 
-FULL, NO_LOOK_AHEAD, PASS_THROUGH = "full", "no look-ahead", "pass-through"
+FULL, NO_FACES = "full", "no faces"
+NO_LOOK_AHEAD, PASS_THROUGH = "no look-ahead", "pass-through"
 SHORTER, SMALLER, SHARE = "shorter look-ahead", "smaller chunk", "one frame in {}"
 
 SHARES = (2, 3, 4)
@@ -46,12 +47,14 @@ class QualityLevel:
         chunk: Frames restored per step; 0 if frames are only enlarged.
         look_ahead: Look-ahead in frames.
         every: One of so many frames is restored; the others are only enlarged.
+        faces: Whether faces are restored.
     """
 
     name: str
     chunk: int
     look_ahead: int
     every: int = 1
+    faces: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,15 +72,20 @@ class Load:
     queued: int
 
 
-def quality_levels(chunk: int, look_ahead: int, *, sees_end: bool = False) -> list[QualityLevel]:
+def quality_levels(
+    chunk: int, look_ahead: int, *, sees_end: bool = False, faces: bool = False
+) -> list[QualityLevel]:
     """The quality levels from full quality down, without duplicates.
 
     Args:
         chunk: Chunk at full quality.
         look_ahead: Look-ahead at full quality.
         sees_end: As in ``NetworkFacts``: such a network cannot restore a single frame.
+        faces: Whether faces are restored at full quality.
     """
-    levels = [QualityLevel(name=FULL, chunk=chunk, look_ahead=look_ahead)]
+    levels = [QualityLevel(name=FULL, chunk=chunk, look_ahead=look_ahead, faces=faces)]
+    if faces:
+        levels.append(QualityLevel(name=NO_FACES, chunk=chunk, look_ahead=look_ahead))
     if look_ahead > 1:
         levels.append(QualityLevel(name=SHORTER, chunk=chunk, look_ahead=look_ahead // 2))
     if look_ahead > 0:
@@ -100,6 +108,12 @@ class QualityController:
         period_s: Seconds between frames.
         sees_end: As in ``NetworkFacts``.
         policy: Policy under overload.
+        faces_s: Seconds that faces take in each frame; None if they are not asked for. Where there
+            is no time for them it begins without.
+
+    Attributes:
+        speed: As given, updated.
+        faces_s: As given, to be updated.
     """
 
     def __init__(
@@ -110,14 +124,17 @@ class QualityController:
         *,
         sees_end: bool = False,
         policy: Policy = "degrade",
+        faces_s: float | None = None,
     ) -> None:
-        self.speed = speed
-        self._levels = quality_levels(choice.chunk, choice.look_ahead, sees_end=sees_end)
+        self.speed, self.faces_s = speed, faces_s
+        self._levels = quality_levels(
+            choice.chunk, choice.look_ahead, sees_end=sees_end, faces=faces_s is not None
+        )
         self._enlarging_s = 0.0
         self._period_s, self._sees_end, self._policy = period_s, sees_end, policy
         # A choice that cannot keep to the latency is not held against the frames.
         self._limit_s = max(choice.budget_s, choice.latency_s) - CODING_S
-        self._index = 0
+        self._index = 0 if faces_s is None or faces_s <= self.spare_s() else 1
         self._calm_s = CALM_S
         self._calm_since: float | None = None
         self._behind_since: float | None = None
@@ -128,8 +145,20 @@ class QualityController:
         """The current level."""
         return self._levels[self._index if self._behind_since is None else -1]
 
+    def spare_s(self) -> float:
+        """Seconds that each frame may take beside the network at full quality."""
+        full = self._levels[0]
+        network_s = self.speed.step_s(full.chunk, full.look_ahead)
+        needed = full.chunk + full.look_ahead + self._sees_end
+        in_time_s = self._limit_s - (needed - 1) * self._period_s
+        return min(ROOM * self._period_s * full.chunk, in_time_s) / full.chunk - (
+            network_s / full.chunk
+        )
+
     def decide(self, load: Load, now: float) -> QualityLevel:
         """Choose the level for the current load."""
+        if self._policy == "skip" and self.level.faces and not self._in_time(load, self.level):
+            return self._levels[1]
         if self._policy != "degrade":
             return self.level
         if self._behind_since is not None:
@@ -149,7 +178,8 @@ class QualityController:
             age_s: Seconds since its arrival.
         """
         if self._policy == "skip":
-            return age_s + self._step_s(self._levels[0]) > self._limit_s
+            first_without_faces = self._levels[0 if self.faces_s is None else 1]
+            return age_s + self._step_s(first_without_faces) > self._limit_s
         return self._policy == "degrade" and not self.level.chunk and age_s > self._limit_s
 
     def note_step(self, took_s: float) -> None:
@@ -172,7 +202,8 @@ class QualityController:
 
     def _step_s(self, level: QualityLevel) -> float:
         restoring_s = self.speed.step_s(level.chunk, level.look_ahead)
-        return restoring_s + (level.every - 1) * self._enlarging_s
+        faces_s = level.chunk * (self.faces_s or 0.0) if level.faces else 0.0
+        return restoring_s + faces_s + (level.every - 1) * self._enlarging_s
 
     def _fall(self, load: Load, now: float) -> None:
         if self.level.chunk and now - self._rose_at < HELD_S:
