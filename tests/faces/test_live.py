@@ -45,7 +45,8 @@ def restored(
     restorer, figures = Restorer(Identity(), device="cpu"), Figures(name="it")
     options = StreamOptions(source="", target="", latency_s=1e6)
     restoration = LiveRestoration(options, restorer, figures, networks)
-    restoration.plan(*frames.shape[-2:], rate, 0, Event())
+    _, _, height, width = frames.shape
+    restoration.plan(height, width, rate, 0, Event())
     left = []
     for number, frame in enumerate(frames):
         chunk = Chunk(frames=frame[None], pts=(number,), time_base=Fraction(1, 25))
