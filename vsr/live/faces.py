@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import torch
 
+from vsr.engine.cpu_threads import all_cores
 from vsr.engine.device_transfer import wait_for
 from vsr.faces.loading import FaceCost, FaceNetworks, measure_faces
 from vsr.types import Chunk
@@ -37,7 +38,8 @@ class LiveFaces:
         """What faces cost in restored frames of a size, from frames of this one, once."""
         if self.cost is None:
             frame = torch.rand(3, self._scale * height, self._scale * width, device=self._device)
-            self.cost = measure_faces(self._stage, frame)
+            with all_cores():
+                self.cost = measure_faces(self._stage, frame)
         return self.cost
 
     @property
@@ -64,7 +66,8 @@ class LiveFaces:
         assert self.cost is not None
         self._stage.most = self.most(spare_s)
         before, began = self._stage.counts.restored, time.perf_counter()
-        pushed = self._stage.push(chunk)
+        with all_cores():
+            pushed = self._stage.push(chunk)
         wait_for(self._device)
         num_faces = self._stage.counts.restored - before
         self._num_faces = num_faces / len(chunk)
