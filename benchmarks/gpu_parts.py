@@ -183,7 +183,7 @@ def batches(bench: Bench) -> None:
             joint = count * bench.rate(Steps(network, bench.window(batch=count)).step)
             apart = count * bench.rate(on_streams(bench, network, count))
             rates = (f"{CHUNK * rate:.1f}" for rate in (alone, joint, apart))
-            rows.append((name, count, *rates))
+            rows.append((name, str(count), *rates))
     print_table(("network", "streams", "one, frames/s", "joint steps", "CUDA streams"), rows)
 
 
