@@ -157,7 +157,7 @@ def test_a_guard_is_on_under_half_of_the_fidelity_and_its_map_is_written(
     ("more", "said"),
     [
         (("--guard-artifacts",), "itself what a guard shows"),
-        (("--show-map", "map.mkv"), "give --guard-artifacts, too"),
+        (("--show-map", "map.mkv"), "give --guard-artifacts or --strength-map, too"),
         (("--show-map", "map.mkv", "--resume"), "exclude each other"),
     ],
 )

@@ -242,6 +242,7 @@ _RULES: dict[Any, Callable[..., Tensor]] = {
     _ATEN.grid_sampler.default: _sampled,
     _ATEN.grid_sampler_2d.default: _sampled,
     _ATEN.upsample_bilinear2d.vec: _resized,
+    _ATEN._upsample_bilinear2d_aa.vec: _resized,
     _ATEN.upsample_bicubic2d.vec: _resized,
     _ATEN.upsample_nearest2d.vec: _repeated_pixels,
     _ATEN.pixel_unshuffle.default: _unshuffled,

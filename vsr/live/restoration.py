@@ -192,9 +192,10 @@ class LiveRestoration:
 
     def drain(self) -> list[Chunk]:
         """Return the waiting frames; another scene follows."""
-        return self._left(
-            self._with_faces(self._restorer.drain(), allowed=self._controller.level.faces)
-        )
+        waiting = self._restorer.drain()
+        if not waiting:  # perhaps nothing was planned yet
+            return []
+        return self._left(self._with_faces(waiting, allowed=self._controller.level.faces))
 
     def _with_faces(self, chunks: list[Chunk], *, allowed: bool) -> list[Chunk]:
         """The chunks with their faces restored where there is time; frames without are counted."""
