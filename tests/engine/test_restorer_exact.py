@@ -29,7 +29,7 @@ def lengths(chunk: int) -> list[int]:
 
 
 def assert_exact(network: Network[Any], chunk: int, num_frames: int) -> None:
-    clip = moving_clip(num_frames, 10, 14)
+    clip = moving_clip(num_frames, 18, 22)
     streamed = frames_of(stream(restorer_of(network, chunk, FULL), pieces(clip, 3)))
     torch.testing.assert_close(streamed, whole_clip(network, clip), atol=1e-5, rtol=0)
 
@@ -43,7 +43,7 @@ def test_a_look_ahead_to_the_end_equals_the_whole_clip(
 
 
 def test_a_look_ahead_as_long_as_the_clip_is_one_to_the_end() -> None:
-    network, clip = RECURRENT["basicvsr"](), moving_clip(8, 10, 14)
+    network, clip = RECURRENT["basicvsr"](), moving_clip(8, 18, 22)
     streamed = frames_of(stream(restorer_of(network, 3, len(clip)), pieces(clip, 3)))
     torch.testing.assert_close(streamed, whole_clip(network, clip), atol=1e-5, rtol=0)
 
@@ -69,7 +69,7 @@ def first_window(network: Network[Any], clip: Tensor, chunk: int, look_ahead: in
     ("make", "look_ahead"), [*((make, 3) for make in ALL.values()), (ALL["compact"], 0)]
 )
 def test_the_first_step_sees_its_look_ahead_and_no_more(make: Maker, look_ahead: int) -> None:
-    network, clip = make(), moving_clip(7, 10, 14)
+    network, clip = make(), moving_clip(7, 18, 22)
     streamed = frames_of(stream(restorer_of(network, 2, look_ahead), pieces(clip, 4)))
     expected = first_window(network, clip, 2, look_ahead)
     torch.testing.assert_close(streamed[: len(expected)], expected, atol=1e-5, rtol=0)
@@ -84,7 +84,7 @@ def test_any_look_ahead_restores_every_frame_once_however_frames_arrive(
     """What a step is given is the engine's matter, whatever the network."""
     network = RECURRENT["compact"]()
     for num_frames in (1, chunk, 2 * chunk + 1, 3 * chunk + 1):
-        clip = moving_clip(num_frames, 10, 14)
+        clip = moving_clip(num_frames, 18, 22)
         results = [
             stream(restorer_of(network, chunk, look_ahead), pieces(clip, size)) for size in (1, 4)
         ]
@@ -100,7 +100,7 @@ def test_any_look_ahead_restores_every_frame_once_however_frames_arrive(
 def test_a_short_look_ahead_costs_the_backward_branch_its_later_frames_and_nothing_else(
     chunk: int, look_ahead: int
 ) -> None:
-    network, clip = RECURRENT["basicvsr"](), moving_clip(7, 10, 14)
+    network, clip = RECURRENT["basicvsr"](), moving_clip(7, 18, 22)
     streamed = frames_of(stream(restorer_of(network, chunk, look_ahead), pieces(clip, 4)))
     for start in range(0, 7, chunk):
         expected = whole_clip(network, clip[: start + chunk + look_ahead])
@@ -110,14 +110,14 @@ def test_a_short_look_ahead_costs_the_backward_branch_its_later_frames_and_nothi
 
 @pytest.mark.parametrize("look_ahead", [2, 4])
 def test_half_a_window_is_all_the_look_ahead_that_edvr_needs(look_ahead: int) -> None:
-    network, clip = RECURRENT["edvr"](), moving_clip(11, 10, 14)
+    network, clip = RECURRENT["edvr"](), moving_clip(11, 18, 22)
     streamed = frames_of(stream(restorer_of(network, 3, look_ahead), pieces(clip, 4)))
     torch.testing.assert_close(streamed, whole_clip(network, clip), atol=1e-5, rtol=0)
 
 
 @recurrent
 def test_sizes_that_change_between_steps_cost_no_frame(make: Maker) -> None:
-    network, clip = make(), moving_clip(24, 10, 14)
+    network, clip = make(), moving_clip(24, 18, 22)
     restorer = restorer_of(network, 4, 6)
     left = []
     sizes = [(4, 6), (1, 0), (2, 0), (6, 3), (1, 1), (3, 24)]
@@ -130,7 +130,7 @@ def test_sizes_that_change_between_steps_cost_no_frame(make: Maker) -> None:
 
 def test_sizes_that_change_leave_the_forward_branch_exact() -> None:
     torch.manual_seed(0)
-    network, clip = BasicVSR(num_feat=8, num_block=2), moving_clip(24, 10, 14)
+    network, clip = BasicVSR(num_feat=8, num_block=2), moving_clip(24, 18, 22)
     restorer = restorer_of(network, 4, 6)
     left = restorer.push(pieces(clip, 16)[0])
     restorer.change(chunk=1, look_ahead=0)
