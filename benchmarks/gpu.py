@@ -12,6 +12,7 @@ leaves ``OUT/PART.failed.txt`` and is tried again by the next call.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -69,12 +70,17 @@ def run_part(part: str, out: Path, options: list[str], left_s: float) -> bool:
 def text_of(words: list[str], environment: dict[str, str], left_s: float) -> tuple[str, int | None]:
     """What a command prints, and its exit code; None if it had to be ended."""
     process = subprocess.Popen(
-        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        words,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     try:
         return process.communicate(timeout=left_s)[0], process.returncode
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
         return process.communicate()[0], None
 
 

@@ -133,7 +133,10 @@ def graph_rate(bench: Bench, network: Network[Any]) -> float:
 
     Raises:
         RuntimeError: The step cannot be captured, or restores something else.
+        VSRError: The device has no graphs.
     """
+    if bench.device.type != "cuda":
+        raise VSRError("needs CUDA")
     window = bench.window()
     steps = Steps(network, window)
     aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]

@@ -23,7 +23,7 @@ from vsr.models.catalogue import (
 from vsr.models.checkpoints.checkpoint import Checkpoint, interpolate, read_checkpoint
 from vsr.models.guard.network import Guarded
 from vsr.models.network import Network
-from vsr.models.regions.network import ByRegion
+from vsr.models.regions import ByRegion
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".param", ".bin"})
 """What is taken for a file even where there is none."""

@@ -24,7 +24,7 @@ from vsr.models.compact.network import Compact
 from vsr.models.guard.network import Guarded
 from vsr.models.layers.spynet import SPyNet
 from vsr.models.network import Network
-from vsr.models.regions.network import ByRegion
+from vsr.models.regions import ByRegion
 
 
 def drawn_once(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:

@@ -20,7 +20,7 @@ from vsr.errors import ConfigurationError
 from vsr.models.architectures.baselines import Identity
 from vsr.models.loading import load_network
 from vsr.models.network import Network
-from vsr.models.regions.network import ByRegion, tied
+from vsr.models.regions import ByRegion, tied
 from vsr.restorer import Restorer
 from vsr.streams.decode.image_reader import read_image
 

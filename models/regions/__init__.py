@@ -1,1 +1,0 @@
-"""Strength by region: how strongly each part of a frame is restored."""
