@@ -329,9 +329,7 @@ def test_a_running_job_shows_its_frames_is_paused_and_cancelled_and_keeps_what_i
     choose(page, "long.mp4")
     page.click("text=Restore the film")
     expect(page.locator("#jobs .state")).to_contain_text("frame ")
-    page.wait_for_function(
-        "document.querySelector('#jobs img:not([hidden])')?.naturalWidth === 192"
-    )
+    expect(page.locator("#jobs img:not([hidden])")).to_have_js_property("naturalWidth", 192)
     page.click("#jobs >> text=Pause")
     page.wait_for_selector("#jobs li.paused")
     page.click("#jobs >> text=Resume")
@@ -349,12 +347,9 @@ def test_a_live_stream_is_started_watched_and_stopped(page: Page, long_film: Pat
     page.check("#live [name=film]")
     page.select_option("#live [name=model]", "bicubic-x2")
     page.click("text=Start the stream")
-    page.wait_for_function(
-        """() => {
-            const wide = [...document.querySelectorAll("#streams img")].map(i => i.naturalWidth);
-            return wide.join() === "96,192";
-        }"""
-    )
+    pictures = page.locator("#streams img")
+    for which, width in enumerate((96, 192)):
+        expect(pictures.nth(which)).to_have_js_property("naturalWidth", width)
     shown = page.locator("#streams").inner_text()
     for part in ("running", "latency, ms", "quality", "yard.mkv"):
         assert part in shown
