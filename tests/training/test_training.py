@@ -104,6 +104,23 @@ def test_drafts_and_flow_learn_along_whole_and_as_a_stream(
     assert all(saved[f"{name}.weight"].any() for name in learnt)
 
 
+def test_a_network_learns_the_ground_truth_as_it_is_or_sharpened(
+    footage: Path, tmp_path: Path
+) -> None:
+    schedule = replace(TINY.schedule, flow_iterations=0, iterations=1)
+    first = {
+        share: losses_of(replace(schedule, sharpen=share, sharpen_sigma=1.5), footage, tmp_path)[0]
+        for share in (0.0, 1.0)
+    }
+    assert first[1.0] > first[0.0]
+
+
+def losses_of(schedule: Schedule, footage: Path, tmp_path: Path) -> list[float]:
+    out = tmp_path / f"sharpened by {schedule.sharpen}"
+    train(replace(TINY, schedule=schedule), footage, out, device="cpu")
+    return losses(out)
+
+
 def test_a_flow_is_judged_by_the_length_of_its_error() -> None:
     truth = torch.zeros(1, 2, 3, 4)
     off = truth + torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)

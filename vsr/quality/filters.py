@@ -18,7 +18,6 @@ RESIZES = ("area", "bilinear", "bicubic")
 LUMA = (0.2989, 0.587, 0.114)
 """Shares of red, green and blue in grey."""
 
-SHARPENING_SIDE = 51
 SHARPENING_SIGMA = 8.0
 """OpenCV's rule for a kernel of 51: 0.3 ((51 - 1) / 2 - 1) + 0.8."""
 
@@ -112,17 +111,20 @@ def poisson_noise(
     return images + noise * strength.to(images)[:, None, None, None]
 
 
-def sharpen(images: Tensor, weight: float = 0.5) -> Tensor:
+def sharpen(images: Tensor, weight: float = 0.5, sigma: float = SHARPENING_SIGMA) -> Tensor:
     """Unsharp masking that spares what is flat: Real-ESRGAN's sharpened targets.
 
     Args:
         images: (N, C, H, W) in [0, 1], sides of 26 or more.
         weight: Share of the detail that is added.
+        sigma: Standard deviation of the Gaussian that detail is measured against, in pixels; the
+            published kernel of 51 pixels at the default, others in proportion.
 
     Returns:
         (N, C, H, W) in [0, 1].
     """
-    kernel = gaussian(SHARPENING_SIDE, (SHARPENING_SIGMA, SHARPENING_SIGMA))[None]
+    side = 2 * round(25 * sigma / SHARPENING_SIGMA) + 1
+    kernel = gaussian(side, (sigma, sigma))[None]
     detail = images - blur(images, kernel)
     where = blur((detail.abs() > SHARPENING_THRESHOLD).to(images), kernel)
     sharp = (images + weight * detail).clamp(0, 1)

@@ -99,6 +99,9 @@ class Schedule:
         max_look_ahead: Largest look-ahead of those; drawn uniformly from 0.
         draft_weight: Weight of the error of a network's drafts, next to that of its result.
         teacher_weight: Weight of the difference from what a teacher restores, where one is given.
+        sharpen: Share of its detail that is added to the ground truth (unsharp masking), 0 or more.
+        sharpen_sigma: Standard deviation of the Gaussian that this detail is measured against, in
+            pixels of the ground truth; Real-ESRGAN's is 8, with a share of 0.5.
         stages: Stages in front of what ``batch``, ``frames`` and ``patch`` say, in order.
         precision: ``bfloat16`` or ``float32``, of the convolutions.
         seed: Seed of weights and data.
@@ -121,6 +124,8 @@ class Schedule:
     max_look_ahead: int = 2
     draft_weight: float = 0.0
     teacher_weight: float = 1.0
+    sharpen: float = 0.0
+    sharpen_sigma: float = 8.0
     stages: tuple[Stage, ...] = ()
     precision: str = "bfloat16"
     seed: int = 0

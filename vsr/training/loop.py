@@ -26,6 +26,7 @@ from vsr.models.compact.network import Compact
 from vsr.models.layers.propagation import FlowEstimator, pair_flows
 from vsr.models.network import Network
 from vsr.models.ops.imresize import imresize
+from vsr.quality.filters import sharpen
 from vsr.training.adversarial import Adversary
 from vsr.training.config import Schedule
 from vsr.training.processes import ALONE, Rank, average_gradients
@@ -154,6 +155,7 @@ def _flow_loss(training: Training, frames: Tensor, truth: Tensor) -> Tensor:
 def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
     """Reconstruction error of clips."""
     inputs, truth = (t.to(training.device).float().div(255) for t in (inputs_u8, truth_u8))
+    truth = _sharpened(truth, training.schedule)
     with _precision(training):
         restored, drafts = _restore(training, inputs)
         loss = charbonnier(restored, truth)
@@ -166,6 +168,14 @@ def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
         if training.adversary is not None:
             loss = _adversarial(training, training.adversary, restored, truth, loss)
     return loss
+
+
+def _sharpened(truth_BTCHW: Tensor, schedule: Schedule) -> Tensor:
+    """Ground truth as the network is to restore it."""
+    if not schedule.sharpen:
+        return truth_BTCHW
+    images = truth_BTCHW.flatten(0, 1)
+    return sharpen(images, schedule.sharpen, schedule.sharpen_sigma).view_as(truth_BTCHW)
 
 
 def _adversarial(
