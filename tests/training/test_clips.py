@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tests.media import Clip, write_clip
+from vsr.errors import OpenError
 from vsr.training.batches import in_workers
 from vsr.training.clips import ClipShape, StoredVideo, TrainingClips, load_videos, open_videos
 from vsr.training.virtual_camera import CameraMotion
@@ -16,12 +20,52 @@ from vsr.training.virtual_camera import CameraMotion
 def test_videos_that_memory_does_not_hold_are_read_when_drawn(tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         write_clip(tmp_path / name, Clip(num_frames=24, height=96, width=96))
-    held = load_videos(tmp_path)
+    held = load_videos(tmp_path, ["a.mp4", "b.mp4"])
     one, other = open_videos(tmp_path, held_bytes=24 * 3 * 96 * 96)
     assert isinstance(one, Tensor)
     assert isinstance(other, StoredVideo)
     assert (len(other), other.shape) == (24, held[1].shape)
     assert torch.equal(other[5:20:3], held[1][5:20:3])
+
+
+def write_images(folder: Path, num_frames: int, *, side: int = 64) -> Tensor:
+    """A folder of random images, as REDS and Vimeo-90K store clips; its frames."""
+    folder.mkdir(parents=True)
+    rng = torch.Generator().manual_seed(num_frames)
+    frames = torch.randint(256, (num_frames, 3, side, side), generator=rng, dtype=torch.uint8)
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame.permute(1, 2, 0).numpy()).save(folder / f"{number:08d}.png")
+    return frames
+
+
+def test_folders_of_images_are_videos_at_any_depth(tmp_path: Path) -> None:
+    first = write_images(tmp_path / "00001" / "0001", 7)
+    write_images(tmp_path / "00001" / "0002", 5)
+    second = write_images(tmp_path / "00002" / "0001", 6)
+    found = open_videos(tmp_path, exclude=["00001/0002"])
+    assert [len(video) for video in found] == [7, 6]
+    assert torch.equal(found[0][1:6:2], first[1:6:2])
+    named = open_videos(tmp_path, names=["00002/0001"])
+    assert torch.equal(named[0][:], second)
+    assert torch.equal(load_videos(tmp_path, ["00001/0001"])[0], first)
+    with pytest.raises(OpenError, match="has no '00003/0001'"):
+        open_videos(tmp_path, names=["00003/0001"])
+
+
+def test_a_mirrored_clip_goes_back_the_way_it_came(tmp_path: Path) -> None:
+    write_images(tmp_path / "a", 7)
+    clips = TrainingClips(
+        [],
+        open_videos(tmp_path),
+        ClipShape(frames=14, size=32),
+        motion=CameraMotion(),
+        photograph_share=0,
+        mirrored=True,
+        seed=3,
+    )
+    clip = next(iter(clips))
+    assert torch.equal(clip[7:], clip[:7].flip(0))
+    assert all(not torch.equal(one, other) for one, other in pairwise(clip[:7]))
 
 
 def test_stored_videos_give_the_clips_that_held_ones_give(tmp_path: Path) -> None:

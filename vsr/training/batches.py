@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from vsr.errors import ConfigurationError
-from vsr.training.clips import ClipShape, StoredVideo, TrainingClips, load_photographs, open_videos
+from vsr.errors import ConfigurationError, OpenError
+from vsr.training.clips import ClipShape, TrainingClips, Video, load_photographs, open_videos
 from vsr.training.config import DataSettings, TrainingConfig
 from vsr.training.degraded_clips import DegradedClips, ReducedClips, coded_shape
 from vsr.training.flow_pairs import FlowPairs
@@ -68,6 +68,8 @@ def clip_batches(
         scene=settings.scene,
         photograph_share=settings.photograph_share,
         candidates=settings.candidates,
+        skip_share=settings.skip_share,
+        mirrored=settings.mirrored,
         seed=schedule.seed,
         place=Place(
             start=max(0, iteration - schedule.flow_iterations) * schedule.batch,
@@ -75,7 +77,7 @@ def clip_batches(
         ),
     )
     pairs: IterableDataset[tuple[Tensor, Tensor]] = (
-        ReducedClips(clips, scale)
+        ReducedClips(clips, scale, settings.reduction)
         if degradation is None
         else DegradedClips(clips, shape, scale, degradation)
     )
@@ -97,7 +99,18 @@ def photographs_of(data: Path, settings: DataSettings) -> list[Tensor]:
     return load_photographs(data / settings.photographs) if settings.photographs else []
 
 
-def _training_videos(data: Path, settings: DataSettings) -> list[Tensor | StoredVideo]:
+def _training_videos(data: Path, settings: DataSettings) -> list[Video]:
     if not settings.videos:
         return []
-    return open_videos(data / settings.videos, exclude=settings.hold_out)
+    names = _listed_in(data / settings.names) if settings.names else ()
+    return open_videos(data / settings.videos, names=names, exclude=settings.hold_out)
+
+
+def _listed_in(path: Path) -> list[str]:
+    """The names in a text file, one in a line."""
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except OSError as error:
+        raise OpenError(
+            f"'{path}' cannot be read ({error.strerror}); give a file with a name in each line"
+        ) from error

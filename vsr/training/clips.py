@@ -6,6 +6,7 @@ N clips, T frames, C colour, H, W ground-truth size.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from vsr.errors import ConfigurationError, OpenError
-from vsr.quality.draw import index
+from vsr.quality.draw import chance, index
 from vsr.streams import open_random_access, open_reader
 from vsr.streams.decode.random_access import RandomAccess
 from vsr.streams.names.formats import VIDEO_SUFFIXES
@@ -62,17 +63,43 @@ class StoredVideo:
         return StoredVideo(copy.copy(self._reader))
 
 
+class StoredImages:
+    """A folder of images, one for each frame: (T, 3, H, W), uint8.
+
+    Args:
+        paths: Images of one size, in order.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        with Image.open(paths[0]) as first:
+            self.shape = torch.Size((len(paths), 3, first.height, first.width))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, wanted: slice) -> Tensor:
+        return torch.stack([load_photograph(path) for path in self._paths[wanted]])
+
+
+Video = Tensor | StoredVideo | StoredImages
+"""Frames of a video, (T, 3, H, W), uint8, by slices of T."""
+
+
 class TrainingClips(IterableDataset[Tensor]):
     """An endless, seeded sequence of clips (T, 3, size, size), uint8.
 
     Args:
         photographs: Each (3, H, W), uint8.
-        videos: Each (T, 3, H, W), uint8, in memory or in its file.
+        videos: Each (T, 3, H, W), uint8, in memory or in its files.
         shape: Shape of a clip.
         motion: The camera that is moved over photographs.
         scene: What moves in front of it besides.
         photograph_share: How many of the clips come from photographs, 0 to 1.
         candidates: Clips drawn for each one kept, the one with most detail: flat ones teach little.
+        skip_share: How many of the clips from videos have every other frame only, 0 to 1, so that
+            motion doubles.
+        mirrored: Whether the second half of a clip is its first half backwards.
         seed: Seed of the sequence; clip number n is the same however many workers draw.
         place: Where in the sequence to begin, and how workers share it.
     """
@@ -80,20 +107,24 @@ class TrainingClips(IterableDataset[Tensor]):
     def __init__(
         self,
         photographs: Sequence[Tensor],
-        videos: Sequence[Tensor | StoredVideo],
+        videos: Sequence[Video],
         shape: ClipShape,
         *,
         motion: CameraMotion,
         scene: SceneMotion = STILL,
         photograph_share: float,
         candidates: int = 1,
+        skip_share: float = 0.25,
+        mirrored: bool = False,
         seed: int,
         place: Place = BEGINNING,
     ) -> None:
         super().__init__()
         self.place = place
         self.photographs = [p for p in photographs if min(p.shape[-2:]) >= 1.5 * shape.size]
-        self.videos = [v for v in videos if _holds(v, shape)]
+        self.mirrored, self.skip_share = mirrored, skip_share
+        self.taken = math.ceil(shape.frames / 2) if mirrored else shape.frames
+        self.videos = [v for v in videos if _holds(v, self.taken, shape.size)]
         self.shape, self.motion, self.scene, self.seed = shape, motion, scene, seed
         self.candidates = candidates
         self.photograph_share = _share(photograph_share, self.photographs, self.videos, shape)
@@ -101,7 +132,7 @@ class TrainingClips(IterableDataset[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         worker = torch.utils.data.get_worker_info()
         if worker is not None:  # a file that is open belongs to one process
-            self.videos = [v if isinstance(v, Tensor) else copy.copy(v) for v in self.videos]
+            self.videos = [copy.copy(v) if isinstance(v, StoredVideo) else v for v in self.videos]
         for rng in generators(self.seed, self.place):
             yield self.draw(rng)
 
@@ -109,8 +140,10 @@ class TrainingClips(IterableDataset[Tensor]):
         """One clip, with its flips and its direction in time drawn too."""
         if float(torch.rand((), generator=rng)) < self.photograph_share:
             return _flip(self._film(rng), rng)
-        cuts = [self._cut(rng) for _ in range(self.candidates)]
-        return _flip(max(cuts, key=_detail).clone(), rng)
+        cut = max((self._cut(rng) for _ in range(self.candidates)), key=_detail)
+        if self.mirrored:
+            cut = torch.cat([cut, cut.flip(0)])[: self.shape.frames]
+        return _flip(cut.clone(), rng)
 
     def _film(self, rng: torch.Generator) -> Tensor:
         """A clip from a photograph, or from two, one before the other."""
@@ -126,42 +159,66 @@ class TrainingClips(IterableDataset[Tensor]):
         return photograph, plan(sides, self.shape.frames, self.shape.size, self.motion, rng)
 
     def _cut(self, rng: torch.Generator) -> Tensor:
-        """A part of a video, at times every other frame only, so that motion doubles."""
-        video, shape = self.videos[index(len(self.videos), rng)], self.shape
-        step = 2 if len(video) >= 2 * shape.frames and index(4, rng) == 0 else 1
-        start = index(len(video) - step * (shape.frames - 1), rng)
-        top, left = (index(side - shape.size + 1, rng) for side in video.shape[-2:])
-        frames = video[start : start + step * (shape.frames - 1) + 1 : step]
-        return frames[..., top : top + shape.size, left : left + shape.size]
+        """A part of a video, at times every other frame only."""
+        video, size = self.videos[index(len(self.videos), rng)], self.shape.size
+        step = 2 if len(video) >= 2 * self.taken and chance(self.skip_share, rng) else 1
+        start = index(len(video) - step * (self.taken - 1), rng)
+        top, left = (index(side - size + 1, rng) for side in video.shape[-2:])
+        frames = video[start : start + step * (self.taken - 1) + 1 : step]
+        return frames[..., top : top + size, left : left + size]
 
 
 def load_photographs(folder: Path, *, exclude: Sequence[str] = ()) -> list[Tensor]:
     """Every photograph of a folder but those excluded, (3, H, W), uint8, in order of name."""
-    paths = _listed(folder, PHOTOGRAPH_SUFFIXES, exclude)
-    pictures = (np.array(Image.open(path).convert("RGB")) for path in paths)
-    return [torch.from_numpy(picture).permute(2, 0, 1).contiguous() for picture in pictures]
+    return [load_photograph(path) for path in _listed(folder, PHOTOGRAPH_SUFFIXES, exclude)]
 
 
-def load_videos(
-    folder: Path, *, only: Sequence[str] | None = None, exclude: Sequence[str] = ()
-) -> list[Tensor]:
-    """Every video of a folder as (T, 3, H, W), uint8, in order of name; held in memory."""
-    paths = _listed(folder, VIDEO_SUFFIXES, exclude)
-    if only is not None:
-        if missing := sorted(set(only) - {path.name for path in paths}):
-            raise OpenError(
-                f"'{folder}' has no {missing[0]!r}; name videos of that folder to hold out"
-            )
-        paths = [path for path in paths if path.name in only]
-    return [load_video(path) for path in paths]
+def load_photograph(path: Path) -> Tensor:
+    """A photograph, (3, H, W), uint8."""
+    with Image.open(path) as image:
+        picture = np.array(image.convert("RGB"))
+    return torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+
+
+def load_videos(folder: Path, names: Sequence[str]) -> list[Tensor]:
+    """Videos of a folder as (T, 3, H, W), uint8, held in memory.
+
+    Args:
+        folder: Where they lie.
+        names: Their names there: of files, or of folders of images like ``00001/0001``.
+
+    Raises:
+        OpenError: One is not there.
+    """
+    return [load_video(path) for path in _named(folder, names)]
 
 
 def open_videos(
-    folder: Path, *, exclude: Sequence[str] = (), held_bytes: int = HELD_BYTES
-) -> list[Tensor | StoredVideo]:
-    """As ``load_videos``, but videos stay in their files that would not fit into ``held_bytes``."""
-    videos: list[Tensor | StoredVideo] = []
-    for path in _listed(folder, VIDEO_SUFFIXES, exclude):
+    folder: Path,
+    *,
+    names: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    held_bytes: int = HELD_BYTES,
+) -> list[Video]:
+    """Videos of a folder, in order of name.
+
+    Args:
+        folder: Holds video files, or folders of images, also within other folders.
+        names: Names of those that are wanted; all where there is none.
+        exclude: Names of those that are left out.
+        held_bytes: Video files up to this size in all are held in memory; others, and images, are
+            read when they are drawn.
+
+    Raises:
+        OpenError: The folder is not there, or one that is named is not in it.
+    """
+    videos: list[Video] = []
+    for path in _named(folder, names) if names else list_videos(folder):
+        if path.relative_to(folder).as_posix() in exclude:
+            continue
+        if path.is_dir():
+            videos.append(StoredImages(_images(path)))
+            continue
         with open_reader(str(path)) as reader:
             info = reader.info
         size = 3 * info.height * info.width * (info.num_frames or 0)
@@ -171,8 +228,17 @@ def open_videos(
     return videos
 
 
+def list_videos(folder: Path) -> list[Path]:
+    """Video files of a folder, and folders of images in it at any depth, in order of name."""
+    files = _listed(folder, VIDEO_SUFFIXES, ())
+    inner = [path for path in folder.rglob("*") if path.is_dir() and _images(path)]
+    return sorted([*files, *inner])
+
+
 def load_video(path: Path) -> Tensor:
-    """All frames of a video, (T, 3, H, W), uint8."""
+    """All frames of a video file or a folder of images, (T, 3, H, W), uint8."""
+    if path.is_dir():
+        return StoredImages(_images(path))[:]
     with open_reader(str(path)) as reader:
         parts = [chunk.frames.mul(255).round().byte() for chunk in reader.chunks(16)]
     return torch.cat(parts)
@@ -185,14 +251,27 @@ def _listed(folder: Path, suffixes: Set[str], exclude: Sequence[str]) -> list[Pa
     return sorted(p for p in found if p.name not in exclude)
 
 
-def _holds(video: Tensor | StoredVideo, shape: ClipShape) -> bool:
-    return len(video) >= shape.frames and min(video.shape[-2:]) >= shape.size
+def _named(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Paths of videos, each of which has to be there."""
+    paths = [folder / name for name in names]
+    if missing := [path for path in paths if not path.exists()]:
+        name = missing[0].relative_to(folder).as_posix()
+        raise OpenError(f"'{folder}' has no {name!r}; name videos of that folder")
+    return paths
+
+
+def _images(folder: Path) -> list[Path]:
+    return _listed(folder, PHOTOGRAPH_SUFFIXES, ())
+
+
+def _holds(video: Video, frames: int, size: int) -> bool:
+    return len(video) >= frames and min(video.shape[-2:]) >= size
 
 
 def _share(
     asked: float,
     photographs: Sequence[Tensor],
-    videos: Sequence[Tensor | StoredVideo],
+    videos: Sequence[Video],
     shape: ClipShape,
 ) -> float:
     """The share of photographs that the sources allow."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from vsr.errors import ConfigurationError
+from vsr.quality.degradation import DEGRADATIONS
 from vsr.training.adversarial import AdversarialSettings
 from vsr.training.degraded_clips import ClipDegradation
 from vsr.training.moving_scene import SceneMotion
@@ -32,25 +33,41 @@ class DataSettings:
 
     Attributes:
         photographs: Folder of photographs, or empty.
-        videos: Folder of videos, or empty.
+        videos: Folder of videos, or of folders of images with one for each frame; or empty.
+        names: Text file with the names of those to train on, one in a line; all where it is empty.
         hold_out: Names of videos that are never trained on, for validation.
         photograph_share: How many of the clips come from photographs, 0 to 1.
         candidates: Clips drawn for each one kept, which is the one with most detail.
+        skip_share: How many of the clips from videos have every other frame only, 0 to 1.
+        mirrored: Whether the second half of a clip is its first half backwards, as in trainings on
+            the short clips of Vimeo-90K.
         workers: Processes that prepare clips; 0 prepares them in the training process.
         camera: The motion given to photographs.
         scene: What moves in front of them, and how the light changes.
-        degradation: How clips are degraded; without it they are reduced bicubically alone.
+        reduction: How clips are reduced where nothing else is done to them: ``BI``, ``BD`` or
+            another one of ``vsr.quality.degradation``.
+        degradation: How clips are degraded instead.
     """
 
     photographs: str = ""
     videos: str = ""
+    names: str = ""
     hold_out: tuple[str, ...] = ()
     photograph_share: float = 0.5
     candidates: int = 1
+    skip_share: float = 0.25
+    mirrored: bool = False
     workers: int = 0
     camera: CameraMotion = field(default_factory=CameraMotion)
     scene: SceneMotion = field(default_factory=SceneMotion)
+    reduction: str = "BI"
     degradation: ClipDegradation | None = None
+
+    def __post_init__(self) -> None:
+        if self.reduction not in DEGRADATIONS:
+            raise ConfigurationError(
+                f"reduction is {self.reduction!r}; give one of {', '.join(DEGRADATIONS)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +101,7 @@ class Schedule:
         flow_rate: Learning rate of the flow network after that, relative to the others'; 0 leaves
             it as it is. Adam turns small, noisy gradients into steps of full size: a flow that
             nothing uses yet drifts away.
+        flow_from: Iteration, flow iterations not counted, from which it learns with the others.
         flow_weight: Weight of the flow's error on its true flow in those steps; it guides a flow
             that goes on learning.
         batch: Clips a step.
@@ -110,6 +128,7 @@ class Schedule:
     iterations: int = 1000
     flow_iterations: int = 0
     flow_rate: float = 0.0
+    flow_from: int = 0
     flow_weight: float = 0.0
     batch: int = 4
     frames: int = 8

@@ -22,7 +22,7 @@ from vsr.errors import ConfigurationError
 from vsr.models.ops.imresize import imresize
 from vsr.quality.blur_kernels import blur, gaussian
 from vsr.quality.coding import Coding, code
-from vsr.quality.degradation import bicubic_down
+from vsr.quality.degradation import degrade
 from vsr.quality.draw import between, chance, index
 from vsr.quality.filters import film_grain, gaussian_noise, resize
 from vsr.quality.second_order import Order, degrade_once, draw_sinc
@@ -91,20 +91,21 @@ class ClipDegradation:
 
 
 class ReducedClips(IterableDataset[tuple[Tensor, Tensor]]):
-    """Pairs of a clip reduced bicubically, uint8 (T, 3, h, w), and the clip itself.
+    """Pairs of a reduced clip, uint8 (T, 3, h, w), and the clip itself.
 
     Args:
         clips: Ground truth.
         scale: Ground-truth size over low-resolution size.
+        reduction: As for ``degrade``.
     """
 
-    def __init__(self, clips: TrainingClips, scale: int) -> None:
+    def __init__(self, clips: TrainingClips, scale: int, reduction: str = "BI") -> None:
         super().__init__()
-        self.clips, self.scale = clips, scale
+        self.clips, self.scale, self.reduction = clips, scale, reduction
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for truth in self.clips:
-            reduced = bicubic_down(truth.float().div(255), self.scale)
+            reduced = degrade(truth.float().div(255), self.scale, self.reduction)
             yield reduced.mul(255).round().byte(), truth
 
 

@@ -98,7 +98,7 @@ def train(
             _load(training, out / "last.pt")
         after_step: Callable[[StepReport], None] = _nothing
         if rank.number == 0:
-            held_out = load_videos(data / config.data.videos, only=config.data.hold_out)
+            held_out = load_videos(data / config.data.videos, config.data.hold_out)
             after_step = _Recorder(config, training, out, held_out, on_progress)
         _run_stages(config, training, data, after_step)
     return out / "best.safetensors"
