@@ -6,6 +6,8 @@ VIDEO ?=
 PYTHONS ?= 3.12 3.13
 VID4 ?= ../shared/data/eval/vid4
 export VIDEO VID4
+# Tests start hundreds of Python processes; without bytecode each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Tests use one core each and are shared out among half as many processes again as there are cores,
 # since some of them wait; eight at most.

@@ -119,9 +119,22 @@ def numbered_frames(numbers: Sequence[int], height: int = HEIGHT, width: int = W
     return torch.from_numpy(frames).permute(0, 3, 1, 2).float().div(255)
 
 
+_WRITTEN: dict[tuple[str, str], bytes] = {}
+
+
 def write_clip(path: Path, clip: Clip | None = None) -> Path:
-    """Write a video, with as much sound as picture where there is sound."""
+    """Write a video, with as much sound as picture where there is sound; encoded once a process."""
     clip = clip or Clip()
+    key = (path.suffix, repr(clip))
+    if key not in _WRITTEN:
+        _encode_clip(path, clip)
+        _WRITTEN[key] = path.read_bytes()
+    else:
+        path.write_bytes(_WRITTEN[key])
+    return path
+
+
+def _encode_clip(path: Path, clip: Clip) -> None:
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         container.metadata.update(clip.metadata)
         video = add_video(container, clip)
@@ -135,7 +148,6 @@ def write_clip(path: Path, clip: Clip | None = None) -> Path:
             sine.encode(until=clip.seconds[number] - clip.seconds[0])
         container.mux(video.encode())
         sine.finish()
-    return path
 
 
 def write_images(folder: Path, num_frames: int = 20, suffix: str = ".png") -> Path:
