@@ -80,7 +80,36 @@ _ESRGAN = {
 """What ESRGAN's two layouts become, by what some key of each begins with. Their other names mean
 other things elsewhere: ``upconv1`` is BasicVSR's, too."""
 
+_TO_OPENMMLAB = (
+    (r"(backward|forward)_trunk\.", r"\1_resblocks."),
+    (r"upconv([12])\.", r"upsample\1.upsample_conv."),
+    (r"\bconv_l([23])_([12])\.", r"feat_l\1_conv\2.conv."),
+    (r"pcd_align\.", "pcd_alignment."),
+    (r"(\boffset_conv[123]\.l[123]|feat_conv\.l[12]|cas_offset_conv[12])\.", r"\1.conv."),
+    (r"(feat_fusion|spatial_attn(?:[1-4]|_l[123]|_add1))\.", r"\1.conv."),
+)
+"""The way back; OpenMMLab's names have ``.conv`` where an activation follows."""
+
+_TO_ESRGAN = {
+    "esrgan-2019": (
+        (r"^body\.(\d+)\.rdb(\d)\.", r"RRDB_trunk.\1.RDB\2."),
+        (r"^conv_body\.", "trunk_conv."),
+        (r"^conv_up([12])\.", r"upconv\1."),
+        (r"^conv_hr\.", "HRconv."),
+    ),
+    "esrgan": (
+        (r"^conv_first\.", "model.0."),
+        (r"^body\.(\d+)\.rdb(\d)\.conv(\d)\.", r"model.1.sub.\1.RDB\2.conv\3.0."),
+        (r"^conv_up1\.", "model.3."),
+        (r"^conv_up2\.", "model.6."),
+        (r"^conv_hr\.", "model.8."),
+        (r"^conv_last\.", "model.10."),
+    ),
+}
+
 _BASICSR = re.compile(r"(_trunk|pcd_align|basic_module\.\d|reconstruction|image_cleaning|rdb1)\.")
+
+_FLOW_LAYER = re.compile(r"(basic_module\.\d+\.basic_module\.)(\d+)\.")
 
 _FLOW_CONV = re.compile(r"(basic_module\.\d+\.basic_module\.)(\d+)\.conv\.")
 
@@ -97,6 +126,27 @@ def to_basicsr(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if (esrgan := _esrgan_layout(weights)) is not None:
         return {_substituted(_unwrapped(key), esrgan): value for key, value in weights.items()}
     return {_rename(key): value for key, value in weights.items() if key not in SKIPPED}
+
+
+def to_openmmlab(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by BasicSR's names, under those of mmagic and mmediting; without a prefix."""
+    renamed = {_substituted(key, _TO_OPENMMLAB): value for key, value in weights.items()}
+    return {
+        _FLOW_LAYER.sub(lambda found: f"{found[1]}{int(found[2]) // 2}.conv.", key): value
+        for key, value in renamed.items()
+    }
+
+
+def to_esrgan(weights: Mapping[str, Tensor], layout: str) -> dict[str, Tensor]:
+    """Weights of RRDBNet under ESRGAN's own names.
+
+    Args:
+        weights: By BasicSR's names.
+        layout: ``esrgan`` for those of 2018, which most community models have, or ``esrgan-2019``.
+    """
+    blocks = {key.split(".")[1] for key in weights if key.startswith("body.")}
+    patterns = (*_TO_ESRGAN[layout], (r"^conv_body\.", f"model.1.sub.{len(blocks)}."))
+    return {_substituted(key, patterns): value for key, value in weights.items()}
 
 
 def likely_layout(names: Iterable[str]) -> str | None:

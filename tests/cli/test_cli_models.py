@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from safetensors.torch import load_file
 from tests.command_line import Run
 from tests.media import Clip, write_clip
 from tests.mirror import Mirror
-from tests.networks import basicvsr, compact, deblurring_edvr, edvr
+from tests.networks import basicvsr, compact, deblurring_edvr, edvr, rrdbnet
+from vsr.cli.models import LAYOUTS
 from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.checkpoint import save_network
+from vsr.models.checkpoints.export import READERS
+from vsr.models.checkpoints.key_mapping import likely_layout
 from vsr.models.checkpoints.model import Model, OfficialFile
 from vsr.models.checkpoints.zoo import OFFICIAL
 from vsr.models.loading import load_network
@@ -143,7 +146,10 @@ def test_the_mirror_may_come_from_the_environment(
         (["pull", "tiny", "--mirror", "http://127.0.0.1:1"], 1, "cannot be reached"),
         (["path", "identity"], 2, "has no file of weights"),
         (["convert", "nowhere.pth", "b.safetensors"], 1, "'nowhere.pth' is not there"),
-        (["convert", "mmagic.pth", "b.pth"], 2, "give a name.safetensors"),
+        (["convert", "mmagic.pth", "b.onnx"], 2, "give a name.safetensors or name.pth"),
+        (["convert", "mmagic.pth", "b.safetensors", "--layout", "mmagic"], 2, "give a name.pth"),
+        (["convert", "mmagic.pth", "b.pth", "--layout", "esrgan"], 2, "give basicsr, mmagic"),
+        (["convert", "mmagic.pth", "nowhere/b.pth"], 1, "a folder that exists"),
         (["convert", "identity", "b.safetensors"], 2, "has no file of weights"),
         (["convert", "tiny", "b.safetensors"], 1, "`vsr models pull tiny` brings it"),
         (["convert", "mmagic.pth", "nowhere/b.safetensors"], 1, "a folder that exists"),
@@ -178,6 +184,33 @@ def test_a_converted_checkpoint_is_the_same_network(
     converted = load_network(str(target)).state_dict()
     assert all(torch.equal(converted[key], value) for key, value in network.state_dict().items())
     assert load_file(target).keys() == basicvsr().state_dict().keys()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_checkpoint_goes_to_another_program_and_back(
+    layout: str, vsr: Run, tmp_path: Path
+) -> None:
+    ours, theirs, again = (tmp_path / name for name in ("a.safetensors", "b.pth", "c.safetensors"))
+    save_network(rrdbnet(), ours, dtype=torch.float32)
+    assert vsr("models", "convert", ours, theirs, "--layout", layout).code == 0
+    assert likely_layout(in_file(theirs)) == NAMED[layout]
+    assert vsr("models", "convert", theirs, again).code == 0
+    weights = rrdbnet().state_dict()
+    assert load_file(again).keys() == weights.keys()
+    assert all(torch.equal(value, weights[key]) for key, value in load_file(again).items())
+
+
+NAMED = {"basicsr": "BasicSR", "mmagic": "mmagic", "esrgan": "ESRGAN", "esrgan-2019": "ESRGAN"}
+
+
+def in_file(path: Path) -> Iterable[str]:
+    content = torch.load(path, weights_only=True)
+    names: dict[str, Any] = content.get("params") or content.get("state_dict") or content
+    return names
+
+
+def test_all_layouts_can_be_chosen() -> None:
+    assert set(LAYOUTS) == set(READERS)
 
 
 def test_a_model_is_converted_by_its_name(vsr: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ import torch
 
 from tests.networks import SMALL_EDVR, awakened, basicvsr
 from vsr.models.architectures.edvr import EDVR
-from vsr.models.checkpoints.key_mapping import likely_layout, to_basicsr
+from vsr.models.checkpoints.key_mapping import (
+    likely_layout,
+    to_basicsr,
+    to_esrgan,
+    to_openmmlab,
+)
 from vsr.models.loading import load_network
 
 FIRST_CODE = {
@@ -114,3 +120,39 @@ def test_the_layout_is_guessed_from_the_names() -> None:
 def test_wrappers_of_parallel_training_are_taken_off() -> None:
     weights = {f"module.{key}": value for key, value in basicvsr().state_dict().items()}
     assert to_basicsr(weights).keys() == basicvsr().state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "basicvsr",
+        "iconvsr_pad3",
+        "edvr_m",
+        "edvr_m_wotsa",
+        "basicvsrpp",
+        "basicvsrpp_c128n25_hr",
+        "realbasicvsr",
+    ],
+)
+def test_weights_go_back_under_openmmlabs_names(name: str, shared: Path) -> None:
+    """The other program loads them strictly: no name missing, none too many."""
+    layouts = published_layouts(shared)
+    ours = {key: torch.empty(shape) for key, shape in layouts["basicsr"][name].items()}
+    theirs = {key: list(value.shape) for key, value in to_openmmlab(ours).items()}
+    assert theirs == layouts["mmagic"][name]
+
+
+@pytest.mark.parametrize(("layout", "published"), [("esrgan", "esrgan_old"), ("esrgan-2019",) * 2])
+def test_weights_go_back_under_esrgans_names(layout: str, published: str, shared: Path) -> None:
+    layouts = json.loads((shared / "oracle" / "layouts_image.json").read_text())
+    shapes = layouts["basicsr"]["realesrgan_x4plus"]
+    named = to_esrgan({key: torch.empty(shape) for key, shape in shapes.items()}, layout)
+    expected = layouts[published.replace("-", "_")]["esrgan_x4"]
+    assert {key: list(value.shape) for key, value in named.items()} == expected
+
+
+def published_layouts(shared: Path) -> dict[str, dict[str, dict[str, list[int]]]]:
+    """Names and shapes by code base and network."""
+    files = ("layouts", "layouts_basicvsrpp")
+    read = [json.loads((shared / "oracle" / f"{file}.json").read_text()) for file in files]
+    return {base: read[0][base] | read[1][base] for base in ("basicsr", "mmagic")}

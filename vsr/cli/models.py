@@ -38,6 +38,9 @@ pull          brought by `vsr models pull NAME`; `vsr models show NAME` says all
 
 LICENCE_UNKNOWN = "not stated"
 
+LAYOUTS = ("basicsr", "mmagic", "esrgan", "esrgan-2019")
+"""As ``vsr.models.checkpoints.export`` has them, which would load torch."""
+
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all that is known.")
@@ -149,11 +152,23 @@ def print_path(name: str) -> None:
 @models.command()
 @click.argument("source", metavar="A", type=MEDIA)
 @click.argument("target", metavar="B", type=MEDIA)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    help="Whose program shall read B, a .pth file; basicsr unless given.",
+)
 @click.option("--half", is_flag=True, help="Store float16: half the size, rounded.")
 @fidelity_option
 @click.option("-y", "--overwrite", is_flag=True, help="Replace B if it exists.")
-def convert(source: str, target: str, half: bool, fidelity: float | None, overwrite: bool) -> None:
-    """Write the checkpoint A as B, safetensors with our names.
+def convert(
+    source: str,
+    target: str,
+    layout: str | None,
+    half: bool,
+    fidelity: float | None,
+    overwrite: bool,
+) -> None:
+    """Write the checkpoint A as B: NAME.safetensors with our names, or NAME.pth for others.
 
     A is a model that `vsr models` lists, or any checkpoint of BasicSR, of OpenMMLab, of the first
     EDVR code, of ESRGAN's, of ncnn or ours, or FIRST+SECOND: two EDVR as one cascade. Values stay
@@ -162,10 +177,15 @@ def convert(source: str, target: str, half: bool, fidelity: float | None, overwr
     import torch
 
     from vsr.models.checkpoints.checkpoint import save_network
+    from vsr.models.checkpoints.export import export
 
-    _refuse_target(target, overwrite)
+    _refuse_target(target, overwrite, ".pth" if layout else ".safetensors", ".pth")
     network = _network(source, fidelity)
-    save_network(network, Path(target), dtype=torch.float16 if half else torch.float32)
+    dtype = torch.float16 if half else torch.float32
+    if Path(target).suffix == ".pth":
+        export(network, Path(target), layout or "basicsr", dtype=dtype)
+    else:
+        save_network(network, Path(target), dtype=dtype)
     count = sum(parameter.numel() for parameter in network.parameters())
     facts = network.facts
     kind = "float16" if half else "float32"
@@ -185,9 +205,10 @@ def _network(source: str, fidelity: float | None = None) -> Network[Any]:
     return load_network(source)
 
 
-def _refuse_target(target: str, overwrite: bool) -> None:
-    if Path(target).suffix != ".safetensors":
-        raise ConfigurationError(f"{target!r} has another ending; give a name.safetensors")
+def _refuse_target(target: str, overwrite: bool, *suffixes: str) -> None:
+    if Path(target).suffix not in suffixes:
+        named = " or ".join(f"name{suffix}" for suffix in dict.fromkeys(suffixes))
+        raise ConfigurationError(f"{target!r} has another ending; give a {named}")
     if Path(target).exists() and not overwrite:
         raise OpenError(f"{target!r} already exists; give another name, or -y to replace it")
 
@@ -211,7 +232,7 @@ def measure(
     """
     from vsr.models.checkpoints.checkpoint import save_network
 
-    _refuse_target(target, overwrite)
+    _refuse_target(target, overwrite, ".safetensors")
     network = _network(source)
     clips = (unless_stopped(partial(_beginning, video, frames)) for video in videos)
     known = network.measured(clips)

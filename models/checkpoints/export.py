@@ -1,0 +1,86 @@
+"""Weights for other programs: pickled, in the layout that each of them reads.
+
+basicsr      {"params": …}, BasicSR's names; Real-ESRGAN's program, too
+mmagic       {"state_dict": …}, OpenMMLab's names behind ``generator.``
+esrgan       bare, ESRGAN's names of 2018, which most community models have
+esrgan-2019  bare, ESRGAN's names of 2019
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vsr.errors import ConfigurationError, OpenError
+from vsr.models.checkpoints.key_mapping import to_esrgan, to_openmmlab
+from vsr.models.network import Network
+
+PUBLISHED = frozenset({"basicvsr", "iconvsr", "basicvsrpp", "realbasicvsr", "edvr"})
+"""Networks of which both BasicSR and OpenMMLab have code."""
+
+READERS: dict[str, frozenset[str]] = {
+    "basicsr": PUBLISHED - {"realbasicvsr"} | {"rrdbnet", "srvgg"},
+    "mmagic": PUBLISHED | {"rrdbnet"},
+    "esrgan": frozenset({"rrdbnet"}),
+    "esrgan-2019": frozenset({"rrdbnet"}),
+}
+"""The networks that each layout is known for."""
+
+
+def export(
+    network: Network[Any], path: Path, layout: str, *, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a network's weights in the layout of another program.
+
+    Args:
+        network: One of ``READERS[layout]``.
+        path: Replaced if it exists; under its name the file is always whole.
+        layout: A key of ``READERS``.
+        dtype: Floating-point type of the values.
+
+    Raises:
+        ConfigurationError: The other program has no such network.
+        OpenError: The file cannot be written; an existing one is unchanged.
+    """
+    if network.facts.name not in READERS[layout]:
+        known = ", ".join(name for name, nets in READERS.items() if network.facts.name in nets)
+        raise ConfigurationError(
+            f"layout {layout!r} has no names for {network.facts.name}; "
+            f"give {known or 'a name.safetensors'}"
+        )
+    tensors = {
+        key: value.detach().to("cpu", dtype).contiguous()
+        for key, value in network.state_dict().items()
+    }
+    _save(_laid_out(tensors, layout, network.facts.name), path)
+
+
+def _laid_out(tensors: Mapping[str, Tensor], layout: str, architecture: str) -> dict[str, Any]:
+    if layout == "basicsr":
+        return {"params": dict(tensors)}
+    if layout == "mmagic":
+        # Its configurations of RealBasicVSR look for the averaged weights.
+        prefix = "generator_ema." if architecture == "realbasicvsr" else "generator."
+        named = {f"{prefix}{key}": value for key, value in to_openmmlab(tensors).items()}
+        return {"meta": {}, "state_dict": named}
+    return to_esrgan(tensors, layout)
+
+
+def _save(content: Mapping[str, Any], path: Path) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        torch.save(dict(content), part)
+        part.replace(path)
+    except (OSError, RuntimeError) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        reason = str(error).split("\n")[0]
+        raise OpenError(
+            f"'{path}' cannot be written ({reason}); give a name in a folder that exists and has "
+            "room"
+        ) from error
