@@ -142,10 +142,21 @@ def test_a_damaged_checkpoint_is_said(footage: Path, tmp_path: Path) -> None:
         train(TINY, footage, tmp_path / "run", device="cpu")
 
 
-def test_a_network_that_is_not_trained_here_is_refused(footage: Path, tmp_path: Path) -> None:
+def test_flow_iterations_of_a_network_without_flow_are_refused(
+    footage: Path, tmp_path: Path
+) -> None:
     published = replace(TINY, network=NetworkSettings(architecture="basicvsr"))
-    with pytest.raises(ConfigurationError, match="basicvsr cannot be trained here"):
+    with pytest.raises(ConfigurationError, match="basicvsr has no flow network to be trained"):
         train(published, footage, tmp_path / "run", device="cpu")
+
+
+def test_an_image_network_is_trained_without_flow(footage: Path, tmp_path: Path) -> None:
+    small = NetworkSettings(architecture="srvgg", options={"num_feat": 8, "num_conv": 1})
+    schedule = replace(TINY.schedule, iterations=40, flow_iterations=0)
+    config = replace(TINY, network=small, schedule=schedule)
+    train(config, footage, tmp_path / "run", device="cpu")
+    curve = losses(tmp_path / "run")
+    assert sum(curve[-8:]) < sum(curve[:8])
 
 
 def test_missing_footage_is_named(tmp_path: Path) -> None:

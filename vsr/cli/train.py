@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vsr.cli.startup import loading
 from vsr.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from vsr.training.loop import StepReport
 
 
 @click.command()
@@ -31,47 +39,49 @@ from vsr.errors import ConfigurationError
     "--init", type=click.Path(path_type=Path), metavar="FILE", help="Start from these weights."
 )
 @click.option(
+    "--desra",
+    metavar="MODEL|FILE",
+    help="Delete the artefacts of a vivid network, the model or file of --init: show it what this "
+    "faithful one restores in their place.",
+)
+@click.option(
     "--teacher",
     metavar="MODEL|FILE",
     help="A larger network of the same scale whose results are learnt from beside the truth.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def train(
-    config: Path, data: Path, out: Path, init: Path | None, teacher: str | None, device: str
+    config: Path,
+    data: Path,
+    out: Path,
+    init: Path | None,
+    desra: str | None,
+    teacher: str | None,
+    device: str,
 ) -> None:
     """Train a network as CONFIG (TOML) says.
 
     \b
     vsr train configs/compact_x4.toml --data footage --out runs/compact_x4
     torchrun --nproc-per-node 4 -m vsr train CONFIG --data footage --out runs/compact_x4
+    vsr train configs/desra.toml --data footage --out runs/clean --init VIVID --desra FAITHFUL
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
+    if desra is not None:
+        if init is None or teacher is not None:
+            raise click.UsageError("--desra needs --init VIVID, and no --teacher")
+        _delete_artefacts(config, data, out, str(init), desra, device)
+        return
     with loading():
         from vsr.training import run as training_run
         from vsr.training.config import read_training_config
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    console, is_first = Console(stderr=True), os.environ.get("RANK", "0") == "0"
-    with Bar(*columns, console=console, disable=not (console.is_terminal and is_first)) as bar:
-        task = bar.add_task("training", total=None)
+    is_first = os.environ.get("RANK", "0") == "0"
+    with _shown(enabled=is_first) as (bar, show_step):
 
         def show(progress: training_run.Progress) -> None:
-            bar.update(
-                task,
-                completed=progress.step.iteration,
-                total=progress.total,
-                description=f"loss {progress.step.loss:.4f}",
-            )
+            show_step(progress.step, progress.total)
             if progress.validation_psnr_y is not None:
-                console.print(
+                bar.console.print(
                     f"iteration {progress.step.iteration}: {progress.validation_psnr_y:.2f} dB"
                 )
 
@@ -91,3 +101,48 @@ def train(
             f"no weights were validated in '{out}'; hold out a video in the configuration"
         )
     click.echo(best)
+
+
+def _delete_artefacts(
+    config: Path, data: Path, out: Path, vivid: str, faithful: str, device: str
+) -> None:
+    """``vsr train --desra``."""
+    with loading():
+        from vsr.training.config import read_training_config
+        from vsr.training.desra import DesraConfig, delete_artefacts
+
+    with _shown() as (bar, show_step):
+        report = delete_artefacts(
+            read_training_config(config, DesraConfig),
+            data,
+            out,
+            vivid=vivid,
+            faithful=faithful,
+            device=device,
+            on_progress=lambda step, training: show_step(step, training.total),
+        )
+        bar.console.print(
+            f"trained on {report.num_cases} pieces with artefacts; of the held-out frames' area "
+            f"{report.before:.2%} was replaced before and {report.after:.2%} is now; elsewhere the "
+            f"result differs by {report.kept_db:.1f} dB"
+        )
+    click.echo(report.weights)
+
+
+@contextmanager
+def _shown(*, enabled: bool = True) -> Iterator[tuple[Progress, Callable[[StepReport, int], None]]]:
+    """A bar on a terminal, and a function that shows a step of so many in it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+    with Progress(*columns, console=console, disable=not (console.is_terminal and enabled)) as bar:
+        task = bar.add_task("training", total=None)
+
+        def show(step: StepReport, total: int) -> None:
+            text = f"loss {step.loss:.4f}"
+            bar.update(task, completed=step.iteration, total=total, description=text)
+
+        yield bar, show

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints, overload
 
 from vsr.errors import ConfigurationError
 from vsr.quality.degradation import DEGRADATIONS
@@ -198,8 +198,16 @@ class TrainingConfig:
     adversarial: AdversarialSettings | None = None
 
 
-def read_training_config(path: Path) -> TrainingConfig:
+@overload
+def read_training_config(path: Path) -> TrainingConfig: ...
+@overload
+def read_training_config(path: Path, kind: type[Table]) -> Table: ...
+def read_training_config(path: Path, kind: Any = TrainingConfig) -> Any:
     """Read a TOML file.
+
+    Args:
+        path: The file.
+        kind: The dataclass that it fills.
 
     Raises:
         ConfigurationError: No such file, not TOML, an unknown key (the nearest is named), a value
@@ -213,7 +221,7 @@ def read_training_config(path: Path) -> TrainingConfig:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"'{path}' is not TOML ({error}); correct that line") from error
-    return _fill(TrainingConfig, table, str(path))
+    return _fill(kind, table, str(path))
 
 
 def staged(config: TrainingConfig, iteration: int) -> tuple[TrainingConfig, int]:

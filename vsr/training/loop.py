@@ -11,6 +11,7 @@ B batch, T time, C colour, H, W size.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +22,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from vsr.errors import ConfigurationError
 from vsr.models.compact.branch import grey
 from vsr.models.compact.network import Compact
 from vsr.models.layers.propagation import FlowEstimator, pair_flows
 from vsr.models.network import Network
 from vsr.models.ops.imresize import imresize
+from vsr.models.placement import place
 from vsr.quality.filters import sharpen
 from vsr.training.adversarial import Adversary
 from vsr.training.config import Schedule
@@ -220,12 +223,59 @@ def _descend(training: Training, loss: Tensor) -> StepReport:
     return StepReport(training.iteration, float(loss.detach()), float(norm), rate)
 
 
+def training_of(
+    network: Network[Any],
+    schedule: Schedule,
+    device: torch.device,
+    *,
+    rank: Rank = ALONE,
+    adversary: Adversary | None = None,
+) -> Training:
+    """The beginning of a run.
+
+    Args:
+        network: The network that is trained, in float32; copied if it has to change its device.
+        schedule: The run's.
+        device: Where it is trained.
+        rank: As for ``Training``.
+        adversary: As for ``Training``.
+
+    Raises:
+        ConfigurationError: The schedule trains a flow network, and the network has none.
+    """
+    check_flow(network, schedule)
+    network, _ = place(network, device=str(device), precision="float32")
+    return Training(
+        network=network,
+        average=copy.deepcopy(network).requires_grad_(False),
+        optimiser=make_optimiser(network),
+        schedule=schedule,
+        device=device,
+        rank=rank,
+        adversary=adversary,
+    )
+
+
 def make_optimiser(network: Network[Any]) -> torch.optim.Optimizer:
-    """Adam, the flow network's parameters first, in a group of their own."""
+    """Adam, the flow network's parameters first, in a group of their own, which may be empty."""
     flow = list(flow_parameters(network))
     known = {id(parameter) for parameter in flow}
     others = [p for p in network.parameters() if id(p) not in known]
     return torch.optim.Adam([{"params": flow}, {"params": others}], betas=(0.9, 0.99))
+
+
+def check_flow(network: Network[Any], schedule: Schedule) -> None:
+    """Check that a network has the flow network that a schedule trains.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    trains_flow = schedule.flow_iterations or schedule.flow_weight
+    if trains_flow and not has_flow_network(network):
+        raise ConfigurationError(
+            f"{network.facts.name} has no flow network to be trained by itself; set "
+            "flow_iterations and flow_weight to 0, or train compact"
+        )
 
 
 def has_flow_network(network: Network[Any]) -> bool:
@@ -239,8 +289,8 @@ def flow_network(network: Network[Any]) -> FlowEstimator:
 
 
 def flow_parameters(network: Network[Any]) -> Iterator[nn.Parameter]:
-    """The parameters of that part."""
-    return network.get_submodule("flow").parameters()
+    """The parameters of that part; none of a network without it."""
+    return network.get_submodule("flow").parameters() if has_flow_network(network) else iter(())
 
 
 def _restore(training: Training, inputs: Tensor) -> tuple[Tensor, list[tuple[int, Tensor]]]:

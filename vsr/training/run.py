@@ -12,10 +12,8 @@ what such a run is for is in last.safetensors.
 
 from __future__ import annotations
 
-import copy
-import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsr.errors import CheckpointError, ConfigurationError, MissingDependency
+from vsr.errors import ConfigurationError, MissingDependency
 from vsr.models.architecture_table import build_network
-from vsr.models.checkpoints.checkpoint import DAMAGED, read_weights, save_network
+from vsr.models.checkpoints.checkpoint import read_weights, save_network
 from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.placement import place, resolve_device
@@ -34,17 +32,17 @@ from vsr.quality.metrics import luma, psnr
 from vsr.restorer import Restorer
 from vsr.training.adversarial import Adversary
 from vsr.training.batches import clip_batches, flow_batches, photographs_of
+from vsr.training.checkpoint import load_training, save_training
 from vsr.training.clips import load_videos
 from vsr.training.config import TrainingConfig, staged
 from vsr.training.degraded_clips import ClipDegradation, degrade_clip
-from vsr.training.loop import StepReport, Training, has_flow_network, make_optimiser, run
+from vsr.training.log import best_score, write_log
+from vsr.training.loop import StepReport, Training, run, training_of
 from vsr.training.processes import Rank, joined, local_device
 from vsr.types import Chunk
 
 MEASURED = 5
 """Frames of each held-out clip over which it is measured what the int8 form has to know."""
-
-LOG_FIELDS = ("iteration", "loss", "gradient_norm", "learning_rate", "seconds", "validation_psnr_y")
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,8 @@ def train(
 
     Raises:
         OpenError: Data that is not there.
-        ConfigurationError: A network without a flow network of its own, which is what is trained,
-            or a teacher of another scale.
+        ConfigurationError: A network without the flow network that the schedule trains, or a
+            teacher of another scale.
         CheckpointError: A checkpoint that is damaged, or of another network.
         MissingDependency: TensorBoard is asked for and not installed.
     """
@@ -95,7 +93,7 @@ def train(
         training = _start(config, where, init, rank)
         training.teacher = _teacher(teacher, training)
         if (out / "last.pt").exists():
-            _load(training, out / "last.pt")
+            load_training(training, out / "last.pt")
         after_step: Callable[[StepReport], None] = _nothing
         if rank.number == 0:
             held_out = load_videos(data / config.data.videos, config.data.hold_out)
@@ -176,22 +174,11 @@ def _middle(clip_u8: Tensor, scale: int) -> tuple[Tensor, Tensor]:
 
 def _start(config: TrainingConfig, device: torch.device, init: Path | None, rank: Rank) -> Training:
     torch.manual_seed(config.schedule.seed)
-    architecture = config.network.architecture
-    network = build_network(architecture, config.network.options)
-    if not has_flow_network(network):
-        raise ConfigurationError(f"{architecture} cannot be trained here; train compact")
+    network = build_network(config.network.architecture, config.network.options)
     if init is not None:
         _adopt(network, read_weights(init))
-    network, _ = place(network, device=str(device), precision="float32")
-    return Training(
-        network=network,
-        average=copy.deepcopy(network).requires_grad_(False),
-        optimiser=make_optimiser(network),
-        schedule=config.schedule,
-        device=device,
-        rank=rank,
-        adversary=None if config.adversarial is None else Adversary(config.adversarial, device),
-    )
+    adversary = None if config.adversarial is None else Adversary(config.adversarial, device)
+    return training_of(network, config.schedule, device, rank=rank, adversary=adversary)
 
 
 def _adopt(network: Network[Any], weights: Mapping[str, Tensor]) -> None:
@@ -199,43 +186,6 @@ def _adopt(network: Network[Any], weights: Mapping[str, Tensor]) -> None:
     own = network.state_dict()
     fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
     network.load_state_dict({**own, **fitting})
-
-
-def _save(training: Training, path: Path) -> None:
-    """Write a checkpoint so that an interrupted write leaves the one before."""
-    saved = {
-        "network": training.network.state_dict(),
-        "average": training.average.state_dict(),
-        "optimiser": training.optimiser.state_dict(),
-        "iteration": training.iteration,
-        "seconds": training.seconds,
-        "schedule": asdict(training.schedule),
-    }
-    if training.adversary is not None:
-        saved["adversary"] = training.adversary.state()
-    part = path.with_suffix(".part")
-    torch.save(saved, part)
-    part.replace(path)
-
-
-def _load(training: Training, path: Path) -> None:
-    try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-    except DAMAGED as error:
-        raise CheckpointError(
-            f"'{path}' is damaged; remove it and start again with --init last.safetensors beside it"
-        ) from error
-    try:
-        training.network.load_state_dict(saved["network"])
-        training.average.load_state_dict(saved["average"])
-        if training.adversary is not None and "adversary" in saved:
-            training.adversary.load(saved["adversary"])
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"'{path}' is of another network than the configuration's; train into an empty folder"
-        ) from error
-    training.optimiser.load_state_dict(saved["optimiser"])
-    training.iteration, training.seconds = saved["iteration"], saved["seconds"]
 
 
 class _Recorder:
@@ -252,7 +202,7 @@ class _Recorder:
         self.reporting, self.training, self.out = config.reporting, training, out
         self.degradation = config.data.degradation
         self.held_out, self.on_progress = held_out, on_progress
-        self.best = _best_so_far(out / "log.csv")
+        self.best = best_score(out / "log.csv")
         self.board = _board(out / "tensorboard") if self.reporting.tensorboard else None
 
     def __call__(self, step: StepReport) -> None:
@@ -262,9 +212,9 @@ class _Recorder:
         if self.held_out and (last or step.iteration % reporting.validate_every == 0):
             score = self._validate()
         if last or step.iteration % reporting.save_every == 0:
-            _save(training, self.out / "last.pt")
+            save_training(training, self.out / "last.pt")
         if last or score is not None or step.iteration % reporting.log_every == 0:
-            _log(self.out / "log.csv", step, training.seconds, score)
+            write_log(self.out / "log.csv", step, training.seconds, score)
             self._show(step, score)
         self.on_progress(Progress(step, training.total, training.seconds, score))
 
@@ -302,22 +252,3 @@ def _board(folder: Path) -> Any:
             "it out"
         ) from error
     return SummaryWriter(folder)
-
-
-def _log(path: Path, step: StepReport, seconds: float, score: float | None) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        log = csv.writer(file)
-        if fresh:
-            log.writerow(LOG_FIELDS)
-        shown = "" if score is None else f"{score:.3f}"
-        row = (f"{step.loss:.5f}", f"{step.gradient_norm:.3f}", f"{step.learning_rate:.2e}")
-        log.writerow((step.iteration, *row, f"{seconds:.0f}", shown))
-
-
-def _best_so_far(path: Path) -> float:
-    if not path.exists():
-        return float("-inf")
-    with path.open(newline="", encoding="utf-8") as file:
-        scores = [row["validation_psnr_y"] for row in csv.DictReader(file)]
-    return max((float(score) for score in scores if score), default=float("-inf"))
