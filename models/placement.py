@@ -106,7 +106,9 @@ def _in_int8(network: Network[Any], dtype: torch.dtype, device: torch.device) ->
     """
     if network.dtype == torch.int8:
         wanted = str(dtype).removeprefix("torch.")
-        raise ConfigurationError(f"a network in int8 cannot be had in {wanted}; load it anew")
+        raise ConfigurationError(
+            f"a network in int8 cannot be converted to {wanted}; load it again"
+        )
     if not runs_int8(device):
         raise ConfigurationError(
             f"precision 'int8' needs a CPU with VNNI, not {device}; give auto or bfloat16"

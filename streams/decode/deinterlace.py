@@ -67,7 +67,7 @@ def deinterlace(
         yield from frames
         return
     filtered: _Filter | None = None
-    said, begun = "", False
+    last_note, begun = "", False
     known = ScanDetector(time_base).detect(frames) if scan is None else ((f, scan) for f in frames)
     for stamped, found in known:
         note_scan(found)
@@ -76,10 +76,10 @@ def deinterlace(
             yield from filtered.drain()
             filtered = None
         note = _note(mode, found, stamped.frame)
-        if note != said:
+        if note != last_note:
             since = f"from {float(stamped.pts * time_base):.2f} s on: " if begun else ""
             say(since + (note or "the source is progressive"))
-        said, begun = note, True
+        last_note, begun = note, True
         if not chain:
             yield stamped
             continue
@@ -152,7 +152,7 @@ class Deinterlacer:
         return ready + ([stamped] if self._filter is None else self._filter.push(stamped))
 
     def drain(self) -> list[StampedFrame]:
-        """Return the frames that were held back; the next interlaced one begins anew."""
+        """Return the frames that were held back; the next interlaced one restarts the filter."""
         ready = [] if self._filter is None else self._filter.drain()
         self._filter = None
         return ready

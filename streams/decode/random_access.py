@@ -94,7 +94,7 @@ class SeekingReader:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies, in other processes too, know the times and open the file anew."""
+        """Copies, in other processes too, know the times and open the file again."""
         return partial(SeekingReader, device=self._device, times=self._times, scan=self._scan), (
             self._source,
         )

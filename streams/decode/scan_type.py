@@ -174,13 +174,13 @@ class _Idet:
         found: list[_Finding] = []
         while True:
             try:
-                said = self._graph.vpull().metadata
+                metadata = self._graph.vpull().metadata
             except (NotYetError, EOFError):
                 return found
             found.append(
                 _Finding(
-                    kind=said.get("lavfi.idet.single.current_frame", ""),
-                    repeated=said.get("lavfi.idet.repeated.current_frame", ""),
+                    kind=metadata.get("lavfi.idet.single.current_frame", ""),
+                    repeated=metadata.get("lavfi.idet.repeated.current_frame", ""),
                 )
             )
 

@@ -49,7 +49,7 @@ class SceneScore:
         entering.pts, entering.time_base = self._pts, Fraction(1, 25)
         self._pts += 1
         self._graph.vpush(entering)
-        said = self._graph.vpull().metadata
+        metadata = self._graph.vpull().metadata
         return FrameChange(
-            difference=float(said["lavfi.scd.mafd"]), score=float(said["lavfi.scd.score"])
+            difference=float(metadata["lavfi.scd.mafd"]), score=float(metadata["lavfi.scd.score"])
         )

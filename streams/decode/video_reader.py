@@ -217,10 +217,10 @@ class VideoReader:
             return frozenset()
         return other_programs(self._source, self._stream.index)
 
-    def _lost_with_stream(self, said: Sequence[str]) -> tuple[str, ...]:
+    def _lost_with_stream(self, notes: Sequence[str]) -> tuple[str, ...]:
         """Sentences about what the stream has, its first frame does not show, and is left out."""
         transparent = self._stream.metadata.get("alpha_mode", "0") != "0"
-        return (TRANSPARENCY,) if transparent and TRANSPARENCY not in said else ()
+        return (TRANSPARENCY,) if transparent and TRANSPARENCY not in notes else ()
 
     def _captions(self) -> frozenset[str]:
         """Captions that begin after the first frame: ffmpeg's description knows of them."""

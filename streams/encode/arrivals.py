@@ -23,11 +23,11 @@ _BESIDE = ("audio", "subtitle", "attachment", "cover", "data")
 """Kinds of streams that are copied, in words."""
 
 
-def say_losses(plan: EncodingPlan, written: str) -> None:
+def log_losses(plan: EncodingPlan, written: str) -> None:
     """Compare a written file with its source, and log a sentence about each kind of loss.
 
     Args:
-        plan: What the file was to hold; what its notes have said is not said again.
+        plan: What the file was to hold; what its notes have named is not reported again.
         written: The file.
     """
     source = plan.output.source
@@ -46,9 +46,9 @@ def _lost_tracks(source: str, written: str, plan: EncodingPlan) -> list[str]:
             flags = list(_lost_flags(plan.output, one, two))
     except (FFmpegError, OSError, ValueError, IndexError):
         return []
-    said = any("flags of tracks" in note for note in plan.notes)
+    reported = any("flags of tracks" in note for note in plan.notes)
     notes = [f"'{written}' lacks streams that it was to hold: {lacking}"] if lacking else []
-    if flags and not said:
+    if flags and not reported:
         notes.append(f"'{written}' does not hold these flags of tracks: {', '.join(flags)}")
     return notes
 

@@ -129,8 +129,8 @@ def encoder_formats(encoder: str) -> tuple[str, ...]:
     Raises:
         ConfigurationError: There is no such video encoder in this ffmpeg.
     """
-    said = query_ffmpeg("-h", f"encoder={encoder}")
-    text = said.stdout + said.stderr
+    answer = query_ffmpeg("-h", f"encoder={encoder}")
+    text = answer.stdout + answer.stderr
     if f"Encoder {encoder} " not in text or "Supported sample formats" in text:
         raise ConfigurationError(
             f"ffmpeg has no video encoder {encoder!r}; give one that 'ffmpeg -encoders' lists, "

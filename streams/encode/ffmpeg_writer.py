@@ -11,7 +11,7 @@ from typing import Any
 
 from vsr.address import is_address
 from vsr.errors import EncodeError
-from vsr.streams.encode.arrivals import say_losses
+from vsr.streams.encode.arrivals import log_losses
 from vsr.streams.encode.command import Output, build_command, build_cut
 from vsr.streams.encode.encoder_process import EncoderProcess
 from vsr.streams.encode.plan import plan_encoding
@@ -107,7 +107,7 @@ class FFmpegWriter:
         if is_animated_webp(Path(output)):
             # ffmpeg counts the file as one frame.
             self._counted = count_webp_frames(Path(output))
-        say_losses(self._plan, output)
+        log_losses(self._plan, output)
         return output
 
     def abort(self) -> None:

@@ -34,7 +34,7 @@ _OF_TRACKS = frozenset(
     | {"bps", "number_of_frames", "number_of_bytes", "_statistics_tags", "rotate", "filename"}
     | {"_statistics_writing_app", "_statistics_writing_date_utc", "mimetype"}
 )
-"""Tags of a track that muxers write, that are said as such, or that are no longer true."""
+"""Tags of a track that muxers write themselves or store as fields, or that are no longer true."""
 
 _QUICKTIME_LANGUAGES = {
     "cze": "ces",
@@ -69,14 +69,14 @@ def read_tags(source: str) -> dict[str, str]:
         return {}
 
 
-def lost_tags(source: str, output: str, index: int, said: Sequence[str]) -> str | None:
+def lost_tags(source: str, output: str, index: int, reported: Sequence[str]) -> str | None:
     """A sentence about tags that a file has and what was made of it has not; None without any.
 
     Args:
         source: A file.
         output: The file that was made of it.
         index: Index of the video stream in the source.
-        said: Sentences that were said before: what they name is not named again.
+        reported: Earlier notes; what they name is not named again.
     """
     try:
         with open_input(local_name(source)) as one, open_input(local_name(output)) as two:
@@ -86,7 +86,7 @@ def lost_tags(source: str, output: str, index: int, said: Sequence[str]) -> str 
     except (FFmpegError, OSError, ValueError, IndexError):
         return None
     names = sorted(set(lost) | set(lost_of_track))
-    if not names or any(TAGS in sentence for sentence in said):
+    if not names or any(TAGS in sentence for sentence in reported):
         return None
     return f"'{output}' does not hold these tags of the source: {', '.join(names)}"
 

@@ -108,9 +108,9 @@ def _negotiate_audio(output: Output, layout: RawLayout) -> tuple[Output, str | N
             f"'{output.suffix}' ({cause}); change the encoder, its arguments or the output's name"
         )
     cannot = _cannot_hold(output.suffix, output.audio)
-    anew = _transcoded(output, output.audio)
-    if attempt(anew, layout) is None:
-        return anew, f"{cannot}: it is transcoded"
+    transcoded = _transcoded(output, output.audio)
+    if attempt(transcoded, layout) is None:
+        return transcoded, f"{cannot}: it is transcoded"
     return silent, f"{cannot}: it is left out"
 
 
@@ -130,11 +130,11 @@ def _cannot_hold(suffix: str, tracks: Iterable[AudioTrack]) -> str:
 def _transcoded(output: Output, lost: Collection[AudioTrack]) -> Output:
     """The output whose lost tracks ffmpeg decodes from the source: NUT is not enough for that."""
     from_source = output.source is not None
-    anew = [
+    transcoded = [
         replace(track, carried=track.carried and not from_source, copied=False) for track in lost
     ]
     kept = [track for track in output.audio if track not in lost]
-    tracks = sorted([*kept, *anew], key=lambda track: track.index)
+    tracks = sorted([*kept, *transcoded], key=lambda track: track.index)
     return replace(output, audio=tuple(tracks))
 
 
@@ -147,7 +147,7 @@ def attempt(output: Output, layout: RawLayout) -> str | None:
     raw.close()
     command = build_command(_with_quick_probing(output), lead_s=layout.lead_s)
     try:
-        said = subprocess.run(
+        trial = subprocess.run(
             command,
             input=b"".join(parts),
             capture_output=True,
@@ -156,9 +156,9 @@ def attempt(output: Output, layout: RawLayout) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return f"nothing happened for {QUERY_TIMEOUT_S:g} s"
-    if said.returncode == 0:
+    if trial.returncode == 0:
         return None
-    return in_one_line(causes(said.stderr.decode("utf-8", "replace").splitlines()))
+    return in_one_line(causes(trial.stderr.decode("utf-8", "replace").splitlines()))
 
 
 def carried_of(copied: Iterable[OtherStream], output: Output) -> tuple[OtherStream, ...]:

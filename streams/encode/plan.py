@@ -201,7 +201,7 @@ def plan_encoding(
     """Plan the encoding and try it with one frame.
 
     Args:
-        request: What is to be encoded; the suffix of the target says the container.
+        request: What is to be encoded; the suffix of the target names the container.
         trial_path: A file of the same container that may be written.
         covers: A folder where cover pictures are put that have to be attached.
         in_segments: Whether encoded packets come by, so that messages can be put into them.
@@ -287,7 +287,7 @@ def _wanted_output(
 def _labels_note(source: SourceFile | None, output: Output) -> str | None:
     """A sentence about the titles and the like that a container cannot hold."""
     if source and (labels := lost_labels(source.path, output.suffix, _kept(output))):
-        return f"'{output.suffix}' cannot say the source's {', '.join(labels)}"
+        return f"'{output.suffix}' cannot store the source's {', '.join(labels)}"
     return None
 
 
@@ -337,10 +337,12 @@ def _choose_audio(
 
 def _lost_sound_note(lost: Sequence[OtherStream]) -> str | None:
     unknown = [other for other in lost if other.codec == UNKNOWN or not other.template]
-    said = ["audio whose codec is not known is left out"] if unknown else []
+    sentences = ["audio whose codec is not known is left out"] if unknown else []
     if codecs := ", ".join(sorted({other.codec for other in lost if other not in unknown})):
-        said.append(f"audio of this kind can be copied from a file only, and is left out: {codecs}")
-    return "; ".join(said) or None
+        sentences.append(
+            f"audio of this kind can be copied from a file only, and is left out: {codecs}"
+        )
+    return "; ".join(sentences) or None
 
 
 def _output_colour(info: StreamInfo) -> Colour:

@@ -213,8 +213,8 @@ def _formats(encoder: str) -> tuple[str, ...]:
 
 def _name(stream: Stream, original: Stream) -> None:
     """Give a stream the language and the title of the one it comes from."""
-    said = original.metadata
-    stream.metadata.update({key: said[key] for key in ("language", "title") if key in said})
+    tags = original.metadata
+    stream.metadata.update({key: tags[key] for key in ("language", "title") if key in tags})
 
 
 def _notes(plan: PicturePlan, info: StreamInfo, *, has_chapters: bool) -> tuple[str, ...]:

@@ -51,8 +51,8 @@ class FFmpegLog:
     @property
     def frames(self) -> int | None:
         """Frames of the output so far, in ffmpeg's count."""
-        said = self._progress.get("frame", "")
-        return int(said) if said.isdecimal() else None
+        frames = self._progress.get("frame", "")
+        return int(frames) if frames.isdecimal() else None
 
     def reason(self) -> str:
         """The cause that ffmpeg gave, in one line."""
@@ -80,7 +80,7 @@ class FFmpegLog:
 
 
 def causes(lines: Iterable[str]) -> list[str]:
-    """The errors among ffmpeg's messages, without the part that said them or its consequences."""
+    """The errors among ffmpeg's messages, without component names, and without consequences."""
     found = (_MESSAGE.fullmatch(line.strip()) for line in lines)
     return [match[1].rstrip(".") for match in found if match and not _CONSEQUENCE.match(match[1])]
 

@@ -60,7 +60,7 @@ def find_ffmpeg() -> str:
 
 
 def query_ffmpeg(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run ffmpeg for a short question and return what it said, whatever its exit code.
+    """Run ffmpeg for a short question and return its output, whatever its exit code.
 
     Raises:
         StreamTimeout: No answer within ``QUERY_TIMEOUT_S``.
@@ -127,7 +127,7 @@ class FFmpegProcess:
 
     @property
     def frames(self) -> int | None:
-        """Frames that it has written; None before it said so."""
+        """Frames that it has written; None before its first report."""
         return self._log.frames
 
     @property
@@ -230,14 +230,16 @@ class FFmpegProcess:
         return EncodeError(f"ffmpeg stopped: {self._why(self._process.returncode)}")
 
     def _why(self, code: int) -> str:
-        """What ffmpeg said, or the signal that ended it."""
+        """The error that ffmpeg reported, or the signal that ended it."""
         if code >= 0:
             return self._log.reason()
         name = signal.Signals(-code).name
         return f"{name} ended it" + _SIGNALS.get(name, "")
 
     def _stalled(self) -> str:
-        return f"ffmpeg makes no progress for {self._timeout_s:g} s; it said: {self._log.reason()}"
+        return (
+            f"ffmpeg makes no progress for {self._timeout_s:g} s; its message: {self._log.reason()}"
+        )
 
     def _close_pipe(self) -> None:
         with self._pipe_lock, suppress(OSError):
@@ -248,7 +250,7 @@ def _shipped_ffmpeg() -> str:
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
-        # Where no program can be started at all, that is said, as an error of the system.
+        # Where no program can be started at all, an error of the system reports that.
         nothing = [sys.executable, "-I", "-c", ""]
         subprocess.run(nothing, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         raise MissingDependency(

@@ -174,10 +174,10 @@ def _explain(source: str, error: Exception) -> OpenError | StreamTimeout:
             f"{shown(source)!r} is not a video that ffmpeg can read "
             f"({_hint(source, error)}); {ACCEPTED}"
         )
-    said = redact(reason(error), source)
+    why = redact(reason(error), source)
     if isinstance(error, av.error.ArgumentError):
-        said += f": a list of other files has to be named {' or '.join(PLAYLIST_FORMATS)}"
-    return OpenError(f"{shown(source)!r} cannot be opened ({said}); {ACCEPTED}")
+        why += f": a list of other files has to be named {' or '.join(PLAYLIST_FORMATS)}"
+    return OpenError(f"{shown(source)!r} cannot be opened ({why}); {ACCEPTED}")
 
 
 def _hint(source: str, error: FFmpegError) -> str:

@@ -193,5 +193,5 @@ def test_what_cannot_be_had_in_int8_is_said(measured: Compact) -> None:
     with pytest.raises(ConfigurationError, match="do not say how large features get"):
         place(compact(), device="cpu", precision="int8")
     whole, _ = place(measured, device="cpu", precision="int8")
-    with pytest.raises(ConfigurationError, match="in int8 cannot be had in float32; load it anew"):
+    with pytest.raises(ConfigurationError, match="cannot be converted to float32; load it again"):
         place(whole, device="cpu", precision="float32")

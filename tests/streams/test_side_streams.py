@@ -111,14 +111,14 @@ def test_mov_holds_no_cover_and_spells_languages_its_own_way(film: Path, tmp_pat
     writer = transcode(film, tmp_path / "out.mov")
     assert writer.notes == (
         "'.mov' output leaves these out: attachment (application/x-truetype-font), cover (mjpeg)",
-        "'.mov' cannot say the source's flags of tracks",
+        "'.mov' cannot store the source's flags of tracks",
     )
     found = [track for track in tracks(tmp_path / "out.mov") if track.kind != "data"]
     assert [track.language for track in found] == ["jpn", "eng", "fra", "eng", "ger"]
 
 
 @pytest.mark.parametrize(
-    ("suffix", "unsaid"),
+    ("suffix", "lost"),
     [
         ("ts", "chapters, title and other tags, flags of tracks, titles of tracks"),
         ("avi", "chapters, languages, flags of tracks"),
@@ -126,10 +126,10 @@ def test_mov_holds_no_cover_and_spells_languages_its_own_way(film: Path, tmp_pat
     ],
 )
 def test_what_a_container_cannot_hold_is_said_in_one_line(
-    film: Path, tmp_path: Path, suffix: str, unsaid: str
+    film: Path, tmp_path: Path, suffix: str, lost: str
 ) -> None:
     writer = transcode(film, tmp_path / f"out.{suffix}")
-    assert f"'.{suffix}' cannot say the source's {unsaid}" in writer.notes
+    assert f"'.{suffix}' cannot store the source's {lost}" in writer.notes
     said = next(note for note in writer.notes if "leaves these out" in note)
     assert "\n" not in said
     assert all(word in said for word in ("subtitle (subrip)", "subtitle (ass)", "cover (mjpeg)"))

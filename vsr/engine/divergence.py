@@ -4,7 +4,7 @@ Recurrent networks can amplify their own features on long, still footage until t
 (Chiche et al., "Stable Long-Term Recurrent Video Super-Resolution", CVPR 2022). A state has
 diverged when it, or the picture that came with it, holds a value that is no number, or when its
 features are many times as large as over the last steps, and still grow, and the past is the reason.
-Behind a cut that nobody marked they leap and then become smaller by themselves; where pictures are
+Behind an unmarked cut they leap and then become smaller by themselves; where pictures are
 others from then on, features are as large in a step that is taken without the past.
 
 On CUDA the figures travel to the host while the network goes on and are judged when they have

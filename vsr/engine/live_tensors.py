@@ -196,7 +196,7 @@ class _Call:
         rise: Bytes by which the peak exceeds what is alive before.
         size: Bytes of the result's own tensors.
         tree: The result with other tensors.
-        leaves: Of each tensor its layout, or its place among those that were given.
+        leaves: Layout of each tensor, or its place among those that were given.
     """
 
     rise: int

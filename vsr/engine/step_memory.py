@@ -62,7 +62,7 @@ def step_bytes(
     """Peak device memory of a step: window, state, features, output.
 
     Args:
-        steps: Of the network in its final precision.
+        steps: Memory of the network in its final precision.
         settings: Step sizes.
         height: Rows of a frame.
         width: Columns of a frame.
@@ -187,7 +187,7 @@ def _follow(
             t.untyped_storage()._cdata: t.untyped_storage() for _, t in named_tensors(state)
         }
         held = sum(storage.nbytes() for storage in storages.values())
-        # What a network keeps of its first step, such as weights laid out anew, is no frame's.
+        # What a network keeps of its first step, such as weights in another layout, is no frame's.
         kept = max(0, living.now - window.untyped_storage().nbytes() - held)
         living.peak = living.now
         network.step(window, state, chunk, ends_scene=False)

@@ -48,7 +48,7 @@ def steady(face_3HW: Tensor, change_3HW: Tensor, before: Memory | None) -> Memor
     Args:
         face_3HW: Aligned face before restoration.
         change_3HW: What the network makes of it, less the face itself.
-        before: Of the frame before; None for the first.
+        before: Memory of the frame before; None for the first.
 
     Returns:
         The blended change, and what the next frame needs.

@@ -28,7 +28,7 @@ from vsr.training.processes import ALONE, Rank, average_gradients
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialSettings:
-    """The discriminator and the weights of what it says.
+    """The discriminator and the weights of its losses.
 
     Attributes:
         weight: Weight of the adversarial loss, next to that of the reconstruction.
@@ -38,7 +38,8 @@ class AdversarialSettings:
         relativistic: Compare with the mean of the other kind, as ESRGAN does.
         num_feat: Features of the discriminator.
         frames: Frames of each clip that are judged, drawn at random.
-        learning_rate: Of the discriminator, at the network's peak; it falls with the network's.
+        learning_rate: Learning rate of the discriminator while the network's is at its peak; it
+            falls with the network's.
         alone: Iterations at the beginning in which the discriminator alone learns.
     """
 

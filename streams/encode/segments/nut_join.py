@@ -1,6 +1,6 @@
 """Joining the segments of one encoding by their bytes.
 
-NUT allows headers in the middle of a file, and times start anew behind each: segments one after the
+NUT allows headers in the middle of a file, and times restart behind each: segments one after the
 other are a NUT file again, which ffmpeg reads from a pipe and copies.
 """
 

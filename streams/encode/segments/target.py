@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vsr.errors import EncodeError
-from vsr.streams.encode.arrivals import say_losses
+from vsr.streams.encode.arrivals import log_losses
 from vsr.streams.encode.messages import carrier_of
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.encode.request import EncodeRequest
@@ -86,7 +86,7 @@ class SegmentedTarget:
         if not partial:
             seal()
         kept = self._target.keep(partial=partial)
-        say_losses(self.plan, kept)
+        log_losses(self.plan, kept)
         return kept
 
     def remove(self) -> None:
