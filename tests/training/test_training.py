@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from vsr.errors import CheckpointError, ConfigurationError, OpenError
+from vsr.models.architecture_table import build_network
 from vsr.models.loading import load_network
 from vsr.training.config import (
     DataSettings,
@@ -126,6 +129,38 @@ def test_a_flow_is_judged_by_the_length_of_its_error() -> None:
     off = truth + torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
     assert float(flow_error(off, truth)) == pytest.approx(5**0.5, rel=1e-4)
     assert float(flow_error(truth, truth)) < 0.11
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [
+        ("basicvsr", {"num_feat": 4, "num_block": 1}),
+        ("iconvsr", {"num_feat": 8, "num_block": 1, "keyframe_stride": 2, "temporal_padding": 1}),
+        ("edvr", {"num_feat": 8, "num_frame": 3, "num_extract_block": 1}),
+    ],
+)
+def test_published_networks_are_trained_and_their_flow_from_its_step_on(
+    architecture: str, options: dict[str, Any], footage: Path, tmp_path: Path
+) -> None:
+    config = replace(
+        TINY,
+        network=NetworkSettings(architecture=architecture, options=options),
+        schedule=Schedule(
+            iterations=2, flow_rate=0.5, flow_from=1, batch=1, frames=3, patch=16, warmup=1
+        ),
+        reporting=Reporting(save_every=1),
+    )
+    train_and_interrupt(config, footage, tmp_path / "run", at=1)
+    states = [torch.load(tmp_path / "run" / "last.pt", weights_only=True)["network"]]
+    train(config, footage, tmp_path / "run", device="cpu")
+    states.append(torch.load(tmp_path / "run" / "last.pt", weights_only=True)["network"])
+    torch.manual_seed(config.schedule.seed)
+    states.insert(0, build_network(architecture, options).state_dict())
+    has_flow = architecture != "edvr"
+    for (before, after), flow_learns in zip(pairwise(states), (False, has_flow), strict=True):
+        changed = [name for name in before if not torch.equal(before[name], after[name])]
+        assert any("spynet" in name for name in changed) == flow_learns
+        assert any("spynet" not in name for name in changed)
 
 
 def test_another_network_than_the_checkpoints_is_refused(footage: Path, tmp_path: Path) -> None:

@@ -38,6 +38,9 @@ from vsr.training.sample_order import STRIDE
 CHARBONNIER_EPSILON = 1e-3
 """Rounds the absolute error near zero; the square is the 1e-6 of the published configurations."""
 
+FLOW_NETWORKS = ("flow", "spynet")
+"""What networks call their part that estimates flow."""
+
 FLOW_EPSILON = 0.01
 """Pixels below which an error of the flow counts as none."""
 
@@ -116,13 +119,19 @@ def run(
         started = time.perf_counter()
         learns_flow = training.iteration < training.schedule.flow_iterations
         for parameter in flow_parameters(training.network):
-            parameter.requires_grad_(learns_flow or training.schedule.flow_rate > 0)
+            parameter.requires_grad_(_flow_learns(training.schedule, training.iteration))
         loss = _flow_loss(training, *next(pairs)) if learns_flow else _loss(training, *next(clips))
         if not learns_flow and training.schedule.flow_weight:
             loss = loss + training.schedule.flow_weight * _flow_loss(training, *next(pairs))
         report = _descend(training, loss)
         training.seconds += time.perf_counter() - started
         after_step(report)
+
+
+def _flow_learns(schedule: Schedule, iteration: int) -> bool:
+    """Whether the flow network learns in a step, by itself or with the others."""
+    done = iteration - schedule.flow_iterations
+    return done < 0 or (schedule.flow_rate > 0 and done >= schedule.flow_from)
 
 
 def learning_rate(schedule: Schedule, iteration: int) -> float:
@@ -279,18 +288,21 @@ def check_flow(network: Network[Any], schedule: Schedule) -> None:
 
 
 def has_flow_network(network: Network[Any]) -> bool:
-    """Whether a network has the part that is trained first."""
-    return "flow" in dict(network.named_children())
+    """Whether a network has a part that estimates flow."""
+    return any(name in FLOW_NETWORKS for name, _ in network.named_children())
 
 
 def flow_network(network: Network[Any]) -> FlowEstimator:
     """The part of a network that estimates flow."""
-    return cast("FlowEstimator", network.get_submodule("flow"))
+    parts = dict(network.named_children())
+    return cast("FlowEstimator", next(parts[name] for name in FLOW_NETWORKS if name in parts))
 
 
 def flow_parameters(network: Network[Any]) -> Iterator[nn.Parameter]:
     """The parameters of that part; none of a network without it."""
-    return network.get_submodule("flow").parameters() if has_flow_network(network) else iter(())
+    if not has_flow_network(network):
+        return iter(())
+    return cast("nn.Module", flow_network(network)).parameters()
 
 
 def _restore(training: Training, inputs: Tensor) -> tuple[Tensor, list[tuple[int, Tensor]]]:

@@ -27,15 +27,15 @@ from vsr.models.checkpoints.checkpoint import read_weights, save_network
 from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.placement import place, resolve_device
-from vsr.quality.degradation import bicubic_down
+from vsr.quality.degradation import degrade
 from vsr.quality.metrics import luma, psnr
 from vsr.restorer import Restorer
 from vsr.training.adversarial import Adversary
 from vsr.training.batches import clip_batches, flow_batches, photographs_of
 from vsr.training.checkpoint import load_training, save_training
 from vsr.training.clips import load_videos
-from vsr.training.config import TrainingConfig, staged
-from vsr.training.degraded_clips import ClipDegradation, degrade_clip
+from vsr.training.config import DataSettings, TrainingConfig, staged
+from vsr.training.degraded_clips import degrade_clip
 from vsr.training.log import best_score, write_log
 from vsr.training.loop import StepReport, Training, run, training_of
 from vsr.training.processes import Rank, joined, local_device
@@ -138,12 +138,10 @@ def validate(
     clips: Sequence[Tensor],
     frames: int,
     device: str,
-    degradation: ClipDegradation | None = None,
+    data: DataSettings,
 ) -> float:
     """Mean PSNR-Y of the middle of each clip, restored as a stream with the network's defaults."""
-    scores = [
-        _score(network, clip[:frames], device, degradation, seed) for seed, clip in enumerate(clips)
-    ]
+    scores = [_score(network, clip[:frames], device, data, seed) for seed, clip in enumerate(clips)]
     return sum(scores) / len(scores)
 
 
@@ -151,25 +149,26 @@ def _score(
     network: Network[Any],
     clip_u8: Tensor,
     device: str,
-    degradation: ClipDegradation | None,
+    data: DataSettings,
     seed: int,
 ) -> float:
-    reduced, truth = _middle(clip_u8, network.facts.scale)
-    if degradation is not None:
+    truth_u8, scale = _middle(clip_u8, network.facts.scale), network.facts.scale
+    truth = truth_u8.float().div(255)
+    if data.degradation is None:
+        reduced = degrade(truth, scale, data.reduction)
+    else:
         rng = torch.Generator().manual_seed(seed)
-        coded = degrade_clip(truth.mul(255).round().byte(), network.facts.scale, degradation, rng)
-        reduced = coded.float().div(255)
+        reduced = degrade_clip(truth_u8, scale, data.degradation, rng).float().div(255)
     restorer = Restorer(network, device=device)
     inputs = Chunk(frames=reduced, pts=tuple(range(len(truth))), time_base=Fraction(1, 25))
     restored = torch.cat([c.frames.cpu() for c in restorer.push(inputs) + restorer.drain()])
     return float(psnr(luma(restored.clamp(0, 1)), luma(truth)).mean())
 
 
-def _middle(clip_u8: Tensor, scale: int) -> tuple[Tensor, Tensor]:
-    """The middle of a clip in RGB, float32, reduced and as it is."""
+def _middle(clip_u8: Tensor, scale: int) -> Tensor:
+    """The middle of a clip; sides are multiples of twice the scale."""
     height, width = (side // (4 * scale) * 2 * scale for side in clip_u8.shape[-2:])
-    truth = clip_u8[..., height // 2 :, width // 2 :][..., :height, :width].float().div(255)
-    return bicubic_down(truth, scale), truth
+    return clip_u8[..., height // 2 :, width // 2 :][..., :height, :width]
 
 
 def _start(config: TrainingConfig, device: torch.device, init: Path | None, rank: Rank) -> Training:
@@ -200,7 +199,7 @@ class _Recorder:
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.reporting, self.training, self.out = config.reporting, training, out
-        self.degradation = config.data.degradation
+        self.data = config.data
         self.held_out, self.on_progress = held_out, on_progress
         self.best = best_score(out / "log.csv")
         self.board = _board(out / "tensorboard") if self.reporting.tensorboard else None
@@ -231,8 +230,8 @@ class _Recorder:
         network = self.training.average
         assert isinstance(network, Network)
         device = str(self.training.device)
-        frames, degradation = self.reporting.validation_frames, self.degradation
-        score = validate(network, self.held_out, frames, device, degradation)
+        frames = self.reporting.validation_frames
+        score = validate(network, self.held_out, frames, device, self.data)
         clips = (clip[:MEASURED] for clip in self.held_out)
         network = network.measured(_middle(clip, network.facts.scale)[0][None] for clip in clips)
         save_network(network, self.out / "last.safetensors")
