@@ -27,8 +27,8 @@ VIDEO_MODELS = {2: "compact-x2-video", 4: "compact-x4-video"}
 """The models that are chosen from, by scale."""
 
 CLEAN_MODELS = {"compact-x4-video": "compact-x4"}
-"""What is taken in place of some of them for a source that was hardly coded: better there, worse
-on all other footage."""
+"""Milder ones than some of them, learnt on footage that was not coded: better there, worse on all
+other. ``configs/auto.toml`` says which scenes they restore."""
 
 BICUBIC_MODELS = {2: "bicubic-x2", 3: "bicubic-x3", 4: "bicubic-x4"}
 """MATLAB's bicubic, by scale."""

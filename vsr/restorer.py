@@ -10,14 +10,17 @@ it misses only the frames after the look-ahead. Nothing crosses the start of a s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vsr.engine.networks_in_time import NetworkChange, NetworksInTime
 from vsr.engine.settings import FULL, Settings, settings_for
 from vsr.engine.step import restore_ready
 from vsr.engine.stream import Counts, Stream
 from vsr.engine.stream_checkpoint import load_stream, save_stream
+from vsr.engine.window import Step
 from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.types import Chunk
@@ -36,9 +39,11 @@ class Restorer:
         tiles: Rows and columns of tiles for frames that do not fit into memory at once.
         device: ``"auto"`` (CUDA where there is one), or a torch device.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"int8"``.
+        changes: Networks of the same scale that restore later scenes in place of the first.
 
     Raises:
-        ConfigurationError: A chunk under 1, a negative look-ahead, an unknown device or precision.
+        ConfigurationError: A chunk under 1, a negative look-ahead, an unknown device or precision,
+            or a network of another scale among the changes.
     """
 
     def __init__(
@@ -50,10 +55,18 @@ class Restorer:
         tiles: tuple[int, int] = (1, 1),
         device: str = "auto",
         precision: str = "auto",
+        changes: Sequence[NetworkChange] = (),
     ) -> None:
         settings = settings_for(network.facts, chunk=chunk, look_ahead=look_ahead, tiles=tiles)
         self.network, self.device = place(network, device=device, precision=precision)
-        self._stream = Stream(network.facts, settings, self.device)
+        placed = {id(network): self.network}
+        for change in changes:
+            if id(change.network) not in placed:
+                there, _ = place(change.network, device=device, precision=precision)
+                placed[id(change.network)] = there
+        here = [replace(change, network=placed[id(change.network)]) for change in changes]
+        self._networks = NetworksInTime(self.network, here)
+        self._stream = Stream(self._networks.facts, settings, self.device)
 
     @property
     def settings(self) -> Settings:
@@ -124,7 +137,7 @@ class Restorer:
         ones are large. The next frames may be pushed only when the iterator has ended.
         """
         self._stream.push(chunk)
-        yield from restore_ready(self.network, self._stream)
+        yield from restore_ready(self._network_for, self._stream)
 
     def pass_through(self, chunk: Chunk) -> list[Chunk]:
         """Push frames and return them and all waiting ones, enlarged without the network.
@@ -145,7 +158,7 @@ class Restorer:
     def iter_drain(self) -> Iterator[Chunk]:
         """As ``drain``, step by step like ``iter_push``."""
         self._stream.end()
-        yield from restore_ready(self.network, self._stream)
+        yield from restore_ready(self._network_for, self._stream)
         self._stream.reopen()
 
     def reset(self) -> None:
@@ -163,7 +176,7 @@ class Restorer:
         Raises:
             OpenError: The file cannot be written; an existing file is unchanged.
         """
-        save_stream(Path(path), self._stream, self.network, waiting=waiting)
+        save_stream(Path(path), self._stream, self._networks.current, waiting=waiting)
 
     def load(self, path: str | Path) -> None:
         """Continue where ``save`` was called, bit for bit on the same kind of machine.
@@ -175,4 +188,13 @@ class Restorer:
             CheckpointError: A file that is missing, damaged, or of another network, other weights
                 or another precision; the restorer is unchanged.
         """
-        load_stream(Path(path), self._stream, self.network)
+        saved = load_stream(Path(path), self._stream, self._networks.all)
+        self._networks.current = saved
+
+    def _network_for(self, step: Step) -> Network[Any]:
+        """The network of a step: another one at the start of a scene alone."""
+        if step.starts_scene:
+            timeline = self._stream.timeline
+            assert timeline.accepted is not None
+            self._networks.change(timeline.frames[0].pts * timeline.accepted.time_base)
+        return self._networks.current

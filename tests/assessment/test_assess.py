@@ -13,11 +13,13 @@ from tests.command_line import Run
 from tests.media import Clip, write_clip
 from tests.networks import moving_clip
 from vsr.assessment import scene
-from vsr.assessment.assess import assess
+from vsr.assessment.assess import Assessment, assess
 from vsr.assessment.features import NUM_FEATURES, measure
 from vsr.assessment.regression import LEARNT, load_assessor
 from vsr.assessment.samples import Amounts, coding_severity, degrade, draw_amounts
 from vsr.assessment.training import fit, rank_correlation
+from vsr.streams import open_reader
+from vsr.streams.decode.own_coding import keeps_detail
 from vsr.streams.decode.quantisers import read_quantisers
 
 
@@ -95,6 +97,62 @@ def test_frames_that_repeat_the_one_before_are_counted() -> None:
         measurements.add(frame, i / 25)
     found = measurements.finish(load_assessor(), [])
     assert found.findings["frozen"].severity == pytest.approx(6 / 11, abs=1e-3)
+
+
+def test_a_picture_in_which_nothing_moves_is_not_frozen() -> None:
+    measurements = scene.SceneMeasurements()
+    for i in range(4):
+        measurements.add(moving_clip(1, 64, 64)[0], i / 25)
+    assert measurements.finish(load_assessor(), []).findings["frozen"].severity == 0
+
+
+def test_a_light_subject_on_black_is_not_too_dark() -> None:
+    frame = torch.full((3, 64, 64), 0.05)
+    frame[:, 20:40, 20:40] = 0.6
+
+    def exposure(shown: torch.Tensor) -> float:
+        measurements = scene.SceneMeasurements()
+        measurements.add(shown, 0.0)
+        return measurements.finish(load_assessor(), []).findings["exposure"].severity
+
+    assert exposure(frame) == 0
+    assert exposure(frame / 5) > 0.3
+
+
+@pytest.mark.parametrize(
+    ("clip", "keeps"),
+    [
+        (Clip(num_frames=3, codec="ffv1"), True),
+        (Clip(num_frames=3, options={"crf": "30"}), False),
+        (Clip(num_frames=3, codec="mpeg4"), False),
+    ],
+)
+def test_a_file_says_whether_its_own_coding_kept_detail(
+    clip: Clip, keeps: bool, tmp_path: Path
+) -> None:
+    path = str(write_clip(tmp_path / "clip.mkv", clip))
+    with open_reader(path) as reader:
+        assert keeps_detail(path, reader.info) == keeps
+
+
+def test_pixels_of_a_lossless_file_have_to_show_coding_plainly() -> None:
+    clip = degrade(moving_clip(4, 64, 64), Amounts(codec="mpeg4", qp=40), rng())
+    read = []
+    for kept in (False, True):
+        measurements = scene.SceneMeasurements(keeps_detail=kept)
+        for i, frame in enumerate(clip):
+            measurements.add(frame, i / 25)
+        read.append(measurements.finish(load_assessor(), []).findings["coding"].severity)
+    assert read[0] > 0.2
+    assert read[1] == pytest.approx((read[0] - 0.2) / 0.8, abs=1e-3)
+
+
+def test_what_is_not_sure_is_worth_no_word() -> None:
+    findings = {kind: scene.Finding(severity=0.0, confidence=1.0) for kind in scene.KINDS}
+    findings |= {"blur": scene.Finding(severity=0.9, confidence=0.1)}
+    findings |= {"noise": scene.Finding(severity=0.9, confidence=0.8)}
+    one = scene.SceneAssessment(start_s=0, end_s=1, frames=9, findings=findings, qp=None)
+    assert Assessment(source="a", width=1, height=1, scenes=(one,)).summary() == "noisy"
 
 
 def test_frames_too_small_to_measure_are_said_to_be_unsure(tmp_path: Path) -> None:

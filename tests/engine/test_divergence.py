@@ -223,7 +223,7 @@ def restored_by_itself(
     left = []
     for chunk in pieces(clip, 1):
         alone.push(chunk)
-        left += list(restore_ready(network, alone))
+        left += list(restore_ready(lambda _: network, alone))
     return frames_of(left), alone.counts
 
 

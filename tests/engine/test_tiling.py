@@ -34,8 +34,7 @@ def test_neighbours_share_the_overlap() -> None:
 
 
 def tiled_restorer(make: Maker, tiles: tuple[int, int]) -> Restorer:
-    options = {"device": "cpu", "precision": "float32"}
-    return Restorer(make(), chunk=2, look_ahead=1, tiles=tiles, **options)
+    return Restorer(make(), chunk=2, look_ahead=1, tiles=tiles, device="cpu", precision="float32")
 
 
 @pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())

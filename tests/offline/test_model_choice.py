@@ -13,7 +13,7 @@ from tests.media import Clip, write_clip
 from vsr.models.catalogue import weights_path
 from vsr.offline.estimate import estimate
 from vsr.offline.job import restore
-from vsr.offline.model_choice import model_name
+from vsr.offline.model_choice import choose_models, named
 from vsr.offline.options import RestoreOptions
 from vsr.offline.preview import preview
 from vsr.streams import open_reader
@@ -45,7 +45,7 @@ def test_the_smallest_scale_that_reaches_the_size_is_taken(
     height: int, width: int, options: RestoreOptions, name: str
 ) -> None:
     info = StreamInfo(height=height, width=width, time_base=Fraction(1, 25))
-    assert model_name("-", options, info) == name
+    assert named(choose_models("-", options, info)) == name
 
 
 @pytest.mark.parametrize(("crf", "name"), [("5", "compact-x4"), ("30", X4)])
@@ -54,8 +54,8 @@ def test_a_clean_file_gets_the_model_for_clean_footage(crf: str, name: str, tmp_
     words = ["-v", "error", "-f", "lavfi", "-i", film, "-frames:v", "12", "-crf", crf, source]
     subprocess.run([find_ffmpeg(), *words], check=True)
     with open_reader(source) as reader:
-        assert model_name(source, RestoreOptions(), reader.info) == name
-        assert model_name("-", RestoreOptions(), reader.info) == X4
+        assert named(choose_models(source, RestoreOptions(), reader.info)) == name
+        assert named(choose_models("-", RestoreOptions(), reader.info)) == X4
 
 
 def test_every_command_takes_the_same_and_says_it(tmp_path: Path, vsr: Run) -> None:

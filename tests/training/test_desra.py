@@ -20,9 +20,10 @@ from vsr.models.architectures.srvgg import SRVGGNetCompact
 from vsr.models.checkpoints.checkpoint import save_network
 from vsr.models.guard.network import Guarded
 from vsr.models.loading import load_network
+from vsr.toml_tables import read_toml
 from vsr.training.artefact_cases import CaseSettings, collect, load_cases
 from vsr.training.clips import ClipShape
-from vsr.training.config import Reporting, Schedule, read_training_config
+from vsr.training.config import Reporting, Schedule
 from vsr.training.desra import DesraConfig, delete_artefacts
 from vsr.training.loop import StepReport, Training
 
@@ -202,5 +203,5 @@ def test_what_cannot_be_done_is_said(
 
 
 def test_the_shipped_configuration_is_valid() -> None:
-    config = read_training_config(CONFIGS / "desra.toml", DesraConfig)
+    config = read_toml(DesraConfig, CONFIGS / "desra.toml")
     assert config.cases.hold_out

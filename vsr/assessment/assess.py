@@ -13,14 +13,19 @@ from typing import Any
 from vsr.assessment.regression import load_assessor
 from vsr.assessment.scene import KINDS, SceneAssessment, SceneMeasurements
 from vsr.results import Progress
+from vsr.scenes import AUTO
 from vsr.scenes.markers import scene_marker
 from vsr.stoppable import iterate_until_stopped, open_until_stopped
 from vsr.streams import open_reader
+from vsr.streams.decode.own_coding import keeps_detail
 from vsr.streams.decode.quantisers import read_quantisers
 from vsr.types import Chunk, StreamInfo
 
 NOTABLE = 0.3
 """Severity from which on damage is worth a word."""
+
+SURE = 0.3
+"""Confidence under which a finding is worth none."""
 
 WORDS = {
     "coding": "coarsely coded",
@@ -58,10 +63,16 @@ class Assessment:
         return sum(s.findings[kind].severity * s.frames for s in self.scenes) / max(1, frames)
 
     def summary(self) -> str:
-        """One sentence: the notable kinds of damage, the worst first."""
-        found = sorted(KINDS, key=self.severity, reverse=True)
-        words = [WORDS[kind] for kind in found if self.severity(kind) >= NOTABLE]
+        """One sentence: the notable kinds of damage that are sure enough, the worst first."""
+        found = sorted(KINDS, key=self._sure_severity, reverse=True)
+        words = [WORDS[kind] for kind in found if self._sure_severity(kind) >= NOTABLE]
         return ", ".join(words) if words else "nothing notable"
+
+    def _sure_severity(self, kind: str) -> float:
+        """As ``severity``; findings that are not sure enough count as 0."""
+        frames = sum(scene.frames for scene in self.scenes)
+        sure = [s for s in self.scenes if s.findings[kind].confidence >= SURE]
+        return sum(s.findings[kind].severity * s.frames for s in sure) / max(1, frames)
 
     def to_json(self) -> dict[str, Any]:
         """The assessment as JSON values."""
@@ -74,6 +85,8 @@ def assess(
     *,
     start_s: float | None = None,
     end_s: float | None = None,
+    frame_rate: Fraction | None = None,
+    scenes: str = AUTO,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Assessment:
@@ -83,6 +96,8 @@ def assess(
         source: As for ``open_reader``.
         start_s: As for ``open_reader``.
         end_s: As for ``open_reader``.
+        frame_rate: As for ``open_reader``.
+        scenes: As for ``scene_marker``.
         on_progress: Called after every chunk.
         stop: Set it to end early, with the scenes so far.
 
@@ -93,26 +108,36 @@ def assess(
         VSRError: The source cannot be read.
     """
     began, done = time.monotonic(), 0
-    scenes = _Scenes(_Quantisers(source, start_s or 0))
+    found = _Scenes(_Quantisers(source, start_s or 0))
     opened = open_until_stopped(
         lambda: open_reader(
-            source, start_s=start_s, end_s=end_s, deinterlace="off", keep_start=True
+            source,
+            start_s=start_s,
+            end_s=end_s,
+            frame_rate=frame_rate,
+            deinterlace="off",
+            keep_start=True,
         ),
         stop,
     )
     if opened is None:
         return Assessment(source=source, width=0, height=0, scenes=())
     with opened as reader:
-        marker = scene_marker("auto", reader.info)
+        found.keeps_detail = keeps_detail(source, reader.info)
+        marker = scene_marker(scenes, reader.info)
         for chunk in iterate_until_stopped(reader.chunks(_CHUNK), stop):
             for decided in marker.push(chunk):
-                scenes.add(decided)
+                found.add(decided)
             done += len(chunk.pts)
             seconds = time.monotonic() - began
-            on_progress(Progress(frames=done, total=reader.info.num_frames, seconds=seconds))
+            on_progress(_progress(done, reader.info, seconds))
         for decided in marker.drain():
-            scenes.add(decided)
-        return _assessment(source, reader.info, scenes)
+            found.add(decided)
+        return _assessment(source, reader.info, found)
+
+
+def _progress(done: int, info: StreamInfo, seconds: float) -> Progress:
+    return Progress(frames=done, total=info.num_frames, seconds=seconds, doing="assessing")
 
 
 def _assessment(source: str, info: StreamInfo, scenes: _Scenes) -> Assessment:
@@ -141,6 +166,7 @@ class _Scenes:
 
     def __init__(self, quantisers: _Quantisers) -> None:
         self._assessor, self._quantisers = load_assessor(), quantisers
+        self.keeps_detail = False
         self._now: SceneMeasurements | None = None
         self._qps: list[float] = []
         self._done: list[SceneAssessment] = []
@@ -149,7 +175,7 @@ class _Scenes:
         for i, (frame, pts) in enumerate(zip(chunk.frames, chunk.pts, strict=True)):
             if self._now is None or i in chunk.scene_starts:
                 self._end()
-                self._now = SceneMeasurements()
+                self._now = SceneMeasurements(keeps_detail=self.keeps_detail)
             self._now.add(frame, float(Fraction(pts) * chunk.time_base))
             if (qp := self._quantisers.at(pts)) is not None:
                 self._qps.append(qp)

@@ -108,12 +108,12 @@ def _delete_artefacts(
 ) -> None:
     """``vsr train --desra``."""
     with loading():
-        from vsr.training.config import read_training_config
+        from vsr.toml_tables import read_toml
         from vsr.training.desra import DesraConfig, delete_artefacts
 
     with _shown() as (bar, show_step):
         report = delete_artefacts(
-            read_training_config(config, DesraConfig),
+            read_toml(DesraConfig, config),
             data,
             out,
             vivid=vivid,

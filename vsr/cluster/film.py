@@ -30,8 +30,8 @@ from vsr.engine.settings import Settings
 from vsr.errors import VSRError
 from vsr.models.network import NetworkFacts
 from vsr.offline.comparison_video import comparison_size
-from vsr.offline.model_choice import load_chosen
-from vsr.offline.options import RestoreOptions
+from vsr.offline.model_choice import header_models, load_chosen, named
+from vsr.offline.options import RestoreOptions, SceneModel
 from vsr.offline.output_size import choose_size
 from vsr.results import DEFAULT_DOING, Progress, Summary
 from vsr.resume.compatibility import find_journal, header_of
@@ -149,6 +149,11 @@ class _FilmRun:
             target.remove()
 
     @property
+    def _models(self) -> tuple[SceneModel, ...]:
+        options = self.film.options
+        return options.scene_models or (SceneModel(start_s=0.0, model=options.model),)
+
+    @property
     def journal(self) -> Journal:
         assert self.kept.journal is not None
         return self.kept.journal
@@ -198,7 +203,8 @@ class _FilmRun:
         )
         plan = {SHARDS: [shard.as_json() for shard in shards]}
         self.kept.journal = Journal.create(
-            folder, header | {"fingerprint": workers[0].fingerprint} | plan
+            folder,
+            header | header_models(self._models) | {"fingerprint": workers[0].fingerprint} | plan,
         )
         _say(scenes, shards, workers)
         return Plan(shards=tuple(shards), settings=settings, network=network)
@@ -370,7 +376,7 @@ class _FilmRun:
             peak_device_bytes=max(devices, default=None),
             interrupted=interrupted,
             workers={name: round(rate, 2) for name, rate in self.film.pool.rates().items()},
-            model=self.film.options.model,
+            model=named(self._models),
             **counts,
         )
 

@@ -19,13 +19,14 @@ from vsr.cluster.film import Film, restore_film
 from vsr.cluster.pool import Alone, Pool
 from vsr.cluster.tasks import FilmTask, NotVisible, WorkerSetup
 from vsr.errors import ConfigurationError
-from vsr.models.catalogue import AUTO_MODEL, DEFAULT_MODEL
+from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.offline import job
-from vsr.offline.model_choice import model_name
+from vsr.offline.auto_table import names_table
+from vsr.offline.model_choice import choose_models, kept_models, lines, with_models
 from vsr.offline.options import DEFAULTS, RestoreOptions
-from vsr.results import Progress, Summary
+from vsr.results import Progress, Summary, nothing_done
 from vsr.resume.compatibility import fingerprint, is_done
-from vsr.resume.journal import is_planned_in_shards, journal_folder
+from vsr.resume.journal import is_planned_in_shards, journal_folder, kept_header
 from vsr.streams import open_reader
 from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.names.container import PIPE
@@ -72,7 +73,12 @@ def restore(
     if skipped or not (shares_work(options) or pool or (planned and options.resume)):
         return alone(source, target, options)
     stop = stop or threading.Event()
-    shared = _with_one_model(options) if pool else _with_model_of(source, options)
+    if pool:
+        shared = _with_one_model(options)
+    elif chosen := _with_models_of(source, target, options, on_progress, stop):
+        shared = chosen
+    else:
+        return replace(nothing_done(""), interrupted=True)
     with _pool(pool, shared, target) as workers:
         reason = why_alone(source, target, options, planned=planned)
         if not reason:
@@ -82,6 +88,7 @@ def restore(
             except NotSegmentable as error:
                 reason = str(error)
         log.warning("one worker restores it: %s", reason)
+        options = replace(options, scene_models=shared.scene_models)
         if workers.is_remote and (
             summary := _restore_there(source, target, options, workers, stop)
         ):
@@ -123,18 +130,34 @@ def _restore_there(
     return replace(summary, output=target if not summary.interrupted else summary.output)
 
 
-def _with_model_of(source: str, options: RestoreOptions) -> RestoreOptions:
-    """Options with the model that a source gets: workers load it before they see a film."""
-    if options.model != AUTO_MODEL or source == PIPE or is_address(source):
+def _with_models_of(
+    source: str,
+    target: str,
+    options: RestoreOptions,
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event,
+) -> RestoreOptions | None:
+    """Options with the models that a source gets: workers load the first before they see a film.
+
+    Those of a run that is resumed are in its journal. None after ``stop``.
+    """
+    if not names_table(options.model) or source == PIPE or is_address(source):
         return options
-    with open_reader(source, deinterlace="off") as reader:
-        model = model_name(source, options, reader.info)
-    return replace(options, model=model, weights=None)
+    models = kept_models(kept_header(target)) if options.resume else ()
+    if not models:
+        with open_reader(source, frame_rate=options.frame_rate, deinterlace="off") as reader:
+            info = reader.info
+        models = choose_models(source, options, info, on_progress=on_progress, stop=stop)
+        if not models:
+            return None
+        for line in lines(models, info):
+            log.warning("%s", line)
+    return with_models(options, models)
 
 
 def _with_one_model(options: RestoreOptions) -> RestoreOptions:
     """Options with one model for all films of the same workers."""
-    if options.model != AUTO_MODEL:
+    if not names_table(options.model):
         return options
     return replace(options, model=str(options.weights or DEFAULT_MODEL), weights=None)
 

@@ -42,7 +42,7 @@ from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.offline.comparison_video import InputRecorder, compare_into
 from vsr.offline.job import restore
-from vsr.offline.model_choice import load_chosen
+from vsr.offline.model_choice import load_chosen, networks_for
 from vsr.offline.output_size import fit_writer
 from vsr.offline.pipeline import run
 from vsr.restorer import Restorer
@@ -229,7 +229,7 @@ class ShardWorker:
         return ShardReader(reader, shard, skipped=skipped, on_frames=self._note_read)
 
     def _make_restorer(self, film: Film) -> Restorer:
-        settings = film.settings
+        settings, models = film.settings, film.options.scene_models
         return Restorer(
             self._network_of(film),
             chunk=settings.chunk,
@@ -237,6 +237,7 @@ class ShardWorker:
             tiles=settings.tiles,
             device=str(self._device),
             precision=film.network["precision"],
+            changes=networks_for(models, film.options)[1] if models else (),
         )
 
     def _network_of(self, film: Film) -> Network[Any]:

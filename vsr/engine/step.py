@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,10 +16,15 @@ from vsr.models.network import Network
 from vsr.types import Chunk
 
 
-def restore_ready(network: Network[Any], stream: Stream) -> Iterator[Chunk]:
-    """Restore all frames that are ready, one step per chunk asked for."""
+def restore_ready(network_for: Callable[[Step], Network[Any]], stream: Stream) -> Iterator[Chunk]:
+    """Restore all frames that are ready, one step per chunk asked for.
+
+    Args:
+        network_for: The network of a step.
+        stream: The frames.
+    """
     while (step := stream.next_step()) is not None:
-        yield restore_next(network, stream, step)
+        yield restore_next(network_for(step), stream, step)
 
 
 @torch.inference_mode()

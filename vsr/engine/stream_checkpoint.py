@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -81,8 +81,16 @@ def save_stream(path: Path, stream: Stream, network: Network[Any], *, waiting: b
     write_tensors(tensors, path, metadata={KEY: text, DIGEST: digest_of(text, tensors)})
 
 
-def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
+def load_stream(path: Path, stream: Stream, networks: Sequence[Network[Any]]) -> Network[Any]:
     """Load what ``save_stream`` wrote into a stream.
+
+    Args:
+        path: The file.
+        stream: The stream.
+        networks: The networks that it may have been saved with.
+
+    Returns:
+        The one that it was saved with.
 
     Raises:
         CheckpointError: As for ``Restorer.load``; the stream is unchanged.
@@ -95,7 +103,7 @@ def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
             raise ValueError("it was changed after it was written")
         facts = _a(dict, json.loads(metadata[KEY]))
         tensors = {name: tensor.to(stream.device) for name, tensor in tensors.items()}
-        _check(path, facts, network)
+        network = _find(path, facts, networks)
         state = _build(facts["state"], tensors, _classes_of(network))
         timeline = _timeline(facts, tensors)
         settings, counts = _settings(facts["settings"]), _counts(facts["counts"])
@@ -108,6 +116,7 @@ def load_stream(path: Path, stream: Stream, network: Network[Any]) -> None:
     stream.settings, stream.counts = settings, counts
     stream.timeline, stream.state = timeline, state
     stream.guard.history = sizes
+    return network
 
 
 def identity(network: Network[Any]) -> dict[str, str]:
@@ -136,18 +145,21 @@ def _contents(tensor: Tensor) -> memoryview:
     return tensor.contiguous().view(-1).view(torch.uint8).numpy().data
 
 
-def _check(path: Path, facts: dict[str, Any], network: Network[Any]) -> None:
+def _find(path: Path, facts: dict[str, Any], networks: Sequence[Network[Any]]) -> Network[Any]:
+    """The network that a file was saved with."""
     if _a(int, facts["format"]) != FORMAT:
         raise CheckpointError(
             f"'{path}' has format {facts['format']}; {FORMAT} is accepted: save it again"
         )
-    saved, here = _a(dict, facts["network"]), identity(network)
-    if saved != here:
-        theirs = " ".join(_all(str, [*saved.values()]))
-        raise CheckpointError(
-            f"'{path}' is a state of {theirs}; this is {' '.join(here.values())}:"
-            " go on with the network it was saved with"
-        )
+    saved = _a(dict, facts["network"])
+    for network in networks:
+        if saved == identity(network):
+            return network
+    theirs = " ".join(_all(str, [*saved.values()]))
+    raise CheckpointError(
+        f"'{path}' is a state of {theirs}; this is {' '.join(identity(networks[0]).values())}:"
+        " go on with the network it was saved with"
+    )
 
 
 def _timeline(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Timeline:

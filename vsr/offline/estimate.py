@@ -15,7 +15,7 @@ from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
 from vsr.models.face_loading import check_pulled
 from vsr.offline.faces import FaceEstimate, estimate_faces
-from vsr.offline.model_choice import model_name, named_network, network_for
+from vsr.offline.model_choice import choose_models, lines, named, named_network, networks_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import OutputSize, choose_size
 from vsr.offline.restorer_factory import make_restorer
@@ -36,7 +36,7 @@ class Estimate:
     """An estimate of a run.
 
     Attributes:
-        model: The network's architecture.
+        model: The model, or those of the scenes.
         device: Device of the network.
         precision: Precision of the convolutions.
         source: Name of the source.
@@ -52,6 +52,7 @@ class Estimate:
         journal: Folder of the journal for resuming; None without one.
         faces: What faces cost, which ``fps`` and ``seconds`` leave out but for the search; None
             without.
+        changes: Which model restores from when on, and why, where several do.
     """
 
     model: str
@@ -69,6 +70,7 @@ class Estimate:
     seconds: float | None
     journal: str | None
     faces: FaceEstimate | None = None
+    changes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The estimate as text, one fact per line."""
@@ -84,7 +86,8 @@ class Estimate:
         }
         if self.faces is not None:
             rows["faces"] = self.faces.text()
-        return "\n".join(f"{name:8}{value}" for name, value in rows.items())
+        said = [f"{name:8}{value}" for name, value in rows.items()]
+        return "\n".join([said[0], *(f"{'':8}{line}" for line in self.changes), *said[1:]])
 
     def cells(self) -> tuple[str, str, str]:
         """Input, output and time, for a table of several runs."""
@@ -99,7 +102,7 @@ class Estimate:
 
 def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Estimate:
     """Estimate a ``restore`` with these options; nothing is written."""
-    named = named_network(options)
+    chosen = named_network(options)
     if options.faces is not None:
         check_pulled(options.faces)
     with open_reader(
@@ -111,8 +114,8 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
     ) as reader:
         info = reader.info
         scene_marker(options.scenes, info)
-    model = model_name(source, options, info)
-    network = named or network_for(model, options)
+    models = choose_models(source, options, info)
+    network, changes = networks_for(models, options) if chosen is None else (chosen, ())
     restorer, plan = make_restorer(
         network,
         info,
@@ -122,6 +125,7 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
         device=options.device,
         precision=options.precision,
         exact=True,
+        changes=changes,
     )
     fps, faces = expected_fps(restorer, info), estimate_faces(options, restorer, info)
     if faces is not None:
@@ -131,7 +135,8 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
     )
     output = choose_size(info, network.facts.scale, options.output_size)
     return Estimate(
-        model=model,
+        model=named(models),
+        changes=tuple(lines(models, info)),
         device=str(restorer.device),
         precision=str(restorer.network.dtype).removeprefix("torch."),
         source=source,

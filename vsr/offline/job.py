@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from vsr.engine.memory_plan import RequestedSettings
+from vsr.engine.networks_in_time import NetworkChange
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import ConfigurationError
@@ -23,7 +24,16 @@ from vsr.offline.comparison_video import InputRecorder, compare_into, comparison
 from vsr.offline.estimate import large_output_note
 from vsr.offline.faces import make_stage
 from vsr.offline.forwarding_writer import MapWriter, WatchedWriter
-from vsr.offline.model_choice import guards, model_name, named_network, network_for
+from vsr.offline.model_choice import (
+    choose_models,
+    guards,
+    header_models,
+    kept_models,
+    lines,
+    named,
+    named_network,
+    networks_for,
+)
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import choose_size, fit_writer
 from vsr.offline.pipeline import run
@@ -130,14 +140,22 @@ def _restore(
         if found is None:
             return replace(nothing_done(""), interrupted=True)
         reader = opened.enter_context(found)
-        model = model_name(source, options, reader.info)
-        network = network or network_for(model, options)
-        restorer = _make_restorer(network, reader.info, options, session.settings)
+        models = options.scene_models or kept_models(session.header)
+        models = models or choose_models(
+            source, options, reader.info, on_progress=on_progress, stop=stop
+        )
+        if not models:
+            return replace(nothing_done(""), interrupted=True)
+        network, changes = networks_for(models, options) if network is None else (network, ())
+        for line in lines(models, reader.info):
+            log.warning("%s", line)
+        restorer = _make_restorer(network, changes, reader.info, options, session.settings)
         faces = make_stage(options, restorer)
         marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
         inputs = InputRecorder(reader)
         session.begin(
-            header_of(source, options.recorded(), restorer.settings, identity(restorer.network)),
+            header_of(source, options.recorded(), restorer.settings, identity(restorer.network))
+            | header_models(models),
             journal_planned(
                 source,
                 target,
@@ -161,7 +179,7 @@ def _restore(
         )
         counts = FaceCounts() if faces is None else faces.counts
         return replace(
-            summary, model=model, faces=counts.restored, faces_left_alone=counts.left_alone
+            summary, model=named(models), faces=counts.restored, faces_left_alone=counts.left_alone
         )
 
 
@@ -181,6 +199,7 @@ def _open_source(source: str, target: str, options: RestoreOptions, passed: Pass
 
 def _make_restorer(
     network: Network[Any],
+    changes: Sequence[NetworkChange],
     info: StreamInfo,
     options: RestoreOptions,
     earlier: RequestedSettings | None,
@@ -194,6 +213,7 @@ def _make_restorer(
         parallel_scenes=options.parallel_scenes,
         device=options.device,
         precision=options.precision,
+        changes=changes,
     )
     return restorer
 

@@ -1,22 +1,30 @@
-"""The network of a run: the named one, or the one that fits the source and the wanted size."""
+"""The networks of a run: the named one, or what a table says of each scene."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from vsr.address import is_address
-from vsr.assessment.assess import assess
-from vsr.errors import VSRError
-from vsr.models.catalogue import AUTO_MODEL, CLEAN_MODELS, VIDEO_MODELS, fitting_model
+from vsr.assessment.assess import Assessment, assess
+from vsr.assessment.scene import SceneAssessment
+from vsr.engine.networks_in_time import NetworkChange
+from vsr.errors import ConfigurationError, VSRError
+from vsr.models.catalogue import MODELS, VIDEO_MODELS, fitting_model
 from vsr.models.loading import has_two_ends, load_network
 from vsr.models.network import Network
-from vsr.offline.options import VIVID, RestoreOptions
+from vsr.offline.auto_table import AutoTable, Row, choose_rows, names_table, read_table
+from vsr.offline.options import VIVID, RestoreOptions, SceneModel
 from vsr.offline.output_size import choose_size
+from vsr.results import Progress
 from vsr.scenes import OFF
 from vsr.streams.decode.image_reader import read_image
 from vsr.streams.names.container import PIPE
@@ -24,11 +32,11 @@ from vsr.types import StreamInfo
 
 log = logging.getLogger(__name__)
 
-SAMPLE_S = 1.0
-"""Seconds of a source that are assessed, from a third of its length on: titles are like no film."""
+MODELS_KEY = "models"
+"""Key of a journal's header."""
 
-MOST = {"coding": 0.1, "noise": 0.15}
-"""Severities under which a source counts as clean. A quantiser of H.264 of 19 is 0.1."""
+EARLY_S = Fraction(1, 20)
+"""How much earlier than assessed a scene may start: deinterlacing moves cuts by a field."""
 
 
 def named_network(options: RestoreOptions) -> Network[Any] | None:
@@ -38,7 +46,7 @@ def named_network(options: RestoreOptions) -> Network[Any] | None:
         ConfigurationError, CheckpointError, NotPulled: As for ``load_network``.
         DecodeError: The picture of a strength map cannot be read.
     """
-    if options.model != AUTO_MODEL:
+    if not names_table(options.model):
         return load_chosen(options)
     if options.weights is not None:
         return load_chosen(replace(options, model=str(options.weights), weights=None))
@@ -69,59 +77,178 @@ def guards(options: RestoreOptions) -> bool:
     return options.guard_artifacts
 
 
-def model_name(source: str, options: RestoreOptions, info: StreamInfo) -> str:
-    """The model of a run: a name of the catalogue or a file, never ``auto``.
+def choose_models(
+    source: str,
+    options: RestoreOptions,
+    info: StreamInfo,
+    *,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> tuple[SceneModel, ...]:
+    """What restores a source: from its beginning, and from each change on.
 
     Args:
-        source: What is restored; assessed where it is a file or a folder and it matters.
+        source: What is restored; assessed where it can be read twice and the choice depends on it.
         options: Options of the run.
         info: The source's first facts.
+        on_progress: Called while it is assessed.
+        stop: Set it to end early.
+
+    Returns:
+        Empty after ``stop``.
+
+    Raises:
+        ConfigurationError: As for ``read_table``, or the table has no row for the scale.
     """
-    if options.model != AUTO_MODEL:
-        return options.model
-    if options.weights is not None:
-        return str(options.weights)
-    name = _fitting(info, options)
-    clean = CLEAN_MODELS.get(name)
-    return clean if clean and is_clean(source, options, info) else name
-
-
-def network_for(model: str, options: RestoreOptions) -> Network[Any]:
-    """The network of a run; errors as for ``named_network``.
-
-    Args:
-        model: What ``model_name`` has found.
-        options: Options of the run.
-    """
-    return named_network(options) or load_chosen(replace(options, model=model))
-
-
-def is_clean(source: str, options: RestoreOptions, info: StreamInfo) -> bool:
-    """Whether a source is known to be hardly coded and hardly noisy.
-
-    Args:
-        source: What is restored. Pipes and addresses are not looked at: they are read once.
-        options: Options of the run, for the part that is restored.
-        info: The source's first facts.
-    """
-    if source == PIPE or is_address(source) or not Path(source).exists():
-        return False
-    start_s = (options.start_s or 0.0) + _length_s(options, info) / 3
+    if options.scene_models:
+        return options.scene_models
+    if not names_table(options.model) or options.weights is not None:
+        name = options.model if not names_table(options.model) else str(options.weights)
+        return (SceneModel(start_s=0.0, model=name, fidelity=options.fidelity),)
+    table = read_table(options.model)
+    rows = _rows(table, options, info)
+    if options.fidelity is not None:
+        rows = tuple(replace(row, fidelity=options.fidelity) for row in rows)
+    usual = (_scene_model(rows[-1]),)
+    if len(rows) == 1 or source == PIPE or is_address(source) or not Path(source).exists():
+        return usual
     try:
-        found = assess(source, start_s=start_s, end_s=start_s + SAMPLE_S)
+        scenes = _assess(source, options, on_progress, stop).scenes
     except VSRError as error:
         log.debug("'%s' was not assessed: %s", source, error)
-        return False
-    return bool(found.scenes) and all(found.severity(kind) < most for kind, most in MOST.items())
+        return usual
+    if stop is not None and stop.is_set():
+        return ()
+    chosen = choose_rows(rows, scenes, table.hold)
+    if options.parallel_scenes > 1:
+        chosen = [_most_frequent(chosen, scenes)] * len(scenes)
+    return _changes(chosen, scenes) or usual
 
 
-def _length_s(options: RestoreOptions, info: StreamInfo) -> float:
-    """Seconds of the part that is restored; 0 where that is not known."""
-    if options.end_s is not None:
-        return max(0.0, options.end_s - (options.start_s or 0.0))
-    if info.num_frames is None or not info.frame_rate:
-        return 0.0
-    return info.num_frames / float(info.frame_rate)
+def header_models(models: Sequence[SceneModel]) -> dict[str, Any]:
+    """The models of a run, for a journal's header."""
+    return {MODELS_KEY: [asdict(scene) for scene in models]}
+
+
+def kept_models(header: Mapping[str, Any] | None) -> tuple[SceneModel, ...]:
+    """The models in a journal's header; empty without one."""
+    kept = () if header is None else header.get(MODELS_KEY, ())
+    return tuple(SceneModel(**facts) for facts in kept)
+
+
+def named(models: Sequence[SceneModel]) -> str:
+    """The names of models, each once."""
+    return ", ".join(dict.fromkeys(scene.model for scene in models))
+
+
+def with_models(options: RestoreOptions, models: Sequence[SceneModel]) -> RestoreOptions:
+    """Options with what a table has chosen; their model is the first."""
+    return replace(
+        options,
+        model=models[0].model,
+        fidelity=models[0].fidelity,
+        weights=None,
+        scene_models=tuple(models),
+    )
+
+
+def models_at(
+    models: Sequence[SceneModel], info: StreamInfo, moment_s: float
+) -> tuple[SceneModel, ...]:
+    """The one model of a moment, in seconds after the source's first frame."""
+    time_s = float(info.start_pts * info.time_base) + moment_s
+    passed = [scene for scene in models if scene.start_s <= time_s]
+    return (passed[-1] if passed else models[0],)
+
+
+def lines(models: Sequence[SceneModel], info: StreamInfo) -> list[str]:
+    """A line for the beginning and for each change; none where nothing changes."""
+    if len(models) == 1:
+        return []
+    begin_s = float(info.start_pts * info.time_base)
+    return [
+        f"{scene.model} from {scene.start_s - begin_s:.2f} s on"
+        + (f" ({scene.reasons})" if scene.reasons else "")
+        for scene in models
+    ]
+
+
+def networks_for(
+    models: Sequence[SceneModel], options: RestoreOptions
+) -> tuple[Network[Any], tuple[NetworkChange, ...]]:
+    """The first network of a run, and its changes; errors as for ``named_network``.
+
+    Args:
+        models: What ``choose_models`` has found.
+        options: Options of the run.
+    """
+    loaded: dict[tuple[str, float | None], Network[Any]] = {}
+    for scene in models:
+        key = scene.model, scene.fidelity
+        if key not in loaded:
+            chosen = replace(options, model=scene.model, fidelity=scene.fidelity)
+            loaded[key] = load_chosen(chosen)
+    networks = [loaded[scene.model, scene.fidelity] for scene in models]
+    changes = [
+        NetworkChange(at_s=Fraction(scene.start_s) - EARLY_S, network=network)
+        for scene, network in zip(models[1:], networks[1:], strict=True)
+    ]
+    return networks[0], tuple(changes)
+
+
+def _assess(
+    source: str,
+    options: RestoreOptions,
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event | None,
+) -> Assessment:
+    return assess(
+        source,
+        start_s=options.start_s,
+        end_s=options.end_s,
+        frame_rate=options.frame_rate,
+        scenes=options.scenes,
+        on_progress=on_progress,
+        stop=stop,
+    )
+
+
+def _rows(table: AutoTable, options: RestoreOptions, info: StreamInfo) -> tuple[Row, ...]:
+    """The rows for the scale that fits the source and the wanted size."""
+    scale = MODELS[_fitting(info, options)].scale
+    assert scale is not None
+    if rows := table.of_scale(scale):
+        return rows
+    raise ConfigurationError(
+        f"'{options.model}' has no row whose model enlarges x{scale}; add one, or give --scale"
+    )
+
+
+def _changes(rows: Sequence[Row], scenes: Sequence[SceneAssessment]) -> tuple[SceneModel, ...]:
+    """The first row, and each that differs from the one before."""
+    before = [None, *rows]
+    return tuple(
+        _scene_model(row, scene)
+        for row, scene, last in zip(rows, scenes, before, strict=False)
+        if row is not last
+    )
+
+
+def _scene_model(row: Row, scene: SceneAssessment | None = None) -> SceneModel:
+    return SceneModel(
+        start_s=0.0 if scene is None else scene.start_s,
+        model=row.model,
+        fidelity=row.fidelity,
+        reasons="" if scene is None else row.reasons(scene),
+    )
+
+
+def _most_frequent(rows: Sequence[Row], scenes: Sequence[SceneAssessment]) -> Row:
+    """The row of most frames: scenes that are restored at once have one network."""
+    frames: Counter[int] = Counter()
+    for row, scene in zip(rows, scenes, strict=True):
+        frames[id(row)] += scene.frames
+    return max(rows, key=lambda row: frames[id(row)])
 
 
 def _fidelity(options: RestoreOptions) -> float | None:

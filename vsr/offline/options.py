@@ -18,7 +18,7 @@ from vsr.streams.decode.deinterlace import Mode as Deinterlacing
 
 _LEAVES_OUTPUT = frozenset(
     {"memory", "device", "precision", "overwrite", "hwaccel", "in_process", "resume"}
-    | {"cluster", "devices", "worker_cores", "mixed_machines", "storage"}
+    | {"cluster", "devices", "worker_cores", "mixed_machines", "storage", "scene_models"}
 )
 """Options that may differ between an interrupted run and the one that resumes it."""
 
@@ -27,12 +27,30 @@ VIVID = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
+class SceneModel:
+    """What restores the scenes from a time on.
+
+    Attributes:
+        start_s: Seconds of pts; minus infinity for the beginning.
+        model: As for ``load_network``.
+        fidelity: As for ``load_network``.
+        reasons: The findings that it was chosen by, for a person.
+    """
+
+    start_s: float
+    model: str
+    fidelity: float | None = None
+    reasons: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
     """Options of ``restore``, ``estimate`` and ``preview``.
 
     Attributes:
-        model: As for ``load_network``; ``auto`` for the model of compressed footage whose scale
-            fits the source and the wanted size.
+        model: As for ``load_network``; ``auto`` for what ``configs/auto.toml`` says of each scene,
+            or the name of such a table.
+        scene_models: What ``auto`` has chosen, where that was done before; empty for not yet.
         weights: As for ``load_network``.
         fidelity: As for ``load_network``.
         faces: Restore faces, too, by this network: a name of ``FACE_RESTORERS`` or a checkpoint;
@@ -79,6 +97,7 @@ class RestoreOptions:
     """
 
     model: str = AUTO_MODEL
+    scene_models: tuple[SceneModel, ...] = ()
     weights: str | Path | None = None
     fidelity: float | None = None
     faces: str | Path | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -14,7 +15,7 @@ from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.models.face_loading import check_pulled
 from vsr.offline.comparison_video import InputRecorder, compare_frames
 from vsr.offline.faces import make_stage
-from vsr.offline.model_choice import model_name, named_network, network_for
+from vsr.offline.model_choice import choose_models, models_at, named_network, networks_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
 from vsr.quality.montage import save_png
@@ -81,8 +82,12 @@ def _render(source: str, moment_s: float, options: RestoreOptions) -> Tensor:
         frame_rate=options.frame_rate,
         deinterlace=options.deinterlace,
     ) as reader:
+        if network is None:
+            part = replace(options, start_s=start, end_s=end, parallel_scenes=1)
+            models = choose_models(source, part, reader.info)
+            network = networks_for(models_at(models, reader.info, moment_s), options)[0]
         restorer, _plan = make_restorer(
-            network or network_for(model_name(source, options, reader.info), options),
+            network,
             reader.info,
             asked=options.asked,
             memory=options.memory,

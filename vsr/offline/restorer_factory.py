@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from vsr.engine.memory import budget_bytes
 from vsr.engine.memory_plan import Plan, RequestedSettings, make_plan, require
+from vsr.engine.networks_in_time import NetworkChange
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import FULL
 from vsr.models.network import Network
@@ -27,6 +29,7 @@ def make_restorer(
     device: str = "auto",
     precision: str = "auto",
     exact: bool = False,
+    changes: Sequence[NetworkChange] = (),
 ) -> tuple[Restorer | ParallelScenes, Plan]:
     """Create a restorer whose step sizes fit into memory, and return the plan.
 
@@ -39,14 +42,17 @@ def make_restorer(
         device: As for ``restore``.
         precision: As for ``restore``.
         exact: Compute the exact peak even where a quick estimate shows that it fits.
+        changes: As for ``Restorer``; not with parallel scenes. Sizes are planned for the largest
+            of all networks.
 
     Raises:
         ConfigurationError: Impossible sizes, memory, device or precision.
         MemoryLimitError: No choice of the free sizes fits into the given memory.
     """
+    largest = max((network, *(change.network for change in changes)), key=_num_parameters)
     placed, where = place(network, device=device, precision=precision)
     plan = make_plan(
-        placed,
+        placed if largest is network else place(largest, device=device, precision=precision)[0],
         where,
         info.height,
         info.width,
@@ -74,5 +80,9 @@ def make_restorer(
         "precision": str(placed.dtype).removeprefix("torch."),
     }
     if parallel_scenes == 1:
-        return Restorer(placed, **options), plan
+        return Restorer(placed, **options, changes=changes), plan
     return ParallelScenes(placed, scenes=parallel_scenes, **options), plan
+
+
+def _num_parameters(network: Network[Any]) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

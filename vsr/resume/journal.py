@@ -468,10 +468,15 @@ def has_journal(target: str) -> bool:
 
 def is_planned_in_shards(target: str) -> bool:
     """Whether there is a journal beside a target whose run is planned in shards."""
+    return SHARDS in (kept_header(target) or {})
+
+
+def kept_header(target: str) -> dict[str, Any] | None:
+    """The header of the journal beside a target; None without one that can be read."""
     folder = journal_folder(target)
     if folder is None:
-        return False
+        return None
     try:
-        return SHARDS in parse((folder / NAME).read_bytes()).header
+        return parse((folder / NAME).read_bytes()).header
     except (OSError, ValueError):
-        return False
+        return None

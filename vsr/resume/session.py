@@ -55,6 +55,11 @@ class ResumeSession:
         return NOTHING if self._journal is None else self._journal.passed
 
     @property
+    def header(self) -> dict[str, Any] | None:
+        """The header of the earlier run's journal."""
+        return None if self._journal is None else self._journal.header
+
+    @property
     def settings(self) -> RequestedSettings | None:
         """The step sizes of the earlier run."""
         return None if self._journal is None else settings_of(self._journal)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import Any
 
 from vsr.errors import ConfigurationError
 from vsr.quality.degradation import DEGRADATIONS
+from vsr.toml_tables import read_toml
 from vsr.training.adversarial import AdversarialSettings
 from vsr.training.degraded_clips import ClipDegradation
 from vsr.training.moving_scene import SceneMotion
 from vsr.training.virtual_camera import CameraMotion
-
-Table = TypeVar("Table")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,30 +194,9 @@ class TrainingConfig:
     adversarial: AdversarialSettings | None = None
 
 
-@overload
-def read_training_config(path: Path) -> TrainingConfig: ...
-@overload
-def read_training_config(path: Path, kind: type[Table]) -> Table: ...
-def read_training_config(path: Path, kind: Any = TrainingConfig) -> Any:
-    """Read a TOML file.
-
-    Args:
-        path: The file.
-        kind: The dataclass that it fills.
-
-    Raises:
-        ConfigurationError: No such file, not TOML, an unknown key (the nearest is named), a value
-            of another type.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(
-            f"'{path}' cannot be read ({error.strerror}); give a TOML file"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"'{path}' is not TOML ({error}); correct that line") from error
-    return _fill(kind, table, str(path))
+def read_training_config(path: Path) -> TrainingConfig:
+    """Read a TOML file; errors as for ``read_toml``."""
+    return read_toml(TrainingConfig, path)
 
 
 def staged(config: TrainingConfig, iteration: int) -> tuple[TrainingConfig, int]:
@@ -238,49 +213,3 @@ def staged(config: TrainingConfig, iteration: int) -> tuple[TrainingConfig, int]
             schedule = replace(schedule, batch=stage.batch, frames=stage.frames, patch=stage.patch)
             return replace(config, schedule=schedule), end
     return config, schedule.flow_iterations + schedule.iterations
-
-
-def _fill(kind: type[Table], table: Mapping[str, Any], where: str) -> Table:
-    """A dataclass from a table, key by key."""
-    hints = get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            raise ConfigurationError(f"{where}: unknown key {key!r}; {_nearest(key, hints)}")
-    values = {key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()}
-    needed = [f.name for f in fields(kind) if not _has_default(f)]  # type: ignore[arg-type]
-    if missing := [name for name in needed if name not in values]:
-        raise ConfigurationError(f"{where}: {missing[0]!r} is missing; add it")
-    return kind(**values)
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if type(None) in get_args(hint):
-        hint = get_args(hint)[0]
-    if is_dataclass(hint) and isinstance(value, Mapping):
-        return _fill(hint, value, where)  # type: ignore[arg-type]
-    if get_origin(hint) is tuple and isinstance(value, list):
-        return _sequence(get_args(hint), value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    plain = dict if hint == dict[str, Any] else hint
-    if not isinstance(plain, type) or type(value) is not plain:
-        raise ConfigurationError(f"{where} is {value!r}; give a {getattr(hint, '__name__', hint)}")
-    return value
-
-
-def _sequence(hints: tuple[Any, ...], values: Sequence[Any], where: str) -> tuple[Any, ...]:
-    """A tuple of one kind of values, of any length, or of those that the hints list."""
-    if hints[-1] is Ellipsis:
-        return tuple(_value(hints[0], value, where) for value in values)
-    if len(values) != len(hints):
-        raise ConfigurationError(f"{where} is {values!r}; give {len(hints)} values")
-    return tuple(_value(hint, v, where) for hint, v in zip(hints, values, strict=True))
-
-
-def _has_default(entry: Any) -> bool:
-    return entry.default is not MISSING or entry.default_factory is not MISSING
-
-
-def _nearest(key: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
