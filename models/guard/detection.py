@@ -24,6 +24,9 @@ from vsr.models.guard.local_variance import MARGIN, texture_similarity
 CELL = 8
 """Side of a cell in pixels of the restored frames."""
 
+STEP = 2
+"""Every so many-th pixel's similarity counts: its window is wide enough for both to be alike."""
+
 FLAT, TEXTURED = 2 / 255, 4 / 255
 """Deviations of the faithful result in a cell: up to the first it is flat, from the second on it
 is textured."""
@@ -65,14 +68,15 @@ def found_share(vivid_BCHW: Tensor, faithful_BCHW: Tensor, before_Bhw: Tensor | 
 
 
 def _similarity(vivid_BHW: Tensor, faithful_BHW: Tensor) -> Tensor:
-    """(B, h, w): the mean of DeSRA's similarity of the greys in each cell."""
+    """(B, h, w): the mean of DeSRA's similarity of the greys in each cell, of every 2nd pixel."""
     around = (MARGIN,) * 4
     pairs = zip(
         F.pad(vivid_BHW[:, None], around, mode="replicate"),
         F.pad(faithful_BHW[:, None], around, mode="replicate"),
         strict=True,
     )
-    return _cells(torch.stack([texture_similarity(vivid, faithful) for vivid, faithful in pairs]))
+    judged = [texture_similarity(vivid, faithful, STEP) for vivid, faithful in pairs]
+    return _cells(torch.stack(judged), CELL // STEP)
 
 
 def _limit(faithful_BHW: Tensor) -> Tensor:
@@ -85,14 +89,28 @@ def _limit(faithful_BHW: Tensor) -> Tensor:
 
 def _colour_difference(vivid_BCHW: Tensor, faithful_BCHW: Tensor) -> Tensor:
     """(B, h, w): the largest of the colours' differences, the brightness' taken off."""
-    difference_BChw = F.avg_pool2d(vivid_BCHW - faithful_BCHW, CELL, ceil_mode=True)
+    vivid_Nhw, faithful_Nhw = (
+        _cells(frames_BCHW.flatten(0, 1)) for frames_BCHW in (vivid_BCHW, faithful_BCHW)
+    )
+    difference_Nhw = vivid_Nhw - faithful_Nhw
+    difference_BChw = difference_Nhw.view(*vivid_BCHW.shape[:2], *difference_Nhw.shape[1:])
     colour_BChw = difference_BChw - difference_BChw.mean(1, keepdim=True)
     return _mean_of_neighbours(colour_BChw.flatten(0, 1)).view_as(colour_BChw).abs().amax(1)
 
 
-def _cells(plane_BHW: Tensor) -> Tensor:
-    """(B, h, w): the mean of each cell, of what a frame has of it."""
-    return F.avg_pool2d(plane_BHW[:, None], CELL, ceil_mode=True)[:, 0]
+def _cells(plane_BHW: Tensor, side: int = CELL) -> Tensor:
+    """(B, h, w): the mean of each cell of so many pixels a side, of what a frame has of it."""
+    return _groups(_groups(plane_BHW, 1, side), 2, side)
+
+
+def _groups(plane_BHW: Tensor, axis: int, side: int) -> Tensor:
+    """Means of pixels that follow each other along an axis, the last of what is left."""
+    means_BHW = plane_BHW.unfold(axis, side, side).mean(-1)
+    left = plane_BHW.shape[axis] % side
+    if not left:
+        return means_BHW
+    rest_BHW = plane_BHW.narrow(axis, plane_BHW.shape[axis] - left, left)
+    return torch.cat([means_BHW, rest_BHW.mean(axis, keepdim=True)], axis)
 
 
 def _mean_of_neighbours(cells_Bhw: Tensor) -> Tensor:
