@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -97,7 +98,7 @@ def main(
 
 
 def study(
-    network: Network[object],
+    network: Network[Any],
     clips: Clips,
     chunks: Sequence[int],
     look_aheads: Sequence[str],
@@ -119,7 +120,7 @@ def study(
 
 
 def restore(
-    network: Network[object],
+    network: Network[Any],
     clips: Clips,
     chunk: int,
     look_ahead: int | str,
