@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 import threading
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.command_line import Run
 from tests.media import Clip, write_clip
@@ -18,6 +22,7 @@ from vsr.assessment.features import NUM_FEATURES, measure
 from vsr.assessment.regression import LEARNT, load_assessor
 from vsr.assessment.samples import Amounts, coding_severity, degrade, draw_amounts
 from vsr.assessment.training import fit, rank_correlation
+from vsr.evaluation.assessment_page import WorstWindows
 from vsr.streams import open_reader
 from vsr.streams.decode.own_coding import keeps_detail
 from vsr.streams.decode.quantisers import read_quantisers
@@ -188,6 +193,32 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path, vsr: Run) -> None:
     found = json.loads(vsr("assess", path, "--json").out)
     assert set(found["means"]) == set(scene.KINDS)
     assert found["scenes"][0]["findings"]["coding"]["confidence"] == 1
+
+
+def test_the_page_shows_scenes_and_what_looks_worst(tmp_path: Path, vsr: Run) -> None:
+    path = write_clip(tmp_path / "a<b.mp4", Clip(num_frames=10, options={"crf": "45"}))
+    page = tmp_path / "page.html"
+    assert vsr("assess", path, "--html", page).code == 0
+    text = page.read_text(encoding="utf-8")
+    assert "What ails a&lt;b.mp4" in text
+    assert "coarsely coded" in text
+    (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        assert image.size == (96, 72)
+    refused = vsr("assess", path, "--html", tmp_path / "nowhere" / "page.html")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+
+
+def test_of_many_scenes_the_worst_are_shown_worst_first() -> None:
+    windows = WorstWindows()
+    one = scene.SceneMeasurements()
+    one.add(torch.zeros(3, 8, 8), 0.0)
+    found = one.finish(load_assessor(), [])
+    for i in range(20):
+        pixels = torch.zeros(3, 8, 8, dtype=torch.uint8)
+        windows.add(found, scene.WorstWindow(kind="blur", severity=i / 20, pixels=pixels))
+    severities = [window.severity for _, window in windows.worst_first]
+    assert severities == [i / 20 for i in range(19, 7, -1)]
 
 
 def test_a_part_is_assessed_by_the_quantisers_of_its_own_frames(tmp_path: Path) -> None:

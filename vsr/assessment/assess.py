@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.assessment.regression import load_assessor
-from vsr.assessment.scene import KINDS, SceneAssessment, SceneMeasurements
+from vsr.assessment.scene import KINDS, SceneAssessment, SceneMeasurements, WorstWindow
 from vsr.results import Progress
 from vsr.scenes import AUTO
 from vsr.scenes.markers import scene_marker
@@ -88,6 +88,7 @@ def assess(
     frame_rate: Fraction | None = None,
     scenes: str = AUTO,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_worst: Callable[[SceneAssessment, WorstWindow], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Assessment:
     """Assess a video or a folder of images.
@@ -99,6 +100,7 @@ def assess(
         frame_rate: As for ``open_reader``.
         scenes: As for ``scene_marker``.
         on_progress: Called after every chunk.
+        on_worst: Called at the end of every measured scene, with the window that looks worst.
         stop: Set it to end early, with the scenes so far.
 
     Returns:
@@ -108,7 +110,7 @@ def assess(
         VSRError: The source cannot be read.
     """
     began, done = time.monotonic(), 0
-    found = _Scenes(_Quantisers(source, start_s or 0))
+    found = _Scenes(_Quantisers(source, start_s or 0), on_worst)
     opened = open_until_stopped(
         lambda: open_reader(
             source,
@@ -164,8 +166,13 @@ class _Quantisers:
 class _Scenes:
     """Collects measurements scene by scene."""
 
-    def __init__(self, quantisers: _Quantisers) -> None:
+    def __init__(
+        self,
+        quantisers: _Quantisers,
+        on_worst: Callable[[SceneAssessment, WorstWindow], None] | None,
+    ) -> None:
         self._assessor, self._quantisers = load_assessor(), quantisers
+        self._on_worst = on_worst
         self.keeps_detail = False
         self._now: SceneMeasurements | None = None
         self._qps: list[float] = []
@@ -175,7 +182,9 @@ class _Scenes:
         for i, (frame, pts) in enumerate(zip(chunk.frames, chunk.pts, strict=True)):
             if self._now is None or i in chunk.scene_starts:
                 self._end()
-                self._now = SceneMeasurements(keeps_detail=self.keeps_detail)
+                self._now = SceneMeasurements(
+                    keeps_detail=self.keeps_detail, shown=None if self._on_worst is None else []
+                )
             self._now.add(frame, float(Fraction(pts) * chunk.time_base))
             if (qp := self._quantisers.at(pts)) is not None:
                 self._qps.append(qp)
@@ -187,4 +196,7 @@ class _Scenes:
     def _end(self) -> None:
         if self._now is not None:
             self._done.append(self._now.finish(self._assessor, self._qps))
+            worst = self._now.worst_window(self._assessor)
+            if self._on_worst is not None and worst is not None:
+                self._on_worst(self._done[-1], worst)
         self._now, self._qps = None, []

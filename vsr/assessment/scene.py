@@ -73,6 +73,21 @@ class SceneAssessment:
         return max(self.findings, key=lambda kind: self.findings[kind].severity)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WorstWindow:
+    """The measured window of a scene with the most severe damage.
+
+    Attributes:
+        kind: The kind of damage, one of ``LEARNT``.
+        severity: Its severity there, 0 to 1.
+        pixels: Its first frame, (3, h, w), uint8.
+    """
+
+    kind: str
+    severity: float
+    pixels: Tensor
+
+
 @dataclass
 class SceneMeasurements:
     """Measurements of one scene while its frames come.
@@ -99,6 +114,7 @@ class SceneMeasurements:
     clipped: list[float] = field(default_factory=list)
     repeats: int = 0
     keeps_detail: bool = False
+    shown: list[Tensor] | None = None
     _last: Tensor | None = None
     _group: list[Tensor] = field(default_factory=list)
 
@@ -141,12 +157,27 @@ class SceneMeasurements:
             qp=None if qp is None else round(qp, 1),
         )
 
+    def worst_window(self, assessor: Assessor) -> WorstWindow | None:
+        """The window that looks worst; None where none was kept."""
+        if not self.shown:
+            return None
+        severity_NS = assessor.estimate(torch.stack(self.features)).severity
+        number, kind = divmod(int(severity_NS.argmax()), len(LEARNT))
+        return WorstWindow(
+            kind=LEARNT[kind],
+            severity=float(severity_NS[number, kind]),
+            pixels=self.shown[number],
+        )
+
     def _measure_group(self) -> None:
         group, self._group = torch.stack(self._group), []
         luma = group.mean(1) * 255
         self.combing.append(combing(luma))
         self.banding.append(banding(luma[0]))
-        self.features += [measure(window) for window in windows(group)]
+        parts = windows(group)
+        self.features += [measure(window) for window in parts]
+        if self.shown is not None:
+            self.shown += [window[0].mul(255).round().byte() for window in parts]
 
     def _learnt(self, assessor: Assessor) -> dict[str, Finding]:
         if not self.features:  # a scene of one frame, or of tiny ones

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 @click.option("--start", type=Moment(), help="Assess from this time on.")
 @click.option("--end", type=Moment(), help="Assess up to this time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def assess(source: str, start: float | None, end: float | None, as_json: bool) -> int:
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write a page, with pictures of what looks worst.",
+)
+def assess(
+    source: str, start: float | None, end: float | None, as_json: bool, html: Path | None
+) -> int:
     """Print what ails SOURCE, scene by scene: severities from 0 to 1.
 
     \b
@@ -35,14 +44,26 @@ def assess(source: str, start: float | None, end: float | None, as_json: bool) -
     \b
     vsr assess film.mkv
     vsr assess film.mkv --start 1:00 --end 2:00 --json
+    vsr assess film.mkv --html film.html
     """
     from vsr.assessment.assess import assess as run
     from vsr.cli.progress import progress_bar
+    from vsr.evaluation.assessment_page import WorstWindows, write_page
 
+    windows = WorstWindows()
     with stop_on_signal() as stop, progress_bar(hidden=as_json) as on_progress:
-        assessment = run(source, start_s=start, end_s=end, on_progress=on_progress, stop=stop)
+        assessment = run(
+            source,
+            start_s=start,
+            end_s=end,
+            on_progress=on_progress,
+            on_worst=None if html is None else windows.add,
+            stop=stop,
+        )
     if stop.is_set() and not assessment.scenes:
         raise click.Abort
+    if html is not None:
+        write_page(assessment, windows, html)
     if as_json:
         click.echo(json.dumps(assessment.to_json()))
     else:

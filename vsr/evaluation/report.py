@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from vsr.errors import OpenError
-from vsr.evaluation.html import Series, facts, image, line_chart, table
+from vsr.evaluation.html import Series, facts, image, line_chart, page, table
 from vsr.evaluation.pictures import VIEWS
 from vsr.evaluation.results import ClipResult, Evaluation, to_json
 from vsr.evaluation.table import (
@@ -28,21 +28,20 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
     Raises:
         OpenError: The folder cannot be written to.
     """
-    page = folder / "index.html"
+    target = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "results.json").write_text(json.dumps(to_json(evaluation)), encoding="utf-8")
-        page.write_text(render(evaluation), encoding="utf-8")
+        target.write_text(render(evaluation), encoding="utf-8")
     except OSError as error:
         raise OpenError(
             f"'{folder}' cannot be written to ({error.strerror}); give another folder to --report"
         ) from error
-    return page
+    return target
 
 
 def render(evaluation: Evaluation) -> str:
     """The page."""
-    style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
     title = f"{evaluation.name} on {evaluation.title}"
     sections = (
         _head(evaluation, title),
@@ -53,13 +52,7 @@ def render(evaluation: Evaluation) -> str:
         _run(evaluation),
         _repeat(evaluation),
     )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(filter(None, sections))
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return page(title, sections)
 
 
 def _head(evaluation: Evaluation, title: str) -> str:
