@@ -22,7 +22,7 @@ from typing import Any
 import click
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from benchmarks.look_ahead import Clips, restore
 from vsr.evaluation.data_set_clips import find_clips
@@ -110,7 +110,7 @@ def print_bfloat16(network: BasicVSR, data: Clips) -> None:
     for name, frames in data.low.items():
         truth = data.truth[name]
         exact = score(network(frames[None])[0], truth)
-        with RoundedConvolutions():  # type: ignore[no-untyped-call]
+        with RoundedConvolutions():
             rounded = restore(network, alone(data, name), len(frames), FULL, "bfloat16")[name]
         coarse = score_of_luma(rounded, luma(truth))
         cells = (f"{value[0]:.4f} / {value[1]:.5f}" for value in (exact, coarse))
@@ -250,15 +250,15 @@ def mean(scores: Sequence[Score]) -> Score:
     return sum(psnrs) / len(psnrs), sum(ssims) / len(ssims)
 
 
-class RoundedConvolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class RoundedConvolutions(TorchFunctionMode):
     """Convolutions of bfloat16 in float32, the result rounded: fast where a CPU has none."""
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        wide = func is torch.ops.aten.convolution.default and args[0].dtype == torch.bfloat16
-        if not wide:
-            return func(*args, **(kwargs or {}))
-        exact = (arg.float() if isinstance(arg, Tensor) else arg for arg in args)
-        return func(*exact, **(kwargs or {})).bfloat16()
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not torch.conv2d or args[0].dtype != torch.bfloat16:
+            return func(*args, **kwargs)
+        exact: list[Any] = [arg.float() if isinstance(arg, Tensor) else arg for arg in args]
+        return func(*exact, **kwargs).bfloat16()
 
 
 if __name__ == "__main__":

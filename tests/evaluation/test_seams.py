@@ -38,6 +38,6 @@ def test_both_resolutions_are_cut_at_the_same_place() -> None:
 def test_convolutions_without_bfloat16_of_their_own_are_rounded() -> None:
     image = torch.rand(1, 4, 9, 9).bfloat16()
     weight = torch.randn(4, 4, 3, 3).bfloat16()
-    with RoundedConvolutions():  # type: ignore[no-untyped-call]
+    with RoundedConvolutions():
         rounded = F.conv2d(image, weight)
     assert torch.equal(rounded, F.conv2d(image.float(), weight.float()).bfloat16())
