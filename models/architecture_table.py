@@ -107,7 +107,7 @@ def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Netwo
 
     Args:
         checkpoint: Checkpoint of any network.
-        architecture: What it has to be; None for whatever it is.
+        architecture: The expected architecture; None for any.
 
     Raises:
         CheckpointError: Weights of no network or of another one, or not all of them.

@@ -131,7 +131,7 @@ def network_from_file(path: Path, architecture: str | None = None) -> Network[An
 
     Args:
         path: A ``.pth`` or ``.safetensors`` file, or FIRST+SECOND for a cascade of two EDVR.
-        architecture: What it has to be; None for whatever it is.
+        architecture: The expected architecture; None for any.
     """
     stages = _stages(str(path))
     checkpoint = read_checkpoint(path) if stages is None else _read_cascade(*stages)

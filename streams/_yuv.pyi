@@ -1,4 +1,4 @@
-"""Compiled from ``_yuv.c``. Addresses and sizes are believed; the GIL is let go of meanwhile.
+"""Compiled from ``_yuv.c``. Addresses and sizes are not checked; the GIL is released meanwhile.
 
 Halved says whether chroma has half as many rows, half as many columns, and whether these lie on
 columns of luma or half-way between them; its rows lie half-way. Sizes are (height, width).

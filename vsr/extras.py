@@ -1,4 +1,4 @@
-"""Optional parts of the package, and what is said where one is missing."""
+"""Optional parts of the package, and the error where one is missing."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def pull_model(
 
     Raises:
         ConfigurationError: A mirror that is no address.
-        DownloadError: None can be had; why, for each home.
+        DownloadError: No home has it; the reason of each.
     """
     failures: list[DownloadError] = []
     for release in model.releases:

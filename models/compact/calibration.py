@@ -134,7 +134,7 @@ def _error(numbers_NK: Tensor, range_K: Tensor) -> Tensor:
 
 
 def _listen(network: Compact, seen: _ActivationSamples) -> Iterator[RemovableHandle]:
-    """Hooks that note what passes; they hear every convolution, since in float32 none is fused."""
+    """Hooks that record activations; every convolution calls them, as in float32 none is fused."""
     num_feat = network.encode.out_channels
     for direction in ("backward_branch", "forward_branch"):
         trunk = network.get_submodule(direction).get_submodule("trunk")
@@ -158,10 +158,10 @@ def _listen(network: Compact, seen: _ActivationSamples) -> Iterator[RemovableHan
 def _hears(
     seen: _ActivationSamples, name: str, then: Callable[[Tensor], Tensor]
 ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def hear(_: nn.Module, _args: tuple[Tensor, ...], out: Tensor) -> None:
+    def record(_: nn.Module, _args: tuple[Tensor, ...], out: Tensor) -> None:
         seen.add(name, then(out))
 
-    return hear
+    return record
 
 
 def _as_it_is(feat: Tensor) -> Tensor:

@@ -108,7 +108,7 @@ class SeekingReader:
                 self._next += 1
                 if place == index:
                     return chunk.frames[0]
-            elif self._began:  # some files lead a seek astray
+            elif self._began:  # in some files a seek ends elsewhere
                 self._begin(0)
             else:
                 raise DecodeError(CHANGED.format(self._source))

@@ -150,7 +150,7 @@ class _Clock:
         return (self._last or 0) + self._length
 
     def jumps(self, time: Fraction) -> bool:
-        """Whether a packet is too far from the last, and from the one before: one may be astray."""
+        """Whether a packet is too far from the last, and from the one before: one may be wrong."""
         return _is_jump(time, self._last) and (
             self._before is None or not self._before < time <= self._before + JUMP_AHEAD_S
         )

@@ -188,7 +188,7 @@ def move_images(origin: Path, folder: Path) -> Path:
 
 
 def _copy_images(origin: Path, folder: Path) -> Path:
-    """Leave the images where they are, too: another run goes on with them."""
+    """Keep the images where they are, too: another run resumes with them."""
     folder.mkdir(exist_ok=True)
     for image in origin.iterdir():
         shutil.copy2(image, folder / image.name)

@@ -72,7 +72,7 @@ class TargetFile:
         self._create(self.temporary)
 
     def create_trial(self) -> None:
-        """Likewise the file where an encoder is tried out.
+        """Create the file for the trial of an encoder, empty.
 
         Raises:
             OpenError: It cannot be created.
@@ -148,7 +148,7 @@ class TargetAddress:
         self.trial = os.devnull
 
     def create(self) -> None:
-        """Nothing: it is opened by whoever writes."""
+        """Do nothing: the writer opens it."""
 
     def keep(self, *, partial: bool) -> str:
         return self.temporary

@@ -32,7 +32,7 @@ def lock_target(target: str) -> Iterator[None]:
     finally:
         if path is not None and descriptor is not None:
             with suppress(OSError):
-                path.unlink()  # while it is still locked: whoever waits for it sees that it is gone
+                path.unlink()  # while still locked: a waiting run sees that it is gone
             os.close(descriptor)
 
 

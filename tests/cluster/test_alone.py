@@ -60,7 +60,7 @@ def test_the_file_is_the_same_to_the_byte(footage: Footage, tmp_path: Path) -> N
 def test_what_was_begun_in_shards_goes_on_alone(footage: Footage, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     begin(footage, target, shards=2)
-    with pytest.raises(OpenError, match="go on with --resume"):
+    with pytest.raises(OpenError, match="resume with --resume"):
         restore(str(footage.source), str(target), footage.options)
     summary = restore(str(footage.source), str(target), replace(footage.options, resume=True))
     assert summary.resumed >= 20

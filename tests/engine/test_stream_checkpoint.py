@@ -98,7 +98,7 @@ def test_a_state_of_another_network_is_refused_and_changes_nothing(tmp_path: Pat
     theirs, ours = restorer_of(basicvsr(), 2, 1), restorer_of(compact(), 2, 1)
     theirs.save(tmp_path / "state")
     ours.push(pieces(moving_clip(2, 10, 14), 2)[0])
-    with pytest.raises(CheckpointError, match="go on with the network it was saved with"):
+    with pytest.raises(CheckpointError, match="resume with the network it was saved with"):
         ours.load(tmp_path / "state")
     assert ours.num_waiting == 2
     retrained = compact()

@@ -139,7 +139,7 @@ def test_the_one_that_was_ended_goes_on_and_the_rest_is_skipped(
     assert (out / "a.mp4.resume").is_dir()
     done = restored(str(clips), str(out), *sizes)
     assert done.code == 1
-    assert "go on with --resume" in done.err
+    assert "resume with --resume" in done.err
     done = restored(str(clips), str(out), *sizes, "--resume", "--json")
     assert done.code == 0
     states = {outcome["name"]: outcome["state"] for outcome in json.loads(done.out)}

@@ -33,7 +33,7 @@ FILMS_AT_ONCE = 4
 
 
 class FolderNotes(logging.Filter):
-    """Names the video in each note of a folder's run; what is assumed of most is said once.
+    """Names the video in each note of a folder's run; a note about most of them is written once.
 
     Several videos may be restored at a time, a thread each.
     """
@@ -81,8 +81,8 @@ def restore_folder(
     jobs = _jobs(source, target, options)
 
     def say(outcome: Outcome) -> None:
-        if outcome.said:
-            click.echo(f"vsr: {outcome.said}", err=True)
+        if outcome.error:
+            click.echo(f"vsr: {outcome.error}", err=True)
 
     with (
         stop_on_signal() as stop,

@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def _of_the_system(error: Exception) -> str | None:
-    """A line about what the system refuses, whoever asked it; None for a fault of ours."""
+    """A line about an error of the system, from any library; None for a fault of ours."""
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         where = f" ({str(error.filename)[:60]!r}…)" if error.filename else ""
         return f"{error.strerror}{where}; {_REFUSALS[error.errno]}"

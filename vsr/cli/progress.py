@@ -40,8 +40,8 @@ def _progress_lines() -> Callable[[Progress], None]:
         rest = max(0, (progress.total or 0) - progress.frames) / fps if fps else 0.0
         left = f", {timedelta(seconds=round(rest))} left" if progress.total and fps else ""
         doing = "" if progress.doing == DEFAULT_DOING else f"{progress.doing}: "
-        said = f"{doing}{progress.frames}{of} frames, {fps:.1f} frames/s{left}"
-        click.echo(said + _rates(progress), err=True)
+        line = f"{doing}{progress.frames}{of} frames, {fps:.1f} frames/s{left}"
+        click.echo(line + _rates(progress), err=True)
 
     return show
 

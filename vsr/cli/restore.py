@@ -202,7 +202,7 @@ def _name_comparison(words: list[str]) -> list[str]:
     "--hwaccel",
     metavar="NAME",
     help="Decode on a device: auto, or ffmpeg's name of one, cuda, qsv, vaapi …; in software, "
-    "which is said, where the machine or this build has none.",
+    "with a note, where the machine or this build has none.",
 )
 @click.option(
     "--in-process",

@@ -15,8 +15,8 @@ from vsr.extras import needs_web
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 REMOTE = (
-    "other machines that reach this one can use the page: whoever has its address with the token "
-    "sees all films of the folder and can start restorations. The connection is not encrypted; "
+    "other machines that reach this one can use the page: all who have its address with the token "
+    "see all films of the folder and can start restorations. The connection is not encrypted; "
     "`ssh -L` is safer"
 )
 

@@ -86,7 +86,7 @@ class Plan:
 def restore_film(
     film: Film, *, on_progress: Callable[[Progress], None], stop: threading.Event
 ) -> Summary:
-    """Restore a film; a run that was begun in shards goes on.
+    """Restore a film; a run that was begun in shards is resumed.
 
     Raises:
         NotSegmentable: It is not divided: it is short, or its encoder writes in one go.

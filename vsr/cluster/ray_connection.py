@@ -23,7 +23,7 @@ HEAD_EVERY_S = 5.0
 HEAD_TIMEOUT_S = 2.0
 HEAD_LOST_S = 30.0
 """Seconds without an answer after which the head node counts as lost. Ray ends the driver's process
-after 60, and whatever it was about to say with it."""
+after 60, and with it all messages it has not written."""
 
 LOCAL = "local"
 _OWN_DEVICES = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
@@ -80,7 +80,7 @@ def connect(ray: Any, address: str, *, own_devices: bool = False) -> None:
         os.environ.update({_OWN_DEVICES: "0"} if own_devices else {})
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is said below
+            warnings.simplefilter("ignore")  # reported below
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise VSRError(_no_cluster(address, error)) from error
@@ -121,10 +121,10 @@ class HeadWatch:
 
 
 def _require_answer(address: str) -> None:
-    """Ray waits for minutes where nobody listens.
+    """Check that something listens at the address: Ray would wait for minutes.
 
     Raises:
-        VSRError: Nobody listens.
+        VSRError: Nothing listens.
     """
     host, colon, port = address.rpartition("://")[2].rpartition(":")
     if not colon or not port.isdecimal():
@@ -147,7 +147,7 @@ def _no_cluster(address: str, error: Exception) -> str:
 
 
 def actor_class(ray: Any) -> Any:
-    """The actor: Ray's decorators can only be had where Ray is."""
+    """The actor class; Ray's decorators exist only where Ray is installed."""
 
     class Actor:
         """A worker, made with the first question so that its errors are an answer."""

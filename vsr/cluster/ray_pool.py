@@ -372,7 +372,7 @@ class RayPool:
         try:
             seen, restored = self._ray.get(ref)
         except self._ray.exceptions.RayError:
-            return  # its task fails likewise
+            return  # its task fails, too
         now = time.monotonic()
         if seen != slot.seen and slot.job is not None:
             self._busy_s, self._steps = self._busy_s + now - slot.since, self._steps + 1
@@ -413,7 +413,7 @@ class RayPool:
         self._broken.append(slot)
 
     def _replace_broken(self) -> None:
-        """Start workers anew; without the lock, since Ray may wait for a head node that is gone."""
+        """Replace broken workers; without the lock, as Ray may wait for a lost head node."""
         while self._broken:
             slot = self._broken.pop()
             self._kill(slot)
@@ -478,7 +478,7 @@ class RayPool:
     def _lost(self) -> VSRError:
         cause = f" ({first_line(self._last_error)})" if self._last_error else ""
         return VSRError(
-            f"the cluster is lost{cause}; --resume goes on there, on another or without one"
+            f"the cluster is lost{cause}; --resume continues there, elsewhere or without a cluster"
         )
 
     def _no_worker(self) -> VSRError:

@@ -33,7 +33,7 @@ Outcome = Chunk | Exception
 """What a step of one stream ends in: restored frames, or why there are none."""
 
 Ready = tuple[Key, Stream, Step, Any]
-"""A stream whose next step can be taken, and the state it goes on from."""
+"""A stream whose next step can be taken, and the state it starts from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +192,7 @@ class BatchRestorer:
     in bfloat16 at places by a step of 8 bits.
 
     Where memory runs out, fewer streams are stepped together, then steps become smaller; streams
-    of frames of that size, those that begin later too, go on with what was left. ``change`` can
+    of frames of that size, those that begin later too, use the sizes that were left. ``change`` can
     raise the settings of one of them again.
 
     Args:

@@ -158,7 +158,7 @@ def _find(path: Path, facts: dict[str, Any], networks: Sequence[Network[Any]]) -
     theirs = " ".join(_all(str, [*saved.values()]))
     raise CheckpointError(
         f"'{path}' is a state of {theirs}; this is {' '.join(identity(networks[0]).values())}:"
-        " go on with the network it was saved with"
+        " resume with the network it was saved with"
     )
 
 

@@ -40,7 +40,7 @@ class LearntScore:
             self._distance = create(device)
         except OSError as error:
             raise DownloadError(
-                f"the weights of metric {name!r} cannot be had ({_line(error)}); bring them into "
+                f"weights of metric {name!r} cannot be loaded ({_line(error)}); bring them into "
                 "torchvision's cache, TORCH_HOME"
             ) from error
         except (ImportError, RuntimeError) as error:

@@ -60,7 +60,7 @@ def _create(name: str, device: torch.device) -> Any:
         return create(name, device=device)
     except (OSError, RuntimeError, ValueError) as error:
         raise DownloadError(
-            f"the weights of metric {name!r} cannot be had ({_line(error)}); bring them into "
+            f"the weights of metric {name!r} cannot be loaded ({_line(error)}); bring them into "
             "pyiqa's cache, TORCH_HOME or HF_HOME"
         ) from error
 

@@ -81,8 +81,8 @@ def _scores(evaluation: Evaluation) -> str:
 def _published(evaluation: Evaluation) -> str:
     headings, rows = published_table(evaluation)
     if len(rows) == len(evaluation.ways):
-        said = f"No figures of the networks in the catalogue are known on {evaluation.degradation}."
-        return f"<h2>Next to published figures</h2>\n<p class=quiet>{escape(said)}</p>"
+        text = f"No figures of the networks in the catalogue are known on {evaluation.degradation}."
+        return f"<h2>Next to published figures</h2>\n<p class=quiet>{escape(text)}</p>"
     own = len(evaluation.ways)
     return f"<h2>Next to published figures</h2>\n{table((headings, rows), first=own, text=(3,))}"
 
@@ -173,7 +173,7 @@ def _run(evaluation: Evaluation) -> str:
         ]
         for result in evaluation.results
     ]
-    said = (
+    text = (
         f"{evaluation.seconds:.1f} s in all"
         + (f", {evaluation.reused} results kept from before" if evaluation.reused else "")
         + ". Scoring runs beside the network, so that the times overlap and, on a CPU, lengthen "
@@ -183,7 +183,7 @@ def _run(evaluation: Evaluation) -> str:
     shown = table((headings, rows), text=(1,))
     if len(rows) > FOLDED_FROM:
         shown = f"<details><summary>All {len(rows)} results</summary>{shown}</details>"
-    return f"<h2>Time and memory</h2>\n<p class=quiet>{escape(said)}</p>\n{shown}"
+    return f"<h2>Time and memory</h2>\n<p class=quiet>{escape(text)}</p>\n{shown}"
 
 
 def _repeat(evaluation: Evaluation) -> str:

@@ -83,7 +83,7 @@ class LibvmafScorer:
         }
 
     def close(self) -> None:
-        """End ffmpeg, whatever it has got."""
+        """End ffmpeg; scores that are not finished are lost."""
         self._process.kill()
         self._log.close()
 
@@ -115,8 +115,8 @@ def _command(names: Sequence[str], height: int, width: int) -> list[str]:
     )
     size = f"{width}x{2 * height}"
     source = ["-f", "rawvideo", "-pix_fmt", "yuv444p", "-video_size", size, "-i", "pipe:0"]
-    said = ["-hide_banner", "-loglevel", "level+warning", "-progress", "pipe:2"]
-    return [find_ffmpeg(), *said, *source, "-filter_complex", graph, "-f", "null", "-"]
+    logging = ["-hide_banner", "-loglevel", "level+warning", "-progress", "pipe:2"]
+    return [find_ffmpeg(), *logging, *source, "-filter_complex", graph, "-f", "null", "-"]
 
 
 def _explained(error: EncodeError) -> EncodeError | MissingDependency:

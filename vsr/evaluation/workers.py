@@ -82,12 +82,12 @@ class JobWorker:
     """Does jobs on a Ray cluster, with the same actors as ``vsr restore --cluster``.
 
     Args:
-        setup: What the jobs have in common.
+        setup: Settings shared by all jobs.
         number: Number of the worker.
         fetch: Not used: jobs name their files.
 
     Attributes:
-        seen: 0: how far a job is, is not said.
+        seen: 0: the progress within a job is not reported.
         restored: Likewise.
     """
 

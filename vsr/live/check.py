@@ -158,10 +158,10 @@ def _rate(announced: Fraction, frames: Sequence[Chunk]) -> Fraction:
 
 def _described(address: str, found: SourceFound) -> str:
     info, sound = found.event.info, found.event.sound
-    heard = "no sound" if sound is None else f"sound {sound.codec_context.codec.canonical_name}"
+    audio = "no sound" if sound is None else f"sound {sound.codec_context.codec.canonical_name}"
     return (
         f"{shown(address)} sends {info.width}x{info.height} at "
-        f"{float(found.rate):g} frames/s, {heard}; "
+        f"{float(found.rate):g} frames/s, {audio}; "
         f"the first picture after {found.first_s:.1f} s"
     )
 
@@ -197,16 +197,16 @@ def _timed(
 
 def _speed(options: StreamOptions, choice: LatencyPlan, frame_rate: Fraction) -> str:
     rate = BUSY * choice.chunk / choice.restoring_s
-    said = f"{rate:.1f} frames/s can be restored beside the encoder, {float(frame_rate):g} come"
+    speed = f"{rate:.1f} frames/s can be restored beside the encoder, {float(frame_rate):g} come"
     if choice.keeps_up:
-        return f"{said}: every frame is restored"
+        return f"{speed}: every frame is restored"
     share = f"about {min(1.0, rate / frame_rate):.0%} of the frames are restored"
     others = {
         "degrade": "the others enlarged",
         "skip": "the others left out",
         "block": "and the output falls ever further behind",
     }
-    return f"{said}: {share}, {others[options.on_overload]}"
+    return f"{speed}: {share}, {others[options.on_overload]}"
 
 
 def _picture(
@@ -238,9 +238,9 @@ def _written(
             _write(sink, options, picture, frames)
             load = sink.load()
     except VSRError as error:
-        said = str(error).replace(name, target)
+        problem = str(error).replace(name, target)
         meanwhile = "the stream would end" if what == "target" else "the target would go on"
-        return Finding(what=what, works=False, text=f"{said}; {meanwhile}")
+        return Finding(what=what, works=False, text=f"{problem}; {meanwhile}")
     bits_s = 8 * load.taken / WATCHED_S
     text = f"{shown(target)} took {WATCHED_S:g} s of the picture, {bits_s / 1000:.0f} kbit/s"
     return Finding(what=what, works=True, text=text)

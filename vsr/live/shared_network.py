@@ -56,7 +56,7 @@ class SharedNetwork:
         try:
             with all_cores():
                 stepped = self.batch.try_step(keys)
-        except BaseException as error:  # every thread that waits has to hear of it
+        except BaseException as error:  # every thread that waits has to get it
             return dict.fromkeys(keys, error)
         return {key: stepped.get(key) for key in keys}
 

@@ -95,7 +95,7 @@ class LiveStream:
         say: Called with messages, one sentence each.
 
     Raises:
-        ConfigurationError: To listen at a source that nobody can publish to.
+        ConfigurationError: ``listen`` for a source that cannot be published to.
         OpenError: A target that cannot be written.
     """
 
@@ -330,8 +330,8 @@ class LiveStream:
         figures.bit_rate_limit = limit
         lowered = limit is not None and (before is None or limit < before)
         figures.tally.bit_rate_cuts += lowered
-        said = "no limit" if limit is None else f"{limit / 1000:.0f} kbit/s at most"
-        self._log.warning("bit rate", f"{self.options.name}: the picture gets {said}", now)
+        limit_text = "no limit" if limit is None else f"{limit / 1000:.0f} kbit/s at most"
+        self._log.warning("bit rate", f"{self.options.name}: the picture gets {limit_text}", now)
 
     def _fill(self, times: list[int]) -> None:
         """Send the last frame, or the slate, at these pts."""

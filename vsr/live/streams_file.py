@@ -46,13 +46,13 @@ def read_streams(path: Path, defaults: StreamOptions) -> list[StreamOptions]:
             two streams with the same name.
     """
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"'{path}' cannot be read ({error}); give a TOML file") from error
-    tables = said.pop("stream", None)
+    tables = content.pop("stream", None)
     if not isinstance(tables, list) or not tables:
         raise ConfigurationError(f"'{path}' describes no stream; give a [[stream]] for each")
-    common = replace(defaults, **_values(said, f"'{path}'"))
+    common = replace(defaults, **_values(content, f"'{path}'"))
     streams = [_stream(table, common, f"stream {i} of '{path}'") for i, table in enumerate(tables)]
     names = [stream.name for stream in streams]
     if doubled := sorted({name for name in names if names.count(name) > 1}):

@@ -46,7 +46,7 @@ class Outcome:
         state: ``skipped`` if the target existed already.
         frames: Frames written.
         seconds: Duration of the run.
-        said: The error message if it failed.
+        error: The error message if it failed.
         workers: Frames per second of each worker of a cluster, by its name.
     """
 
@@ -54,7 +54,7 @@ class Outcome:
     state: State
     frames: int = 0
     seconds: float = 0.0
-    said: str = ""
+    error: str = ""
     workers: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -182,7 +182,7 @@ def _run(
         Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         summary = restore_one(job)
     except (VSRError, OSError) as error:
-        return Outcome(name=job.name, state="failed", said=str(error))
+        return Outcome(name=job.name, state="failed", error=str(error))
     state: State = "interrupted" if summary.interrupted else "restored"
     return Outcome(
         name=job.name,

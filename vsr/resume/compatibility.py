@@ -76,7 +76,7 @@ def find_journal(
         return journal
     journal.close()
     raise OpenError(
-        f"{target!r} was begun before and {journal.num_done} frames of it are done; go on "
+        f"{target!r} was begun before and {journal.num_done} frames of it are done; resume "
         f"with --resume, or {START_ANEW}"
     )
 
@@ -116,7 +116,7 @@ def journal_planned(
 def header_of(
     source: str, options: dict[str, Any], settings: Settings, network: dict[str, str]
 ) -> dict[str, Any]:
-    """The header of a journal; the network is said as ``identity`` has it."""
+    """The header of a journal; the network as ``identity`` describes it."""
     return {
         "version": VERSION,
         "source": fingerprint(source),
@@ -168,7 +168,7 @@ def _compare(journal: Journal, source: str, target: str, options: dict[str, Any]
     written_by, before, asked = header["version"], header["source"], header["options"]
     if written_by != VERSION:
         raise OpenError(
-            f"{target!r} was begun by vsr {written_by}, this is {VERSION}; go on with that "
+            f"{target!r} was begun by vsr {written_by}, this is {VERSION}; resume with that "
             f"version, or {START_ANEW}"
         )
     if before != fingerprint(source):
@@ -177,7 +177,7 @@ def _compare(journal: Journal, source: str, target: str, options: dict[str, Any]
     for name in sorted(asked.keys() | now.keys()):
         if asked.get(name) != now.get(name):
             raise OpenError(
-                f"{target!r} was begun with {_said(name, asked)}, not with {_said(name, now)}; "
+                f"{target!r} was begun with {_shown(name, asked)}, not with {_shown(name, now)}; "
                 f"give the same, or {START_ANEW}"
             )
 
@@ -188,7 +188,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _said(name: str, options: dict[str, Any]) -> str:
+def _shown(name: str, options: dict[str, Any]) -> str:
     flag = f"--{name.removesuffix('_s').replace('_', '-')}"
     value = options.get(name)
     if value in (None, False, []):

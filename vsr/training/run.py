@@ -242,7 +242,7 @@ class _Recorder:
 
 
 def _board(folder: Path) -> Any:
-    """A log for TensorBoard, which a resumed run goes on with."""
+    """A log for TensorBoard, which a resumed run continues."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError as error:

@@ -1,6 +1,6 @@
 """An endless sequence of training samples of which each has a number, and a seed made from it.
 
-So a run that was interrupted goes on with the samples that it would have seen, and the number of
+So a run that was interrupted resumes with the samples that it would have seen, and the number of
 worker processes changes nothing.
 """
 

@@ -25,8 +25,8 @@ class EncodedPacket:
         stream_index: 0 for video, 1 for audio.
         data: Payload.
         pts: Presentation time in the output, in units of ``time_base``.
-        dts: Decoding time, likewise.
-        duration: Duration, likewise; 0 if unknown.
+        dts: Decoding time in units of ``time_base``.
+        duration: Duration in units of ``time_base``; 0 if unknown.
         time_base: Seconds per unit.
         is_key: Whether decoding can start here.
     """

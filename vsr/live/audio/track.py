@@ -59,9 +59,9 @@ class OutputAudio:
         self._extradata = stream.codec_context.extradata or b""
         self._is_adts = _is_adts(stream)
         self._header: Fixed | None = None
-        self._heard: Fixed | None = None
-        self._other: Fixed | None = None
-        self._anew: AudioTranscoder | None = None
+        self._current_header: Fixed | None = None
+        self._last_header: Fixed | None = None
+        self._transcoder: AudioTranscoder | None = None
         self._is_lost = False
         self._times = AudioTimestamps()
         self._frame_s = Fraction(_USUAL_FRAME, self._rate)
@@ -70,17 +70,17 @@ class OutputAudio:
     @property
     def is_copied(self) -> bool:
         """Whether packets are copied and not transcoded."""
-        return self._anew is None
+        return self._transcoder is None
 
     def begin(self, stream: AudioStream | None) -> None:
         """Start the audio of another connection; None if it has none."""
-        self._heard = self._other = self._anew = None
+        self._current_header = self._last_header = self._transcoder = None
         self._times, self._is_lost = AudioTimestamps(), False
         if stream is None:
             return
         self._stream = stream
         if _signature(stream) != self._signature:
-            self._code_anew()
+            self._transcode()
 
     def take(self, packet: Packet[Stream], time: Fraction) -> list[EncodedPacket]:
         """Convert a packet of the source into packets of the output, after silence for a gap.
@@ -123,9 +123,11 @@ class OutputAudio:
         """Payloads in the output's format, with start and end times."""
         if self._is_lost:
             return []
-        if self._anew is None:
+        if self._transcoder is None:
             return [(bytes(packet), time, time + self._seconds(packet))]
-        return [(self._framed(bytes(p)), at, end) for p, at, end in self._anew.take(packet, time)]
+        return [
+            (self._framed(bytes(p)), at, end) for p, at, end in self._transcoder.take(packet, time)
+        ]
 
     def _seconds(self, packet: Packet[Stream]) -> Fraction:
         return (packet.duration or 0) * packet.time_base or self._frame_s
@@ -139,33 +141,33 @@ class OutputAudio:
             filled.append(self._code(self._silence, self.end, self.end + self._frame_s))
         return filled
 
-    def _code_anew(self) -> None:
+    def _transcode(self) -> None:
         """Switch to transcoding for another audio format."""
         try:
-            self._anew = AudioTranscoder(self._stream, self._make_encoder())
+            self._transcoder = AudioTranscoder(self._stream, self._make_encoder())
         except (FFmpegError, ValueError) as error:
             self._is_lost = True
-            log.warning("sound cannot be coded as %s (%s); it is left out", self._codec, error)
+            log.warning("sound cannot be encoded as %s (%s); it is left out", self._codec, error)
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether an ADTS frame matches its header; a damaged one would end every sink."""
         if not _is_adts(self._stream):
             return True
         found = fixed_part(data)
-        if found is not None and found != self._heard:
-            self._hear(found)
-        self._other = found
-        return found is not None and found == self._heard
+        if found is not None and found != self._current_header:
+            self._take_header(found)
+        self._last_header = found
+        return found is not None and found == self._current_header
 
-    def _hear(self, found: Fixed) -> None:
+    def _take_header(self, found: Fixed) -> None:
         """Handle a new header: damage, or another publisher if two in a row agree."""
-        if self._heard is None:
-            self._heard = found
+        if self._current_header is None:
+            self._current_header = found
             self._header = self._header or found
-        elif found == self._other:
-            self._heard, self._anew = found, None
+        elif found == self._last_header:
+            self._current_header, self._transcoder = found, None
             if found != self._header:
-                self._code_anew()
+                self._transcode()
 
     def _framed(self, data: bytes) -> bytes:
         """An encoder's packet in the output's format."""

@@ -138,8 +138,8 @@ class FormatChange:
         """A note about streams that are neither decoded nor copied; None without any."""
         copied = None if self.sound is None else self.sound.index
         lost = {f"{o.kind} ({o.codec})" for o in self.info.others if o.index != copied}
-        said = f"the picture and its first sound are carried; left out: {', '.join(sorted(lost))}"
-        return said if lost else None
+        note = f"the picture and its first sound are carried; left out: {', '.join(sorted(lost))}"
+        return note if lost else None
 
 
 class Connection:
@@ -209,11 +209,11 @@ class Connection:
                 for stamped in self._progressive(self._decoder.decode(packet)):
                     yield from self._frame(stamped, early)
             elif self._is_sound(packet):
-                heard = Arrival(at=time.monotonic(), packet=packet)
+                arrival = Arrival(at=time.monotonic(), packet=packet)
                 if self._picture is None:
-                    _append(early, heard)
+                    _append(early, arrival)
                 else:
-                    yield heard
+                    yield arrival
         left = chain(self._progressive(self._decoder.last()), self._deinterlacer.drain())
         for stamped in left:
             yield from self._frame(stamped, early)
@@ -264,8 +264,8 @@ class Connection:
                 f"{shown(self._source)} sent nothing for {TIMEOUT_S:g} s"
             ) from error
         except (FFmpegError, OSError) as error:
-            said = redact(reason(error), self._source)
-            raise DecodeError(f"{shown(self._source)} broke off ({said})") from error
+            why = redact(reason(error), self._source)
+            raise DecodeError(f"{shown(self._source)} broke off ({why})") from error
 
     def _progressive(self, frames: Iterable[StampedFrame]) -> Iterator[StampedFrame]:
         """Deinterlaced frames at the pace of their timestamps, with arrival times."""
@@ -326,16 +326,21 @@ class Connection:
         return self._located
 
     def _explain(self, error: OpenError | StreamTimeout) -> OpenError | StreamTimeout:
-        said = redact(str(error), self._source)
+        why = redact(str(error), self._source)
         if self._feed is not None:
             self._feed.close()
             why = self._feed.reason() or "what it sends is no video"
-            said = redact(f"{shown(self._source)} cannot be opened ({why})", self._source)
-        return type(error)(said)
+            why = redact(f"{shown(self._source)} cannot be opened ({why})", self._source)
+        return type(error)(why)
 
 
-def _append(early: deque[Arrival], heard: Arrival) -> None:
+def _append(early: deque[Arrival], arrival: Arrival) -> None:
     """Keep audio until the first frame; packets before a jump back in time are dropped."""
-    if early and heard.packet and early[-1].packet and goes_back(heard.packet, early[-1].packet):
+    if (
+        early
+        and arrival.packet
+        and early[-1].packet
+        and goes_back(arrival.packet, early[-1].packet)
+    ):
         early.clear()
-    early.append(heard)
+    early.append(arrival)

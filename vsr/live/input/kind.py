@@ -52,16 +52,16 @@ def file_format(source: str) -> str | None:
 
 
 def check_listening(source: str) -> None:
-    """Refuse ``--listen`` for sources that nobody can publish to.
+    """Refuse ``--listen`` for sources that cannot be published to.
 
     Raises:
         ConfigurationError: A file, a camera, an address that only serves, or an SRT stream id
-            that nobody would check.
+            without a passphrase.
     """
     if source.startswith("srt://") and "streamid=" in source and "passphrase=" not in source:
         raise ConfigurationError(
-            f"a stream id at {shown(source)!r} would keep nobody out; give a passphrase of 10 or "
-            "more characters, which callers need then"
+            f"a stream id at {shown(source)!r} is not checked and protects nothing; "
+            "give a passphrase of 10 or more characters, which callers need then"
         )
     if not source.startswith(_LISTENING):
         accepted = ", ".join(sorted(_LISTENING))

@@ -88,7 +88,7 @@ class Client:
         return data
 
     def drain(self) -> None:
-        """Read what a client that has said goodbye still sends, until it closes.
+        """Read what a refused client still sends, until it closes.
 
         A connection that is closed with bytes unread looks broken to it.
         """
@@ -180,7 +180,7 @@ class Listener:
             self._line = _bind(parts.hostname or "", port)
         except OSError as error:
             raise OpenError(
-                f"nobody can be waited for at {self._name} ({error.strerror or error}); "
+                f"{self._name} cannot be listened at ({error.strerror or error}); "
                 "give another port, or an address of this machine"
             ) from error
         thread = threading.Thread(target=self._accept_all, name="vsr-live-listen", daemon=True)
@@ -193,7 +193,7 @@ class Listener:
         return None
 
     def close(self) -> None:
-        """Accept nobody any more, and end those who are there."""
+        """Stop accepting clients, and end the connections there are."""
         with suppress(OSError):
             self._line.shutdown(socket.SHUT_RDWR)
         self._line.close()
@@ -230,8 +230,8 @@ class Listener:
             with line:
                 self._publish_rtmp(client) if self._is_rtmp else self._publish_bytes(client)
         except Refused as error:
-            said = f"{self._name}: a client at {client.peer} {error}; refused"
-            self._log.warning(str(error), said)
+            refusal = f"{self._name}: a client at {client.peer} {error}; refused"
+            self._log.warning(str(error), refusal)
         except (VSRError, EOFError, OSError) as error:
             log.info("%s: a client at %s is gone (%s)", self._name, client.peer, error)
         finally:

@@ -177,7 +177,7 @@ def published_path(address: str, parts: SplitResult) -> str:
     if not application or not key or parts.query:
         raise ConfigurationError(
             f"--listen at {address} has no key that publishers are known by; "
-            "give rtmp://host:port/APPLICATION/KEY, with a key that nobody guesses"
+            "give rtmp://host:port/APPLICATION/KEY, with a key that is hard to guess"
         )
     return parts.path.strip("/")
 

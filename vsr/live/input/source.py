@@ -73,7 +73,7 @@ class Source:
         reconnects: Number of connections after the first.
 
     Raises:
-        ConfigurationError: ``listen`` for a source that nobody can publish to.
+        ConfigurationError: ``listen`` for a source that cannot be published to.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Source:
         try:
             self._read_all()
         except Exception as error:
-            # Nobody else sees what this thread ends with.
+            # The error would otherwise end with this thread unseen.
             failure = self._broken(error)
             self._put(SourceLost(reason=str(failure), error=failure, final=True))
 
@@ -223,8 +223,8 @@ class Source:
 
     def _broken(self, error: Exception) -> DecodeError:
         """Errors of libraries, whose messages may contain the address."""
-        said = redact(reason(error), self._address)
-        failure = DecodeError(f"{shown(self._address)} broke off ({said})")
+        why = redact(reason(error), self._address)
+        failure = DecodeError(f"{shown(self._address)} broke off ({why})")
         failure.__cause__ = error
         return failure
 

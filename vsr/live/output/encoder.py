@@ -248,9 +248,9 @@ class LiveEncoder:
             try:
                 coded = open_input(pipe, format="nut", options=_READ)
             except (FFmpegError, OSError):
-                # Nothing came out, or no stream: ffmpeg has said why.
-                said = self._process.failure()
-                self._error = EncodeError(f"{said}; change the encoder or its arguments")
+                # Nothing came out, or no stream: the log of ffmpeg has the cause.
+                message = self._process.failure()
+                self._error = EncodeError(f"{message}; change the encoder or its arguments")
                 return
             try:
                 with coded:

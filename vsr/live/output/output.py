@@ -70,7 +70,7 @@ class Output:
         """
         self.raise_error()
         if self._limit != self._limit_of_encoder and self._started:
-            self._encode_anew(self._limit)
+            self._replace_encoder(self._limit)
         self._encoder.write(chunk)
         self._written = True
 
@@ -135,8 +135,8 @@ class Output:
         for sink in self._sinks:
             sink.finish()
 
-    def _encode_anew(self, limit: int | None) -> None:
-        """Let another encoder go on with a key frame, once this one has handed everything out."""
+    def _replace_encoder(self, limit: int | None) -> None:
+        """Flush the encoder and continue with another one, which starts with a key frame."""
         following = self._make_encoder(limit=limit)
         try:
             self._encoder.finish()

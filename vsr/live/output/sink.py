@@ -265,16 +265,16 @@ class Sink:
         self._kill()
         if self._recording is not None:
             self._keep_part()
-        said = redact(reason(error), self._target)
-        self._missed_for = said = f"{self.name} takes nothing ({said})"
+        message = redact(reason(error), self._target)
+        self._missed_for = message = f"{self.name} takes nothing ({message})"
         again = is_address(self._target) or self._recording is not None
         delay_s = self._retry.next_delay_s() if again else None
         if delay_s is None:
-            self.error = EncodeError(f"{said}; it is given up")
+            self.error = EncodeError(f"{message}; it is given up")
             log.error("%s: %s", self._stream, self.error)
             return
         self._again_at = time.monotonic() + delay_s
-        self._log.warning(said, f"{self._stream}: {said}; opening it again")
+        self._log.warning(message, f"{self._stream}: {message}; opening it again")
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -309,8 +309,8 @@ class Sink:
         if self.error is not None:
             self._keep_part()
         elif self._muxed is None or self._process is None:
-            said = self._missed_for or f"{self.name} was not opened"
-            self.error = EncodeError(f"{said}; it was still missing in the end")
+            message = self._missed_for or f"{self.name} was not opened"
+            self.error = EncodeError(f"{message}; it was still missing in the end")
         else:
             self._end()
         self._process = self._muxed = None
@@ -320,8 +320,8 @@ class Sink:
             self._end_segment()
         except (VSRError, OSError) as error:
             self._kill()
-            said = redact(reason(error), self._target)
-            self.error = EncodeError(f"{self.name} did not end in order ({said})")
+            message = redact(reason(error), self._target)
+            self.error = EncodeError(f"{self.name} did not end in order ({message})")
             self._keep_part()
 
     def _keep_part(self) -> None:

@@ -28,7 +28,7 @@ _PLAYLIST = {
 }
 
 FILE_TIMEOUT_S = 60.0
-"""Likewise a file, which cannot be reopened: a disk may pause for a while."""
+"""The same for a file, which cannot be reopened: a disk may pause for a while."""
 
 
 def sink_command(target: str, path: str, trust: Trust) -> list[str]:

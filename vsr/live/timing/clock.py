@@ -50,7 +50,7 @@ OTHER_BY = Fraction(5, 4)
 """Times as often or as rarely, at least, is another rate."""
 
 MOST_HELD = 25
-"""Frames that fill a gap at once: whoever sends them looks at other things in between."""
+"""Frames that fill a gap at once: between them the sending thread does its other work."""
 
 
 class Clock:
