@@ -211,14 +211,25 @@ def test_of_a_hash_that_is_published_in_part_the_whole_is_told(
     assert hashlib.sha256(CONTENT).hexdigest() in caplog.text
 
 
-@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.parameters])
-def test_the_catalogue_says_what_the_network_is(name: str) -> None:
-    model = MODELS[name]
+def names_of_networks() -> list[list[str]]:
+    """Names of the catalogue with weights, those of one architecture and options together."""
+    alike: dict[str, list[str]] = {}
+    for name, model in MODELS.items():
+        if model.parameters:
+            key = f"{model.architecture} {model.options} {model.weights}"
+            alike.setdefault(key, []).append(name)
+    return list(alike.values())
+
+
+@pytest.mark.parametrize("names", names_of_networks(), ids=lambda names: names[0])
+def test_the_catalogue_says_what_the_network_is(names: list[str]) -> None:
+    model = MODELS[names[0]]
     assert model.architecture in ARCHITECTURES
     if model.weights is None:
         with torch.device("meta"):
             network = build_network(model.architecture, model.options)
     else:
-        network = load_network(name)
-    assert network.facts.scale == model.scale
-    assert sum(parameter.numel() for parameter in network.parameters()) == model.parameters
+        network = load_network(names[0])
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    for name in names:
+        assert (MODELS[name].scale, MODELS[name].parameters) == (network.facts.scale, parameters)

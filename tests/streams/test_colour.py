@@ -1,6 +1,7 @@
 """The colour conversion against itself: what goes in comes out."""
 
 from dataclasses import replace
+from itertools import product
 from math import prod
 
 import pytest
@@ -148,9 +149,12 @@ def test_a_wrong_siting_shifts_by_half_a_sample() -> None:
     torch.testing.assert_close((centre - left)[..., 1:-1], torch.full((1, 64, 30), 0.5))
 
 
-@pytest.mark.parametrize("location", list(SITINGS))
+@pytest.mark.parametrize(
+    ("name", "location"),
+    [*product([*FORMATS[:-1], "yuv420p12le", "yuv422p10le"], SITINGS)]
+    + [(name, "left") for name in (FORMATS[-1], "gray", "gbrp10le")],  # of full size: no siting
+)
 @pytest.mark.parametrize("colour_range", ["tv", "pc"])
-@pytest.mark.parametrize("name", [*FORMATS, "yuv420p12le", "yuv422p10le", "gray", "gbrp10le"])
 def test_any_samples_come_back_to_the_bit(name: str, colour_range: str, location: str) -> None:
     """Noise: most of its colours lie outside of RGB, and its chroma is as sharp as can be."""
     pixel_format, colour = known(name), tags("bt709", colour_range, location)
