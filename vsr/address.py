@@ -1,4 +1,4 @@
-"""Addresses of sources and targets, and what of them may be shown.
+"""Addresses of sources and targets, and their form without secrets.
 
 A stream key may stand anywhere in an address: in any part of the path, in the query, before the
 host. So the scheme, the host and the port are all that is ever shown.
@@ -72,7 +72,7 @@ def _shown_in_text(found: re.Match[str]) -> str:
 
 
 def _secrets(address: str) -> Iterator[str]:
-    """What stands before and behind the host, whole and in parts."""
+    """Parts of an address before and behind the host, whole and in pieces."""
     found = _ADDRESS.search(address)
     assert found is not None
     host = shown(address).partition("://")[2].partition("/")[0]

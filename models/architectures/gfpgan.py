@@ -197,7 +197,7 @@ class _Decoder(nn.Module):
                 self.noises.register_buffer(f"noise{number}", torch.randn(1, 1, side, side))
 
     def styles_of(self, codes_NLS: Tensor) -> Tensor:
-        """Styles that the mapping makes of codes."""
+        """Styles that the mapping network computes from codes."""
         styles = codes_NLS * torch.rsqrt(codes_NLS.square().mean(-1, keepdim=True) + EPSILON)
         for linear in list(self.style_mlp)[1::2]:
             styles = F.leaky_relu(linear(styles), SLOPE)
@@ -227,7 +227,7 @@ class _Decoder(nn.Module):
 
 
 class _Constant(nn.Module):
-    """What the generator begins with."""
+    """Learnt constant input of the generator."""
 
     def __init__(self, num_feat: int) -> None:
         super().__init__()

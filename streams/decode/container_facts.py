@@ -11,7 +11,7 @@ from vsr.streams.names.container import PIPE, open_container
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerFacts:
-    """What a container says of itself and of its video stream.
+    """Facts that a container states about itself and its video stream.
 
     Attributes:
         container: ffmpeg's name of the format; None for a folder of images.

@@ -164,7 +164,7 @@ class _Clock:
         self._last = time
 
     def reconcile(self, packet: Packet[Stream]) -> None:
-        """Where a packet's pts and dts exclude each other, make the broken one follow the other."""
+        """Correct the broken one of a packet's pts and dts where they exclude each other."""
         if packet.pts is None or packet.dts is None:
             return
         base = packet.time_base

@@ -105,7 +105,7 @@ class VideoReader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was assumed about the source, a sentence each."""
+        """Assumptions about the source, a sentence each."""
         return self._notes
 
     @property

@@ -79,7 +79,7 @@ class ProbeLimits(Enum):
     """Limits of ffmpeg's probing of the raw stream beyond its header."""
 
     NONE = "none"
-    """Nothing: what it makes of the streams does not depend on which packets come first."""
+    """No limits: the description of the streams does not depend on which packets come first."""
     LEAST = "least"
     """What is needed to encode or copy the streams at once."""
     ALL = "all"

@@ -1,4 +1,4 @@
-"""What is to be encoded, how, and into what: the arguments of every writer of videos."""
+"""Encoding requests: the arguments of every writer of videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source may open: nothing beside itself, unless it was named as a playlist.
+"""Files that a source may open: only itself, unless it was named as a playlist.
 
 A file whose name says .mp4 may hold a list of other files, and a server may answer with a playlist
 of files on this machine. So each source is opened with the protocols of its own address alone, and

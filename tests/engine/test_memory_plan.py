@@ -199,14 +199,13 @@ def test_a_look_suffices_where_there_is_plenty_and_never_promises_too_much(make:
 @pytest.mark.parametrize("make", [basicvsr, compact])
 @pytest.mark.parametrize(("chunk", "look_ahead"), [(2, 100), (70, 2)])
 def test_long_windows_are_not_promised_less_than_they_take(
-    make: Maker, chunk: int, look_ahead: int, monkeypatch: pytest.MonkeyPatch
+    make: Maker, chunk: int, look_ahead: int
 ) -> None:
     """BasicVSR's peak is at its output's size up to 35 frames, and in the window beyond."""
-    settings = Settings(chunk=chunk, look_ahead=look_ahead)
-    extrapolated = cost(make(), settings, 64)
-    monkeypatch.setattr("vsr.engine.step_memory.FAR", look_ahead)
-    monkeypatch.setattr("vsr.engine.step_memory.MANY", chunk)
-    assert cost(make(), settings, 64) <= 1.001 * extrapolated
+    steps = Steps(make())
+    extrapolated, _ = steps.extrapolated(1, chunk, look_ahead, (64, 64))
+    followed, _ = steps.peak(1, chunk, look_ahead, 64, 64)
+    assert followed <= 1.001 * extrapolated
 
 
 @pytest.mark.slow

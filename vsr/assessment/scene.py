@@ -1,4 +1,4 @@
-"""What is known of one scene: measured frame by frame, and on a few windows of consecutive frames.
+"""Assessment of one scene: measured frame by frame, and on a few windows of consecutive frames.
 
 T time, H, W size.
 """

@@ -122,7 +122,7 @@ def _is_shared(options: RestoreOptions) -> bool:
 def _restorer(
     jobs: list[Job], options: RestoreOptions, stop: threading.Event, *, hidden: bool
 ) -> Iterator[Callable[[Job], Summary]]:
-    """What restores one job: in this process, or all on the same workers."""
+    """Function that restores one job: in this process, or all on the same workers."""
     from vsr.cluster.restore import open_pool, restore
 
     if not (_is_shared(options) and jobs):

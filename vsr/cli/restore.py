@@ -391,7 +391,7 @@ def _both(bar: Callable[[Progress], None], files: ProgressFiles) -> Callable[[Pr
 
 
 def _next_step(target: str) -> str:
-    """What the command of an interrupted run does next."""
+    """Sentence about the effect of repeating the command of an interrupted run."""
     from vsr.resume.journal import has_journal
 
     return "with --resume continues" if has_journal(target) else "starts again"

@@ -70,7 +70,7 @@ class Film:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is decided once for all workers.
+    """Decisions that hold for all workers.
 
     Attributes:
         shards: In order.

@@ -64,7 +64,7 @@ def take_fingerprint(
 
 
 def difference(one: Fingerprint, other: Fingerprint) -> str:
-    """What two fingerprints differ in; empty where they agree."""
+    """Differences of two fingerprints; empty where they agree."""
     names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
     return ", ".join(f"{name} {one.get(name)} in place of {other.get(name)}" for name in names)
 

@@ -16,7 +16,7 @@ TRIES = 3
 
 
 class Worker(Protocol):
-    """What a pool runs: made once, then called with one task after the other."""
+    """Callable that a pool runs: made once, then called with one task after the other."""
 
     seen: int
     restored: int
@@ -26,7 +26,7 @@ class Worker(Protocol):
         ...
 
     def facts(self) -> WorkerFacts:
-        """What the driver has to know of this worker."""
+        """Facts about this worker for the driver."""
         ...
 
     def close(self) -> None:

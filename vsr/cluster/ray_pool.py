@@ -272,7 +272,7 @@ class RayPool:
         self._replace_broken()
 
     def _references(self) -> dict[Any, Callable[[], None]]:
-        """What is waited for, and what takes it."""
+        """Ray references that are pending, each with the function that takes its result."""
         refs: dict[Any, Callable[[], None]] = {}
         for slot in self._slots:
             if slot.awaited is not None:
@@ -500,6 +500,6 @@ def _fail(job: _Job, error: BaseException, cause: BaseException | None = None) -
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What was raised in a worker."""
+    """Error that was raised in a worker."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, BaseException) else error

@@ -234,7 +234,7 @@ def open_pool(options: RestoreOptions, target: str) -> Any:
 
 
 def setup_of(options: RestoreOptions, target: str) -> WorkerSetup:
-    """What all workers of a run have in common."""
+    """Setup shared by all workers of a run."""
     return WorkerSetup(
         options=_with_one_model(options),
         suffix=Path(target).suffix or ".mkv",

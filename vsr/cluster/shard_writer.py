@@ -114,7 +114,7 @@ class ShardRecorder:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What is in segments: number of frames, and the seconds of the first and the last."""
+    """Contents of segments: number of frames, and the seconds of the first and the last."""
 
     frames: int
     first_s: Fraction

@@ -29,7 +29,7 @@ class NotVisible(VSRError):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSetup:
-    """What all workers of a run have in common.
+    """Setup shared by all workers of a run.
 
     Attributes:
         options: Options of the run.
@@ -53,7 +53,7 @@ class WorkerSetup:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerFacts:
-    """What a worker says of itself.
+    """Facts that a worker reports about itself.
 
     Attributes:
         name: Host and process.
@@ -114,7 +114,7 @@ class Storage:
 
 @dataclass(frozen=True, kw_only=True)
 class Film:
-    """What the shards of one film have in common.
+    """Settings shared by the shards of one film.
 
     Attributes:
         storage: Where it is.

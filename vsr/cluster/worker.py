@@ -104,7 +104,7 @@ class ShardWorker:
             self._folder.cleanup()
 
     def facts(self) -> WorkerFacts:
-        """What the driver has to know of this worker."""
+        """Facts about this worker for the driver."""
         options = self._options
         host = socket.gethostname()
         return WorkerFacts(

@@ -107,7 +107,7 @@ def _is_hollow(given: Sequence[Tensor], kwargs: dict[str, Any]) -> bool:
 
 
 def _key_of(value: Any) -> Hashable:
-    """What a result depends on: of tensors, shape, strides and type."""
+    """Cache key of a call: of tensors, shape, strides and type."""
     if isinstance(value, Tensor):
         return value.shape, value.stride(), value.dtype
     if value is None or isinstance(value, (int, float, str)):
@@ -190,7 +190,7 @@ Layout = tuple[int, torch.Size, tuple[int, ...], int, torch.dtype]
 
 @dataclass(frozen=True, kw_only=True)
 class _Call:
-    """What a call takes, and how its result is made again.
+    """Memory of a call, and a recipe of its result.
 
     Attributes:
         rise: Bytes by which the peak exceeds what is alive before.

@@ -153,7 +153,7 @@ def _precision(setup: Setup, network: Network[Any]) -> str:
 def _fingerprints(
     jobs: Sequence[Job], setup: Setup, facts: NetworkFacts, precision: str, weights: Path | None
 ) -> dict[tuple[str, str], str]:
-    """What a kept result has to agree with: settings, weights, program, and the clip's files."""
+    """Fingerprint of a kept result: settings, weights, program, and the clip's files."""
     common = [
         RESULT_FORMAT,
         version("vsr-stream"),

@@ -15,7 +15,7 @@ PSNR_OF_CLIPS: Mapping[tuple[str, str], Mapping[str, float]] = {
 
 
 def published(title: str, degradation: str) -> dict[str, Quality]:
-    """What was published of the networks in the catalogue on a data set, by model.
+    """Published figures of the networks in the catalogue on a data set, by model.
 
     Args:
         title: Title of the data set.

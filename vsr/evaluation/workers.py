@@ -88,7 +88,7 @@ class JobWorker:
 
     Attributes:
         seen: 0: the progress within a job is not reported.
-        restored: Likewise.
+        restored: 0, for the same reason.
     """
 
     seen = restored = 0
@@ -102,10 +102,10 @@ class JobWorker:
         return do_job(self._setup, task)
 
     def close(self) -> None:
-        """Nothing is left of a job."""
+        """Do nothing: a job leaves nothing behind."""
 
     def facts(self) -> WorkerFacts:
-        """What the driver has to know: scores may come from machines of several kinds."""
+        """Facts about this worker for the driver; machines may be of several kinds."""
         host = socket.gethostname()
         return WorkerFacts(
             name=f"{host}:{os.getpid()}",

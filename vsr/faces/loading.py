@@ -30,7 +30,7 @@ LONG_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class FaceCost:
-    """What faces cost.
+    """Time that faces take.
 
     Attributes:
         search_s: Seconds a frame for the search, which is made every n-th frame.

@@ -47,7 +47,7 @@ class FaceCounts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Known:
-    """What the stage keeps of a track: how strongly it is restored, and its last change."""
+    """Memory of a track: how strongly it is restored, and its last change."""
 
     strength: float
     memory: Memory | None = None
@@ -97,7 +97,7 @@ class FaceStage:
         """Forget all faces, so that what follows does not depend on what came; counts are kept.
 
         Args:
-            begins_scene: Whether a scene begins; otherwise faces come by and by.
+            begins_scene: Whether a scene begins; otherwise faces are faded in.
         """
         self._tracker.reset(begins_scene=begins_scene)
         self._known = {}
@@ -143,7 +143,7 @@ class FaceStage:
         return copy
 
     def _judged(self, track: Track, reason: Reason | None) -> _Known:
-        """What a track was, with the strength that it has in this frame."""
+        """Memory of a track, with the strength that it has in this frame."""
         if reason is not None:
             self.counts.left_alone[reason] = self.counts.left_alone.get(reason, 0) + 1
         wanted = 0.0 if reason else 1.0
@@ -155,7 +155,7 @@ class FaceStage:
         return replace(known, strength=strength, memory=known.memory if strength else None)
 
     def _changes(self, faces: Sequence[Tensor]) -> Sequence[Tensor]:
-        """What the network changes in aligned faces; it sees none of what is beyond [0, 1]."""
+        """Change by the network of aligned faces, which are clamped to [0, 1] for it."""
         if not faces:
             return ()
         stacked = torch.stack(list(faces)).clamp(0, 1)

@@ -31,7 +31,7 @@ TOLERANCE = 0.04
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Memory:
-    """What is kept of a face from frame to frame.
+    """Memory of a face from frame to frame.
 
     Attributes:
         small_3hw: Small picture of the aligned face before restoration.
@@ -47,7 +47,7 @@ def steady(face_3HW: Tensor, change_3HW: Tensor, before: Memory | None) -> Memor
 
     Args:
         face_3HW: Aligned face before restoration.
-        change_3HW: What the network makes of it, less the face itself.
+        change_3HW: Output of the network less the face itself.
         before: Memory of the frame before; None for the first.
 
     Returns:

@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFound:
-    """What a source sent.
+    """Format and rate of a source.
 
     Attributes:
         event: Format of the source.

@@ -35,7 +35,7 @@ class LiveFaces:
         self.cost: FaceCost | None = None
 
     def measure(self, height: int, width: int) -> FaceCost:
-        """What faces cost in restored frames of a size, from frames of this one, once."""
+        """Measure once the time that faces take in restored frames of a size."""
         if self.cost is None:
             frame = torch.rand(3, self._scale * height, self._scale * width, device=self._device)
             with all_cores():
@@ -75,7 +75,7 @@ class LiveFaces:
         return pushed, num_faces
 
     def leave_out(self) -> None:
-        """Forget all faces: a frame leaves without them. Those that come back do so by and by."""
+        """Forget all faces: a frame leaves without them. Faces that come back are faded in."""
         self._stage.reset(begins_scene=False)
         self._num_faces = 1.0
 

@@ -60,7 +60,7 @@ def pieces_with_messages(
 
 
 class _Sink:
-    """What the muxer writes into."""
+    """File object that the muxer writes into."""
 
     def __init__(self, sent: list[bytes]) -> None:
         self._sent = sent

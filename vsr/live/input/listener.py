@@ -73,7 +73,7 @@ class Client:
         return self._buffer[self._place - length : self._place]
 
     def read_some(self) -> bytes:
-        """What there is, at least one byte; raises as ``read`` does."""
+        """Bytes that have come, at least one; raises as ``read`` does."""
         left_s = self._deadline - time.monotonic()
         try:
             if left_s <= 0:

@@ -269,7 +269,7 @@ class LiveEncoder:
                 self._on_packet(_coded(packet, stream, parameters if packet.is_keyframe else b""))
 
     def _parameters(self, stream: VideoStream) -> bytes:
-        """What key frames have to carry: the sinks were told those of the first encoder alone."""
+        """Parameter sets for key frames: the sinks know those of the first encoder alone."""
         if self._templates.streams:
             return stream.codec_context.extradata or b""
         self._templates.add(stream)

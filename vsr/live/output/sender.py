@@ -1,4 +1,4 @@
-"""What processes that send to an address have in common.
+"""Common parts of the processes that send to an address.
 
 Standard input holds the address in the first line, then packets as NUT: in the arguments its
 stream key would be visible to every user. Messages have ffmpeg's form.
