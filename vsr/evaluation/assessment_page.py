@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import heapq
 import io
+import itertools
 from html import escape
-from itertools import count
 from pathlib import Path
 
 from PIL import Image
 
-from vsr.assessment.assess import WORDS, Assessment
+from vsr.assessment.assess import NOTABLE, WORDS, Assessment
 from vsr.assessment.scene import KINDS, SceneAssessment, WorstWindow
 from vsr.errors import OpenError
 from vsr.evaluation.html import image, page, table
@@ -21,14 +21,16 @@ MOST_PICTURES = 12
 
 
 class WorstWindows:
-    """Keeps the worst windows of an assessment, one a scene at most."""
+    """Keeps the worst windows of an assessment, one a scene at most, of those worth a word."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[float, int, SceneAssessment, WorstWindow]] = []
-        self._numbers = count()
+        self._numbers = itertools.count()
 
     def add(self, scene: SceneAssessment, window: WorstWindow) -> None:
         """Take the window of the next scene."""
+        if window.severity < NOTABLE:
+            return
         entry = (window.severity, -next(self._numbers), scene, window)
         heapq.heappush(self._kept, entry)
         if len(self._kept) > MOST_PICTURES:
@@ -65,7 +67,9 @@ def _head(assessment: Assessment, title: str) -> str:
         f"<div><dt>{escape(kind)}</dt><dd>{assessment.severity(kind):.2f}</dd></div>"
         for kind in KINDS
     )
-    size = f"{assessment.width}x{assessment.height}, {len(assessment.scenes)} scenes"
+    count = len(assessment.scenes)
+    scenes = "one scene" if count == 1 else f"{count} scenes"
+    size = f"{assessment.width}x{assessment.height}, {scenes}"
     return (
         f"<h1>{escape(title)}</h1>\n<p>{escape(assessment.summary())}</p>\n"
         f"<p class=quiet>{size}. Severities from 0 to 1, the mean of all frames:</p>\n"
@@ -79,7 +83,7 @@ def _pictures(windows: WorstWindows) -> str:
         return ""
     return (
         "<h2>What looks worst</h2>\n<p class=quiet>The worst of the measured windows of a scene, "
-        f'by what its pixels show.</p>\n<div class="views">{shown}</div>'
+        f'by what its pixels show.</p>\n<div class="windows">{shown}</div>'
     )
 
 
@@ -87,7 +91,7 @@ def _picture(scene: SceneAssessment, window: WorstWindow) -> str:
     file = io.BytesIO()
     Image.fromarray(window.pixels.permute(1, 2, 0).numpy()).save(file, "PNG")
     caption = f"{scene.start_s:.2f} s: {WORDS[window.kind]}, {window.severity:.2f}"
-    return image(base64.b64encode(file.getvalue()).decode(), caption, caption, "detail")
+    return image(base64.b64encode(file.getvalue()).decode(), caption, caption, "window")
 
 
 def _scenes(assessment: Assessment) -> str:
