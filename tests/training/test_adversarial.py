@@ -14,8 +14,11 @@ from tests.training.test_training import TINY, losses, train_and_interrupt
 from vsr.errors import ConfigurationError
 from vsr.training.adversarial import (
     AdversarialSettings,
+    Adversary,
     adversarial_loss,
     discriminator_loss,
+    gram,
+    style_error,
     temporal_error,
 )
 from vsr.training.discriminator import UNetDiscriminator
@@ -56,6 +59,30 @@ def test_a_constant_error_is_steady_and_one_that_flickers_is_not() -> None:
     assert temporal_error(truth + 0.1, truth) < 1e-6
     flicker = torch.tensor([0.1, -0.1, 0.1, -0.1]).view(1, 4, 1, 1, 1)
     torch.testing.assert_close(temporal_error(truth + flicker, truth), torch.tensor(0.2))
+
+
+def test_style_is_which_features_occur_together_and_not_where() -> None:
+    generator = torch.Generator().manual_seed(1)
+    feat = torch.rand(2, 3, 4, 5, generator=generator)
+    assert gram(feat).shape == (2, 3, 3)
+    expected = sum(float(feat[0, 0, y, x] * feat[0, 2, y, x]) for y in range(4) for x in range(5))
+    assert float(gram(feat)[0, 0, 2]) == pytest.approx(expected / 60, rel=1e-5)
+    moved = feat.roll((1, 2), (2, 3))
+    assert float(style_error([moved], [feat])) < 1e-6
+    assert float(style_error([feat.flip(1)], [feat])) > 1e-3
+
+
+def test_a_network_learns_from_style_and_the_truth_does_not_change() -> None:
+    adversary = Adversary(replace(SMALL, style_weight=200.0), torch.device("cpu"))
+    restored = torch.rand(1, 2, 3, 16, 16, requires_grad=True)
+    which, truth = torch.arange(2), torch.rand(1, 2, 3, 16, 16)
+    with_style = adversary.generator_loss(restored, truth, which)
+    adversary.settings = SMALL
+    without = adversary.generator_loss(restored, truth, which)
+    (gradient,) = torch.autograd.grad(with_style - without, restored)
+    assert with_style > without
+    assert torch.isfinite(gradient).all()
+    assert gradient.any()
 
 
 def test_an_interrupted_run_ends_as_one_that_was_not(footage: Path, tmp_path: Path) -> None:

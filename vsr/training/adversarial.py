@@ -14,6 +14,7 @@ B batch, T time, N frames, H, W size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ class AdversarialSettings:
     Attributes:
         weight: Weight of the adversarial loss, next to that of the reconstruction.
         feature_weight: Weight of the error of the discriminator's features.
+        style_weight: Weight of the error of which of those features occur together, wherever that
+            is (GFPGAN weighs it with 200 where it judges parts of faces).
         temporal_weight: Weight of the error of the change from frame to frame.
         reconstruction_weight: Weight of the reconstruction loss.
         relativistic: Compare with the mean of the other kind, as ESRGAN does.
@@ -45,6 +48,7 @@ class AdversarialSettings:
 
     weight: float = 0.1
     feature_weight: float = 1.0
+    style_weight: float = 0.0
     temporal_weight: float = 1.0
     reconstruction_weight: float = 1.0
     relativistic: bool = False
@@ -102,6 +106,8 @@ class Adversary:
         settings = self.settings
         loss = settings.weight * self._judgement(fake, real)
         loss = loss + settings.feature_weight * _feature_error(fake_levels, real_levels)
+        if settings.style_weight:
+            loss = loss + settings.style_weight * style_error(fake_levels, real_levels)
         return loss + settings.temporal_weight * temporal_error(restored_BTCHW, truth_BTCHW)
 
     def learn(
@@ -174,6 +180,25 @@ def temporal_error(restored_BTCHW: Tensor, truth_BTCHW: Tensor) -> Tensor:
     if error.shape[1] == 1:
         return error.new_zeros(())
     return (error[:, 1:] - error[:, :-1]).abs().mean()
+
+
+def style_error(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Mean absolute error of the Gram matrices of features (Wang et al., "GFPGAN", CVPR 2021).
+
+    Texture of the right kind at another place costs nothing.
+
+    Args:
+        fake: Features of restored frames, (N, K, H, W), of some levels.
+        real: The same of the ground truth.
+    """
+    errors = [F.l1_loss(gram(one), gram(other)) for one, other in zip(fake, real, strict=True)]
+    return torch.stack(errors).mean()
+
+
+def gram(feat_NKHW: Tensor) -> Tensor:
+    """(N, K, K): how much each two features occur together, over the number of values."""
+    flat_NKP = feat_NKHW.float().flatten(2)
+    return flat_NKP @ flat_NKP.mT / feat_NKHW[0].numel()
 
 
 def _feature_error(fake: list[Tensor], real: list[Tensor]) -> Tensor:
