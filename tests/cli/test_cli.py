@@ -253,7 +253,8 @@ def test_a_folder_that_takes_no_file_is_said(words: list[str], vsr: Run, tmp_pat
 
 
 def test_ctrl_c_leaves_a_playable_file_and_exit_code_130(tmp_path: Path) -> None:
-    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=250, audio="aac"))
+    clip = Clip(num_frames=250, height=36, width=48, audio="aac")
+    source = write_clip(tmp_path / "in.mp4", clip)
     command = [sys.executable, "-m", "vsr", "restore", str(source), str(tmp_path / "out.mkv")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command += ["--chunk", "1", "--encoder", "ffv1", "--json"]
