@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, help="folder of films")
     parser.add_argument("--model", default="realesrgan-x4plus")
-    parser.add_argument("--faithful", default="compact-x4-video,bicubic-x4")
+    parser.add_argument("--faithful", default="compact-x4-faithful,bicubic-x4")
     parser.add_argument("--every", type=int, default=1, help="take every n-th film")
     parser.add_argument("--first", type=int, default=0, help="number of the first film")
     given = parser.parse_args()

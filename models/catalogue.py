@@ -59,6 +59,18 @@ MODELS: dict[str, Model] = {
         architecture="compact",
         summary="real time, ours, for footage that H.264, HEVC or MPEG-4 has coded",
         weights="compact_x4_video.safetensors",
+        faithful="compact-x4-faithful",
+        fidelity=0.5,
+        scale=4,
+        degradation="compression",
+        parameters=757_915,
+        size_multiple=2,
+        licence="Apache-2.0",
+    ),
+    "compact-x4-faithful": Model(
+        architecture="compact",
+        summary="the same, the softer and more faithful end of its --fidelity",
+        weights="compact_x4_faithful.safetensors",
         scale=4,
         degradation="compression",
         parameters=757_915,
@@ -182,6 +194,15 @@ def fitting_model(height: int, width: int, wanted: float | None = None) -> str:
     if wanted is None:
         wanted = scales[-1] if min(height, width) <= SMALL else scales[0]
     return VIDEO_MODELS[next((scale for scale in scales if scale >= wanted), scales[-1])]
+
+
+def faithful_end(model: str) -> str:
+    """The model at the faithful end of a model's ``--fidelity``; itself where there is none.
+
+    Args:
+        model: A key of ``MODELS``.
+    """
+    return MODELS[model].faithful or model
 
 
 def weights_path(model: str) -> Path | None:

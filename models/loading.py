@@ -18,6 +18,7 @@ from vsr.models.catalogue import (
     FACE_MODELS,
     MODELS,
     VIDEO_MODELS,
+    faithful_end,
     weights_path,
 )
 from vsr.models.checkpoints.checkpoint import Checkpoint, interpolate, read_checkpoint
@@ -145,10 +146,16 @@ def has_two_ends(model: str, weights: str | Path | None) -> bool:
         model: As for ``load_network``.
         weights: As for ``load_network``.
     """
-    entry = MODELS.get(model)
-    if _stages(model if weights is None else str(weights)) is not None:
-        return True
-    return weights is None and entry is not None and bool(entry.faithful)
+    return _ends(model, weights) is not None
+
+
+def _ends(model: str, weights: str | Path | None) -> tuple[str, str] | None:
+    """The vivid and the faithful end of a network, models or files; None of a single set."""
+    stages = _stages(model if weights is None else str(weights))
+    if stages is not None or weights is not None or model not in MODELS:
+        return stages
+    faithful = faithful_end(model)
+    return None if faithful == model else (model, faithful)
 
 
 def _mixed(model: str, weights: str | Path | None, fidelity: float | None) -> Checkpoint | None:
@@ -160,9 +167,7 @@ def _mixed(model: str, weights: str | Path | None, fidelity: float | None) -> Ch
         fidelity = entry.fidelity if entry is not None and weights is None else 0.0
         if not fidelity:
             return None
-    ends = _stages(model if weights is None else str(weights))
-    if ends is None and entry is not None and weights is None and entry.faithful:
-        ends = model, entry.faithful
+    ends = _ends(model, weights)
     if ends is None:
         named = ", ".join(name for name, known in MODELS.items() if known.faithful)
         raise ConfigurationError(
@@ -194,10 +199,11 @@ def _faithful_end(
     entry = MODELS.get(model)
     if weights is None and entry is not None and entry.faithful:
         return entry.faithful
-    ends = None if fidelity is None else _stages(model if weights is None else str(weights))
+    ends = None if fidelity is None else _ends(model, weights)
     if ends is not None:
         return ends[1]
     name = VIDEO_MODELS.get(scale, BICUBIC_MODELS.get(scale, "identity"))
+    name = faithful_end(name)
     if name == model and weights is None and itself:
         return BICUBIC_MODELS.get(scale, "identity")
     if name == model and weights is None:

@@ -36,7 +36,8 @@ class Sheet:
         reduced: How many times smaller the film is made; 1 leaves it as it is, and there is no
             truth to compare with.
         coded: Arguments of ffmpeg for the encoder.
-        models: What restores it.
+        model: What restores it.
+        fidelities: With which fidelities; None for a model that has one set of weights.
         part: Left, top, width and height of what is shown, in pixels of the result.
         zoom: Size of a pixel on the sheet.
     """
@@ -46,15 +47,19 @@ class Sheet:
     start: int
     reduced: int
     coded: tuple[str, ...]
-    models: tuple[str, ...]
+    model: str
     part: tuple[int, int, int, int]
     zoom: int = 2
+    fidelities: tuple[float | None, ...] = (None,)
 
     @property
     def scale(self) -> int:
         """Size of the result over that of the input."""
-        return 4 if "x4" in self.models[0] else 2
+        return 4 if "x4" in self.model else 2
 
+
+ENDS = (1.0, 0.5, 0.0)
+"""The faithful end, the default, and the vivid end."""
 
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf")
 SHEETS = (
@@ -64,7 +69,7 @@ SHEETS = (
         start=100,
         reduced=2,
         coded=(*X264, "27"),
-        models=("compact-x2-video",),
+        model="compact-x2-video",
         part=(285, 70, 180, 140),
     ),
     Sheet(
@@ -73,7 +78,8 @@ SHEETS = (
         start=100,
         reduced=4,
         coded=(*X264, "26"),
-        models=("compact-x4-video", "compact-x4"),
+        model="compact-x4-video",
+        fidelities=ENDS,
         part=(285, 70, 180, 140),
     ),
     Sheet(
@@ -82,7 +88,7 @@ SHEETS = (
         start=40,
         reduced=2,
         coded=("-c:v", "mpeg4", "-q:v", "7"),
-        models=("compact-x2-video",),
+        model="compact-x2-video",
         part=(400, 20, 180, 140),
     ),
     Sheet(
@@ -91,7 +97,8 @@ SHEETS = (
         start=30,
         reduced=1,
         coded=(),
-        models=("compact-x4-video",),
+        model="compact-x4-video",
+        fidelities=ENDS,
         part=(560, 330, 180, 140),
     ),
 )
@@ -124,11 +131,14 @@ def make(sheet: Sheet, samples: Path, folder: Path, target: Path) -> None:
         "input": _frame(source, f"{enlarged}neighbor"),
         "Lanczos": _frame(source, f"{enlarged}lanczos"),
     }
-    for model in sheet.models:
-        restored = folder / f"{model}.mkv"
-        options = RestoreOptions(model=model, encoder="ffv1")
+    for fidelity in sheet.fidelities:
+        label = sheet.model if fidelity is None else f"{sheet.model}, fidelity {fidelity:g}"
+        restored = folder / f"{label}.mkv"
+        options = RestoreOptions(
+            model=sheet.model, fidelity=fidelity, guard_artifacts=False, encoder="ffv1"
+        )
         restore(str(source), str(restored), options)
-        shown[model] = _frame(restored, "null")
+        shown[label] = _frame(restored, "null")
     if sheet.reduced == sheet.scale:
         shown["before it was degraded"] = _frame(truth, "null")
     _joined(shown, sheet).save(target, quality=88)

@@ -7,7 +7,7 @@ deviation tells flat from textured. A blob of colour has no texture: it is where
 both differ.
 
 All of it is local, unlike DeSRA's regions (``published``), so that frames may be restored in tiles.
-Limits were chosen on `realesrgan-x4plus` and `realesr-animevideov3` beside `compact-x4-video`
+Limits were chosen on `realesrgan-x4plus` and `realesr-animevideov3` beside `compact-x4-faithful`
 (docs/guard.md).
 
 B images, C colour, H, W size of the frames, h, w of their cells.

@@ -67,7 +67,7 @@ def test_two_of_different_sizes_are_refused(
 @pytest.mark.parametrize(
     ("model", "fidelity", "said"),
     [
-        ("compact-x4", 0.5, "one set of weights; give realesr-general-x4v3"),
+        ("compact-x4", 0.5, "one set of weights; give compact-x4-video, realesr-general-x4v3"),
         ("compact-x4", 1.5, "give 0 .vivid. to 1 .faithful."),
         ("realesr-general-x4v3", float("nan"), "give 0"),
     ],
@@ -102,6 +102,18 @@ def test_a_model_is_mixed_as_it_was_published_unless_told_otherwise(
     load_network("vivid", fidelity=0)
 
 
+def test_the_default_model_lies_halfway_between_its_ends() -> None:
+    vivid, half, faithful = (
+        load_network("compact-x4-video", fidelity=fidelity).state_dict()
+        for fidelity in (0, None, 1)
+    )
+    alone = load_network("compact-x4-faithful").state_dict()
+    for key, value in half.items():
+        torch.testing.assert_close(faithful[key], alone[key])
+        if value.is_floating_point():
+            torch.testing.assert_close(value, vivid[key].lerp(faithful[key], 0.5))
+
+
 def test_every_command_that_takes_a_model_takes_a_fidelity(
     ends: dict[str, dict[str, Tensor]], vsr: Run, tmp_path: Path
 ) -> None:
@@ -116,7 +128,7 @@ def test_every_command_that_takes_a_model_takes_a_fidelity(
     mixed = load_network(target).state_dict()
     expected = load_network(both(tmp_path), fidelity=0.5).state_dict()
     assert all(torch.equal(mixed[key], value) for key, value in expected.items())
-    refused = vsr("restore", source, tmp_path / "b.mp4", "--fidelity", "0.5")
+    refused = vsr("restore", source, tmp_path / "b.mp4", "-m", "compact-x4", "--fidelity", "0.5")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
 
 
@@ -165,7 +177,7 @@ def test_what_a_guard_does_not_go_with_is_said(
     more: tuple[str, ...], said: str, vsr: Run, tmp_path: Path
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=2))
-    refused = vsr("restore", source, tmp_path / "out.mp4", "-m", "compact-x4-video", *more)
+    refused = vsr("restore", source, tmp_path / "out.mp4", "-m", "compact-x4-faithful", *more)
     assert (refused.code, refused.err.count("\n")) == (1, 1) or refused.code == 2
     assert said in refused.err
     assert not (tmp_path / "out.mp4").exists()

@@ -108,7 +108,7 @@ def choose_models(
     table = read_table(options.model)
     rows = _rows(table, options, info)
     if options.fidelity is not None:
-        rows = tuple(replace(row, fidelity=options.fidelity) for row in rows)
+        rows = _with_fidelity(rows, options.fidelity)
     usual = (_scene_model(rows[-1]),)
     if len(rows) == 1 or source == PIPE or is_address(source) or not Path(source).exists():
         return usual
@@ -123,6 +123,12 @@ def choose_models(
     if options.parallel_scenes > 1:
         chosen = [_most_frequent(chosen, scenes)] * len(scenes)
     return _changes(chosen, scenes) or usual
+
+
+def _with_fidelity(rows: Sequence[Row], fidelity: float) -> tuple[Row, ...]:
+    """The rows whose models have two ends, if there are any, with the wanted fidelity."""
+    able = [row for row in rows if has_two_ends(row.model, None)]
+    return tuple(replace(row, fidelity=fidelity) for row in able or rows)
 
 
 def header_models(models: Sequence[SceneModel]) -> dict[str, Any]:
