@@ -248,6 +248,37 @@ def test_the_keyboard_alone_does_everything(page: Page, served: Served) -> None:
     go("#live button.main")
 
 
+def test_a_real_film_is_previewed_by_keys(page: Page, served: Served, shared: Path) -> None:
+    clips = sorted((shared / "data/train/clips").glob("*.mp4"), key=os.path.getsize)
+    if not clips:
+        pytest.skip("the reference data has no footage")
+    shutil.copy(clips[0], served.folder / "real.mp4")
+    page.reload()
+    press_until(page, "Tab", "#search")
+    page.keyboard.type("real")
+    press_until(page, "Tab", "#films button")
+    page.keyboard.press("Enter")
+    expect(page.locator("#film-title")).to_be_focused()
+    press_until(page, "Tab", "#moment")
+    page.keyboard.press("ArrowRight")
+    press_until(page, "Tab", "[name=model]")
+    page.keyboard.type("bicubic-x2")
+    press_until(page, "Tab", "#preview")
+    page.keyboard.press("Enter")
+    expect(page.locator("#compare-title")).to_be_focused()
+    before = page.locator("#position").text_content()
+    press_until(page, "Tab", "#divider")
+    page.keyboard.press(".")
+    expect(page.locator("#position")).not_to_have_text(str(before))
+    page.keyboard.press("Home")
+    restored = brightness(page)
+    page.keyboard.press("End")
+    assert page.input_value("#divider") == "100"
+    shown = brightness(page)
+    assert len(set(shown)) > 10, "a picture of something"
+    assert shown != restored
+
+
 def test_a_waiting_job_is_cancelled_and_resumed_by_keys(page: Page) -> None:
     choose(page)
     page.focus("text=Restore the film")
@@ -402,6 +433,21 @@ def test_a_thousand_films_large_ones_and_long_names_are_listed(page: Page, serve
     expect(page.locator("#facts")).to_contain_text("50.0 GB")
     page.fill("#search", "0999")
     assert page.locator("#films li:visible").count() == 1
+
+
+def test_a_dropped_film_of_50_gb_is_refused_in_a_sentence(
+    chromium: Browser, served: Served, tmp_path: Path
+) -> None:
+    film = tmp_path / "large.mp4"
+    film.touch()
+    os.truncate(film, 50 * 10**9)
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(address(served))
+        page.wait_for_selector("#films li")
+        page.set_input_files("#file", film)
+        expect(page.locator("#error")).to_contain_text("the film has 50.0 GB, more than the limit")
+        expect(page.locator("#uploads li")).to_have_count(0)
 
 
 def test_a_name_with_a_path_stays_in_the_folder(page: Page, served: Served) -> None:

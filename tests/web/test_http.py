@@ -138,6 +138,14 @@ def test_what_is_refused_leaves_nothing(
     assert list((served.folder / "restored/.vsr-web/uploads").iterdir()) == []
 
 
+def test_a_film_is_refused_before_it_is_sent(served: Served) -> None:
+    assert served.post("/api/uploads", {"size": 10**6}).status == 204
+    refused = served.post("/api/uploads", {"size": 50 * 10**9})
+    assert refused.status == 413
+    assert "the film has 50.0 GB, more than the limit of 0.0 GB" in refused.json["error"]
+    assert served.post("/api/uploads", {"size": "much"}).status == 411
+
+
 def test_a_broken_upload_leaves_nothing(served: Served) -> None:
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
         head = f"PUT /api/films?name=a.mp4 HTTP/1.1\r\nHost: localhost:{served.port}\r\n"
@@ -202,6 +210,11 @@ def test_a_job_is_restored_compared_and_downloaded_in_parts(served: Served) -> N
     assert 'filename="first.mp4"' in whole.headers["content-disposition"]
     part = served.ask(f"/api/jobs/{job['id']}/result", Range="bytes=10-19")
     assert (part.status, part.body) == (206, whole.body[10:20])
+    os.truncate(served.folder / "restored/first.mp4", 50 * 10**9)
+    end = served.ask(f"/api/jobs/{job['id']}/result", Range="bytes=-10")
+    assert end.headers["content-range"] == "bytes 49999999990-49999999999/50000000000"
+    assert end.body == bytes(10)
+    (served.folder / "restored/first.mp4").write_bytes(whole.body)
     assert served.ask(f"/api/jobs/{job['id']}/frame").headers["content-type"] == "image/jpeg"
     compared = served.post(f"/api/jobs/{job['id']}/comparison", {"at": 99}).json
     assert (compared["width"], len(compared["times"])) == (192, 20)

@@ -98,6 +98,7 @@ def make_app(site: Site, *, token: str, remote: bool = False) -> ASGIApp:
         Route("/api/settings", api.settings),
         Route("/api/films", api.films),
         Route("/api/films", api.receive, methods=["PUT"]),
+        Route("/api/uploads", api.check_upload, methods=["POST"]),
         Route("/api/films/{film}", api.facts),
         Route("/api/films/{film}", api.remove_film, methods=["DELETE"]),
         Route("/api/films/{film}/picture", api.picture),
@@ -148,6 +149,12 @@ class Api:
         films = await to_thread.run_sync(self._site.library.films)
         free = shutil.disk_usage(self._site.out).free
         return JSONResponse({"films": [_film(film) for film in films], "free": free})
+
+    async def check_upload(self, request: Request) -> Response:
+        """Check the size of a film before the page sends it."""
+        size = (await read_object(request)).get("size")
+        self._site.uploads.check(size if isinstance(size, int) and size >= 0 else None)
+        return Response(status_code=204)
 
     async def receive(self, request: Request) -> Response:
         uploads = self._site.uploads

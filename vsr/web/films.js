@@ -1,6 +1,6 @@
 // The list of films, and films that are dropped on the page.
 
-import { $, attempt, bytes, clock, element, request, say, showError } from "./request.js";
+import { $, attempt, bytes, clock, element, post, request, say, showError } from "./request.js";
 
 const rows = new Map(); // id of a film: its row
 const facts = new Map(); // id of a film: promise of its facts
@@ -77,6 +77,7 @@ async function upload(files) {
   $("#error").hidden = true;
   for (const file of files) {
     try {
+      await post("api/uploads", { size: file.size });
       const film = await send(file);
       await listFilms();
       say(`${film.name} is here.`);
