@@ -99,7 +99,7 @@ def unmeasured(coding: float) -> SceneAssessment:
 
 
 def test_the_first_row_that_fits_is_taken_and_kept_between_similar_scenes() -> None:
-    clean = Row(model="compact-x4", below={"coding": 0.1}, confidence=0.5)
+    clean = Row(model="compact-x4", below={"coding": 0.1}, confidence={"coding": 0.5})
     coded = Row(model="compact-x4-video")
 
     def chosen(*scenes: SceneAssessment) -> list[bool]:
@@ -136,7 +136,15 @@ def test_a_wrong_table_is_refused_in_a_line(tmp_path: Path, text: str, complaint
 
 def test_the_shipped_table_has_rows_for_both_scales() -> None:
     table: AutoTable = read_table(AUTO_MODEL)
-    assert len(table.of_scale(4)) > 1
+    rows = table.of_scale(4)
+
+    def chosen(scene: SceneAssessment) -> str:
+        return choose_rows(rows, [scene], table.hold)[0].model
+
+    assert chosen(seen(0.2)) == "compact-x4"
+    films = choose_rows(rows, [seen(0.05, confidence=0.9), seen(0.24), seen(0.28)], table.hold)
+    assert [row.model for row in films] == ["compact-x4"] * 3
+    assert chosen(seen(0.2, confidence=0.9)) == chosen(seen(0.3)) == "compact-x4-video"
     assert [row.model for row in table.of_scale(2)] == ["compact-x2-video"]
 
 

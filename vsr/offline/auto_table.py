@@ -27,19 +27,24 @@ class Row:
         fidelity: As for ``load_network``.
         below: Severities by kind that a scene is under.
         above: Severities by kind that a scene is over.
-        confidence: Least confidence of these findings.
+        confidence: Least confidence by kind.
     """
 
     model: str
     fidelity: float | None = None
     below: dict[str, float] = field(default_factory=dict)
     above: dict[str, float] = field(default_factory=dict)
-    confidence: float = 0.0
+    confidence: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def restores(self) -> tuple[str, float | None]:
+        """Model and fidelity."""
+        return self.model, self.fidelity
 
     @property
     def is_for_all(self) -> bool:
         """Whether it fits every scene."""
-        return not (self.below or self.above)
+        return not (self.below or self.above or self.confidence)
 
     def fits(self, scene: SceneAssessment, slack: float = 0.0) -> bool:
         """Whether a scene fits; ``slack`` widens all limits, or narrows them where negative."""
@@ -47,7 +52,7 @@ class Row:
         return (
             all(found[kind].severity < most + slack for kind, most in self.below.items())
             and all(found[kind].severity > least - slack for kind, least in self.above.items())
-            and all(found[k].confidence >= self.confidence for k in {*self.below, *self.above})
+            and all(found[kind].confidence >= least for kind, least in self.confidence.items())
         )
 
     def reasons(self, scene: SceneAssessment) -> str:
@@ -95,7 +100,7 @@ def read_table(model: str) -> AutoTable:
         if scale is None or not table.of_scale(scale)[-1].is_for_all:
             raise ConfigurationError(
                 f"'{path}' has no row for all scenes that are enlarged x{scale}; add one without "
-                "below and above behind the others"
+                "conditions behind the others"
             )
     return table
 
@@ -110,7 +115,7 @@ def _check(row: Row, where: str) -> None:
         )
     if row.fidelity is not None and not entry.faithful:
         raise ConfigurationError(f"{where}: {row.model} has one end; leave its fidelity out")
-    if unknown := sorted({*row.below, *row.above} - {*KINDS}):
+    if unknown := sorted({*row.below, *row.above, *row.confidence} - {*KINDS}):
         raise ConfigurationError(
             f"{where}: {unknown[0]!r} is no kind of damage; known are {', '.join(KINDS)}"
         )
@@ -145,4 +150,4 @@ def is_measured(scene: SceneAssessment) -> bool:
 def _slack(row: Row, before: Row | None, hold: float) -> float:
     if before is None:
         return 0.0
-    return hold if row is before else -hold
+    return hold if row.restores == before.restores else -hold

@@ -236,7 +236,7 @@ def _changes(rows: Sequence[Row], scenes: Sequence[SceneAssessment]) -> tuple[Sc
     return tuple(
         _scene_model(row, scene)
         for row, scene, last in zip(rows, scenes, before, strict=False)
-        if row is not last
+        if last is None or row.restores != last.restores
     )
 
 
