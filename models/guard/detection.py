@@ -105,12 +105,12 @@ def _cells(plane_BHW: Tensor, side: int = CELL) -> Tensor:
 
 def _groups(plane_BHW: Tensor, axis: int, side: int) -> Tensor:
     """Means of pixels that follow each other along an axis, the last of what is left."""
-    means_BHW = plane_BHW.unfold(axis, side, side).mean(-1)
-    left = plane_BHW.shape[axis] % side
-    if not left:
-        return means_BHW
-    rest_BHW = plane_BHW.narrow(axis, plane_BHW.shape[axis] - left, left)
-    return torch.cat([means_BHW, rest_BHW.mean(axis, keepdim=True)], axis)
+    length = plane_BHW.shape[axis]
+    left = length % side
+    means = [plane_BHW.unfold(axis, side, side).mean(-1)] if length >= side else []
+    if left:
+        means.append(plane_BHW.narrow(axis, length - left, left).mean(axis, keepdim=True))
+    return torch.cat(means, axis) if len(means) > 1 else means[0]
 
 
 def _mean_of_neighbours(cells_Bhw: Tensor) -> Tensor:
