@@ -27,7 +27,7 @@ CORE = (
     "tests/cli/test_starting.py",
     "tests/engine/test_restorer.py",
     "tests/live/test_running.py",
-    "tests/models/test_network_contract.py",
+    "tests/models/test_network_contract.py::test_a_step_leaves_the_state_it_was_given_unchanged",
     "tests/offline/test_pipeline.py",
     "tests/resume/test_journal.py",
     "tests/streams/test_deinterlacing.py",
@@ -36,9 +36,8 @@ CORE = (
     "tests/streams/test_readers.py",
     "tests/streams/test_writers.py",
 )
-"""Opening, decoding, restoring, encoding, resuming, running streams, the command line and the
-contract of all networks."""
-
+"""Opening, decoding, restoring, encoding, resuming, running streams, the command line and a step of
+every network: what other releases of Python, PyAV, torch, NumPy, Pillow and click can break."""
 
 WORKERS = ("--numprocesses", "auto", "--maxprocesses", "8", "--dist", "worksteal")
 """Options of pytest as `make test` has them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from vsr.address import is_address, shown
+from vsr.address import as_name, is_address, shown
 from vsr.errors import ConfigurationError
 from vsr.streams.decode.deinterlace import Mode
 from vsr.streams.decode.image_reader import ImageReader
@@ -71,10 +71,10 @@ def open_reader(
 
     Raises:
         OpenError: The source is missing, empty, or nothing that can be read.
-        ConfigurationError: ``end_s`` is not after ``start_s``, or a frame rate was given for a
-            video.
+        ConfigurationError: ``end_s`` is not after ``start_s``, a frame rate was given for a
+            video, or the source is no name.
     """
-    source = str(source)
+    source = as_name(source)
     if names_images(source):
         return ImageReader(
             source,
@@ -141,9 +141,9 @@ def open_writer(
 
     Raises:
         OpenError: The target cannot be written, or would replace the source or an existing file.
-        ConfigurationError: The encoder or its arguments do not work.
+        ConfigurationError: The encoder or its arguments do not work, or the target is no name.
     """
-    target = str(target)
+    target = as_name(target)
     if target == NULL:
         return NullWriter()
     request = EncodeRequest(

@@ -6,9 +6,12 @@ host. So the scheme, the host and the port are all that is ever shown.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from vsr.errors import ConfigurationError
 
 HIDDEN = "…"
 
@@ -21,6 +24,20 @@ _CLOSING = "'\")]>,;:."
 
 _SHORTEST_SECRET = 3
 """Characters: parts of an address that are shorter would be found all over a message."""
+
+
+def as_name(given: str | os.PathLike[str]) -> str:
+    """The name of a source or target as text.
+
+    Raises:
+        ConfigurationError: It is neither text nor a path, such as an array of frames.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        return os.fspath(given)
+    raise ConfigurationError(
+        f"{type(given).__name__} was given for a source or target; give the name of a file, folder "
+        "or address as str or Path (frames in memory go through vsr.Restorer)"
+    )
 
 
 def is_address(source: str) -> bool:

@@ -226,7 +226,8 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         between = flows.to_previous(0)  # of no meaning, nor used: there is nothing behind
         for i in reversed(range(len(frames))):
             to_last = flows.to_next(i) if past else between
-            past = (self._advance(name, frames[i], past, to_last, between), *past[:1])
+            frames[i].append(self.advance(name, frames[i], past, to_last, between))
+            past = (frames[i][-1], *past[:1])
             between = to_last
 
     def _sweep_forth(
@@ -241,10 +242,11 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         between = flows.to_previous(0) if state is None else state.between_B2hw
         for i in range(len(frames)):
             to_last = flows.to_previous(i)
-            past = (self._advance(name, frames[i], past, to_last, between), *past[:1])
+            frames[i].append(self.advance(name, frames[i], past, to_last, between))
+            past = (frames[i][-1], *past[:1])
             between = to_last
 
-    def _advance(
+    def advance(
         self,
         name: str,
         frame: Frame,
@@ -252,7 +254,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         to_last: Tensor,
         between: Tensor,
     ) -> Tensor:
-        """A sweep's result for a frame, which is appended to the frame's features.
+        """A sweep's result for a frame.
 
         Args:
             name: Name of the sweep.
@@ -264,8 +266,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         """
         aligned = self.align(name, frame[0], past, to_last, between)
         advanced: Tensor = self.backbone[name](torch.cat([*frame, aligned], 1))
-        frame.append(aligned + advanced)
-        return frame[-1]
+        return aligned + advanced
 
     def align(
         self,
@@ -275,7 +276,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         to_last: Tensor,
         between: Tensor,
     ) -> Tensor:
-        """What came before a frame in a sweep, moved onto it; arguments as of ``_advance``."""
+        """What came before a frame in a sweep, moved onto it; arguments as of ``advance``."""
         if not past:
             return torch.zeros_like(feat)
         warped = warp(past[0], to_last)

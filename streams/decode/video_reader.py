@@ -40,9 +40,6 @@ from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
 log = logging.getLogger(__name__)
 
-MATRIX_ASSUMED = "the source does not say its colour matrix"
-"""How the note begins that most videos of the web get."""
-
 
 class VideoReader:
     """Decodes the first video stream and collects the packets of the audio streams.
@@ -206,7 +203,8 @@ class VideoReader:
         self._assembly = ChunkBuilder(
             self._info.time_base, picture.shown_size, device, headroom=self._headroom
         )
-        self._notes = _notes(picture) + lost + self._lost_with_stream(lost)
+        _log_assumed_matrix(picture)
+        self._notes = lost + self._lost_with_stream(lost)
         if foreign:
             self._notes += (f"other programmes of the source are left out: {len(foreign)} streams",)
         if trim.start is None and (note := shift_note(self._info)):
@@ -272,10 +270,9 @@ def _size(frame: VideoFrame) -> tuple[int, int]:
     return frame.height, frame.width
 
 
-def _notes(picture: FrameFormat) -> tuple[str, ...]:
-    notes: list[str] = []
+def _log_assumed_matrix(picture: FrameFormat) -> None:
+    """Log the matrix of an untagged source; no note, since players take the same by its size."""
     pixel_format, height, width = picture.pixel_format, picture.height, picture.width
     if guesses(picture.colour, pixel_format):
         matrix = complete(picture.colour, pixel_format, height=height, width=width).matrix
-        notes.append(f"{MATRIX_ASSUMED}; {matrix} is taken by its size")
-    return tuple(notes)
+        log.info("the source does not say its colour matrix; %s is taken by its size", matrix)

@@ -13,7 +13,7 @@ import pytest
 
 import vsr
 from tests.media import Clip, audio_packets, numbered_frames, read_numbers, write_clip
-from vsr.errors import DecodeError, EncodeError, OpenError
+from vsr.errors import ConfigurationError, DecodeError, EncodeError, OpenError
 from vsr.models.loading import load_network
 from vsr.offline.job import restore
 from vsr.offline.options import RestoreOptions
@@ -251,11 +251,17 @@ def test_two_runs_of_one_target_do_not_meet(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
-def test_the_package_gives_out_restore_as_a_function(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [str, Path])
+def test_the_package_gives_out_restore_as_a_function(kind: type, tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
-    assert (
-        vsr.restore(
-            str(source), str(tmp_path / "out.mp4"), RestoreOptions(model="identity")
-        ).frames_out
-        == 3
-    )
+    target = kind(tmp_path / "out.mp4")
+    summary = vsr.restore(kind(source), target, RestoreOptions(model="identity"))
+    assert summary.frames_out == 3
+
+
+def test_frames_in_memory_are_no_name_which_is_said(tmp_path: Path) -> None:
+    frames: Any = numbered_frames(range(2)).numpy()
+    with pytest.raises(ConfigurationError, match="ndarray was given for a source or target; give"):
+        vsr.restore(frames, tmp_path / "out.mp4")
+    with pytest.raises(ConfigurationError, match=r"frames in memory go through vsr\.Restorer"):
+        vsr.open_reader(frames)

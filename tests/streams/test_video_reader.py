@@ -1,5 +1,6 @@
 """What reading a video file keeps: time, orientation, depth, sound, and as much as is undamaged."""
 
+import logging
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -144,10 +145,15 @@ def test_colour_tags_are_the_sources(tmp_path: Path) -> None:
     assert reader.notes == ()
 
 
-def test_a_guessed_matrix_is_said(tmp_path: Path) -> None:
+def test_a_matrix_that_players_guess_too_is_said_to_those_who_ask_for_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     with VideoReader(str(write_clip(tmp_path / "clip.mp4", Clip(num_frames=3)))) as reader:
         assert reader.info.colour.matrix is None
-        assert "smpte170m" in reader.notes[0]
+        assert reader.notes == ()
+    said = [record for record in caplog.records if "smpte170m" in record.getMessage()]
+    assert [record.levelno for record in said] == [logging.INFO]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])

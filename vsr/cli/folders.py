@@ -23,7 +23,6 @@ from vsr.offline.options import RestoreOptions
 from vsr.offline.preview import picture_name
 from vsr.results import DEFAULT_DOING, Progress, Summary
 from vsr.resume.compatibility import is_done
-from vsr.streams.decode.video_reader import MATRIX_ASSUMED
 from vsr.streams.names.image_sequence import names_images
 
 T = TypeVar("T")
@@ -33,7 +32,7 @@ FILMS_AT_ONCE = 4
 
 
 class FolderNotes(logging.Filter):
-    """Names the video in each note of a folder's run; a note about most of them is written once.
+    """Names the video in each note of a folder's run.
 
     Several videos may be restored at a time, a thread each.
     """
@@ -41,7 +40,6 @@ class FolderNotes(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._thread = threading.local()
-        self._assumed = False
 
     @property
     def video(self) -> str:
@@ -55,10 +53,8 @@ class FolderNotes(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         note = record.getMessage()
-        known = self._assumed and note.startswith(MATRIX_ASSUMED)
-        self._assumed |= note.startswith(MATRIX_ASSUMED)
         record.msg, record.args = f"{self.video}: {note}" if self.video else note, ()
-        return not known
+        return True
 
 
 @contextmanager

@@ -9,12 +9,13 @@ from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from vsr.address import is_address
+from vsr.address import as_name, is_address
 from vsr.cluster.film import Film, restore_film
 from vsr.cluster.pool import Alone, Pool
 from vsr.cluster.tasks import FilmTask, NotVisible, WorkerSetup
@@ -39,8 +40,8 @@ WAIT_S = 0.5
 
 
 def restore(
-    source: str,
-    target: str,
+    source: str | PathLike[str],
+    target: str | PathLike[str],
     options: RestoreOptions = DEFAULTS,
     *,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -67,6 +68,7 @@ def restore(
     Raises:
         VSRError: One line about what went wrong; nothing is left under the target's name.
     """
+    source, target = as_name(source), as_name(target)
     alone = partial(job.restore, on_progress=on_progress, on_frame=on_frame, stop=stop)
     planned = is_planned_in_shards(target)
     skipped = options.resume and is_done(target, overwrite=options.overwrite, resume=True)

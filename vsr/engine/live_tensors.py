@@ -107,9 +107,13 @@ def _is_hollow(given: Sequence[Tensor], kwargs: dict[str, Any]) -> bool:
 
 
 def _key_of(value: Any) -> Hashable:
-    """Cache key of a call: of tensors, shape, strides and type."""
+    """Cache key of a call: of tensors, shape, strides and type.
+
+    The stride of a batch of one says nothing, and differs with the window that a frame is from.
+    """
     if isinstance(value, Tensor):
-        return value.shape, value.stride(), value.dtype
+        strides = value.stride()
+        return value.shape, strides[1:] if value.shape[:1] == (1,) else strides, value.dtype
     if value is None or isinstance(value, (int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
@@ -132,7 +136,7 @@ def _described(
     return out.shape, out.stride(), out.dtype
 
 
-OWN_METHODS = ("prepare", "align")
+OWN_METHODS = ("prepare", "align", "advance")
 """Methods of a network itself that make tensors from tensors and keep none."""
 
 METHODS = ("forward", "between", *OWN_METHODS)

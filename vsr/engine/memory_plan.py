@@ -6,13 +6,15 @@ sizes that were not asked for are reduced in that order until the run fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 import torch
 
-from vsr.engine.run_memory import run_bytes, upper_bound_bytes
+from vsr.engine.run_memory import lower_bound_bytes, run_bytes, upper_bound_bytes
 from vsr.engine.settings import FULL, Settings, settings_for
 from vsr.engine.step_memory import Steps
 from vsr.engine.tiling import finer
@@ -90,17 +92,37 @@ def make_plan(
         )
         return Plan(settings=settings, memory_bytes=memory, budget_bytes=budget_bytes)
 
+    def least(settings: Settings) -> int:
+        return lower_bound_bytes(
+            network, settings, height, width, scenes=scenes, num_frames=num_frames
+        )
+
+    def may_fit(settings: Settings) -> bool:
+        return least(settings) <= budget_bytes and plan(settings, by_area=True).fits
+
     most = upper_bound_bytes(
         steps, device, tried[0], height, width, scenes=scenes, num_frames=num_frames
     )
     if most <= budget_bytes:
         quick = Plan(settings=tried[0], memory_bytes=most, budget_bytes=budget_bytes)
         return plan(tried[0]) if exact else quick
-    # None takes less than by its area, but more tiles may take more: each has a state.
-    rough = [plan(settings, by_area=True) for settings in tried]
-    promising = (plan(estimate.settings) for estimate in rough if estimate.fits)
-    smallest = min(rough, key=lambda estimate: estimate.memory_bytes).settings
-    return next((exactly for exactly in promising if exactly.fits), None) or plan(smallest)
+    for settings in _promising(tried, may_fit):
+        if (found := plan(settings)).fits:
+            return found
+    # More tiles may take more: each has a state.
+    fewest = min(map(least, tried))
+    smallest = [settings for settings in tried if least(settings) == fewest]
+    return plan(min(smallest, key=lambda settings: plan(settings, by_area=True).memory_bytes))
+
+
+def _promising(
+    tried: Sequence[Settings], may_fit: Callable[[Settings], bool]
+) -> Iterator[Settings]:
+    """Candidates that may fit; of those with the first one's tiles, ever smaller, by bisection."""
+    alike = list(takewhile(lambda settings: settings.tiles == tried[0].tiles, tried))
+    first = bisect_left(alike, True, key=may_fit)
+    yield from alike[first:]
+    yield from filter(may_fit, tried[len(alike) :])
 
 
 def within_source(asked: RequestedSettings, num_frames: int | None) -> RequestedSettings:

@@ -90,6 +90,22 @@ def upper_bound_bytes(
     return _with_queues(step, network, device, settings, (height, width), scenes)
 
 
+def lower_bound_bytes(
+    network: Network[Any],
+    settings: Settings,
+    height: int,
+    width: int,
+    *,
+    scenes: int = 1,
+    num_frames: int | None = None,
+) -> int:
+    """Bytes of the window and of what is restored from it: no run takes less."""
+    within = _limit_look_ahead(settings, num_frames)
+    frame, restored = _frame_bytes(network, (height, width))
+    window = (within.chunk + (within.look_ahead or 0)) * frame
+    return scenes * (window + within.chunk * restored)
+
+
 def _with_queues(
     step: int,
     network: Network[Any],

@@ -128,6 +128,7 @@ class Steps:
         self.network, self._hollow = network, _on_meta_device(network)
         self._living = LiveTensors()
         self._peaks: dict[tuple[int, ...], tuple[float, float]] = {}
+        self._pasts: dict[tuple[int, ...], Any] = {}
         remember_calls(self._hollow, self._living)
 
     def peak(self, *sizes: int) -> tuple[float, float]:
@@ -138,7 +139,7 @@ class Steps:
         """
         if sizes not in self._peaks:
             try:
-                self._peaks[sizes] = _follow(self._hollow, self._living, sizes, "meta")
+                self._peaks[sizes] = _follow(self._hollow, self._living, sizes, "meta", self._pasts)
             except (NotImplementedError, RuntimeError):
                 # A network that decides by what it sees cannot run without contents.
                 self._peaks[sizes] = _probe(self.network, sizes, PROBE)
@@ -166,29 +167,36 @@ def _probe(network: Network[Any], sizes: tuple[int, ...], side: int) -> tuple[fl
     probed = (*others, min(height, side), min(width, side))
     area = height * width / (probed[-1] * probed[-2])
     device = next((str(p.device) for p in network.parameters()), "cpu")
-    peak, state = _follow(network, LiveTensors(), probed, device)
+    peak, state = _follow(network, LiveTensors(), probed, device, {})
     return area * peak, area * state
 
 
 @torch.inference_mode()
 def _follow(
-    network: Network[Any], living: LiveTensors, sizes: tuple[int, ...], device: str
+    network: Network[Any],
+    living: LiveTensors,
+    sizes: tuple[int, ...],
+    device: str,
+    pasts: dict[tuple[int, ...], Any],
 ) -> tuple[float, float]:
+    """Peak and state of a step; states that it begins with are kept in ``pasts``."""
     batch, chunk, look_ahead, height, width = sizes
+    # As much of a past as any step leaves; a full first step would only take longer.
+    before = min(chunk, PAST)
+    past = (batch, before, look_ahead, height, width)
     with living:
+        if past not in pasts:
+            early = torch.zeros(batch, before + look_ahead, 3, height, width, device=device)
+            pasts[past] = network.step(early, None, before, ends_scene=False)[1]
+            del early
         window = torch.zeros(batch, chunk + look_ahead, 3, height, width, device=device)
-        # As much of a past as any step leaves; a full first step would only take longer.
-        before = min(chunk, PAST)
-        restored, state = network.step(
-            window[:, : before + look_ahead], None, before, ends_scene=False
-        )
-        del restored
         storages = {
-            t.untyped_storage()._cdata: t.untyped_storage() for _, t in named_tensors(state)
+            t.untyped_storage()._cdata: t.untyped_storage() for _, t in named_tensors(pasts[past])
         }
         held = sum(storage.nbytes() for storage in storages.values())
-        # What a network keeps of its first step, such as weights in another layout, is no frame's.
+        # Other states, and what a network keeps of its first step, such as weights in another
+        # layout, are no part of this step.
         kept = max(0, living.now - window.untyped_storage().nbytes() - held)
         living.peak = living.now
-        network.step(window, state, chunk, ends_scene=False)
+        network.step(window, pasts[past], chunk, ends_scene=False)
     return float(living.peak - kept), float(held)
