@@ -65,7 +65,7 @@ def test_a_run_that_is_short_or_may_not_leaves_no_journal(clip: Path, tmp_path: 
 def test_a_run_that_is_done_is_told_from_one_that_is_not(clip: Path, tmp_path: Path) -> None:
     target, options = tmp_path / "out.mp4", {**SIZES, "model": "identity"}
     until_cut(clip, target, 20, model="identity")
-    with pytest.raises(OpenError, match=r"was begun before and \d+ frames of it are done; go on"):
+    with pytest.raises(OpenError, match=r"was begun before and \d+ frames of it are done; resume"):
         restore(str(clip), str(target), RestoreOptions(**options))
     assert restore(str(clip), str(target), RestoreOptions(overwrite=True, **options)).resumed == 0
     whole = target.read_bytes()
