@@ -200,10 +200,10 @@ def test_frames_before_a_break_are_all_restored() -> None:
     assert (sink.frames, sink.ended) == (20, "partial")
 
 
-def test_an_error_of_the_network_ends_the_run() -> None:
+def test_an_error_of_the_network_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     broken, sink = restorer(), Sink()
-    broken.network = None  # type: ignore[assignment]
-    with pytest.raises(AttributeError):
+    monkeypatch.setattr(broken.network, "step", None)
+    with pytest.raises(TypeError):
         run(Frames(40), broken, sink)
     assert sink.ended == "aborted"
 

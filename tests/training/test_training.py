@@ -180,8 +180,8 @@ def test_a_damaged_checkpoint_is_said(footage: Path, tmp_path: Path) -> None:
 def test_flow_iterations_of_a_network_without_flow_are_refused(
     footage: Path, tmp_path: Path
 ) -> None:
-    published = replace(TINY, network=NetworkSettings(architecture="basicvsr"))
-    with pytest.raises(ConfigurationError, match="basicvsr has no flow network to be trained"):
+    published = replace(TINY, network=NetworkSettings(architecture="edvr"))
+    with pytest.raises(ConfigurationError, match="edvr has no flow network to be trained"):
         train(published, footage, tmp_path / "run", device="cpu")
 
 

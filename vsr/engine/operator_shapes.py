@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -213,6 +214,13 @@ def _stacked(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _joined(tensors, dim).view(shape)
 
 
+def _multiplied(one: Tensor, other: Tensor) -> Tensor:
+    """The product of matrices, or of batches of them."""
+    batch = np.broadcast_shapes(one.shape[:-2], other.shape[:-2])
+    shape = (*batch, one.shape[-2], other.shape[-1])
+    return _empty(shape, one.dtype, channels_last=False)
+
+
 def _repeated(tensor: Tensor, repeats: Sequence[int]) -> Tensor:
     """A tensor several times along each axis."""
     shape = [1] * (len(repeats) - tensor.ndim) + list(tensor.shape)
@@ -250,6 +258,8 @@ _RULES: dict[Any, Callable[..., Tensor]] = {
     _ATEN.cat.default: _joined,
     _ATEN.stack.default: _stacked,
     _ATEN.repeat.default: _repeated,
+    _ATEN.mm.default: _multiplied,
+    _ATEN.matmul.default: _multiplied,
 }
 
 _MAKERS = {_ATEN.arange.default, _ATEN.arange.start, _ATEN.eye.default}
@@ -276,6 +286,5 @@ _BATCHWISE = {
     _ATEN.amax.default,
     _ATEN.sum.dim_IntList,
     _ATEN.einsum.default,
-    _ATEN.matmul.default,
 }
 """Operators that do the same to every batch."""

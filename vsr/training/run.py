@@ -155,7 +155,7 @@ def _score(
     truth_u8, scale = _middle(clip_u8, network.facts.scale), network.facts.scale
     truth = truth_u8.float().div(255)
     if data.degradation is None:
-        reduced = degrade(truth, scale, data.reduction)
+        reduced = _reduced(truth_u8, scale, data)
     else:
         rng = torch.Generator().manual_seed(seed)
         reduced = degrade_clip(truth_u8, scale, data.degradation, rng).float().div(255)
@@ -169,6 +169,11 @@ def _middle(clip_u8: Tensor, scale: int) -> Tensor:
     """The middle of a clip; sides are multiples of twice the scale."""
     height, width = (side // (4 * scale) * 2 * scale for side in clip_u8.shape[-2:])
     return clip_u8[..., height // 2 :, width // 2 :][..., :height, :width]
+
+
+def _reduced(truth_u8: Tensor, scale: int, data: DataSettings) -> Tensor:
+    """A clip, reduced and not otherwise degraded, float32."""
+    return degrade(truth_u8.float().div(255), scale, data.reduction)
 
 
 def _start(config: TrainingConfig, device: torch.device, init: Path | None, rank: Rank) -> Training:
@@ -232,8 +237,9 @@ class _Recorder:
         device = str(self.training.device)
         frames = self.reporting.validation_frames
         score = validate(network, self.held_out, frames, device, self.data)
-        clips = (clip[:MEASURED] for clip in self.held_out)
-        network = network.measured(_middle(clip, network.facts.scale)[0][None] for clip in clips)
+        scale = network.facts.scale
+        clips = (_middle(clip[:MEASURED], scale) for clip in self.held_out)
+        network = network.measured(_reduced(clip, scale, self.data)[None] for clip in clips)
         save_network(network, self.out / "last.safetensors")
         if score > self.best:
             self.best = score
