@@ -374,7 +374,8 @@ def test_remains_of_a_run_that_was_killed_at_its_very_end_are_removed(
     target, folder = tmp_path / "out.mp4", tmp_path / "out.mp4.resume"
     target.write_bytes(b"whole")
     folder.mkdir()
-    (folder / "segment-000001.nut").touch()
+    for name in ("segment-000001.nut", ".state-000002.safetensors.part", ".tmpHquF65"):
+        (folder / name).touch()
     summary = restore(str(clip), str(target), RestoreOptions(model="identity", resume=True))
     assert summary.skipped
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
