@@ -199,11 +199,10 @@ def _faithful_end(
     entry = MODELS.get(model)
     if weights is None and entry is not None and entry.faithful:
         return entry.faithful
-    ends = None if fidelity is None else _ends(model, weights)
+    ends = None if fidelity is None else _stages(model if weights is None else str(weights))
     if ends is not None:
         return ends[1]
-    name = VIDEO_MODELS.get(scale, BICUBIC_MODELS.get(scale, "identity"))
-    name = faithful_end(name)
+    name = faithful_end(VIDEO_MODELS.get(scale, BICUBIC_MODELS.get(scale, "identity")))
     if name == model and weights is None and itself:
         return BICUBIC_MODELS.get(scale, "identity")
     if name == model and weights is None:

@@ -15,8 +15,8 @@ import re
 import struct
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,11 +213,22 @@ def write_tensors(
     Raises:
         OpenError: It cannot be written; an existing file is unchanged.
     """
+    with written_whole(path) as part:
+        save_file(dict(tensors), part, metadata=None if metadata is None else dict(metadata))
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Let a file be written under another name, and give it its own once it is whole.
+
+    Raises:
+        OpenError: It cannot be written; an existing file is unchanged.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
-        save_file(dict(tensors), part, metadata=None if metadata is None else dict(metadata))
+        yield part
         part.replace(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise OpenError(

@@ -9,14 +9,14 @@ esrgan-2019  bare, ESRGAN's names of 2019
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vsr.errors import ConfigurationError, OpenError
+from vsr.errors import ConfigurationError
+from vsr.models.checkpoints.checkpoint import written_whole
 from vsr.models.checkpoints.key_mapping import to_esrgan, to_openmmlab
 from vsr.models.network import Network
 
@@ -57,7 +57,8 @@ def export(
         key: value.detach().to("cpu", dtype).contiguous()
         for key, value in network.state_dict().items()
     }
-    _save(_laid_out(tensors, layout, network.facts.name), path)
+    with written_whole(path) as part:
+        torch.save(_laid_out(tensors, layout, network.facts.name), part)
 
 
 def _laid_out(tensors: Mapping[str, Tensor], layout: str, architecture: str) -> dict[str, Any]:
@@ -69,18 +70,3 @@ def _laid_out(tensors: Mapping[str, Tensor], layout: str, architecture: str) -> 
         named = {f"{prefix}{key}": value for key, value in to_openmmlab(tensors).items()}
         return {"meta": {}, "state_dict": named}
     return to_esrgan(tensors, layout)
-
-
-def _save(content: Mapping[str, Any], path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        torch.save(dict(content), part)
-        part.replace(path)
-    except (OSError, RuntimeError) as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        reason = str(error).split("\n")[0]
-        raise OpenError(
-            f"'{path}' cannot be written ({reason}); give a name in a folder that exists and has "
-            "room"
-        ) from error

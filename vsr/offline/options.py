@@ -31,7 +31,7 @@ class SceneModel:
     """What restores the scenes from a time on.
 
     Attributes:
-        start_s: Seconds of pts; minus infinity for the beginning.
+        start_s: Seconds of pts; the first of several holds from the beginning, whatever it says.
         model: As for ``load_network``.
         fidelity: As for ``load_network``.
         reasons: The findings that it was chosen by, for a person.

@@ -109,8 +109,9 @@ def _training_videos(data: Path, settings: DataSettings) -> list[Video]:
 def _listed_in(path: Path) -> list[str]:
     """The names in a text file, one in a line."""
     try:
-        return path.read_text(encoding="utf-8").split()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise OpenError(
             f"'{path}' cannot be read ({error.strerror}); give a file with a name in each line"
         ) from error
+    return [name for line in lines if (name := line.strip())]
