@@ -16,6 +16,9 @@ from torch import Tensor
 _REACH = 2
 """Pixels on either side that the kernel reaches when enlarging."""
 
+_BLOCK = 8
+"""Columns that are enlarged by one product of matrices, most of whose weights are zeros."""
+
 _CACHED_BYTES = 1 << 20
 """On a CPU so many planes at a time that what lies between stays in its cache."""
 
@@ -54,23 +57,52 @@ def _enlarge(image: Tensor, scale: int) -> Tensor:
         step = max(1, _CACHED_BYTES // (4 * height * width * scale))
     for source, target in zip(torch.split(sources, step), torch.split(targets, step), strict=True):
         exact = source.float() if source.element_size() < 4 else source
-        rows = exact.new_empty((len(source), height * scale, width))
-        _enlarge_axis(exact, rows, scale, 1)
-        _enlarge_axis(rows, target, scale, 2)
+        around = _surrounded(_surrounded(exact, 1, height), 2, -(-width // _BLOCK) * _BLOCK)
+        target.copy_(_widened(_heightened(around, scale), scale)[..., : width * scale])
     return enlarged
 
 
-def _enlarge_axis(planes: Tensor, enlarged: Tensor, scale: int, dim: int) -> None:
-    size = planes.shape[dim]
-    index = _reflect(torch.arange(-_REACH, size + _REACH, device=planes.device), size)
-    around = planes.index_select(dim, index)
-    cells = enlarged.view(*enlarged.shape[:dim], size, scale, *enlarged.shape[dim + 1 :])
+def _surrounded(planes: Tensor, dim: int, size: int) -> Tensor:
+    """Reflect an axis at its ends: ``_REACH`` before it, and as far beyond ``size`` after it."""
+    inside = planes.shape[dim]
+    before = torch.arange(-_REACH, 0, device=planes.device)
+    after = torch.arange(inside, size + _REACH, device=planes.device)
+    first, last = (planes.index_select(dim, _reflect(at, inside)) for at in (before, after))
+    return torch.cat([first, planes, last], dim)
+
+
+def _heightened(around: Tensor, scale: int) -> Tensor:
+    """Enlarge surrounded rows, (N, H + 2 * _REACH, W)."""
+    num, height, width = len(around), around.shape[1] - 2 * _REACH, around.shape[2]
+    cells = around.new_empty((num, height, scale, width))
     for place, taps in enumerate(_phases(scale)):
         (first, weight), *others = taps
-        value = around.narrow(dim, first, size) * weight
+        value = around.narrow(1, first, height) * weight
         for tap, weight in others:
-            value.add_(around.narrow(dim, tap, size), alpha=weight)
-        cells.select(dim + 1, place).copy_(value)
+            value.add_(around.narrow(1, tap, height), alpha=weight)
+        cells.select(2, place).copy_(value)
+    return cells.view(num, height * scale, width)
+
+
+def _widened(around: Tensor, scale: int) -> Tensor:
+    """Enlarge surrounded columns, whole blocks of them.
+
+    A product of matrices writes the outputs of a pixel beside each other. One after the other, a
+    stride apart, they took 1.3 times as long at scale 2, and 3 times at scale 4.
+    """
+    weights = _block(scale).to(around.device, around.dtype, non_blocking=True, copy=True)
+    blocks = around.unfold(2, _BLOCK + 2 * _REACH, _BLOCK)
+    return (blocks.reshape(-1, len(weights)) @ weights).view(*around.shape[:2], -1)
+
+
+@lru_cache(maxsize=8)
+def _block(scale: int) -> Tensor:
+    """Weights of a block of pixels for its outputs: (_BLOCK + 2 * _REACH, _BLOCK * scale)."""
+    weights = torch.zeros(_BLOCK + 2 * _REACH, _BLOCK, scale, dtype=torch.float64)
+    for place, taps in enumerate(_phases(scale)):
+        for tap, weight in taps:
+            weights[tap : tap + _BLOCK, :, place].fill_diagonal_(weight)
+    return weights.flatten(1)
 
 
 @lru_cache(maxsize=8)
