@@ -72,11 +72,12 @@ def test_a_run_goes_on_from_its_checkpoint(footage: Path, tmp_path: Path) -> Non
     assert seen == [5, 6, 7, 8]
 
 
+@pytest.mark.parametrize("branches", [False, True])
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
-    footage: Path, tmp_path: Path
+    footage: Path, tmp_path: Path, branches: bool
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    schedule = replace(TINY.schedule, flow_rate=0.5, flow_weight=0.1)
+    schedule = replace(TINY.schedule, flow_rate=0.5, flow_weight=0.1, branches=branches)
     config = replace(TINY, schedule=schedule)
     train(config, footage, whole, device="cpu")
     train_and_interrupt(config, footage, broken, at=5)  # one step beyond the checkpoint
@@ -277,6 +278,16 @@ def test_a_teacher_is_learnt_from(footage: Path, tmp_path: Path) -> None:
     train(config, footage, tmp_path / "taught", device="cpu", teacher="bicubic-x4")
     (alone,), (taught,) = losses(tmp_path / "alone"), losses(tmp_path / "taught")
     assert taught > alone + CHARBONNIER_EPSILON
+
+
+def test_a_run_starts_from_a_model_of_the_catalogue(footage: Path, tmp_path: Path) -> None:
+    config = read_training_config(CONFIGS / "finetune.toml")
+    schedule = replace(config.schedule, iterations=1, learning_rate=0.0, batch=1, frames=1)
+    config = replace(config, data=TINY.data, schedule=replace(schedule, patch=12))
+    train(config, footage, tmp_path / "run", device="cpu", init="compact-x4-video")
+    average = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["average"]
+    wanted = load_network("compact-x4-video").state_dict()
+    assert all(torch.equal(average[name], wanted[name]) for name in average)
 
 
 def test_a_teacher_of_another_scale_is_refused(footage: Path, tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     help="Checkpoints, weights and log; an interrupted run resumes from there.",
 )
 @click.option(
-    "--init", type=click.Path(path_type=Path), metavar="FILE", help="Start from these weights."
+    "--init",
+    metavar="MODEL|FILE",
+    help="Start from these weights; those of another shape are left out.",
 )
 @click.option(
     "--desra",
@@ -54,7 +56,7 @@ def train(
     config: Path,
     data: Path,
     out: Path,
-    init: Path | None,
+    init: str | None,
     desra: str | None,
     teacher: str | None,
     device: str,
@@ -63,13 +65,14 @@ def train(
 
     \b
     vsr train configs/compact_x4.toml --data footage --out runs/compact_x4
+    vsr train configs/finetune.toml --data footage --out runs/mine --init compact-x4-video
     torchrun --nproc-per-node 4 -m vsr train CONFIG --data footage --out runs/compact_x4
     vsr train configs/desra.toml --data footage --out runs/clean --init VIVID --desra FAITHFUL
     """
     if desra is not None:
         if init is None or teacher is not None:
             raise click.UsageError("--desra needs --init VIVID, and no --teacher")
-        _delete_artefacts(config, data, out, str(init), desra, device)
+        _delete_artefacts(config, data, out, init, desra, device)
         return
     with loading():
         from vsr.training import run as training_run

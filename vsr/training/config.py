@@ -116,6 +116,11 @@ class Schedule:
         sharpen: Share of its detail that is added to the ground truth (unsharp masking), 0 or more.
         sharpen_sigma: Standard deviation of the Gaussian that this detail is measured against, in
             pixels of the ground truth; Real-ESRGAN's is 8, with a share of 0.5.
+        low_rank: Rank of the updates that learn in place of the weights themselves, which stay as
+            ``--init`` gave them; 0 lets all weights learn. For tuning a finished network to footage
+            of your own: what it knew is lost less easily.
+        branches: Whether 3x3 convolutions learn as sums of several, which are one again in what is
+            saved.
         stages: Stages in front of what ``batch``, ``frames`` and ``patch`` say, in order.
         precision: ``bfloat16`` or ``float32``, of the convolutions.
         seed: Seed of weights and data.
@@ -141,6 +146,8 @@ class Schedule:
     teacher_weight: float = 1.0
     sharpen: float = 0.0
     sharpen_sigma: float = 8.0
+    low_rank: int = 0
+    branches: bool = False
     stages: tuple[Stage, ...] = ()
     precision: str = "bfloat16"
     seed: int = 0
@@ -154,10 +161,17 @@ class Schedule:
             "iterations": (self.iterations, 0),
             "flow_iterations": (self.flow_iterations, 0),
             "max_look_ahead": (self.max_look_ahead, 0),
+            "low_rank": (self.low_rank, 0),
         }
         for name, (value, smallest) in least.items():
             if value < smallest:
                 raise ConfigurationError(f"{name} is {value}; give {smallest} or more")
+        trains_flow = self.flow_iterations or self.flow_rate or self.flow_weight
+        if self.low_rank and (self.branches or trains_flow):
+            raise ConfigurationError(
+                f"low_rank is {self.low_rank}, with which nothing but its updates learns; set "
+                "branches to false, and flow_iterations, flow_rate and flow_weight to 0"
+            )
         if self.precision not in ("bfloat16", "float32"):
             raise ConfigurationError(
                 f"precision is {self.precision!r}; give 'bfloat16' or 'float32'"

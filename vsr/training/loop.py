@@ -17,10 +17,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import attrgetter
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from vsr.errors import ConfigurationError
 from vsr.models.compact.branch import grey
@@ -32,6 +34,7 @@ from vsr.models.placement import place
 from vsr.quality.filters import sharpen
 from vsr.training.adversarial import Adversary
 from vsr.training.config import Schedule
+from vsr.training.parametrised import learn_branches, learn_low_rank
 from vsr.training.processes import ALONE, Rank, average_gradients
 from vsr.training.sample_order import STRIDE
 
@@ -51,7 +54,7 @@ class Training:
 
     Attributes:
         network: The weights that learn, float32.
-        average: Their exponential moving average.
+        average: Exponential moving average of the weights that it computes with.
         optimiser: Adam over all of them.
         iteration: Steps done, flow steps included.
         seconds: Time spent in steps, over all sessions.
@@ -120,12 +123,26 @@ def run(
         learns_flow = training.iteration < training.schedule.flow_iterations
         for parameter in flow_parameters(training.network):
             parameter.requires_grad_(_flow_learns(training.schedule, training.iteration))
-        loss = _flow_loss(training, *next(pairs)) if learns_flow else _loss(training, *next(clips))
-        if not learns_flow and training.schedule.flow_weight:
-            loss = loss + training.schedule.flow_weight * _flow_loss(training, *next(pairs))
+        with parametrize.cached():
+            loss = _step_loss(training, pairs, clips, learns_flow=learns_flow)
         report = _descend(training, loss)
         training.seconds += time.perf_counter() - started
         after_step(report)
+
+
+def _step_loss(
+    training: Training,
+    pairs: Iterator[tuple[Tensor, Tensor]],
+    clips: Iterator[tuple[Tensor, Tensor]],
+    *,
+    learns_flow: bool,
+) -> Tensor:
+    if learns_flow:
+        return _flow_loss(training, *next(pairs))
+    loss = _loss(training, *next(clips))
+    if training.schedule.flow_weight:
+        loss = loss + training.schedule.flow_weight * _flow_loss(training, *next(pairs))
+    return loss
 
 
 def _flow_learns(schedule: Schedule, iteration: int) -> bool:
@@ -243,7 +260,8 @@ def training_of(
     """The beginning of a run.
 
     Args:
-        network: The network that is trained, in float32; copied if it has to change its device.
+        network: The network that is trained, in float32, changed in place; copied if it has to
+            change its device.
         schedule: The run's.
         device: Where it is trained.
         rank: As for ``Training``.
@@ -254,9 +272,14 @@ def training_of(
     """
     check_flow(network, schedule)
     network, _ = place(network, device=str(device), precision="float32")
+    average = copy.deepcopy(network).requires_grad_(False)
+    if schedule.low_rank:
+        learn_low_rank(network, schedule.low_rank, _flow_parts(network))
+    elif schedule.branches:
+        learn_branches(network, _flow_parts(network))
     return Training(
         network=network,
-        average=copy.deepcopy(network).requires_grad_(False),
+        average=average,
         optimiser=make_optimiser(network),
         schedule=schedule,
         device=device,
@@ -289,20 +312,22 @@ def check_flow(network: Network[Any], schedule: Schedule) -> None:
 
 def has_flow_network(network: Network[Any]) -> bool:
     """Whether a network has a part that estimates flow."""
-    return any(name in FLOW_NETWORKS for name, _ in network.named_children())
+    return any(True for _ in _flow_parts(network))
 
 
 def flow_network(network: Network[Any]) -> FlowEstimator:
     """The part of a network that estimates flow."""
-    parts = dict(network.named_children())
-    return cast("FlowEstimator", next(parts[name] for name in FLOW_NETWORKS if name in parts))
+    return cast("FlowEstimator", next(_flow_parts(network)))
 
 
 def flow_parameters(network: Network[Any]) -> Iterator[nn.Parameter]:
     """The parameters of that part; none of a network without it."""
-    if not has_flow_network(network):
-        return iter(())
-    return cast("nn.Module", flow_network(network)).parameters()
+    for part in _flow_parts(network):
+        yield from part.parameters()
+
+
+def _flow_parts(network: Network[Any]) -> Iterator[nn.Module]:
+    return (part for name, part in network.named_children() if name in FLOW_NETWORKS)
 
 
 def _restore(training: Training, inputs: Tensor) -> tuple[Tensor, list[tuple[int, Tensor]]]:
@@ -343,9 +368,8 @@ def _step(
 def _average(training: Training) -> None:
     """Pull the averaged weights towards the present ones; faster while the run is young."""
     decay = min(training.schedule.ema_decay, (1 + training.iteration) / (10 + training.iteration))
-    present = dict(training.network.named_parameters())
     for name, average in training.average.named_parameters():
-        average.lerp_(present[name], 1 - decay)
+        average.lerp_(attrgetter(name)(training.network), 1 - decay)
 
 
 def _precision(training: Training) -> torch.autocast:

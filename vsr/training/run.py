@@ -23,6 +23,7 @@ from torch import Tensor
 
 from vsr.errors import ConfigurationError, MissingDependency
 from vsr.models.architecture_table import build_network
+from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.checkpoint import read_weights, save_network
 from vsr.models.loading import load_network
 from vsr.models.network import Network
@@ -61,7 +62,7 @@ def train(
     out: Path,
     *,
     device: str = "auto",
-    init: Path | None = None,
+    init: str | Path | None = None,
     teacher: str | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
@@ -72,7 +73,8 @@ def train(
         data: Folder that the configuration's folders lie in.
         out: Folder of the run, created.
         device: As for ``Restorer``.
-        init: Checkpoint of weights that a new run starts from; those of another shape are left.
+        init: Model or checkpoint whose weights a new run starts from; those of another shape are
+            left.
         teacher: Model or checkpoint of a network of the same scale whose results are learnt from
             beside the truth.
         on_progress: Called after every step.
@@ -176,13 +178,21 @@ def _reduced(truth_u8: Tensor, scale: int, data: DataSettings) -> Tensor:
     return degrade(truth_u8.float().div(255), scale, data.reduction)
 
 
-def _start(config: TrainingConfig, device: torch.device, init: Path | None, rank: Rank) -> Training:
+def _start(
+    config: TrainingConfig, device: torch.device, init: str | Path | None, rank: Rank
+) -> Training:
     torch.manual_seed(config.schedule.seed)
     network = build_network(config.network.architecture, config.network.options)
     if init is not None:
-        _adopt(network, read_weights(init))
+        _adopt(network, _weights_of(init))
     adversary = None if config.adversarial is None else Adversary(config.adversarial, device)
     return training_of(network, config.schedule, device, rank=rank, adversary=adversary)
+
+
+def _weights_of(init: str | Path) -> Mapping[str, Tensor]:
+    if str(init) in MODELS:
+        return load_network(init).state_dict()
+    return read_weights(Path(init))
 
 
 def _adopt(network: Network[Any], weights: Mapping[str, Tensor]) -> None:
