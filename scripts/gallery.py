@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +19,8 @@ import click
 from PIL import Image, ImageDraw
 
 from vsr import RestoreOptions, restore
+from vsr.offline.degrade import degrade
+from vsr.quality.presets import PRESETS
 from vsr.streams.ffmpeg.process import find_ffmpeg
 
 FRAMES = 24
@@ -107,22 +110,20 @@ SHEETS = (
 @click.command()
 @click.argument("samples", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", default="docs/gallery", type=click.Path(path_type=Path), show_default=True)
-@click.option("--only", multiple=True, metavar="NAME", help="Only this sheet; may be repeated.")
+@click.option("--only", multiple=True, type=click.Choice([*(s.name for s in SHEETS), "presets"]))
 def main(samples: Path, out: Path, only: tuple[str, ...]) -> None:
     """Make the sheets of SAMPLES."""
     out.mkdir(parents=True, exist_ok=True)
-    for sheet in SHEETS:
-        if not only or sheet.name in only:
-            with TemporaryDirectory() as folder:
-                make(sheet, samples, Path(folder), out / f"{sheet.name}.jpg")
-            click.echo(out / f"{sheet.name}.jpg")
+    makers = {sheet.name: partial(make, sheet) for sheet in SHEETS} | {"presets": make_presets}
+    for name in only or makers:
+        with TemporaryDirectory() as folder:
+            makers[name](samples, Path(folder), out / f"{name}.jpg")
+        click.echo(out / f"{name}.jpg")
 
 
 def make(sheet: Sheet, samples: Path, folder: Path, target: Path) -> None:
     """Degrade, restore, and put the parts side by side."""
-    truth, source = folder / "truth.mkv", folder / "source.mkv"
-    cut = f"trim=start_frame={sheet.start}:end_frame={sheet.start + FRAMES},setpts=PTS-STARTPTS"
-    _ffmpeg("-i", samples / sheet.film, "-vf", cut, "-an", *LOSSLESS, truth)
+    truth, source = _truth(sheet, samples, folder), folder / "source.mkv"
     coded = sheet.coded or LOSSLESS
     reduced = f"scale=iw/{sheet.reduced}:ih/{sheet.reduced}:flags=area"
     _ffmpeg("-i", truth, "-vf", reduced, "-an", *coded, "-pix_fmt", "yuv420p", source)
@@ -142,6 +143,25 @@ def make(sheet: Sheet, samples: Path, folder: Path, target: Path) -> None:
     if sheet.reduced == sheet.scale:
         shown["before it was degraded"] = _frame(truth, "null")
     _joined(shown, sheet).save(target, quality=88)
+
+
+def make_presets(samples: Path, folder: Path, target: Path) -> None:
+    """What each preset of ``vsr degrade`` does to the box, side by side."""
+    sheet = SHEETS[0]
+    truth = _truth(sheet, samples, folder)
+    shown = {"before": _frame(truth, "null")}
+    for preset in PRESETS:
+        degrade(str(truth), str(folder / f"{preset}.mkv"), preset=preset)
+        shown[preset] = _frame(folder / f"{preset}.mkv", "null")
+    _joined(shown, sheet).save(target, quality=88)
+
+
+def _truth(sheet: Sheet, samples: Path, folder: Path) -> Path:
+    """The part of the film that is shown, lossless."""
+    truth = folder / "truth.mkv"
+    cut = f"trim=start_frame={sheet.start}:end_frame={sheet.start + FRAMES},setpts=PTS-STARTPTS"
+    _ffmpeg("-i", samples / sheet.film, "-vf", cut, "-an", *LOSSLESS, truth)
+    return truth
 
 
 def _ffmpeg(*words: str | Path) -> None:
