@@ -21,7 +21,7 @@ import click
 PACKAGES = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04")
 
 LICENCES = frozenset({"CC0-1.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0"})
-"""Licences under which weights may be trained on a picture and given away, with its author named."""
+"""Licences of pictures whose trained weights may be given away, with the authors named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def fetched(package: str, stills: Path) -> list[Photograph]:
             subprocess.run(["dpkg-deb", "-x", archive, work], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise click.ClickException(
-                f"{package} could not be fetched ({error}); run this on Debian, after apt-get update"
+                f"{package} could not be fetched ({error}); run apt-get update on Debian first"
             ) from error
         pictures = {path.name: path for path in work.rglob("*.jpg")}
         text = (work / "usr/share/doc" / package / "copyright").read_text(encoding="utf-8")
