@@ -111,7 +111,7 @@ def seconds_of(command: Sequence[str]) -> float:
 
 @main.command()
 def driver() -> None:
-    """What the driver costs for each of 2,000 scenes, all of them shards."""
+    """Measure the driver's cost for each of 2,000 scenes, all of them shards."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "source.mp4"
@@ -156,7 +156,7 @@ class Idle:
         self.memory: list[int] = []
 
     def choose(self, wanted: Fingerprint | None) -> list[WorkerFacts]:
-        """So many that each scene becomes a shard."""
+        """So many workers that each scene becomes a shard."""
         facts = WorkerFacts(
             name="idle",
             host="idle",

@@ -27,7 +27,7 @@ class Case:
     Attributes:
         network: Architecture of the network.
         size: WIDTHxHEIGHT of the input.
-        precision: As for ``Restorer``.
+        precision: See ``Restorer``.
         chunk: Frames; 0 for the network's own.
         look_ahead: Frames; - for the network's own.
         tiles: ROWSxCOLUMNS.
@@ -51,7 +51,7 @@ class Case:
 
     @property
     def asked_scenes(self) -> str:
-        """As for ``restore``."""
+        """See ``restore``."""
         return f"every {self.scene_length}" if self.scene_length else "off"
 
 
@@ -178,7 +178,7 @@ def main(
 
 
 def compare(folder: Path, case: Case) -> None:
-    """One run: a line with what was foretold and what was taken."""
+    """One run: a line with the estimated and the measured memory."""
     source = render(folder / f"{case.size}-{case.num_frames}.mp4", case.num_frames, case.size)
     options = (case.precision, case.chunk, case.look_ahead, case.tiles, case.scenes)
     words = (case.network, source, folder / "out.mp4", *options, case.asked_scenes)

@@ -1,4 +1,4 @@
-"""What the pipeline costs beside decoder and encoder: ``python -m benchmarks.overhead``.
+"""Cost of the pipeline beside decoder and encoder: ``python -m benchmarks.overhead``.
 
 ``vsr restore --model identity`` of a 1080p file next to ffmpeg's own transcode of it with the same
 encoder and options, in turns, each in a process of its own; and each part of the way alone. Seconds

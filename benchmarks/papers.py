@@ -3,7 +3,7 @@
 The official weights that can be had are pulled, and each is taken through Vid4 as its paper was:
 whole clips, and chunk by chunk as a stream goes, in float32 and in the precision that this machine
 takes by default. A row is printed as soon as it is known, beside what was published; the figures of
-clips are kept in the folder, and are not measured again. What cannot be had is said. ``vsr eval``
+clips are kept in the folder, and are not measured again. Missing weights are named. ``vsr eval``
 gives the same figures one by one, and those of single clips; `python -m benchmarks.look_ahead` what
 chunk and look-ahead cost.
 """
@@ -85,7 +85,7 @@ WAYS = {"whole": InferenceMode(whole=True), "streamed": InferenceMode()}
 @click.option("--precisions", default="float32,auto", show_default=True)
 @click.option("--ways", default=",".join(WAYS), show_default=True)
 @click.option("--clips", default="", help="Names; all where none is given.")
-@click.option("--mirror", envvar="VSR_MIRROR", help="As for `vsr models pull`.")
+@click.option("--mirror", envvar="VSR_MIRROR", help="See `vsr models pull`.")
 def main(
     root: Path, out: Path, models: str, precisions: str, ways: str, clips: str, mirror: str | None
 ) -> None:

@@ -1,4 +1,4 @@
-"""What each part beside the network costs by itself, in milliseconds of the processor a frame.
+"""Cost of each part beside the network, alone, in milliseconds of the processor a frame.
 
 The processor's time, of children included, says what a part takes from the others however many
 cores there are and whatever else the machine is busy with.

@@ -51,14 +51,14 @@ HEADINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """How a program is started.
+    """A program and its settings.
 
     Attributes:
         name: A key of ``peer_process.PROGRAMS``.
         python: The interpreter.
-        weights: What it loads.
+        weights: Weights that it loads.
         precision: Words for the table; ours takes it as ``Restorer`` does.
-        look_ahead: Of ours; None for the network's own.
+        look_ahead: Look-ahead of ours; None for the network's own.
         paths: Folders to import from.
     """
 
@@ -72,14 +72,14 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What all programs do.
+    """The task of all programs.
 
     Attributes:
         architecture: Kind of the network.
-        options: What it is built with.
-        threads: Of each process.
-        rounds: Of which the fastest counts.
-        folder: For frames on their way.
+        options: Options of the network.
+        threads: Threads of each process.
+        rounds: Repetitions, of which the fastest counts.
+        folder: Folder for exchanged frames.
     """
 
     architecture: str
@@ -91,12 +91,12 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a program took for a clip.
+    """Cost of a program for a clip.
 
     Attributes:
-        seconds: By the clock.
-        cpu_seconds: Of the processor.
-        peak_bytes: The most memory held, up to the end of the clip and of one twice as long.
+        seconds: Wall-clock time.
+        cpu_seconds: Processor time.
+        peak_bytes: Peak memory, up to the end of the clip and of one twice as long.
     """
 
     seconds: float
@@ -215,8 +215,8 @@ def run(program: Program, work: Work, frames: Any, *, keep: bool) -> tuple[Cost,
     """Start a program.
 
     Args:
-        program: Which.
-        work: What it does.
+        program: The program.
+        work: Its task.
         frames: (2 T, 3, H, W), float32, RGB in [0, 1]; the first half is what is timed.
         keep: Whether to return that half restored, (T, 3, H, W), else None.
 

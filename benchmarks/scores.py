@@ -1,4 +1,4 @@
-"""What scoring costs beside a network: ``python -m benchmarks.scores``.
+"""Cost of scoring beside a network: ``python -m benchmarks.scores``.
 
 PSNR and SSIM of RGB and Y at 1280x720, and BasicVSR at full size making such frames, on the CPU in
 one run: both in processor seconds, so that what else the machine does counts little.

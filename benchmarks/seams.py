@@ -1,4 +1,4 @@
-"""What chunk and look-ahead cost BasicVSR: ``python -m benchmarks.seams --root VID4``.
+"""Loss by chunk and look-ahead of BasicVSR: ``python -m benchmarks.seams --root VID4``.
 
 BasicVSR's forward branch does not see the backward one, so that it is the same at every setting;
 and the backward features of a frame depend on nothing but where its window ends. Hence each window

@@ -1,4 +1,4 @@
-"""What the settings of ``vsr.cli.startup`` gain: ``python -m benchmarks.startup``.
+"""Gain by the settings of ``vsr.cli.startup``: ``python -m benchmarks.startup``.
 
 Each round restores the same clip once with all settings and once without each of them, in turn, so
 that whatever else the machine does meets all of them alike. Processor time and peak memory hardly

@@ -1,4 +1,4 @@
-"""What the page of ``vsr web`` costs: ``python -m benchmarks.web``.
+"""Cost of the page of ``vsr web``: ``python -m benchmarks.web``.
 
 First paint with many films, the rate of an upload against the disk's, and how much longer a
 restoration takes while the page shows it. The server is a process of its own, the page is open in a

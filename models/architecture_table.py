@@ -103,7 +103,7 @@ def build_network(architecture: str, options: Mapping[str, Any]) -> Network[Any]
 
 
 def network_of(checkpoint: Checkpoint, architecture: str | None = None) -> Network[Any]:
-    """The network that weights belong to, filled with them.
+    """The network that weights belong to, with these weights.
 
     Args:
         checkpoint: Checkpoint of any network.
@@ -136,8 +136,8 @@ def options_of(architecture: str, checkpoint: Checkpoint) -> dict[str, Any] | No
     """The options of a checkpoint's network; None for another architecture.
 
     Raises:
-        CheckpointError: By their names the weights belong to it, but some that tell its sizes are
-            missing or of shapes that it cannot have.
+        CheckpointError: The names belong to it, but weights that give its sizes are missing or
+            have shapes that it cannot have.
     """
     with _answered(architecture, checkpoint):
         return ARCHITECTURES[architecture].options_from_weights(checkpoint.weights)
@@ -145,7 +145,7 @@ def options_of(architecture: str, checkpoint: Checkpoint) -> dict[str, Any] | No
 
 @contextmanager
 def _answered(architecture: str, checkpoint: Checkpoint) -> Iterator[None]:
-    """Explains what is wrong with weights that do not fit."""
+    """Explain why weights do not fit."""
     try:
         yield
     except KeyError as error:

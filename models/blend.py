@@ -44,7 +44,7 @@ class BlendState:
         """(N, 1, height, width): the share of every restored pixel."""
 
     def after_gap(self) -> Self:
-        """The state after skipped frames: of each network what it can continue with."""
+        """The state after skipped frames: the part of each network's state that stays valid."""
         return replace(self, vivid=_after_gap(self.vivid), faithful=_after_gap(self.faithful))
 
     def faithful_share(self, height: int, width: int) -> Tensor | None:
@@ -110,14 +110,14 @@ class Blend(Network[State]):
         """The share of the faithful result, (B, T, h, w), 0 to 1.
 
         Args:
-            window_BTCHW: What both networks were given.
+            window_BTCHW: The window that both networks were given.
             vivid_BTCHW: The vivid result.
             faithful_BTCHW: The faithful result.
             before_BThw: The share in the step before; None at the first.
         """
 
     def shown(self, vivid_BCHW: Tensor, faithful_BCHW: Tensor) -> Tensor:
-        """What is shown of a vivid frame where the share is 0."""
+        """A vivid frame as it is shown where the share is 0."""
         return vivid_BCHW
 
     def begin(self, tiles: Iterable[Tensor]) -> State | None:

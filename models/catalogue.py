@@ -197,7 +197,7 @@ def fitting_model(height: int, width: int, wanted: float | None = None) -> str:
 
 
 def faithful_end(model: str) -> str:
-    """The model at the faithful end of a model's ``--fidelity``; itself where there is none.
+    """The model at the faithful end of a model's ``--fidelity``; the model itself if it has none.
 
     Args:
         model: A key of ``MODELS``.

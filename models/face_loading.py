@@ -1,4 +1,4 @@
-"""Loading the networks for faces: the detector, and what restores an aligned face."""
+"""Loading the networks for faces: the detector, and the network that restores an aligned face."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ def load_network(
         guard_artifacts: Show a faithful network's result where that of the model has artefacts:
             that of its faithful counterpart, else of the default model of the same scale, else
             MATLAB's bicubic.
-        strength: How strongly each region is restored, (1, H, W) in [0, 1], stretched over the
-            frame: where less, a milder network's result is shown, the faithful one as above, or
+        strength: Strength of restoration by region, (1, H, W) in [0, 1], stretched over the
+            frame: below 1, a milder network's result is shown, the faithful one as above, or
             that for hardly coded footage, else MATLAB's bicubic. None for fully everywhere.
 
     Raises:
@@ -105,7 +105,7 @@ def _by_region(
 
 
 def _load(model: str, weights: str | Path | None, fidelity: float | None) -> Network[Any]:
-    """The network itself."""
+    """The network, without guard or strength."""
     mixed = _mixed(model, weights, fidelity)
     if mixed is not None:
         architecture = MODELS[model].architecture if model in MODELS else None
@@ -143,8 +143,8 @@ def has_two_ends(model: str, weights: str | Path | None) -> bool:
     """Whether a fidelity between two sets of weights can be given for a network.
 
     Args:
-        model: As for ``load_network``.
-        weights: As for ``load_network``.
+        model: See ``load_network``.
+        weights: See ``load_network``.
     """
     return _ends(model, weights) is not None
 
@@ -190,9 +190,9 @@ def _faithful_end(
     """The model or file whose result is shown in place of artefacts, or where less is restored.
 
     Args:
-        model: As for ``load_network``.
-        weights: As for ``load_network``.
-        fidelity: As for ``load_network``.
+        model: See ``load_network``.
+        weights: See ``load_network``.
+        fidelity: See ``load_network``.
         scale: Scale of the vivid network.
         itself: Take the bicubic for a model that would be its own faithful end.
     """
@@ -214,7 +214,7 @@ def _faithful_end(
 
 
 def _network_at_end(name: str) -> Network[Any]:
-    """The network of a model of the catalogue, or of a file, as it is by itself."""
+    """The network of a model of the catalogue, or of a file, without guard or strength."""
     return _load(name, None, None) if name in MODELS else network_from_file(Path(name))
 
 

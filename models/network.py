@@ -26,7 +26,7 @@ class NetworkFacts:
         chunk: Default chunk in frames.
         sees_end: The last frame of a scene is treated in its own way, so that a step has to wait
             until it is known not to hold it.
-        stateless: Frames are restored each by itself, so that it does not matter where scenes
+        stateless: Frames are restored independently, so that it does not matter where scenes
             begin.
         receptive_radius: Input pixels on each side that an output pixel depends on: tiles with so
             many real neighbours give exactly what whole frames do. None where it is the whole

@@ -32,7 +32,7 @@ def place(
     weights of convolutions on integers.
 
     Args:
-        network: Left as it is; returned itself only if nothing has to change.
+        network: Not changed; returned itself only if nothing has to change.
         device: ``"auto"``, or anything ``torch.device`` takes.
         precision: ``"auto"``, or a key of ``PRECISIONS``.
 

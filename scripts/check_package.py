@@ -1,4 +1,4 @@
-"""Build the distribution and try it where nothing else is: ``make package``.
+"""Build the distribution and test it in a clean environment: ``make package``.
 
 sdist → wheel → are all files of the tree in it → clean environment → import every module, start
 the command line and restore a clip, from an empty folder. A sub-package that ``pyproject.toml``
@@ -119,7 +119,7 @@ def try_wheel(wheel: Path, modules: set[str], folder: Path) -> None:
 
 
 def main() -> None:
-    """Run all steps; what passed stays in ``dist/``."""
+    """Run all steps; a distribution that passed stays in ``dist/``."""
     with tempfile.TemporaryDirectory(prefix="vsr-package-") as name:
         folder = Path(name)
         wheel = build(folder / "dist")

@@ -36,12 +36,12 @@ class Sheet:
         name: Name of the picture.
         film: Name of the sample.
         start: Its first frame.
-        reduced: How many times smaller the film is made; 1 leaves it as it is, and there is no
+        reduced: Factor by which the film is reduced; 1 leaves it unchanged, and there is no
             truth to compare with.
         coded: Arguments of ffmpeg for the encoder.
-        model: What restores it.
-        fidelities: With which fidelities; None for a model that has one set of weights.
-        part: Left, top, width and height of what is shown, in pixels of the result.
+        model: Model that restores it.
+        fidelities: Fidelities shown; None for a model that has one set of weights.
+        part: Left, top, width and height of the shown part, in pixels of the result.
         zoom: Size of a pixel on the sheet.
     """
 

@@ -80,7 +80,7 @@ class Pictures:
 
     Args:
         page: The page, just opened.
-        folder: Where pictures go.
+        folder: Folder of the pictures.
     """
 
     def __init__(self, page: Page, folder: Path) -> None:

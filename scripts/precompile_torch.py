@@ -26,7 +26,7 @@ LIKE_TORCH = (
 
 
 def main() -> None:
-    """Write the header, and what GCC reads instead of it beside it."""
+    """Write the header, and its precompiled form beside it."""
     header = Path(sys.argv[1])
     header.write_text("#include <torch/types.h>\n", encoding="utf-8")
     folders = [*include_paths(), sysconfig.get_path("include")]

@@ -151,7 +151,7 @@ def test_core(version: str, python: Path, folder: Path) -> str:
 
 
 def main() -> None:
-    """Test the versions that are asked for; fail if one of those that are here does."""
+    """Test the requested versions; fail if one that is installed here fails."""
     parser = argparse.ArgumentParser(description="Run the core of the tests on other Pythons.")
     parser.add_argument("versions", nargs="+", metavar="3.N")
     parser.add_argument("--newest", action="store_true", help="only the newest that is here")

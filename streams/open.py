@@ -55,8 +55,8 @@ def open_reader(
         device: Where the frames go.
         frame_rate: Frames per second of images; None for 25. A video has its own.
         deinterlace: ``auto`` to look at the pictures of a video: those that are interlaced become
-            progressive, one for one, and telecined film is put together again; ``frame`` for all,
-            likewise; ``field`` to make a frame of each field, at twice the rate; ``off``.
+            progressive, one for one, and telecined film gets its own frames back; ``frame`` to
+            deinterlace all; ``field`` to make a frame of each field, at twice the rate; ``off``.
         headroom: Keep what lies beyond black and white, below 0 and above 1: a writer puts it back
             where it was.
         hwaccel: ``auto`` or ffmpeg's name of a kind of device that decodes a video; where it
@@ -72,7 +72,7 @@ def open_reader(
     Raises:
         OpenError: The source is missing, empty, or nothing that can be read.
         ConfigurationError: ``end_s`` is not after ``start_s``, a frame rate was given for a
-            video, or the source is no name.
+            video, or the source is not a name.
     """
     source = as_name(source)
     if names_images(source):
@@ -130,8 +130,8 @@ def open_writer(
         encoder: ffmpeg's name of a video encoder; None for the usual one of the container.
         encode_args: Further arguments for ffmpeg's output, as on its command line.
         source: What the reader was opened with: metadata and chapters are taken from a file.
-        start_s: The reader's; with it the target's time begins at that moment.
-        end_s: The reader's.
+        start_s: Start of the reader's part, at which the target's time begins.
+        end_s: End of the reader's part.
         overwrite: Replace a target that exists.
         in_process: Encode a file here by PyAV instead of the ffmpeg program: nothing to start and
             nothing piped, but of the other streams only sound that fits is kept.
@@ -141,7 +141,7 @@ def open_writer(
 
     Raises:
         OpenError: The target cannot be written, or would replace the source or an existing file.
-        ConfigurationError: The encoder or its arguments do not work, or the target is no name.
+        ConfigurationError: The encoder or its arguments do not work, or the target is not a name.
     """
     target = as_name(target)
     if target == NULL:
@@ -183,7 +183,7 @@ def open_kept_writer(request: EncodeRequest, kept: KeptSegments) -> SegmentWrite
 
     Raises:
         NotSegmentable: The same can be written, but only by ``open_writer``.
-        VSRError: As for ``open_writer``.
+        VSRError: See ``open_writer``.
     """
     if names_images(request.target):
         return _open_images(request, kept)

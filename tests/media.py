@@ -42,7 +42,7 @@ class Clip:
         width: Columns as stored.
         rate: Frames per second the encoder is told.
         time_base: Seconds per unit of ``pts``.
-        pts: Of every frame; None for an even rate from ``first_pts``.
+        pts: Pts of every frame; None for an even rate from ``first_pts``.
         first_pts: Where an even rate begins.
         codec: PyAV's name of the video encoder.
         pixel_format: ffmpeg's name.
@@ -52,7 +52,7 @@ class Clip:
         aspect: Width of a pixel over its height.
         colour: ffmpeg's numbers of ``colorspace``, ``color_range``, ``color_primaries``,
             ``color_trc``.
-        metadata: Of the container.
+        metadata: Metadata of the container.
         chapters: Beginning, end and title.
     """
 

@@ -19,7 +19,7 @@ class Mirror:
         has_ranges: Whether a part can be asked for.
         cut_after: Bytes of an answer after which the connection breaks; None never.
         ranges: The range that each request asked for; None for whole files.
-        bytes_sent: Of all contents together.
+        bytes_sent: Bytes of all contents sent.
     """
 
     address: str

@@ -109,7 +109,7 @@ def test_an_address_in_a_message_is_shortened_though_nobody_knows_it() -> None:
         ("file:///folder/secret.mkv", "file:///folder/secret.mkv"),
     ],
 )
-def test_what_is_shown_of_an_address(address: str, expected: str) -> None:
+def test_an_address_is_shown_without_secrets(address: str, expected: str) -> None:
     assert shown(address) == expected
 
 
@@ -121,7 +121,7 @@ def test_a_message_keeps_what_is_no_secret() -> None:
     )
 
 
-def test_what_was_redacted_stays_as_it_is() -> None:
+def test_redacted_text_is_unchanged_by_a_second_pass() -> None:
     for address, secret in addresses(200):
         said = redact(f"'{shown(address)}' cannot be opened", address)
         assert said == f"'{shown(address)}' cannot be opened"

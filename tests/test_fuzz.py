@@ -12,5 +12,5 @@ def test_damaged_files_are_read_or_refused_in_one_line(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "seed"), [("checkpoints", 349), ("checkpoints", 825)])
-def test_what_the_fuzz_found_is_refused(kind: str, seed: int) -> None:
+def test_files_found_by_the_fuzz_are_refused(kind: str, seed: int) -> None:
     assert list(failures(kind, 1, seed)) == []

@@ -102,11 +102,11 @@ class Restorer:
         """Change the step sizes from the next step on; the state is kept.
 
         Args:
-            chunk: As for the class; None keeps it.
-            look_ahead: As for the class; None keeps it.
+            chunk: See the class; None keeps it.
+            look_ahead: See the class; None keeps it.
 
         Raises:
-            ConfigurationError: As for the class; nothing has changed.
+            ConfigurationError: See the class; nothing has changed.
         """
         self._stream.settings = self.settings.changed(chunk=chunk, look_ahead=look_ahead)
 
@@ -146,7 +146,7 @@ class Restorer:
         continue across the gap, so that restoration resumes from it.
 
         Args:
-            chunk: As for ``push``.
+            chunk: See ``push``.
         """
         self._stream.push(chunk)
         return self._stream.pass_through()
@@ -192,7 +192,7 @@ class Restorer:
         self._networks.current = saved
 
     def _network_for(self, step: Step) -> Network[Any]:
-        """The network of a step: another one at the start of a scene alone."""
+        """The network of a step, which changes only at the start of a scene."""
         if step.starts_scene:
             timeline = self._stream.timeline
             assert timeline.accepted is not None

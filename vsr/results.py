@@ -18,7 +18,7 @@ class Progress:
         seconds: Seconds since the first frame was requested.
         resumed: Frames of an earlier run among them.
         workers: Frames per second of each worker of a cluster, by its name.
-        doing: What the run does, for a person.
+        doing: Activity of the run, as text.
     """
 
     frames: int
@@ -54,14 +54,14 @@ class Summary:
             restored; negative if they removed some.
         size_changes: Times that the frame size of the source changed; all frames were scaled
             to the first one's.
-        model: Name or file of the model that restored; empty where nothing was done.
+        model: Name or file of the model; empty where nothing was restored.
         blank: Frames of a single colour that the network made from pictures, among those looked at.
-        guarded: Frames in which a guard has replaced what it took for artefacts.
+        guarded: Frames in which a guard has replaced artefacts.
         skipped: Whether the complete output existed already, so that there was nothing to resume.
         workers: Frames per second of each worker of a cluster, by its name.
         faces: Faces restored, each once in every frame that shows it.
-        faces_left_alone: Faces found and not restored, likewise, by reason: ``small``, ``sharp``,
-            ``turned`` or ``unsure``.
+        faces_left_alone: Faces found and not restored, each once in every frame, by reason:
+            ``small``, ``sharp``, ``turned`` or ``unsure``.
     """
 
     output: str

@@ -1,4 +1,4 @@
-"""Reading so that a signal ends it: a silent source blocks in PyAV, where none arrives."""
+"""Reading that a signal can end: a silent source blocks in PyAV, where no signal arrives."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def call_until_stopped(
     """Call a function in a thread of its own while this one, which gets the signals, waits.
 
     Args:
-        work: Reads, and may block for as long as its source is silent.
+        work: Function that reads, and may block for as long as its source is silent.
         stop: Set it to wait no longer; None to call the function in this thread.
-        discard: Called with what comes after ``stop``.
+        discard: Called with a result that comes after ``stop``.
 
     Returns:
-        The function's result; None after ``stop``, when the thread is left behind.
+        The function's result; None after ``stop``, when the thread is abandoned.
     """
     if stop is None:
         return work()
@@ -46,7 +46,7 @@ def call_until_stopped(
 def open_until_stopped(
     open_source: Callable[[], Reader], stop: threading.Event | None
 ) -> Reader | None:
-    """Open a source; None after ``stop``, and what is opened then is closed."""
+    """Open a source; None after ``stop``, and a source that is opened later is closed."""
     return call_until_stopped(open_source, stop, discard=lambda reader: reader.close())
 
 

@@ -28,10 +28,10 @@ def demo(video: str | None, folder: Path, seconds: float) -> None:
 
 
 def run_demo(video: str | None, folder: Path, seconds: float) -> None:
-    """Run all steps, and say after each what it left.
+    """Run all steps, and print after each the files that it wrote.
 
     Raises:
-        VSRError: What went wrong, in one line.
+        VSRError: A step failed, for the reason given in one line.
     """
     files = name_files(folder, video)
     clip = None

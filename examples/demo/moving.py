@@ -1,4 +1,4 @@
-"""What moves in the street: a tram, a balloon, the clock's hands; and the lettering."""
+"""Moving parts of the street: a tram, a balloon, the clock's hands; and the lettering."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def render_input(clip: DemoClip, target: Path, num_frames: int) -> None:
     """Write the clip as a video from the web: a quarter of the size, H.264 at crf 30 with AAC.
 
     Raises:
-        VSRError: The target cannot be written; what is left of an earlier one stays.
+        VSRError: The target cannot be written; an earlier one stays.
     """
     with tempfile.TemporaryDirectory() as name:
         silent, sound = Path(name) / "silent.mp4", Path(name) / "sound.wav"

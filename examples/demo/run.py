@@ -26,10 +26,10 @@ from vsr.types import StreamInfo, Writer
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """What the demo reads and leaves in its folder.
+    """The files of the demo in its folder.
 
     Attributes:
-        source: What is restored: the painted clip, or the user's own.
+        source: The clip to restore: the painted one, or the user's own.
         restored: The result.
         comparison: The source enlarged, and the result, side by side.
         details: A picture of details of one frame.
@@ -99,11 +99,11 @@ def compare(files: Files, *, end_s: float, clip: DemoClip | None) -> Scores | No
 
     Args:
         files: Source and result exist.
-        end_s: Where the result ends in the source.
+        end_s: End of the result in the source, in seconds.
         clip: The ground truth, where there is one.
 
     Returns:
-        What the frames score as they are decoded from the files; None without a ground truth.
+        Scores of the frames decoded from the files; None without a ground truth.
     """
     scores = []
     with (

@@ -127,7 +127,7 @@ class BasicVSRPPState:
     ahead_BTKhw: Tensor
 
     def after_gap(self) -> BasicVSRPPState:
-        """The past without the look-ahead: the next frame is another one."""
+        """The past without the look-ahead, for a next frame that does not follow the last one."""
         return replace(
             self,
             forward_BP2HW=self.forward_BP2HW[:, :0],
@@ -221,7 +221,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         return [[feat] for feat in (*known, *(self.feat_extract(x.to(self.dtype)) for x in fresh))]
 
     def _sweep_back(self, name: str, frames: Sequence[Frame], flows: PairFlows) -> None:
-        """Append results to every frame, from the last one to the first, starting from nothing."""
+        """Append results to every frame, from the last one to the first, starting from zeros."""
         past: tuple[Tensor, ...] = ()
         between = flows.to_previous(0)  # of no meaning, nor used: there is nothing behind
         for i in reversed(range(len(frames))):
@@ -238,7 +238,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         state: BasicVSRPPState | None,
         past: tuple[Tensor, ...],
     ) -> None:
-        """Append results to every frame, from the first one to the last, going on from the past."""
+        """Append results to every frame, from the first to the last, continuing from the past."""
         between = flows.to_previous(0) if state is None else state.between_B2hw
         for i in range(len(frames)):
             to_last = flows.to_previous(i)
@@ -276,7 +276,7 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         to_last: Tensor,
         between: Tensor,
     ) -> Tensor:
-        """What came before a frame in a sweep, moved onto it; arguments as of ``advance``."""
+        """Earlier results of a sweep, aligned to a frame; arguments as of ``advance``."""
         if not past:
             return torch.zeros_like(feat)
         warped = warp(past[0], to_last)

@@ -132,7 +132,7 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
 
 
 def of_stage(weights: Mapping[str, Tensor], stage: str) -> dict[str, Tensor]:
-    """The weights of one of the two networks, by its own names."""
+    """The weights of one of the two networks, under its own names."""
     prefix = f"{stage}."
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 

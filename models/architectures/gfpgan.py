@@ -10,7 +10,7 @@ or evaluation only), trained on FFHQ (CC BY-NC-SA 4.0): they are not for commerc
     face   StyleGAN2 of the codes, the second half of its features becoming f scale + shift
 
 Two choices differ from the published program. The noise is the stored one, so that a face gives the
-same result in every run, where the program draws it anew. And it modulates the features around a
+same result in every run, where the program draws it again. And it modulates the features around a
 convolution instead of its weights, which is the same sum in another order.
 
 N faces, C colour, K features, H, W size, L layers, S style.

@@ -1,4 +1,4 @@
-"""MTCNN: the three small networks of a face detector, each of which sees what the last one left.
+"""MTCNN: a face detector of three small networks, each of which sees what the last one kept.
 
 Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks",
 IEEE Signal Processing Letters 2016, with the weights of the package ``facenet-pytorch`` (MIT),
@@ -44,7 +44,7 @@ class ProposalNet(nn.Module):
 
 
 class RefinementNet(nn.Module):
-    """Judges candidates, 24 pixels a side."""
+    """Classifies candidates, 24 pixels a side."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class RefinementNet(nn.Module):
 
 
 class OutputNet(nn.Module):
-    """Judges the rest, 48 pixels a side, and finds five points in each."""
+    """Classifies the remaining candidates, 48 pixels a side, and finds five points in each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class MTCNN(nn.Module):
 
 
 def _normalised(picture_N3HW: Tensor) -> Tensor:
-    """What the networks were trained on: 0 to 255, less 127.5, over 128."""
+    """The value range of training: 0 to 255, less 127.5, over 128."""
     return (picture_N3HW * 255 - 127.5) / 128
 
 

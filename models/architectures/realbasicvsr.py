@@ -7,7 +7,7 @@ Apache-2.0, the flow network inside under a non-commercial research licence.
     x_i <- x_i + clean(x_i), up to three times, until mean |clean(x)| over the clip < threshold
     y = BasicVSR(x)
 
-The mean is over all frames: a number of passes chosen anew for every chunk would show as a seam.
+The mean is over all frames: a number of passes chosen again for every chunk would show as a seam.
 It is chosen from the first window of a scene, frames to restore and look-ahead, and then kept to
 the scene's end; with full look-ahead that window is the whole scene, as published. Frames in tiles
 have it chosen from the mean over all tiles, not each tile its own.
@@ -148,7 +148,7 @@ class RealBasicVSR(Network[RealBasicVSRState]):
         return window_BTCHW, passes_B.cpu()
 
     def _clean(self, frames_BTCHW: Tensor, passes_B: Tensor) -> Tensor:
-        """The frames after as many passes as were settled."""
+        """The frames after the chosen number of passes."""
         if not frames_BTCHW.shape[1]:
             return frames_BTCHW
         for i in range(int(passes_B.max())):

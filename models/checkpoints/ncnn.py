@@ -63,7 +63,7 @@ def read_ncnn(path: Path) -> dict[str, Tensor]:
     """The tensors of a pair of files, float32, under BasicSR's names.
 
     Args:
-        path: Either of the two; the other one lies beside it.
+        path: Path of either of the two; the other one lies beside it.
 
     Raises:
         ValueError: Another format, a graph of another network, or sizes that do not fit.
@@ -135,7 +135,7 @@ def _check_convolution(layer: Layer) -> None:
 
 
 def _weights(content: memoryview, place: int, count: int) -> tuple[Tensor, int]:
-    """A convolution's weights, and the place behind them."""
+    """A convolution's weights, and the offset after them."""
     (tag,) = struct.unpack_from("<I", content, place)
     if tag == FLOAT:
         return _floats(content, place + 4, count)

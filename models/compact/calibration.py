@@ -89,7 +89,7 @@ def measure_ranges(
         ranges: Ranges of the same shape, filled in place.
         clips_BTCHW: Footage as the network will see it, (B, T, 3, H, W), RGB in [0, 1]; a few
             frames of many scenes.
-        seed: Seed of the places that are looked at.
+        seed: Seed of the random positions that are sampled.
     """
     seen = _ActivationSamples(torch.Generator().manual_seed(seed))
     hooks = list(_listen(network, seen))

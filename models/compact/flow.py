@@ -2,7 +2,7 @@
 
 At every size from the coarsest to a quarter of the input's, each pixel's surroundings are compared
 with those up to two pixels away in the neighbour image, moved along the flow found so far. The
-place of the softly least difference is a flow by itself, before anything is learnt; convolutions
+soft minimum of the differences is a flow already, before anything is learnt; convolutions
 that see the differences correct it. A last refinement, at half the input's size, compares
 unshuffled images: every pixel, at a quarter of the positions; a second one sees better what the
 first moved closer. Any size from 1x1 works.
@@ -59,7 +59,7 @@ class CoarseFlow(nn.Module):
 
         Args:
             reference_NCHW: RGB in [0, 1], float32, sides even.
-            neighbour_NCHW: The same.
+            neighbour_NCHW: Its neighbour, of the same size and range.
 
         Returns:
             (N, 2, H, W), float32, pixels, x first.
@@ -67,7 +67,7 @@ class CoarseFlow(nn.Module):
         return self.between(self.pyramid(reference_NCHW), self.pyramid(neighbour_NCHW))
 
     def pyramid(self, frames_NCHW: Tensor) -> Pyramid:
-        """The frames as they came, in cells, and averaged to 1/4, 1/8, and so on."""
+        """The unchanged frames, in cells, and averaged to 1/4, 1/8, and so on."""
         levels = [frames_NCHW, channels_last(F.pixel_unshuffle(frames_NCHW, 2))]
         smaller = _halved(frames_NCHW)
         for _ in self.matching:
@@ -90,7 +90,7 @@ class CoarseFlow(nn.Module):
 
 
 class _Matching(nn.Module):
-    """One level: what the flow lacks, by matching and by a learnt correction."""
+    """One level: the residual flow, by matching and by a learnt correction."""
 
     def __init__(self, num_feat: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """The int8 form of ``compact``: both branches and the tail, for CPUs with int8 instructions.
 
-Features that are handed on, from frame to frame and from branch to branch, are levels (``int8``);
+Features that are passed on, from frame to frame and from branch to branch, are levels (``int8``);
 moved along the flow they are weighted sums of levels, which need only be rounded. Flow, drafts and
-pixels stay what they are: places and brightness need more than 8 bits. How large features get is
+pixels are not quantised: places and brightness need more than 8 bits. How large features get is
 measured once, after training (``compact_ranges``), and kept with the weights.
 
 B batch, K features; H, W input size; h, w half of it.
@@ -43,7 +43,7 @@ class Int8Branch(nn.Module):
     """A branch whose features are levels.
 
     Args:
-        branch: As it was trained.
+        branch: The trained branch.
         shared: Ranges of the features that come in besides what is aligned.
         ranges: Ranges of the branch.
     """
@@ -74,7 +74,7 @@ class Int8Branch(nn.Module):
 
 
 class _Int8Trunk(nn.Module):
-    """Unsigned levels to unsigned levels; what the residual blocks add up has the same steps."""
+    """Unsigned levels to unsigned levels; the sum of the residual blocks has the same steps."""
 
     def __init__(
         self, trunk: Trunk, steps_in: Tensor, features_K: Tensor, hidden_MK: Tensor
@@ -111,7 +111,7 @@ class Int8Tail(nn.Module):
     """The tail, from levels.
 
     Args:
-        tail: As it was trained.
+        tail: The trained tail.
         ranges: Ranges of the whole network.
     """
 

@@ -5,8 +5,8 @@
     y_i = shuffle(tail(f_i) + bicubic(x_i))
 
 Everything expensive runs at a quarter of the input's pixels (u unshuffles by 2), where convolutions
-are fastest. Interpolated at that size, or at the input's, a neighbour loses just what lies between
-two pixels, which is what super-resolution lives on. So three things are taken from a neighbour:
+are fastest. Interpolated at that size, or at the input's, a neighbour loses the detail between
+two pixels, which super-resolution depends on. So three things are taken from a neighbour:
 its features, moved as if they were at the input's size; the neighbour itself, sampled at twice its
 size, where interpolation loses nothing; and the draft d, the brightness at twice the input's size
 as known so far, which each frame corrects a little. Frame and draft are given as differences to
@@ -228,7 +228,7 @@ class Compact(Network[CompactState]):
         return frames_BTCHW.new_empty(shape, dtype=torch.float32)
 
     def _propagate_backward(self, frames: list[Frame], flows: PairFlows) -> list[PropagatedFrame]:
-        """The backward branch over the window, starting from nothing behind it."""
+        """The backward branch over the window, starting from zeros after it."""
         following = initial_neighbour(frames[-1])
         flow = torch.zeros_like(flows.to_previous(0))
         found: list[PropagatedFrame] = []

@@ -19,7 +19,7 @@ class Tail(nn.Module):
     """Features at half the size to the output, on top of the bicubic frame.
 
     Args:
-        num_feat: Features that come in.
+        num_feat: Features of the input.
         num_tail: Features at the input's size.
         scale: Output size over input size.
         reduction: Size of the frame over what is called the input's size; the output's is that
@@ -55,7 +55,7 @@ class Bicubic(nn.Module):
 
 
 class InCells(nn.Module):
-    """Frames as they are, float32: (B, 3 c², H / c, W / c), in cells of c x c pixels."""
+    """Unchanged frames, float32: (B, 3 c², H / c, W / c), in cells of c x c pixels."""
 
     def __init__(self, cell: int) -> None:
         super().__init__()

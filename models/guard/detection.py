@@ -1,4 +1,4 @@
-"""Artefacts of a vivid restoration, in cells of a frame: texture and colour that are made up.
+"""Detecting artefacts of a vivid restoration, in cells of a frame: invented texture and colour.
 
 Texture is made up where the similarity of DeSRA (``local_variance``) is under a limit; that of the
 greys is taken, a third of the work of three colours. What detail a vivid network may add depends on
@@ -80,7 +80,7 @@ def _similarity(vivid_BHW: Tensor, faithful_BHW: Tensor) -> Tensor:
 
 
 def _limit(faithful_BHW: Tensor) -> Tensor:
-    """(B, h, w): the least similarity of what is not made up."""
+    """(B, h, w): the least similarity of cells that are not artefacts."""
     variance_Bhw = _cells(faithful_BHW.square()) - _cells(faithful_BHW).square()
     deviation_Bhw = _mean_of_neighbours(variance_Bhw.clamp(min=0).sqrt())
     texture_Bhw = ((deviation_Bhw - FLAT) / (TEXTURED - FLAT)).clamp(0, 1)

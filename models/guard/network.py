@@ -1,4 +1,4 @@
-"""A vivid network with an artefact guard: what it has invented is shown as a faithful one has it.
+"""A vivid network with an artefact guard, which shows a faithful result where detail is invented.
 
 Where the results of both differ more than vivid detail explains (``detection``), the faithful one's
 is shown. What was found lasts for some frames, and while it lasts less is enough to find it again:
@@ -39,7 +39,7 @@ class GuardState(BlendState):
 
 
 class Guarded(Blend[GuardState]):
-    """A vivid network whose artefacts are replaced by what a faithful one makes.
+    """A vivid network whose artefacts are replaced by a faithful network's result.
 
     Args:
         vivid: The network whose result is shown where nothing is found.

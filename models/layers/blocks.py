@@ -21,7 +21,7 @@ def conv3x3(num_in: int, num_out: int) -> nn.Conv2d:
 def hidden_conv3x3(num_in: int, num_out: int) -> nn.Conv2d:
     """The same in front of a leaky ReLU, begun so that signals keep their size (He et al., 2015).
 
-    PyTorch's own start halves them at every layer, and what a network does not see it cannot learn.
+    PyTorch's own initialisation halves them at every layer, which slows learning.
     """
     conv = conv3x3(num_in, num_out)
     nn.init.kaiming_normal_(conv.weight, a=NEGATIVE_SLOPE)

@@ -63,7 +63,7 @@ class PropagationState:
     backward_BP2HW: Tensor
 
     def after_gap(self) -> PropagationState:
-        """The past without the look-ahead: the next frame is another one."""
+        """The past without the look-ahead, for a next frame that does not follow the last one."""
         return replace(
             self,
             forward_BP2HW=self.forward_BP2HW[:, :0],
@@ -111,7 +111,7 @@ def pair_flows(
     Args:
         estimator: Sees every frame once in a window, and every pair once in a stream.
         window_BTCHW: Frames to restore, then the look-ahead.
-        state: What the stream knows already.
+        state: State of the stream before the window.
     """
     if state is None:
         fresh = _estimate_pairs(estimator, window_BTCHW)
@@ -142,7 +142,7 @@ def _estimate_pairs(estimator: FlowEstimator, frames_BTCHW: Tensor) -> tuple[Ten
 
 
 def _pieces(pair: tuple[Pyramid, Pyramid], at_once: int) -> list[Pyramid]:
-    """Two pyramids (B, P, ...) one behind the other, in pieces of a few frames."""
+    """Two pyramids (B, P, ...), concatenated, in pieces of a few frames."""
     stacked = (torch.cat(levels).flatten(0, 1) for levels in zip(*pair, strict=True))
     split = (torch.split(level, at_once) for level in stacked)
     return [list(piece) for piece in zip(*split, strict=True)]

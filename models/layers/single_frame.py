@@ -1,4 +1,4 @@
-"""Networks that restore each frame by itself: image networks in a stream.
+"""Networks that restore each frame independently: image networks in a stream.
 
 B batch, T time, N images, C colour, H, W size.
 """

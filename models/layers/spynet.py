@@ -37,7 +37,7 @@ class SPyNet(nn.Module):
 
         Args:
             reference_NCHW: RGB in [0, 1], float32.
-            neighbour_NCHW: The same.
+            neighbour_NCHW: Its neighbour, of the same size and range.
 
         Returns:
             (N, 2, H, W), float32, pixels, x first.
@@ -45,7 +45,7 @@ class SPyNet(nn.Module):
         return self.between(self.pyramid(reference_NCHW), self.pyramid(neighbour_NCHW))
 
     def pyramid(self, frames_NCHW: Tensor) -> Pyramid:
-        """The normalised frames at all levels, coarsest first, and at last as they came."""
+        """The normalised frames at all levels, coarsest first, and finally the unchanged ones."""
         size = [-(-side // MULTIPLE) * MULTIPLE for side in frames_NCHW.shape[-2:]]
         resized = F.interpolate(frames_NCHW, size, mode="bilinear", align_corners=False)
         levels = [(resized - self.get_buffer("mean")) / self.get_buffer("std")]
@@ -76,7 +76,7 @@ class SPyNet(nn.Module):
 
 
 class _Level(nn.Module):
-    """Five 7x7 convolutions from two images and a flow to what the flow lacks."""
+    """Five 7x7 convolutions from two images and a flow to a residual flow."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class PixelShuffleUpsampling(nn.Module):
         self.conv_last = conv3x3(64, 3)
 
     def upsample(self, feat_BKHW: Tensor) -> Tensor:
-        """(B, 3, 4 H, 4 W), float32: what the features say, to be added to an enlarged frame."""
+        """(B, 3, 4 H, 4 W), float32: the features' residual, to be added to an enlarged frame."""
         for upconv in (self.upconv1, self.upconv2):
             # A shuffle only moves values, so that the activation may come before it.
             feat_BKHW = channels_last(F.pixel_shuffle(conv_leaky_relu(upconv, feat_BKHW), 2))
@@ -58,6 +58,6 @@ class PixelShuffleUpsampling(nn.Module):
         return residue.float()
 
     def upsample_onto(self, frame_BCHW: Tensor, feat_BKHW: Tensor) -> Tensor:
-        """(B, 3, 4 H, 4 W): the frame, enlarged bilinearly, with what the features say of it."""
+        """(B, 3, 4 H, 4 W): the frame, enlarged bilinearly, plus the residual from the features."""
         base = F.interpolate(frame_BCHW, scale_factor=4, mode="bilinear", align_corners=False)
         return base.add_(self.upsample(feat_BKHW))

@@ -1,4 +1,4 @@
-"""Convolutions with what follows them, in one pass where the CPU library can.
+"""Convolutions fused with the next operation, where the CPU library supports it.
 
 On a CPU in bfloat16, oneDNN applies an activation or an addition while a result is still in cache;
 an elementwise pass of its own costs a tenth of the convolution. Everywhere else, and while
@@ -34,7 +34,7 @@ def conv_leaky_relu(conv: nn.Conv2d, feat_BKHW: Tensor, slope: float = NEGATIVE_
 
 
 def conv_add(conv: nn.Conv2d, feat_BKHW: Tensor, other_BKHW: Tensor) -> Tensor:
-    """A convolution plus something of its size."""
+    """A convolution plus a tensor of its size."""
     if not _fuses(conv, feat_BKHW):
         summed: Tensor = conv(feat_BKHW).add_(other_BKHW)
         return summed

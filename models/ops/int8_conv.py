@@ -1,7 +1,7 @@
 """Convolutions on 8-bit integers: half the time of bfloat16 on a CPU with VNNI or AMX.
 
-What enters is measured in steps, one for each feature: a *level* is an integer, -128 to 127, and
-stands for that many steps. Steps of what enters and of what leaves are multiplied into the weights,
+Inputs are measured in steps, one for each feature: a *level* is an integer, -128 to 127, and
+means that many steps. Steps of what enters and of what leaves are multiplied into the weights,
 which have a step of their own for each output, so that nothing is scaled while the network runs.
 oneDNN wants its input unsigned; levels are kept signed, where nothing is nothing.
 
@@ -36,17 +36,17 @@ def runs_int8(device: torch.device) -> bool:
 
 
 def to_levels(steps_BKHW: Tensor) -> Tensor:
-    """Numbers of steps, float32, changed, to levels: int8."""
+    """Numbers of steps (float32, overwritten) as levels (int8)."""
     return steps_BKHW.round_().clamp_(-ZERO, HIGHEST).to(torch.int8)
 
 
 def unsigned(levels_BKHW: Tensor) -> Tensor:
-    """Levels as oneDNN wants them, uint8, nothing at 128."""
+    """Levels as oneDNN takes them: uint8 with zero point 128."""
     return levels_BKHW.view(torch.uint8).bitwise_xor(ZERO)
 
 
 def signed(levels_BKHW: Tensor) -> Tensor:
-    """Unsigned levels, changed, as they are kept."""
+    """Unsigned levels (overwritten) as signed ones."""
     return levels_BKHW.bitwise_xor_(ZERO).view(torch.int8)
 
 
@@ -55,9 +55,9 @@ class Int8Conv(nn.Module):
 
     Args:
         conv: The float convolution; a bias is used, groups are not.
-        steps_K: Steps of what enters.
-        steps_N: Steps of what leaves; None for plain numbers.
-        zero: Where nothing lies in what enters, 0 or 128.
+        steps_K: Steps of the input.
+        steps_N: Steps of the output; None for unquantised numbers.
+        zero: Zero point of the input, 0 or 128.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class Int8Conv(nn.Module):
         self._packed: Tensor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what oneDNN keeps for itself, which cannot be copied."""
+        """Without oneDNN's packed weights, which cannot be copied."""
         return {**self.__dict__, "_packed": None}
 
     def relu_levels(self, levels_BKHW: Tensor, *, zero: int = 0) -> Tensor:
-        """ReLU of it as unsigned levels, nothing at the one given."""
+        """ReLU of the convolution as unsigned levels with this zero point."""
         result: Tensor = torch.ops.onednn.qconv2d_pointwise(
             *self._operands(levels_BKHW), self.get_buffer("bias"), *self.geometry,
             1.0, zero, torch.uint8, "relu", [], "",
@@ -92,11 +92,11 @@ class Int8Conv(nn.Module):
         return result
 
     def add_to_levels(self, levels_BKHW: Tensor, sum_BNHW: Tensor) -> Tensor:
-        """It and unsigned levels of the same steps, nothing at 128; these are changed."""
+        """The convolution added in place to unsigned levels of the same steps, zero point 128."""
         return self._add(levels_BKHW, sum_BNHW, ZERO)
 
     def add_to(self, levels_BKHW: Tensor, sum_BNHW: Tensor) -> Tensor:
-        """It and plain numbers, float32, channels-last; these are changed."""
+        """The convolution added in place to unquantised numbers, float32, channels-last."""
         return self._add(levels_BKHW, sum_BNHW, 0)
 
     def _add(self, levels_BKHW: Tensor, sum_BNHW: Tensor, zero: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sizes that a network's strides divide."""
+"""Padding to sizes that a network's strides divide."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pad_to_multiple(image: Tensor, multiple: int, *, reflect: bool = False) -> T
         reflect: Mirror about the last pixel, as often as needed, instead of repeating it.
 
     Returns:
-        The image itself where nothing is missing.
+        The padded image; the image itself if its sides are multiples already.
     """
     for axis in (-2, -1):
         side = image.shape[axis]

@@ -20,7 +20,7 @@ def doubled_cells(framed_BKHW: Tensor, cell: int) -> Tensor:
     """Images enlarged bilinearly by 2, in cells.
 
     Args:
-        framed_BKHW: Float32, with a frame of one pixel around that says what lies outside.
+        framed_BKHW: Float32, with a border of one pixel around it.
         cell: c, 2 or 4. Without the frame H and W are multiples of c / 2.
 
     Returns:

@@ -19,7 +19,7 @@ def warp(feat_BKHW: Tensor, flow_B2HW: Tensor, padding: Padding = "zeros") -> Te
     Args:
         feat_BKHW: Features of the neighbour frame.
         flow_B2HW: Displacement in pixels, x first, from this frame to the neighbour; float32.
-        padding: What lies outside: zeros, or the nearest pixel of the border.
+        padding: Values outside: zeros, or the nearest pixel of the border.
 
     Returns:
         (B, K, H, W), dtype of the features. Grid and interpolation are float32 whatever the

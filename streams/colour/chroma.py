@@ -65,10 +65,10 @@ def double_rows(bordered: Tensor, size: int, scratch: Scratch, *, cosited: bool)
     """Enlarge to ``size`` rows, twice as many or one less, with a gain of 2 or, half-way, 8.
 
     Args:
-        bordered: The planes with one more row above and below: their neighbours', or at the border
-            of the picture once more their own. Used up.
+        bordered: The planes with one more row above and below: rows of the neighbouring strips,
+            or repeated rows at the border of the picture. Overwritten.
         size: Rows to make.
-        scratch: Where to.
+        scratch: Memory for the result.
         cosited: Whether rows of chroma lie on rows of luma.
     """
     planes, below = bordered[:, 1:-1], bordered[:, 2:]
@@ -98,7 +98,7 @@ def double_columns(
         planes: Planes of the type for pairs, not negative.
         size: Columns to make.
         integers: The types of the planes and of the result.
-        scratch: Where to.
+        scratch: Memory for the result.
         cosited: Whether columns of chroma lie on columns of luma.
     """
     # Neighbours are made as one number, the left one in its lower half: torch interleaves columns
@@ -135,7 +135,7 @@ def halve_rows(planes: Tensor, scratch: Scratch, *, cosited: bool) -> Tensor:
 
 
 def halve_columns(planes: Tensor, scratch: Scratch, *, cosited: bool) -> Tensor:
-    """Reduce to half the columns; an odd last one is repeated. Uses up the planes."""
+    """Reduce to half the columns; an odd last one is repeated. Overwrites the planes."""
     # Pairs of neighbours as numbers of 64 bits, whose halves torch tells apart faster than columns.
     pairs = _even_number(planes, 2).contiguous().view(torch.int64)
     even, odd = scratch.take(pairs.shape), scratch.take(pairs.shape)
@@ -145,7 +145,7 @@ def halve_columns(planes: Tensor, scratch: Scratch, *, cosited: bool) -> Tensor:
 
 
 def _smooth(even: Tensor, odd: Tensor, dim: int) -> Tensor:
-    """Every other sample, by the 5/3 filter, in the place of ``even``; ``odd`` is used up."""
+    """Every other sample, by the 5/3 filter, in the place of ``even``; ``odd`` is overwritten."""
     size = even.shape[dim] - 1
     odd.sub_(even, alpha=0.5)
     odd.narrow(dim, 0, size).sub_(even.narrow(dim, 1, size), alpha=0.5)

@@ -82,7 +82,7 @@ def convert(frames: Sequence[DecodedFrame], out: Tensor, *, headroom: bool = Fal
     Args:
         frames: At least one.
         out: (T, 3, H, W) as stored, float32, where the result goes; new memory where it is turned.
-        headroom: As for ``to_rgb``.
+        headroom: See ``to_rgb``.
     """
     picture = frames[0].picture
     colour = colour_tags.complete(

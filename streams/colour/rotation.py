@@ -17,7 +17,7 @@ _TURNS = {(True, False, True): 270, (True, True, False): 90, (False, True, True)
 
 @dataclass(frozen=True, kw_only=True)
 class Orientation:
-    """One of the eight ways to lay a rectangle: transpose first, then flip.
+    """One of the eight orientations of a rectangle: transpose first, then flip.
 
     Attributes:
         transposed: Rows become columns.
@@ -36,7 +36,7 @@ class Orientation:
         return _TURNS.get(key, 90 if self.transposed else 0)
 
     def apply(self, frames: Tensor) -> Tensor:
-        """Lay (..., H, W) as it is shown; the input itself where nothing changes."""
+        """Turn (..., H, W) to how it is shown; the input itself where nothing changes."""
         if self.transposed:
             frames = frames.transpose(-2, -1)
         dims = [dim for dim, flip in ((-2, self.flip_rows), (-1, self.flip_columns)) if flip]

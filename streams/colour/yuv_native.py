@@ -101,7 +101,7 @@ def _knows(pixel_format: PixelFormat, colour: Colour) -> bool:
 
 
 def _in_reach(tensor: Tensor, dtype: torch.dtype) -> bool:
-    """Whether the samples of a row lie one after the other in the processor's own memory."""
+    """Whether a tensor is in CPU memory and the samples of each row are contiguous."""
     beside = tensor.stride(-1) == 1
     return tensor.device.type == "cpu" and tensor.dtype == dtype and beside and tensor.numel() > 0
 

@@ -36,8 +36,8 @@ class FrameMemory:
     """Memory for frames, reused once no tensor refers to it.
 
     The system clears every page of new memory, which takes half as long as converting a frame.
-    What is kept is what was once in use at the same time. For a CPU; other devices have allocators
-    of their own.
+    As many tensors are kept as were once in use at the same time. For a CPU; other devices have
+    allocators of their own.
 
     Args:
         device: Where the frames are wanted.

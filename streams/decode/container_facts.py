@@ -15,7 +15,7 @@ class ContainerFacts:
 
     Attributes:
         container: ffmpeg's name of the format; None for a folder of images.
-        codec: ffmpeg's name of the video codec, likewise.
+        codec: ffmpeg's name of the video codec; None for a folder of images.
         profile: Profile of the codec; None if unknown.
         duration_s: Length in seconds; None if unknown.
         bit_rate: Bits per second of all streams together; None if unknown.

@@ -53,8 +53,8 @@ class DecordReader:
 
         Args:
             source: A file.
-            start_s: As for ``open_reader``.
-            end_s: As for ``open_reader``.
+            start_s: See ``open_reader``.
+            end_s: See ``open_reader``.
             device: Where frames go.
             num_threads: Number of threads of the decoder.
 

@@ -1,4 +1,4 @@
-"""Deinterlacing by ffmpeg's bwdif, and film put together again by its fieldmatch."""
+"""Deinterlacing by ffmpeg's bwdif, and inverse telecine by its fieldmatch."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def deinterlace(
     Args:
         frames: In presentation order, with pts in the time base.
         time_base: Seconds per unit of pts.
-        mode: As ``Mode``.
+        mode: One of ``MODES``.
         scan: Scan type of all frames, where that is known; None to look at them.
         note_scan: Called with the scan of each frame.
         say: Called with a sentence about what is done, when that is known and where it changes.
@@ -90,7 +90,7 @@ def deinterlace(
 
 
 def _chain(mode: Mode, scan: Scan) -> _Chain:
-    """Filters for a frame of a scan; none for one that stays as it is."""
+    """Filters for a frame of a scan; none for one that is left unchanged."""
     order = {True: "tff", False: "bff", None: "auto"}[scan.top_first]
     bwdif = {"mode": "send_field" if mode == "field" else "send_frame", "parity": order}
     if mode != "auto":
@@ -104,7 +104,7 @@ def _chain(mode: Mode, scan: Scan) -> _Chain:
 
 
 def _note(mode: Mode, scan: Scan, frame: VideoFrame) -> str:
-    """A sentence about what becomes of a frame; empty where it stays what it says it is."""
+    """A sentence about how a frame is deinterlaced; empty if it is left unchanged, as flagged."""
     if mode == "field":
         return "each field becomes a frame: there are twice as many"
     if mode == "frame":

@@ -79,7 +79,7 @@ class Demuxer:
         self._last_dts: Fraction | None = None
 
     def frames(self) -> Iterator[StampedFrame]:
-        """Yield the wanted frames; packets collect on the side.
+        """Yield the wanted frames, and collect packets of the copied streams.
 
         Raises:
             DecodeError: Nothing could be decoded for ``MAX_CORRUPT_IN_A_ROW`` packets.

@@ -70,7 +70,7 @@ def decode_image(path: Path) -> tuple[Tensor, int]:
 
 
 def is_transparent(path: Path) -> bool:
-    """Whether an image says of its pixels how much they cover."""
+    """Whether an image has an alpha channel or a transparent colour."""
     try:
         with Image.open(path) as image:
             return image.mode in _TRANSPARENT_MODES or "transparency" in image.info

@@ -42,10 +42,10 @@ class ImageReader:
         Args:
             source: A folder, or a pattern such as ``frames/%06d.png``.
             frame_rate: Frames per second; None for 25.
-            start_s: As for ``open_reader``.
-            end_s: As for ``open_reader``.
+            start_s: See ``open_reader``.
+            end_s: See ``open_reader``.
             device: Where frames go.
-            passed: As for ``open_reader``.
+            passed: See ``open_reader``.
 
         Raises:
             OpenError: No images, none in the wanted part, or the first cannot be read.

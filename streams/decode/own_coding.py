@@ -17,7 +17,7 @@ LOSSLESS_IMAGES = frozenset({".png", ".bmp", ".tif", ".tiff"})
 def keeps_detail(source: str, info: StreamInfo) -> bool:
     """Whether a source is coded without loss, or with so many bits that it hardly matters.
 
-    What its frames went through before is another matter.
+    Earlier encodings of its frames are not considered.
 
     Args:
         source: A file, a folder of images or a pattern of their names.
@@ -35,7 +35,7 @@ def keeps_detail(source: str, info: StreamInfo) -> bool:
 
 
 def _bits_per_pixel(source: str, info: StreamInfo) -> float:
-    """Of the whole file, sound included; 0 where its length is not known."""
+    """Bits per pixel of the whole file, sound included; 0 where its length is not known."""
     if not info.num_frames or not Path(source).is_file():
         return 0.0
     return 8 * Path(source).stat().st_size / (info.num_frames * info.height * info.width)

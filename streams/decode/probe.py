@@ -48,9 +48,9 @@ def describe(
     Args:
         container: The open source.
         stream: The stream that is decoded.
-        picture: What its first frame looks like.
+        picture: Format of its first frame.
         trim: The wanted part, for the number of frames.
-        mastering: What its first frame says of HDR10.
+        mastering: HDR10 metadata of its first frame.
         keep_start: Leave an output's times where the source's are.
         foreign: Indices of streams that belong to other programmes, which are left out.
     """
@@ -112,7 +112,7 @@ def _shift(container: InputContainer, stream: VideoStream) -> Fraction:
     """Seconds by which the first moment of picture or sound is moved to zero, where it has to be.
 
     MP4 and Matroska show nothing from below zero, and players wait for hours where the clock of a
-    broadcast stands at ten.
+    broadcast is at ten.
     """
     start = origin(stream)
     is_broadcast = Flags.ts_discont in Flags(container.format.flags) and start >= BROADCAST_S

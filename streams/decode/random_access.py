@@ -26,7 +26,7 @@ LEAD = 2
 
 
 class SeekingReader:
-    """Reads frames by their index; fastest in order. Used by one thread; copies read apart.
+    """Reads frames by their index; fastest in order. Used by one thread; copies read independently.
 
     Attributes:
         info: Facts of the file, the number of frames counted.
@@ -47,7 +47,7 @@ class SeekingReader:
             source: A file.
             device: Where frames go.
             times: The pts of all frames, where they are known.
-            scan: Scan type of all frames, likewise.
+            scan: Scan type of all frames, where it is known.
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame.
@@ -135,7 +135,7 @@ def _times(reader: VideoReader) -> Iterator[int]:
 
 
 class RandomAccess(Protocol):
-    """The frames of a video file by their index. Used by one thread; copies read apart."""
+    """The frames of a video file by their index. Used by one thread; copies read independently."""
 
     @property
     def info(self) -> StreamInfo: ...

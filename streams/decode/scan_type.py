@@ -49,7 +49,7 @@ _PLANAR = ("yuv4", "yuvj4", "yuva4", "gray")
 
 
 class ScanType(Enum):
-    """The way in which the pictures of a source were taken."""
+    """Whether a source is progressive, interlaced or telecined."""
 
     PROGRESSIVE = "progressive"
     INTERLACED = "interlaced"
@@ -71,7 +71,7 @@ class Scan:
 
 @dataclass(frozen=True, kw_only=True)
 class _Finding:
-    """idet's words for one frame."""
+    """idet's result for one frame."""
 
     kind: str
     repeated: str
@@ -129,7 +129,7 @@ class ScanDetector:
 
 
 def _decide(found: Iterable[_Finding], before: Scan) -> Scan:
-    """The scan of a window of frames; as before where they say nothing."""
+    """The scan of a window of frames; the previous one where they are undecided."""
     findings = list(found)
     kinds = Counter(finding.kind for finding in findings)
     interlaced, other = max(kinds["tff"], kinds["bff"]), min(kinds["tff"], kinds["bff"])

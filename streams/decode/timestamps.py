@@ -38,8 +38,8 @@ Frame = TypeVar("Frame")
 class Timestamps(Generic[Frame]):
     """Gives frames in presentation order increasing pts.
 
-    A damaged file may say any time of a frame. One that goes back or leaps ahead is not believed
-    where the frame behind follows the one in front.
+    A damaged file may give a frame any time. One that goes back or jumps ahead is replaced where
+    the next frame's time follows the previous one's.
 
     Attributes:
         time_base: Seconds per unit of pts.
@@ -54,7 +54,7 @@ class Timestamps(Generic[Frame]):
         self._waiting: tuple[Frame, int | None] | None = None
 
     def stamp(self, frame: Frame, pts: int | None, dts: int | None) -> list[tuple[Frame, int]]:
-        """Take the next frame, and return the one in front of it with its pts, if there is one."""
+        """Take the next frame, and return the one before it with its pts, if there is one."""
         known = pts if pts is not None else dts
         ready = self._settle_waiting(known)
         self._waiting = frame, known
@@ -93,7 +93,7 @@ class Timestamps(Generic[Frame]):
 
 
 class Continuity:
-    """Corrects timestamp discontinuities in MPEG-TS, for all streams alike.
+    """Corrects timestamp discontinuities in MPEG-TS, for all streams.
 
     Streams jump one after the other, as they are interleaved: the first to do so says by how much,
     and each takes that over when its own turn comes.
@@ -156,7 +156,7 @@ class _Clock:
         )
 
     def note(self, time: Fraction, length: Fraction) -> None:
-        """Take a packet's time, and how long it says it lasts."""
+        """Record a packet's time and its stated duration."""
         if not _is_jump(time, self._last):
             self._before = self._last
         step = Fraction(0) if self._before is None else time - self._before
@@ -164,7 +164,7 @@ class _Clock:
         self._last = time
 
     def reconcile(self, packet: Packet[Stream]) -> None:
-        """Correct the broken one of a packet's pts and dts where they exclude each other."""
+        """Correct the broken one of a packet's pts and dts where they contradict each other."""
         if packet.pts is None or packet.dts is None:
             return
         base = packet.time_base

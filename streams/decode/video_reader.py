@@ -68,12 +68,12 @@ class VideoReader:
             start_s: Seconds after the stream's first frame; frames before are left out.
             end_s: Seconds after the stream's first frame; this frame and later ones are left out.
             device: Where frames go.
-            deinterlace: As for ``open_reader``.
+            deinterlace: See ``open_reader``.
             scan: Scan type of all frames, where an earlier reading has found it.
-            headroom: As for ``open_reader``.
-            hwaccel: As for ``open_reader``.
-            keep_start: As for ``open_reader``.
-            passed: As for ``open_reader``.
+            headroom: See ``open_reader``.
+            hwaccel: See ``open_reader``.
+            keep_start: See ``open_reader``.
+            passed: See ``open_reader``.
 
         Raises:
             OpenError: The source is missing, unreadable, or has no frame in the wanted part.

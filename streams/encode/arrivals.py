@@ -27,7 +27,7 @@ def log_losses(plan: EncodingPlan, written: str) -> None:
     """Compare a written file with its source, and log a sentence about each kind of loss.
 
     Args:
-        plan: What the file was to hold; what its notes have named is not reported again.
+        plan: Plan of the file; losses that its notes have named are not reported again.
         written: The file.
     """
     source = plan.output.source

@@ -126,7 +126,7 @@ def sound_options(audio_codecs: Sequence[str], *, lead_s: int) -> Options:
 
 
 def tag_options(colour: Colour) -> dict[str, str]:
-    """Options that say what samples mean."""
+    """Options for the colour tags of frames."""
     tags = {
         "colorspace": colour.matrix,
         "color_primaries": colour.primaries,
@@ -178,12 +178,12 @@ class Output:
         frame_rate: Average frame rate of the source.
         sample_aspect_ratio: Width of a pixel over its height.
         audio: The audio streams; carried ones come first in the output.
-        sides: What else comes from the source.
+        sides: The other streams that are taken from the source.
         covers: A folder that holds the cover pictures to attach.
         index: Index of the video stream in the source.
         dispositions: Dispositions of the video stream.
         tags: Tags of the source, by their names in lower case.
-        source: Where metadata, chapters and all that is not carried come from.
+        source: The file from which metadata, chapters and all streams not carried are taken.
         probing: How far ffmpeg looks ahead in the raw stream.
     """
 
@@ -223,7 +223,8 @@ def build_command(output: Output, *, lead_s: int, sound: Path | None = None) -> 
     Args:
         output: What to make.
         lead_s: Seconds by which the raw stream's times are late.
-        sound: A NUT file, as late, that holds the carried audio; None where the raw stream does.
+        sound: A NUT file with the same delay that holds the carried audio; None where the raw
+            stream holds it.
     """
     codecs = [track.codec for track in output.carried]
     options = raw_options(
@@ -263,7 +264,7 @@ def build_command(output: Output, *, lead_s: int, sound: Path | None = None) -> 
 
 
 def build_cut(output: Output, target: str, end_s: Fraction) -> list[str]:
-    """Arguments that copy an output up to a moment of its time: sound can be longer than frames."""
+    """Arguments that copy an output up to a time: sound can be longer than frames."""
     # Attached covers come back as streams of video, which V leaves out: they are attached again.
     attached = any(side.attached for side in output.sides)
     options: Options = {
@@ -305,7 +306,7 @@ def _tag_options(output: Output) -> Options:
 
 
 def _source_options(output: Output, number: int) -> Options:
-    """Options of what comes from the source, the input of a number."""
+    """Options for metadata and streams of the source, which is the input of this number."""
     options: Options = {"disposition:v:0": disposition(output.dispositions)}
     for place, track in enumerate(output.carried + output.direct):
         options[f"disposition:a:{place}"] = disposition(track.dispositions)

@@ -57,7 +57,7 @@ class EncoderProcess:
 
     @property
     def added_frames(self) -> int:
-        """How many more frames ffmpeg has written than it was given, once it has ended."""
+        """Number of frames that ffmpeg wrote beyond those it was given, once it has ended."""
         written = self._process.frames
         return 0 if written is None else written - self.frames
 

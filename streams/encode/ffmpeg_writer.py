@@ -29,7 +29,7 @@ class FFmpegWriter:
     """Encodes frames and copies audio packets into one file or address.
 
     Attributes:
-        notes: What differs from what one might expect, a sentence each.
+        notes: Differences from what was asked for or is usual, a sentence each.
     """
 
     def __init__(self, request: EncodeRequest) -> None:
@@ -72,7 +72,7 @@ class FFmpegWriter:
         return self._encoding.pid
 
     def write(self, chunk: Chunk) -> None:
-        """Append frames, in order. Beyond [0, 1] goes what the pixel format has codes for.
+        """Append frames, in order; values beyond [0, 1] are kept if the format has codes for them.
 
         Raises:
             EncodeError: ffmpeg has stopped, for the reason given.
@@ -89,7 +89,7 @@ class FFmpegWriter:
         self._encoding.write_packets(packets)
 
     def finish(self, *, partial: bool = False) -> str:
-        """Encode what is left and give the file its name.
+        """Encode the remaining frames and give the file its name.
 
         Raises:
             EncodeError: ffmpeg failed, or no frame was ever written.
@@ -120,7 +120,7 @@ class FFmpegWriter:
         return replace(self._plan.output, path=self._target.temporary)
 
     def _cut(self) -> None:
-        """Shorten what ran ahead of the frames."""
+        """Cut streams that are longer than the video."""
         assert isinstance(self._target, TargetFile)
         end_s = self._encoding.end_s + self._plan.layout.shift_s
         self._target.create_trial()

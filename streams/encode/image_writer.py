@@ -29,7 +29,7 @@ _PIXEL_FORMATS = frozenset({"None", "rgb24", "rgb48", "rgb48be", "rgb48le"})
 
 
 class ImageWriter:
-    """Writes images into a folder beside the target, which takes its name when whole.
+    """Writes images into a folder beside the target, which is renamed when complete.
 
     From a folder of images the names are kept, otherwise they are numbers from 1.
     """
@@ -57,8 +57,8 @@ class ImageWriter:
             source: Where the frames come from.
             overwrite: Replace images that exist: those of the same names, and numbered ones behind
                 the last that is written.
-            kept: Where images are kept until all are there, whatever ends the run; None for a
-                folder that goes with it.
+            kept: Folder of the images until all are there, however the run ends; None for a
+                temporary folder.
 
         Raises:
             OpenError: The target cannot be written.
@@ -166,7 +166,7 @@ class ImageWriter:
             )
 
     def _check_kept(self) -> None:
-        """See that numbered images of an earlier run are all there."""
+        """Check that numbered images of an earlier run are all there."""
         for number in range(FIRST_NUMBER, FIRST_NUMBER + (0 if self._stems else self._count)):
             path = self._temporary / (self._name % number)
             if not path.is_file():
@@ -188,7 +188,7 @@ def move_images(origin: Path, folder: Path) -> Path:
 
 
 def _copy_images(origin: Path, folder: Path) -> Path:
-    """Keep the images where they are, too: another run resumes with them."""
+    """Copy the images instead of moving them: another run resumes with them."""
     folder.mkdir(exist_ok=True)
     for image in origin.iterdir():
         shutil.copy2(image, folder / image.name)

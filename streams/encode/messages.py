@@ -2,7 +2,7 @@
 
 Closed captions (ATSC A/53), HDR10+ and active format descriptions are registered user data (ITU-T
 T.35). H.264 (ITU-T H.264, D.1.6) and HEVC (H.265, D.2.6) hold them in SEI messages of type 4,
-MPEG-2 (A/53 part 4, 6.2.3) in user data that has the same content behind another beginning. They
+MPEG-2 (A/53 part 4, 6.2.3) in user data that has the same content after a different header. They
 are copied byte for byte into the packet of the frame that has the same time.
 """
 
@@ -123,7 +123,7 @@ class MessageFeed:
         unplaced: Frames whose messages found no frame of the same time.
 
     Raises:
-        FFmpegError, OSError, ValueError, IndexError: As PyAV has them.
+        FFmpegError, OSError, ValueError, IndexError: Raised by PyAV.
     """
 
     def __init__(self, source: str, index: int, tolerance_s: Fraction) -> None:

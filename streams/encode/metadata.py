@@ -70,11 +70,11 @@ def read_tags(source: str) -> dict[str, str]:
 
 
 def lost_tags(source: str, output: str, index: int, reported: Sequence[str]) -> str | None:
-    """A sentence about tags that a file has and what was made of it has not; None without any.
+    """A sentence about tags of a file that its output lacks; None if it has all.
 
     Args:
         source: A file.
-        output: The file that was made of it.
+        output: The output made from it.
         index: Index of the video stream in the source.
         reported: Earlier notes; what they name is not named again.
     """

@@ -168,7 +168,7 @@ def carried_of(copied: Iterable[OtherStream], output: Output) -> tuple[OtherStre
 
 
 def _with_quick_probing(output: Output) -> Output:
-    """The output with no more of the source than its streams need to be opened."""
+    """The output with only as much of the source as opening its streams takes."""
     if output.source is None or not (output.direct or output.sides):
         return replace(output, source=None)
     start = output.source.start_s or Fraction(0)

@@ -56,11 +56,11 @@ def encoded_colour(colour: Colour, encoder: str) -> Colour:
 def shown_colour(
     path: str, colour: Colour, pixel_format: PixelFormat, size: tuple[int, int]
 ) -> Colour:
-    """Tags of frames that are shown as they should be.
+    """Tags with which encoded frames are shown in the right colours.
 
     Args:
         path: A file of one frame that was encoded with the wanted tags.
-        colour: Those.
+        colour: The wanted tags.
         pixel_format: Pixel format of the frames.
         size: Their rows and columns.
 
@@ -127,7 +127,7 @@ class EncodingPlan:
     Attributes:
         layout: The raw stream.
         output: The target; its path is that of the trial.
-        notes: What differs from what one might expect, a sentence each.
+        notes: Differences from what was asked for or is usual, a sentence each.
         messages: Whether messages within the source's packets go into the encoded ones.
     """
 
@@ -204,7 +204,8 @@ def plan_encoding(
         request: What is to be encoded; the suffix of the target names the container.
         trial_path: A file of the same container that may be written.
         covers: A folder where cover pictures are put that have to be attached.
-        in_segments: Whether encoded packets come by, so that messages can be put into them.
+        in_segments: Whether the output is encoded in segments, so that messages can be put into
+            encoded packets.
 
     Raises:
         ConfigurationError: The encoder, its arguments or the container do not work.
@@ -257,7 +258,7 @@ def _wanted_output(
     sides: tuple[SideStream, ...],
     covers: Path,
 ) -> Output:
-    """The output as it would be with everything that is asked for."""
+    """The output with everything that is asked for, before any trial."""
     info, source = request.info, request.source_file
     options = picture.options
     if request.target == PIPE:
@@ -285,7 +286,7 @@ def _wanted_output(
 
 
 def _labels_note(source: SourceFile | None, output: Output) -> str | None:
-    """A sentence about the titles and the like that a container cannot hold."""
+    """A sentence about metadata that a container cannot hold."""
     if source and (labels := lost_labels(source.path, output.suffix, _kept(output))):
         return f"'{output.suffix}' cannot store the source's {', '.join(labels)}"
     return None

@@ -38,7 +38,7 @@ class PyAVWriter:
     """Encodes frames and copies audio packets into one file, in the calling thread.
 
     Attributes:
-        notes: What differs from what one might expect, a sentence each.
+        notes: Differences from what was asked for or is usual, a sentence each.
         frames: Frames written so far.
     """
 
@@ -100,7 +100,7 @@ class PyAVWriter:
                 self._mux(packet)
 
     def finish(self, *, partial: bool = False) -> str:
-        """Encode what is left and give the file its name.
+        """Encode the remaining frames and give the file its name.
 
         Raises:
             EncodeError: The encoder or the disk failed, or no frame was ever written.
@@ -212,7 +212,7 @@ def _formats(encoder: str) -> tuple[str, ...]:
 
 
 def _name(stream: Stream, original: Stream) -> None:
-    """Give a stream the language and the title of the one it comes from."""
+    """Give a stream the language and the title of its source stream."""
     tags = original.metadata
     stream.metadata.update({key: tags[key] for key in ("language", "title") if key in tags})
 

@@ -84,7 +84,7 @@ class RawLayout:
 
 
 class RawStream:
-    """Muxes frames and packets and hands the bytes on; nothing before the first of them."""
+    """Muxes frames and packets and sends the bytes; nothing before the first of them."""
 
     def __init__(
         self, layout: RawLayout, send: Callable[[bytes], None], *, frames: bool = True
@@ -94,7 +94,7 @@ class RawStream:
         Args:
             layout: Layout of the stream.
             send: Takes the bytes.
-            frames: Whether frames will come; packets alone are for a file, which is sought in.
+            frames: Whether frames will come; packets alone go to a file, which can be sought in.
 
         Raises:
             EncodeError: A stream that cannot be copied.

@@ -18,15 +18,15 @@ class EncodeRequest:
     """A video to write.
 
     Attributes:
-        target: As for ``open_writer``, like all others.
+        target: See ``open_writer``, as for the attributes below.
         info: Description of the source.
         height: Rows of the frames to come.
         width: Columns of the frames to come.
         encoder: ffmpeg's name of a video encoder; None for the usual one of the container.
         encode_args: Further arguments for ffmpeg's output.
         source: What the reader was opened with.
-        start_s: The reader's.
-        end_s: The reader's.
+        start_s: Start of the reader's part; None for the beginning.
+        end_s: End of the reader's part; None for the end.
         overwrite: Replace a target that exists.
     """
 

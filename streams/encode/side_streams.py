@@ -71,7 +71,7 @@ class SideStream:
 def choose_side_streams(
     info: StreamInfo, suffix: str, *, from_file: bool
 ) -> tuple[tuple[SideStream, ...], str | None]:
-    """Decide what of a source can go into a container.
+    """Choose the side streams of a source that a container can hold.
 
     Args:
         info: The source.

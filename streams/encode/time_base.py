@@ -44,7 +44,7 @@ def clock_note(what: str, clock: Fraction) -> str | None:
 
 
 class FrameClock:
-    """Rounds times to a time base, so that each frame keeps a place of its own."""
+    """Rounds times to a time base, so that no two frames get the same pts."""
 
     def __init__(self, time_base: Fraction) -> None:
         self._time_base = time_base

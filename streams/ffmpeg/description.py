@@ -31,7 +31,7 @@ def describe_stream(source: str, index: int) -> str:
 
 
 def other_programs(source: str, index: int) -> frozenset[int]:
-    """Streams that belong to other programmes of a transport stream than one does.
+    """Streams of a transport stream that belong to other programmes than a given one.
 
     Args:
         source: A file.

@@ -101,7 +101,7 @@ class FFmpegProcess:
             command: The program and its arguments, which must include ``-progress pipe:2``.
             timeout_s: How long it may neither take data nor report progress.
             output: File descriptor of its standard output; the caller's to close.
-            pipe_bytes: How much may be on its way to it.
+            pipe_bytes: Capacity of the pipe to it.
         """
         self._timeout_s = timeout_s
         self._process = subprocess.Popen(

@@ -73,7 +73,7 @@ def open_container(
         timeout: Seconds to open and to read; None for the usual ones of an address or a file.
         file: Where its bytes come from, if from elsewhere; the source is only named then.
         hwaccel: A decoder's device.
-        trust: As for ``open_input``.
+        trust: See ``open_input``.
 
     Returns:
         The container, owned by the caller, and the video stream that ffmpeg would choose, or the
@@ -128,7 +128,7 @@ def open_input(
         others: PyAV's other arguments.
 
     Raises:
-        FFmpegError, OSError, ValueError: As PyAV has them.
+        FFmpegError, OSError, ValueError: Raised by PyAV.
     """
     name = file if isinstance(file, str) else ""
     told = allowed(name.removeprefix("file:"), is_bytes=not isinstance(file, str))

@@ -21,9 +21,9 @@ _NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def names_images(name: str) -> bool:
-    """Whether a name means a sequence of images: a folder, there or to come, or a pattern.
+    """Whether a name means a sequence of images: a folder, existing or to be made, or a pattern.
 
-    A file that exists is what it is, whatever its name looks like.
+    An existing file is never taken for a sequence, whatever its name looks like.
     """
     if is_address(name) or name == PIPE:
         return False
@@ -34,7 +34,7 @@ def names_images(name: str) -> bool:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether the last part of a name holds a ``%06d``, and is neither a video nor there."""
+    """Whether the last part of a name holds a ``%06d`` and names neither a video nor a file."""
     path = Path(name)
     numbered = _NUMBER.search(path.name) and path.suffix.lower() not in VIDEO_SUFFIXES
     return bool(numbered) and not path.exists()
@@ -55,7 +55,7 @@ def image_folder(name: str) -> Path:
 
 
 def is_named_by(pattern: str, path: Path) -> bool:
-    """Whether a file has a name that a pattern gives."""
+    """Whether a file's name matches a pattern."""
     return bool(_matcher(Path(pattern).name).match(path.name))
 
 

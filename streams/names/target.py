@@ -64,7 +64,7 @@ class TargetFile:
         """Create the file to write, empty, before a program opens it by its name.
 
         A link in its place, which another user of the folder may have laid, is removed and not
-        followed; so is what a run that was killed has left. Permissions are what the umask leaves.
+        followed; so is the file of a killed run. Permissions are what the umask leaves.
 
         Raises:
             OpenError: It cannot be created.
@@ -120,7 +120,7 @@ def temporary_name(path: Path) -> Path:
 
 
 def is_short(name: str) -> bool:
-    """Whether file systems take a name."""
+    """Whether a name is short enough for file systems."""
     return len(os.fsencode(name)) <= LONGEST_NAME
 
 
@@ -129,7 +129,7 @@ def name_beside(path: Path, name: str) -> Path:
 
     Args:
         path: The file that it belongs to.
-        name: What it is called where that is short enough: ``.NAME.part.EXT`` and its like.
+        name: Its name where that is short enough: ``.NAME.part.EXT`` and its like.
     """
     if is_short(name):
         return path.with_name(name)
@@ -141,7 +141,7 @@ def name_beside(path: Path, name: str) -> Path:
 
 
 class TargetAddress:
-    """An address: written as it goes, nothing to rename or remove."""
+    """An address: written directly, nothing to rename or remove."""
 
     def __init__(self, target: str) -> None:
         self.temporary = target

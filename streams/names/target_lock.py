@@ -47,7 +47,7 @@ def _lock_path(target: str) -> Path | None:
 
 
 def _lock(path: Path, target: str) -> int | None:
-    """A descriptor of the locked file; None where the folder takes none, which others report."""
+    """A descriptor of the locked file; None where the folder is not writable (reported later)."""
     while True:
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,4 +1,4 @@
-"""Whom encrypted addresses are believed to be: certificates are verified unless one says otherwise.
+"""Verification of certificates of encrypted addresses: on, unless it is turned off.
 
 PyAV's wheels look for authorities where only some systems keep them, and older ones verified
 nothing. So the file of authorities is always named, and so is whether to verify.

@@ -152,7 +152,7 @@ def test_pixels_of_a_lossless_file_have_to_show_coding_plainly() -> None:
     assert read[1] == pytest.approx((read[0] - 0.2) / 0.8, abs=1e-3)
 
 
-def test_what_is_not_sure_is_worth_no_word() -> None:
+def test_unsure_findings_are_not_reported() -> None:
     findings = {kind: scene.Finding(severity=0.0, confidence=1.0) for kind in scene.KINDS}
     findings |= {"blur": scene.Finding(severity=0.9, confidence=0.1)}
     findings |= {"noise": scene.Finding(severity=0.9, confidence=0.8)}
@@ -160,7 +160,7 @@ def test_what_is_not_sure_is_worth_no_word() -> None:
     assert Assessment(source="a", width=1, height=1, scenes=(one,)).summary() == "noisy"
 
 
-def test_frames_too_small_to_measure_are_said_to_be_unsure(tmp_path: Path) -> None:
+def test_frames_too_small_to_measure_are_reported_to_be_unsure(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "tiny.mkv", Clip(num_frames=6, height=16, width=24, codec="ffv1"))
     scenes = assess(str(path)).scenes
     assert sum(one.frames for one in scenes) == 6
@@ -209,7 +209,7 @@ def test_the_page_shows_scenes_and_what_looks_worst(tmp_path: Path, vsr: Run) ->
     assert (refused.code, refused.err.count("\n")) == (1, 1)
 
 
-def test_of_many_scenes_the_worst_are_shown_worst_first() -> None:
+def test_the_worst_scenes_are_shown_worst_first() -> None:
     windows = WorstWindows()
     one = scene.SceneMeasurements()
     one.add(torch.zeros(3, 8, 8), 0.0)
@@ -236,7 +236,7 @@ def test_a_stop_ends_early_with_the_scenes_so_far(tmp_path: Path) -> None:
     assert 0 < sum(one.frames for one in found.scenes) < 40
 
 
-def test_what_is_no_video_is_refused_in_a_line(tmp_path: Path, vsr: Run) -> None:
+def test_files_that_are_no_videos_are_refused_in_a_line(tmp_path: Path, vsr: Run) -> None:
     (tmp_path / "x.mp4").write_text("no video")
     done = vsr("assess", tmp_path / "x.mp4")
     assert done.code == 1

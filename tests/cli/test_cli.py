@@ -119,7 +119,7 @@ def test_frames_are_counted_in_the_output(
     assert (said in out) if said else ("arguments" not in out)
 
 
-def test_a_change_of_size_is_said(vsr: Run, tmp_path: Path) -> None:
+def test_a_change_of_size_is_reported(vsr: Run, tmp_path: Path) -> None:
     source = tmp_path / "in.h264"
     parts = [write_clip(tmp_path / f"{h}.h264", Clip(num_frames=2, height=h)) for h in (72, 96)]
     source.write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -228,7 +228,7 @@ def test_a_checkpoint_of_another_network_is_refused(vsr: Run, tmp_path: Path) ->
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_a_missing_folder_and_an_existing_target_are_said_before_any_work(
+def test_a_missing_folder_and_an_existing_target_are_reported_before_any_work(
     vsr: Run, tmp_path: Path
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
@@ -245,7 +245,9 @@ def test_a_missing_folder_and_an_existing_target_are_said_before_any_work(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no file, not even from root")
 @pytest.mark.parametrize("words", [[], ["--preview", "0"]])
-def test_a_folder_that_takes_no_file_is_said(words: list[str], vsr: Run, tmp_path: Path) -> None:
+def test_a_folder_that_takes_no_file_is_reported(
+    words: list[str], vsr: Run, tmp_path: Path
+) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
     closed = vsr("restore", source, "/proc/out.mkv", "-m", "identity", *words)
     assert (closed.code, closed.err.count("\n")) == (1, 1)

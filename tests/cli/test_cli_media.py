@@ -36,7 +36,7 @@ def test_identity_without_loss_returns_every_sample(vsr: Run, tmp_path: Path) ->
         assert samples(target) == samples(source)
 
 
-def test_a_device_that_is_not_there_is_said(
+def test_a_device_that_is_not_there_is_reported(
     vsr: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=5))

@@ -156,7 +156,7 @@ def test_the_mirror_may_come_from_the_environment(
         (["convert", "mmagic.pth", "mmagic.pth/b.safetensors"], 1, "a folder that exists"),
     ],
 )
-def test_what_cannot_be_done_gives_one_line(
+def test_impossible_requests_give_one_line(
     words: list[str],
     code: int,
     said: str,
@@ -244,7 +244,7 @@ def test_a_conversion_replaces_a_file_only_when_told_to(
     assert {value.dtype for value in load_file(target).values()} == {torch.float16}
 
 
-def test_what_int8_has_to_know_is_measured_and_kept(vsr: Run, tmp_path: Path) -> None:
+def test_ranges_for_int8_are_measured_and_kept(vsr: Run, tmp_path: Path) -> None:
     own, known = tmp_path / "own.safetensors", tmp_path / "known.safetensors"
     has_int8 = runs_int8(torch.device("cpu"))
     save_network(compact(), own)
@@ -263,7 +263,7 @@ def test_what_int8_has_to_know_is_measured_and_kept(vsr: Run, tmp_path: Path) ->
     ("network", "video", "code", "said"),
     [(basicvsr, "a.mp4", 2, "has no int8 form"), (compact, "b.mp4", 1, "b.mp4")],
 )
-def test_what_cannot_be_measured_is_said(
+def test_impossible_measurements_are_reported(
     network: Callable[[], Network[Any]], video: str, code: int, said: str, vsr: Run, tmp_path: Path
 ) -> None:
     save_network(network(), tmp_path / "own.safetensors")

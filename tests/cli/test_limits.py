@@ -83,7 +83,7 @@ def test_the_smallest_address_space_suffices_for_a_small_run(tmp_path: Path) -> 
     assert is_done_or_refused(done, tmp_path)
 
 
-def test_a_limit_of_a_files_size_ends_the_encoder_and_is_said(tmp_path: Path) -> None:
+def test_a_limit_of_a_files_size_ends_the_encoder_and_is_reported(tmp_path: Path) -> None:
     done = restore("RLIMIT_FSIZE", 2048, tmp_path)
     assert is_done_or_refused(done, tmp_path)
     assert "raise the limit of a file's size (ulimit -f)" in done.stderr

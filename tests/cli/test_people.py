@@ -18,7 +18,7 @@ from tests.media import Clip, write_clip, write_images
 from vsr.streams import open_reader
 
 
-def test_a_network_that_makes_more_than_4k_unasked_is_said_with_its_time(
+def test_a_network_that_makes_more_than_4k_unasked_is_reported_with_its_time(
     vsr: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=2, height=640, width=1200))

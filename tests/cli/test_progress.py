@@ -25,7 +25,7 @@ def test_a_source_of_unknown_length_has_no_end_in_its_lines(
     assert capsys.readouterr().err == "300 frames, 30.0 frames/s\n"
 
 
-def test_nothing_is_said_where_it_is_to_be_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_shown_where_it_is_to_be_hidden(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar(hidden=True) as show:
         show(Progress(frames=300, total=None, seconds=60.0))
     assert capsys.readouterr().err == ""

@@ -24,7 +24,7 @@ class Footage:
     Attributes:
         source: The film.
         whole: What one machine makes of it.
-        options: Of its restoration.
+        options: Options of its restoration.
     """
 
     source: Path

@@ -57,7 +57,7 @@ def test_the_file_is_the_same_to_the_byte(footage: Footage, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
-def test_what_was_begun_in_shards_goes_on_alone(footage: Footage, tmp_path: Path) -> None:
+def test_a_run_begun_in_shards_continues_alone(footage: Footage, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     begin(footage, target, shards=2)
     with pytest.raises(OpenError, match="resume with --resume"):
@@ -67,7 +67,7 @@ def test_what_was_begun_in_shards_goes_on_alone(footage: Footage, tmp_path: Path
     assert target.read_bytes() == footage.content
 
 
-def test_a_machine_of_another_kind_does_not_go_on(footage: Footage, tmp_path: Path) -> None:
+def test_a_machine_of_another_kind_does_not_continue(footage: Footage, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     begin(footage, target, shards=1)
     journal = tmp_path / "out.mp4.resume" / "journal.jsonl"
@@ -76,13 +76,13 @@ def test_a_machine_of_another_kind_does_not_go_on(footage: Footage, tmp_path: Pa
     facts["fingerprint"]["network"] = "of another"
     journal.write_text("\n".join([json.dumps(facts), *lines, ""]))
     options = replace(footage.options, resume=True)
-    with pytest.raises(ConfigurationError, match=r"makes other bits.*network"):
+    with pytest.raises(ConfigurationError, match=r"computes other bits.*network"):
         restore(str(footage.source), str(target), options)
     restore(str(footage.source), str(target), replace(options, mixed_machines=True))
     assert target.read_bytes() == footage.content
 
 
-def test_a_damaged_line_of_a_shard_is_said(footage: Footage, tmp_path: Path) -> None:
+def test_a_damaged_line_of_a_shard_is_reported(footage: Footage, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     begin(footage, target, shards=1)
     journal = tmp_path / "out.mp4.resume" / "journal.jsonl"
@@ -94,7 +94,7 @@ def test_a_damaged_line_of_a_shard_is_said(footage: Footage, tmp_path: Path) -> 
         restore(str(footage.source), str(target), replace(footage.options, resume=True))
 
 
-def test_a_lost_segment_of_a_shard_is_said(footage: Footage, tmp_path: Path) -> None:
+def test_a_lost_segment_of_a_shard_is_reported(footage: Footage, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     begin(footage, target, shards=1)
     folder = tmp_path / "out.mp4.resume"
@@ -131,7 +131,7 @@ def test_a_result_that_is_not_the_plan_is_refused(tmp_path: Path) -> None:
     done = FinishedShard(
         shard=0, frames=10, first_pts=0, last_pts=9, segments=(segment,), counts={}
     )
-    with pytest.raises(Unlike, match="is not what"):
+    with pytest.raises(Unlike, match="differs from"):
         collect(ShardResult(done=done, seconds=1), PLANNED, tmp_path)
     with pytest.raises(Unlike, match="came back with 9 frames"):
         collect(ShardResult(done=replace(done, frames=9), seconds=1), PLANNED, tmp_path)

@@ -155,7 +155,7 @@ def test_a_film_of_a_thousand_scenes(footage: Footage, pool: RayPool, tmp_path: 
     assert target.read_bytes() == alone.read_bytes()
 
 
-def test_a_full_disk_is_said_and_what_is_done_is_kept(
+def test_a_full_disk_is_reported_and_what_is_done_is_kept(
     footage: Footage, pool: RayPool, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
@@ -305,7 +305,7 @@ def test_a_machine_that_makes_other_bits_is_left_out(
         target = tmp_path / "out.mp4"
         wait_for_facts(pool)
         run(footage, target, pool)
-        assert "is left out, it makes other bits: network" in caplog.text
+        assert "is left out, it computes other bits: network" in caplog.text
         assert target.read_bytes() == footage.content
     finally:
         cluster.remove_node(other)

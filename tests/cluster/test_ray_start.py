@@ -116,7 +116,7 @@ def start(footage: Footage, target: Path, address: str) -> subprocess.Popen[str]
 
 
 @pytest.mark.parametrize("prefix", ["", "ray://"])
-def test_its_file_is_that_of_one_machine_which_goes_on_where_the_head_is_lost(
+def test_its_file_is_that_of_one_machine_which_continues_where_the_head_is_lost(
     footage: Footage, tmp_path: Path, prefix: str
 ) -> None:
     whole, begun = tmp_path / "whole.mp4", tmp_path / "begun.mp4"

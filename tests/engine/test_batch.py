@@ -169,7 +169,7 @@ def test_one_stream_can_be_given_more_again_when_memory_has_run_out() -> None:
     assert batch.settings_of("a").chunk == 8
 
 
-def test_streams_with_a_past_go_on_in_the_tiles_that_another_one_needed() -> None:
+def test_streams_with_a_past_continue_in_the_tiles_that_another_one_needed() -> None:
     (batch, network), clip = roomy(1, 0), moving_clip(3, 130, 40)
     batch.push({"a": pieces(clip, 1)[0], "b": pieces(clip, 1)[0]})
     network.area = 100 * 40
@@ -198,7 +198,7 @@ def test_a_push_that_is_refused_takes_nothing_of_any_stream(wrong: str) -> None:
 def test_a_first_chunk_that_is_refused_begins_no_stream() -> None:
     batch, (chunk,) = batch_of(compact(), 4, 2), pieces(moving_clip(2, 18, 22), 2)
     for take in (lambda bad: batch.push({"a": bad}), lambda bad: batch.pass_through("a", bad)):
-        with pytest.raises(ConfigurationError, match="pts 0 comes behind 10"):
+        with pytest.raises(ConfigurationError, match="pts 0 comes after 10"):
             take(replace(chunk, pts=(10, 0)))
     assert batch.keys == ()
 

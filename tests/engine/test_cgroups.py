@@ -123,7 +123,7 @@ def test_without_groups_nothing_limits(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux's")
-def test_what_a_run_may_take_respects_the_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_budget_respects_control_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < bytes_left_in_cgroups() <= sys.maxsize
     monkeypatch.setattr(memory, "bytes_left_in_cgroups", lambda: 12 * MIB)
     assert memory.free_bytes(torch.device("cpu")) == 12 * MIB

@@ -96,7 +96,7 @@ class Poisoned(Network[Any]):
         return restored, state
 
 
-def test_numbers_that_are_none_are_restored_anew() -> None:
+def test_frames_with_nan_are_restored_again() -> None:
     restorer = restorer_of(Poisoned(3, forever=False), 2, 1)
     left = frames_of(stream(restorer, pieces(moving_clip(12, 10, 14), 4)))
     assert left.isfinite().all()
@@ -146,7 +146,7 @@ def state_of(feat: float, flow: float) -> PropagationState:
     )
 
 
-def test_what_is_under_way_when_a_scene_starts_is_not_held_against_it() -> None:
+def test_discarded_measurements_cause_no_divergence() -> None:
     guard = DivergenceGuard()
     guard.watch(state_of(float("nan"), 0.0), PICTURE)
     guard.discard_pending()
@@ -234,7 +234,7 @@ def test_a_network_that_gives_no_numbers_at_once_is_seen_before_a_frame_leaves()
     assert counts.passed_through == 6
 
 
-def test_of_numbers_that_are_none_in_mid_scene_only_what_is_under_way_leaves() -> None:
+def test_nan_in_mid_scene_reaches_only_pending_frames() -> None:
     network = Poisoned(3, forever=True)
     restored, counts = restored_by_itself(network, moving_clip(6, 10, 14), Late())
     spoilt = [i for i, frame in enumerate(restored) if not frame.isfinite().all()]
@@ -313,7 +313,7 @@ class Dead(Identity):
         return torch.full_like(window_BTCHW[:, :num_keep], 0.5), None
 
 
-def test_pictures_that_become_a_single_colour_are_counted_and_said(
+def test_pictures_that_become_a_single_colour_are_counted_and_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     restorer = Restorer(Dead(), chunk=4, look_ahead=0)

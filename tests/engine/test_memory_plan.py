@@ -71,7 +71,7 @@ def test_the_network_is_left_as_it_is() -> None:
         assert torch.equal(parameter, before[name])
 
 
-def test_what_suits_the_network_is_taken_where_it_fits() -> None:
+def test_the_networks_own_sizes_are_taken_where_they_fit() -> None:
     plan = make_plan(compact(), CPU, 64, 64, budget_bytes=10**12)
     facts = compact().facts
     assert plan.settings == Settings(chunk=facts.chunk, look_ahead=facts.look_ahead)
@@ -253,7 +253,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(vsr: Run, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
-def test_memory_that_cannot_suffice_is_said_before_the_run(vsr: Run, tmp_path: Path) -> None:
+def test_memory_that_cannot_suffice_is_reported_before_the_run(vsr: Run, tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
     done = vsr("restore", source, tmp_path / "out.mp4", "-m", "identity", "--memory", "1M")
     assert (done.code, done.out) == (1, "")
@@ -288,7 +288,7 @@ def test_the_peak_of_a_process_is_its_own_and_not_that_of_who_started_it() -> No
 
 
 @pytest.mark.gpu
-def test_what_torch_keeps_of_a_device_for_later_is_free() -> None:
+def test_memory_that_torch_caches_counts_as_free() -> None:
     device = torch.device("cuda", 0)
     torch.zeros(1, device=device)
     before, ballast = free_bytes(device), torch.zeros(2**28, dtype=torch.uint8, device=device)
@@ -331,9 +331,7 @@ def test_the_peak_of_a_device_is_that_of_the_run() -> None:
         *(pytest.param(n, marks=pytest.mark.slow) for n in ("basicvsrpp", "edvr", "guarded")),
     ],
 )
-def test_what_is_remembered_gives_what_torch_gives(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cached_results_equal_those_of_torch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The peak of a joint step is the same when torch runs each operator, every time."""
     network, settings = ALL[name](), Settings(chunk=2, look_ahead=1)
     remembered = step_bytes(Steps(network), settings, 72, 96, 2)

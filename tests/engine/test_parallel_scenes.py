@@ -94,7 +94,7 @@ def test_scenes_learn_from_each_other_what_fits(held: int | None) -> None:
 
 
 @pytest.mark.parametrize("size", [(20, 22), (10, 14)])
-def test_what_is_refused_leaves_the_scenes_as_they_were(size: tuple[int, int]) -> None:
+def test_refused_frames_leave_the_scenes_unchanged(size: tuple[int, int]) -> None:
     lanes, (first, second) = lanes_of(compact(), 2), pieces(moving_clip(4, 10, 14), 2)
     lanes.push(first)
     marked = replace(second, scene_starts=frozenset({0, 1}), frames=torch.zeros(2, 3, *size))
@@ -128,7 +128,7 @@ class Watched(Network[Any]):
         return restored, state
 
 
-def test_what_one_scene_keeps_does_not_keep_the_others_in_memory() -> None:
+def test_a_kept_scene_does_not_keep_the_others_in_memory() -> None:
     batch = BatchRestorer(Watched(compact()), chunk=2, look_ahead=1, device="cpu")
     assert isinstance(batch.network, Watched)
     restored = batch.push({key: pieces(moving_clip(4, 10, 14), 4)[0] for key in "abc"})

@@ -35,7 +35,7 @@ def test_state_survives_a_chunk_boundary(make: Maker) -> None:
 
 
 @pytest.mark.parametrize("look_ahead", [0, 2])
-def test_how_frames_arrive_does_not_matter(look_ahead: int) -> None:
+def test_results_do_not_depend_on_the_chunks_pushed(look_ahead: int) -> None:
     network, clip = compact(), moving_clip(11, 10, 14)
     results = [
         frames_of(stream(restorer_of(network, 3, look_ahead), pieces(clip, size)))
@@ -202,18 +202,16 @@ def test_frames_of_another_shape_are_refused_and_nothing_is_taken(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"pts": (30, 30)}, "pts 30 comes behind 30; give pts that increase"),
-        ({"pts": (50, 40)}, "pts 40 comes behind 50"),
-        ({"pts": (10, 20)}, "pts 10 comes behind 10"),
+        ({"pts": (30, 30)}, "pts 30 comes after 30; give pts that increase"),
+        ({"pts": (50, 40)}, "pts 40 comes after 50"),
+        ({"pts": (10, 20)}, "pts 10 comes after 10"),
         ({"time_base": Fraction(1, 1000)}, "units of 1/1000 s in a stream of 1/250 s; rescale"),
         ({"frames": torch.zeros(2, 3, 16, 16, dtype=torch.uint8)}, "frames are uint8; give floats"),
         ({"scene_starts": frozenset({2})}, r"scenes start at \[2\] of 2 frames"),
         ({"scene_starts": frozenset({-1})}, r"scenes start at \[-1\] of 2 frames"),
     ],
 )
-def test_what_cannot_follow_is_refused_and_nothing_is_taken(
-    change: dict[str, Any], words: str
-) -> None:
+def test_chunks_that_cannot_follow_are_refused_whole(change: dict[str, Any], words: str) -> None:
     restorer, (first, second) = restorer_of(compact(), 4, 2), pieces(moving_clip(4, 16, 16), 2)
     restorer.push(first)
     for take in (restorer.push, restorer.pass_through):
@@ -223,7 +221,7 @@ def test_what_cannot_follow_is_refused_and_nothing_is_taken(
     assert pts_of(restorer.push(second) + restorer.drain()) == [0, 10, 20, 30]
 
 
-def test_behind_its_end_a_stream_can_begin_anew_at_any_time_in_any_time_base() -> None:
+def test_behind_its_end_a_stream_can_begin_again_at_any_time_in_any_time_base() -> None:
     restorer, (first,) = restorer_of(compact(), 4, 2), pieces(moving_clip(2, 16, 16), 2)
     stream(restorer, [first])
     (left,) = stream(restorer, [replace(first, time_base=Fraction(1, 7))])

@@ -92,7 +92,7 @@ def starve(restorer: Restorer) -> None:
     restorer.network.area = 100 * 140
 
 
-def test_a_stream_goes_on_in_tiles_whose_state_starts_anew(
+def test_a_stream_continues_in_tiles_whose_state_starts_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     network, clip = load_network(), moving_clip(8, 130, 140)
@@ -138,7 +138,7 @@ print(json.dumps([left, counts.retries, counts.passed_through, restorer.chunk]))
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
-def test_a_process_that_runs_out_of_memory_goes_on_with_smaller_steps() -> None:
+def test_a_process_that_runs_out_of_memory_continues_with_smaller_steps() -> None:
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
     num_left, retries, passed_through, chunk = json.loads(done.stdout)

@@ -27,7 +27,7 @@ from vsr.restorer import FULL, Restorer
     [*((make, 2) for make in RECURRENT.values()), (compact, 0), (compact, FULL)],
     ids=[*RECURRENT, "compact, none", "compact, full"],
 )
-def test_stopping_and_going_on_equals_never_having_stopped(
+def test_stopping_and_continuing_equals_never_having_stopped(
     make: Maker, look_ahead: int | str, tmp_path: Path
 ) -> None:
     network, chunks = make(), pieces(moving_clip(11, 10, 14), 2, cuts=[7])
@@ -75,7 +75,7 @@ torch.save(frames_of(left), sys.argv[2])
 """
 
 
-def test_another_process_goes_on(tmp_path: Path) -> None:
+def test_another_process_continues(tmp_path: Path) -> None:
     network, (first, second) = RECURRENT["iconvsr"](), pieces(moving_clip(12, 10, 14), 6)
     restorer = restorer_of(network, 3, 2)
     restorer.push(first)
@@ -108,7 +108,7 @@ def test_a_state_of_another_network_is_refused_and_changes_nothing(tmp_path: Pat
         restorer_of(retrained, 2, 1).load(tmp_path / "state")
 
 
-def test_a_state_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_written_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OpenError, match="give a name in a folder that exists"):
         restorer_of(compact(), 2, 1).save(tmp_path / "nowhere" / "state")
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from tests.command_line import Run
 from tests.evaluation.eval_trees import measured, write_textured_pair
 
 
-def test_an_evaluation_that_stopped_goes_on_per_clip(
+def test_an_evaluation_that_stopped_continues_per_clip(
     vsr: Run, pair: list[str | Path], tmp_path: Path
 ) -> None:
     words = ["eval", *pair, "-m", "bicubic-x4", "--out", tmp_path / "out", "--json"]

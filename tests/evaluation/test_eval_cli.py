@@ -104,7 +104,7 @@ def test_scores_over_time_have_columns_of_their_own(vsr: Run, pair: list[str | P
 
 
 @pytest.mark.parametrize(("model", "precision"), [("bicubic-x4", "float32"), (None, "bfloat16")])
-def test_what_is_said_of_the_origin_is_so(
+def test_the_described_origin_is_true(
     model: str | None, precision: str, vsr: Run, pair: list[str | Path], weights: Path
 ) -> None:
     words = ["eval", *pair, "-m", model or weights, "--precision", "bfloat16", "--json"]
@@ -136,7 +136,7 @@ def test_equal_frames_have_an_infinite_psnr_that_json_can_say(
     assert " inf " in vsr(*words).out
 
 
-def test_partial_sets_are_scored_and_said(vsr: Run, tmp_path: Path) -> None:
+def test_partial_sets_are_scored_and_reported(vsr: Run, tmp_path: Path) -> None:
     write_vid4(tmp_path)
     for frame in (tmp_path / "GT" / "city").iterdir():
         frame.unlink()
@@ -197,7 +197,7 @@ def test_a_network_on_another_degradation_than_its_own_is_noted(
         (["--gt", "GT", "--report", "GT/a/00000000.png/x"], 1, "cannot be written"),
     ],
 )
-def test_what_cannot_work_is_said_in_one_line(
+def test_impossible_options_are_reported_in_one_line(
     words: list[str],
     code: int,
     said: str,

@@ -192,7 +192,7 @@ def test_clips_may_be_video_files(tmp_path: Path) -> None:
     assert len(partial.scored) == 98
 
 
-def test_what_is_not_there_or_not_known_is_said(tmp_path: Path) -> None:
+def test_missing_and_unknown_names_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="'reds5' is unknown; known are reds4"):
         find_clips("reds5", tmp_path, scale=4)
     with pytest.raises(ConfigurationError, match="'BX' is unknown; known are BI"):

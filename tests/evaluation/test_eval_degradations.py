@@ -62,7 +62,7 @@ def test_the_dialects_differ_in_where_a_sample_lies() -> None:
         assert where.max() <= np.ceil(place), name
 
 
-def test_what_is_not_defined_is_refused() -> None:
+def test_undefined_blurs_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="known are BI, BD"):
         degrade(torch.rand(3, 32, 32), 4, "BX")
     with pytest.raises(ConfigurationError, match="x3"):

@@ -51,7 +51,7 @@ def test_a_checkout_is_timed_and_its_frames_are_compared(
 
 
 @pytest.mark.slow
-def test_what_is_not_there_is_said_in_a_line(tmp_path: Path) -> None:
+def test_a_missing_program_is_reported_in_a_line(tmp_path: Path) -> None:
     save_network(srvgg(), tmp_path / "net.safetensors")
     source = render(tmp_path / "in.mp4", 4, "32x24")
     words = ("--model", tmp_path / "net.safetensors", "--source", source, "--frames", "2")

@@ -147,13 +147,13 @@ def decode(png: str) -> Tensor:
     return quantise(torch.from_numpy(picture).movedim(-1, 0) / 255)
 
 
-def test_a_missing_extra_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyiqa", None)
     with pytest.raises(MissingDependency, match=r"'musiq'.* needs pyiqa.*vsr-stream\[perceptual\]"):
         open_score("musiq", torch.device("cpu"))
 
 
-def test_a_torchvision_of_another_torch_is_said_in_one_line(
+def test_a_torchvision_of_another_torch_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What torchvision raises on import beside a torch it was not built for."""

@@ -63,7 +63,7 @@ def test_beyond_the_frame_is_the_published_grey() -> None:
     torch.testing.assert_close(nowhere[:, 0, 0], torch.tensor(OUTSIDE))
 
 
-def test_what_is_not_changed_stays_to_the_bit() -> None:
+def test_unchanged_pixels_stay_equal_to_the_bit() -> None:
     frame = frame_with(PLACES[1:])
     pasted = frame.clone()
     for place in PLACES:

@@ -102,7 +102,7 @@ def test_chunks_may_be_cut_anywhere() -> None:
     assert torch.equal(whole, torch.cat(pieces))
 
 
-def test_what_follows_a_reset_or_a_cut_does_not_depend_on_what_came() -> None:
+def test_frames_after_a_reset_or_a_cut_do_not_depend_on_earlier_ones() -> None:
     frames = film(STILL)
     one, other, third = stage(STILL), stage(STILL), stage(STILL)
     one.push(chunk_of(frames[:3]))
@@ -155,7 +155,7 @@ def test_a_face_that_comes_within_a_scene_is_restored_by_and_by() -> None:
     assert max(steps) < 0.05
 
 
-def test_what_a_network_invents_anew_for_each_frame_is_made_steady() -> None:
+def test_detail_invented_for_each_frame_is_made_steady() -> None:
     generator = torch.Generator().manual_seed(1)
 
     def inventing(faces: Tensor) -> Tensor:

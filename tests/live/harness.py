@@ -219,7 +219,7 @@ class Seen:
 
     Attributes:
         numbers: That the frames carry.
-        times: Of the frames.
+        times: Times of the frames.
         sound: Times of the packets of sound.
         size: Rows and columns.
     """

@@ -123,7 +123,7 @@ SEED = torch.Generator().manual_seed(0)
 
 
 @pytest.mark.parametrize("encoder", ["libx264", "libx265"])
-def test_another_bit_rate_goes_on_in_the_same_file(encoder: str, tmp_path: Path) -> None:
+def test_another_bit_rate_continues_in_the_same_file(encoder: str, tmp_path: Path) -> None:
     """Each encoder begins with a key frame, and players need nothing but what they were told."""
     step = Fraction(1, 25)
     info = StreamInfo(height=HEIGHT, width=WIDTH, time_base=step, frame_rate=1 / step)

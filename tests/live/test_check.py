@@ -23,7 +23,7 @@ def found(out: str) -> dict[str, dict[str, Any]]:
     return {one["what"]: one for one in json.loads(out)}
 
 
-def test_what_works_is_said_with_figures_and_nothing_is_left(
+def test_working_parts_are_reported_with_figures_and_nothing_is_left(
     server: Server, clip: Path, tmp_path: Path, vsr: Run
 ) -> None:
     target, source = tmp_path / "out.mkv", server.address("in")
@@ -43,7 +43,7 @@ def test_what_works_is_said_with_figures_and_nothing_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["server"]
 
 
-def test_what_does_not_work_is_said_with_what_would_happen(tmp_path: Path, vsr: Run) -> None:
+def test_failures_are_reported_with_their_consequence(tmp_path: Path, vsr: Run) -> None:
     nowhere = f"rtmp://127.0.0.1:{free_port()}/app/s3cret"
     target, words = f"rtmp://127.0.0.1:{free_port()}/app/s3cret", ["--retries", "3", *WORDS]
     done = vsr("live", nowhere, target, "--record", tmp_path / "copy.mkv", *words)

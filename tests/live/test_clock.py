@@ -66,7 +66,7 @@ def test_a_few_frames_that_are_missing_are_no_other_rate() -> None:
         assert clock.other_rate() is None
 
 
-def test_held_frames_fill_a_gap_and_the_source_goes_on_behind_them() -> None:
+def test_held_frames_fill_a_gap_and_the_source_continues_behind_them() -> None:
     clock = Clock(TICK, Fraction(1, 25))
     clock.frame(Fraction(7), 100.0)
     assert clock.held(100.5, delay_s=0.5) == []
@@ -89,7 +89,7 @@ def test_a_frame_whose_place_was_filled_is_not_shown_in_the_past() -> None:
 
 
 @pytest.mark.parametrize("pause_s", [2, 10, 3600])
-def test_a_source_that_was_stopped_and_goes_on_is_shown_again_within_a_second(
+def test_a_source_that_was_stopped_and_continues_is_shown_again_within_a_second(
     pause_s: int,
 ) -> None:
     """Its times merely go on: frame after frame comes too late for the place it would have."""
@@ -152,7 +152,7 @@ def test_a_source_that_catches_up_does_not_push_the_output_ahead_for_good(
     assert len(placed) > 5 * 250 + 500
 
 
-def test_what_a_server_sends_in_one_go_at_first_is_kept_and_not_worked_off() -> None:
+def test_a_burst_of_frames_at_the_start_is_kept_as_lead() -> None:
     clock, placed = Clock(TICK, Fraction(1, 25)), []
     for number in range(1000):
         at = 1000 + max(0.001 * number, (number - 50) / 25)

@@ -50,7 +50,7 @@ class Copying:
         return part
 
 
-def test_what_leaves_the_encoder_has_one_place_to_begin_at_its_start(
+def test_the_encoders_stream_has_one_sync_point(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened: list[Copying] = []
@@ -69,7 +69,7 @@ def test_what_leaves_the_encoder_has_one_place_to_begin_at_its_start(
     assert b"".join(opened[0].parts).count(SYNC_POINT) == 1
 
 
-def test_what_goes_to_a_sink_has_no_more_either() -> None:
+def test_the_stream_to_a_sink_has_one_sync_point() -> None:
     taken: list[EncodedPacket] = []
     sent: list[bytes] = []
     stream = PacketStream(encode(taken, 60).streams, sent.append)

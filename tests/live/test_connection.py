@@ -63,7 +63,7 @@ def test_interlaced_frames_come_out_progressive_as_a_file_read_at_once_has_them(
         assert torch.equal(found.frames, wanted.frames)
 
 
-def test_what_deinterlacing_holds_back_counts_as_latency(tmp_path: Path) -> None:
+def test_frames_held_back_by_deinterlacing_count_as_latency(tmp_path: Path) -> None:
     source, copy = write_interlaced(tmp_path / "fields.mp4", num_frames=20), tmp_path / "copy.mkv"
     with running(asked(source, copy)) as stream:
         stream.wait()
@@ -72,7 +72,7 @@ def test_what_deinterlacing_holds_back_counts_as_latency(tmp_path: Path) -> None
     assert "(waiting 80," in stream.said[0]
 
 
-def test_a_picture_that_ends_while_sound_goes_on_ends_the_connection(
+def test_a_picture_that_ends_while_sound_continues_ends_the_connection(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsr.live.input.connection.PICTURE_TIMEOUT_S", 1.0)
@@ -86,7 +86,7 @@ def test_a_picture_that_ends_while_sound_goes_on_ends_the_connection(
         connection.close()
 
 
-def test_what_is_relayed_comes_out_as_it_went_in(clip: Path, tmp_path: Path) -> None:
+def test_relayed_bytes_are_unchanged(clip: Path, tmp_path: Path) -> None:
     """Where a publisher starts anew, times go back: nothing may be made of them on the way."""
     parts = []
     for offset in ("50", "20"):
@@ -101,7 +101,7 @@ def test_what_is_relayed_comes_out_as_it_went_in(clip: Path, tmp_path: Path) -> 
     relay.close()
 
 
-def test_whatever_ends_the_reading_thread_ends_the_stream(
+def test_any_failure_of_the_reading_thread_ends_the_stream(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:

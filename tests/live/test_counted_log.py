@@ -9,7 +9,7 @@ import pytest
 from vsr.live.monitor.counted_log import CountedLog
 
 
-def test_what_comes_back_is_counted_and_said_once_a_minute(
+def test_repeated_events_are_counted_and_reported_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     counted = CountedLog(logging.getLogger("vsr.live"))

@@ -140,7 +140,7 @@ def test_times_that_jump_do_not_show(moved: str, clip: Path, tmp_path: Path) -> 
     assert float(seen.times[-1] - seen.times[0]) < 30
 
 
-def test_a_source_that_was_stopped_and_goes_on_is_shown_again(clip: Path, tmp_path: Path) -> None:
+def test_a_source_that_was_stopped_and_continues_is_shown_again(clip: Path, tmp_path: Path) -> None:
     """One whose times stood still as well: they merely go on."""
     copy, source = tmp_path / "copy.mkv", f"udp://127.0.0.1:{free_port()}"
     words = ["-c", "copy", "-output_ts_offset", "2", "-f", "mpegts", source]
@@ -155,7 +155,7 @@ def test_a_source_that_was_stopped_and_goes_on_is_shown_again(clip: Path, tmp_pa
     assert set(look(copy).numbers[50:]) & set(range(30, 45))
 
 
-def test_a_publisher_with_other_packet_identifiers_goes_on_where_one_ended(
+def test_a_publisher_with_other_packet_identifiers_continues_where_one_ended(
     clip: Path, tmp_path: Path
 ) -> None:
     copy, source = tmp_path / "copy.mkv", f"udp://127.0.0.1:{free_port()}"

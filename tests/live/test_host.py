@@ -14,7 +14,7 @@ def test_a_host_that_does_not_exist_is_named_and_the_key_is_not() -> None:
     assert "s3cret" not in str(caught.value)
 
 
-def test_what_is_no_address_is_said_without_it() -> None:
+def test_malformed_addresses_are_reported_without_their_text() -> None:
     with pytest.raises(OpenError, match="rtmp://… is no address") as caught:
         check_host("rtmp://[::1/app/s3cret")
     assert "s3cret" not in str(caught.value)

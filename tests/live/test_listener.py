@@ -81,7 +81,7 @@ def received(listener: Listener) -> bytes:
 
 
 @pytest.mark.parametrize("words", [["-c", "copy"], ["-c:v", "libx265", "-preset", "ultrafast"]])
-def test_what_is_published_arrives_frame_by_frame(
+def test_published_frames_arrive_frame_by_frame(
     words: list[str], address: str, listener: Listener, clip: Path, tmp_path: Path
 ) -> None:
     """H.264, and HEVC by enhanced RTMP."""

@@ -83,7 +83,7 @@ def test_one_false_time_moves_nothing(
     assert coded[-1].time <= time_of(comes[59])
 
 
-def test_what_is_held_back_in_the_end_leaves(clip: Path) -> None:
+def test_packets_held_back_at_the_end_are_emitted(clip: Path) -> None:
     with heard(clip) as (sound, _, packets):
         coded = [one for p in packets[1:20] for one in sound.take(p, time_of(p))]
         assert not sound.take(packets[20], time_of(packets[20]) + 1)
@@ -93,7 +93,7 @@ def test_what_is_held_back_in_the_end_leaves(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("speed", [Fraction(97, 100), Fraction(103, 100)])
-def test_sound_coded_anew_follows_a_clock_that_is_not_its_own(
+def test_sound_transcoded_follows_a_clock_that_is_not_its_own(
     speed: Fraction, clip: Path, tmp_path: Path
 ) -> None:
     mine = convert(clip, tmp_path / "mine.ts", "-vn", "-c:a", "aac")

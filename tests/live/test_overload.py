@@ -53,7 +53,7 @@ def test_frames_that_are_held_back_before_leave_less_time() -> None:
     assert interlaced.waiting_s == progressive.waiting_s
 
 
-def test_what_is_too_slow_for_small_chunks_gets_larger_ones() -> None:
+def test_a_network_too_slow_for_small_chunks_gets_larger_ones() -> None:
     """Look-ahead is paid once per step: in small chunks it costs more than there is time for."""
     speed = StepSpeed(frame_s=0.02, look_ahead_s=0.02)
     choice = plan_latency(FACTS, speed, Fraction(25), 0.8)
@@ -196,7 +196,7 @@ def test_the_source_waits_where_that_is_asked_for(clip: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-def test_what_costs_nothing_stays_at_full_quality(scale: int, clip: Path, tmp_path: Path) -> None:
+def test_a_cheap_network_stays_at_full_quality(scale: int, clip: Path, tmp_path: Path) -> None:
     restorer = Restorer(Bicubic(scale=scale), device="cpu", precision="float32")
     with running(asked(clip, tmp_path / "out.mkv"), restorer) as stream:
         stream.wait()

@@ -31,9 +31,9 @@ class Course:
     """What happened to the frames.
 
     Attributes:
-        counts: Of frames that were restored, passed through and skipped.
+        counts: Numbers of frames that were restored, passed through and skipped.
         latencies: From arrival until they left the network, in seconds.
-        levels: Of every frame, by name.
+        levels: Quality level of every frame, by name.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -58,8 +58,8 @@ def run(
     """Frames at 25 a second through a network that takes so long for each.
 
     Args:
-        frame_s: Of a frame.
-        seconds: Of the input.
+        frame_s: Seconds of a frame.
+        seconds: Length of the input.
         believed: How much faster the network was when it was measured.
         faces_s: Seconds that faces of a frame take at a time of the input; None for no faces.
     """
@@ -108,7 +108,7 @@ def _step_s(speed: StepSpeed, level: QualityLevel) -> float:
 
 
 @pytest.mark.parametrize("share", [4, 1.33])
-def test_what_fits_runs_at_full_quality_all_the_time(share: float) -> None:
+def test_a_fast_network_runs_at_full_quality_all_the_time(share: float) -> None:
     course = run(1 / FPS / share)
     assert set(course.levels) == {FULL}
     assert course.counts["passed"] == course.counts["skipped"] == 0
@@ -116,7 +116,7 @@ def test_what_fits_runs_at_full_quality_all_the_time(share: float) -> None:
 
 
 @pytest.mark.parametrize("share", [0.4, 0.5, 0.6, 0.9])
-def test_what_fits_in_part_is_restored_in_part_steadily(share: float) -> None:
+def test_an_affordable_share_of_frames_is_restored_steadily(share: float) -> None:
     course = run(1 / FPS / share)
     restored = course.counts["restored"] / course.counts.total()
     assert 0.5 * share < restored <= share
@@ -150,7 +150,7 @@ def test_a_machine_without_time_for_faces_begins_without() -> None:
     assert set(course.levels) == {NO_FACES}
 
 
-def test_what_is_hopeless_is_tried_ever_more_rarely() -> None:
+def test_failing_rises_are_tried_ever_more_rarely() -> None:
     course = run(0.5, seconds=300)
     assert course.levels.count(PASS_THROUGH) > 0.98 * len(course.levels)
     assert course.changes < 20

@@ -90,7 +90,7 @@ def test_a_frame_that_leaves_is_done_and_not_only_asked_for() -> None:
     assert torch.cuda.current_stream().query()
 
 
-def test_what_was_chosen_in_a_busy_moment_grows_once_full_quality_lasts(
+def test_sizes_chosen_under_load_grow_once_full_quality_lasts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("vsr.live.restoration.LASTING_S", 0.0)
@@ -125,7 +125,7 @@ class Interrupted(Sluggish):
         return super().step(window_BTCHW, state, num_keep, ends_scene=ends_scene)
 
 
-def test_what_is_stopped_before_its_speed_is_known_ends_with_the_step_at_hand(
+def test_a_stop_during_the_measurement_ends_with_the_current_step(
     clip: Path, tmp_path: Path
 ) -> None:
     network = Interrupted()

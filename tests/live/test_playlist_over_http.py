@@ -65,7 +65,7 @@ def test_a_playlist_is_put_to_a_server(clip: Path, files: tuple[Path, int]) -> N
     assert look(folder / "list.m3u8").numbers == list(range(50))
 
 
-def test_a_server_that_nobody_vouches_for_gets_no_playlist(
+def test_a_server_without_a_trusted_certificate_gets_no_playlist(
     clip: Path, files: tuple[Path, int], certificate: Path
 ) -> None:
     folder, port = files

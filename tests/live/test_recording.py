@@ -93,7 +93,7 @@ def test_only_segments_of_this_record_are_removed_the_oldest_first(tmp_path: Pat
     assert all(path.exists() for path in others)
 
 
-def test_what_is_written_stays_and_ever_kept_segments_too(tmp_path: Path) -> None:
+def test_the_open_segment_and_all_segments_without_a_limit_stay(tmp_path: Path) -> None:
     part = old(tmp_path, ".copy_20261120T000000Z.part.mkv", 1.0)
     whole = old(tmp_path, "copy_20261120T000000Z.mkv", 1.0)
     record = Recording(str(tmp_path / "copy.mkv"), Segments(length_s=1.0, most_bytes=1))

@@ -227,7 +227,9 @@ def test_encoders_that_do_not_take_any_time_base(encoder: str, fps: int, tmp_pat
     assert stream.figures.tally.late == stream.figures.tally.skipped == 0
 
 
-def test_what_is_not_carried_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_data_that_is_not_carried_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     film, copy = write_film(tmp_path), tmp_path / "copy.mkv"
     with running(asked(film, copy)) as stream:
         stream.wait()

@@ -59,7 +59,7 @@ def test_streams_that_share_a_network_get_what_each_gets_alone() -> None:
         torch.testing.assert_close(restored[place], expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_share_goes_on_after_its_stream_was_drained() -> None:
+def test_a_share_continues_after_its_stream_was_drained() -> None:
     (share,) = shares("a")
     first, second = pieces(moving_clip(6, 16, 16), 3)
     share.change(chunk=1, look_ahead=0)
@@ -248,7 +248,7 @@ def test_errors_are_one_line(
     ("arguments", "said"),
     [("-bogus 1", "Unrecognized option 'bogus'"), ("-vf nosuch", "No such filter: 'nosuch'")],
 )
-def test_arguments_that_the_encoder_refuses_are_said_in_its_words(
+def test_arguments_that_the_encoder_refuses_are_reported_in_its_words(
     arguments: str, said: str, vsr: Run, clip: Path, tmp_path: Path
 ) -> None:
     done = vsr("live", clip, tmp_path / "out.mkv", "-m", "identity", "--encode-args", arguments)

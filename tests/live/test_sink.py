@@ -107,7 +107,7 @@ def test_a_congested_address_falls_no_further_behind_than_its_latency(
     assert look(tmp_path / "got.ts").numbers[-1] == 49
 
 
-def test_whatever_ends_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) -> None:
+def test_any_failure_of_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) -> None:
     packets = list(coded(clip, StreamTemplates()))
     sink = Sink(str(tmp_path / "out.mkv"), retry=Retry(0))
     sink.start([])  # packets of streams that it was not told of

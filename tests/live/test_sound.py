@@ -44,7 +44,7 @@ def test_rounded_times_are_no_hole(clip: Path) -> None:
     assert {len(coded) for coded in taken} == {1}
 
 
-def test_sound_coded_anew_keeps_its_place_behind_a_hole(clip: Path, tmp_path: Path) -> None:
+def test_sound_transcoded_keeps_its_place_behind_a_hole(clip: Path, tmp_path: Path) -> None:
     other = convert(clip, tmp_path / "other.mkv", "-vn", "-c:a", "libmp3lame")
     with heard(clip) as (sound, _, packets), av.open(str(other)) as container:
         stream: Any = container.streams.audio[0]

@@ -27,7 +27,7 @@ def losses(source: Source) -> list[SourceLost]:
     return found
 
 
-def test_what_is_refused_is_asked_for_again_as_often_as_allowed() -> None:
+def test_refused_connections_are_retried_as_often_as_allowed() -> None:
     port = free_port()
     found = losses(Source(f"rtmp://127.0.0.1:{port}/app/key", retry=Retry(2)))
     assert [one.final for one in found] == [False, False, True]

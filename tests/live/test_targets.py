@@ -72,7 +72,7 @@ def given(*streams: tuple[str, ...]) -> list[StreamOptions]:
         ([("udp://h:1", "rtmp://[::1/app/k")], "rtmp://… is no address"),
     ],
 )
-def test_what_cannot_be_is_refused(streams: list[tuple[str, ...]], said: str) -> None:
+def test_invalid_targets_are_refused(streams: list[tuple[str, ...]], said: str) -> None:
     with pytest.raises(OpenError, match=said):
         check_targets(given(*streams))
 
@@ -81,7 +81,7 @@ def test_what_cannot_be_is_refused(streams: list[tuple[str, ...]], said: str) ->
 def test_a_file_that_can_hold_no_video_is_refused_before_anything_begins(
     name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(OpenError, match="no ending of a video file; give one"):
+    with pytest.raises(OpenError, match="no suffix of a video file; give one"):
         check_targets(given(("udp://h:1", "rtmp://h/app/k", str(tmp_path / name))))
     assert not list(tmp_path.iterdir())
 
@@ -135,7 +135,7 @@ def test_a_sink_that_refuses_fails_the_command(vsr: Run, clip: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc to look into")
-def test_what_was_written_until_a_file_failed_is_kept(long_clip: Path, tmp_path: Path) -> None:
+def test_frames_written_before_a_failure_are_kept(long_clip: Path, tmp_path: Path) -> None:
     target, part = tmp_path / "out.mkv", tmp_path / ".out.part.mkv"
     with running(asked(long_clip, target)) as stream:
         stream.until("pictures leave", frames_out=50)

@@ -105,7 +105,7 @@ def site(clip: Path, tmp_path: Path, certificate: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "list.m3u8"])
-def test_a_server_that_nobody_vouches_for_is_refused(
+def test_a_server_without_a_trusted_certificate_is_refused(
     name: str, site: str, certificate: Path
 ) -> None:
     with pytest.raises(OpenError, match=f"{site}/…' cannot be opened"):
@@ -114,7 +114,7 @@ def test_a_server_that_nobody_vouches_for_is_refused(
         assert num_frames(f"{site}/{name}", trust) == 50
 
 
-def test_what_a_playlist_lists_is_verified_too(
+def test_addresses_in_a_playlist_are_verified_too(
     site: str, tmp_path: Path, certificate: Path
 ) -> None:
     """The playlist itself comes over HTTP, and its segments from a server nobody vouches for."""
@@ -134,7 +134,7 @@ def received_by(listener: Listener) -> bytes:
     return data
 
 
-def test_a_sink_that_nobody_vouches_for_gets_nothing(
+def test_a_sink_without_a_trusted_certificate_gets_nothing(
     clip: Path, tmp_path: Path, certificate: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()

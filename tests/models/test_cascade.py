@@ -100,7 +100,7 @@ def test_a_cascade_can_be_one_file(stages: tuple[Path, Path], tmp_path: Path) ->
         assert torch.equal(again(clip), network(clip))
 
 
-def test_what_makes_no_cascade_is_refused_in_one_line(
+def test_networks_that_make_no_cascade_are_refused_in_one_line(
     stages: tuple[Path, Path], cache: Path, tmp_path: Path
 ) -> None:
     first, second = stages

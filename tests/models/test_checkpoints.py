@@ -133,7 +133,7 @@ def test_the_file_of_a_part_is_called_that(prefix: str, said: str, tmp_path: Pat
 @pytest.mark.parametrize(
     "make", [compact, basicvsr, realbasicvsr, basicvsrpp, iconvsr, edvr, cascade]
 )
-def test_any_weight_that_is_missing_or_of_another_shape_is_said(make: Maker) -> None:
+def test_any_weight_that_is_missing_or_of_another_shape_is_reported(make: Maker) -> None:
     """One key of each kind: those that differ in numbers alone are of one list of modules.
 
     SPyNet, the network behind a cleaning and the second of a cascade are once what they are alone.

@@ -142,7 +142,7 @@ def test_reduced_features_give_about_what_float32_ones_give(name: str, backend: 
     assert (out.float() - exact).abs().max() < 0.02 * exact.abs().max()
 
 
-def test_what_is_no_number_stays_where_it_is(name: str, backend: Backend) -> None:
+def test_nan_stays_where_it_is(name: str, backend: Backend) -> None:
     """A network that diverged must be seen, not crash."""
     feat, offset, mask, weight, bias = random_inputs(7, 9, 2)
     offset[0, :, 3, 4], mask[0, :, 3, 4] = torch.nan, torch.nan

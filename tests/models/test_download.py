@@ -125,7 +125,7 @@ def nameless(mirror: Mirror) -> str:
     ("address", "said"),
     [(unknown, "404 Not Found"), (closed, "cannot be reached"), (nameless, "cannot be reached")],
 )
-def test_what_cannot_be_fetched_gives_one_line_and_leaves_nothing(
+def test_a_failed_download_gives_one_line_and_leaves_nothing(
     address: Callable[[Mirror], str], said: str, mirror: Mirror, cache: Path
 ) -> None:
     with pytest.raises(DownloadError, match=said) as caught:
@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_written_gives_one_line(mirror: Mirror, cache: P
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_here_and_right_is_not_fetched_unless_forced(mirror: Mirror) -> None:
+def test_verified_files_are_not_fetched_again_unless_forced(mirror: Mirror) -> None:
     path = pull(FILE, mirror=mirror.address)
     assert pull(FILE, mirror="http://127.0.0.1:1") == path
     assert len(mirror.ranges) == 1
@@ -203,7 +203,7 @@ def test_an_official_file_is_known_by_its_hash_and_has_a_home(name: str) -> None
             assert file.name.endswith(f"-{file.sha256}.pth"), "all that its authors publish"
 
 
-def test_of_a_hash_that_is_published_in_part_the_whole_is_told(
+def test_the_whole_hash_is_told_where_a_part_is_published(
     mirror: Mirror, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = official_file(CONTENT, digits=8)

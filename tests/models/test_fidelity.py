@@ -72,7 +72,7 @@ def test_two_of_different_sizes_are_refused(
         ("realesr-general-x4v3", float("nan"), "give 0"),
     ],
 )
-def test_what_cannot_be_mixed_is_said(model: str, fidelity: float, said: str) -> None:
+def test_networks_that_cannot_be_mixed_are_reported(model: str, fidelity: float, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         load_network(model, fidelity=fidelity)
 
@@ -173,7 +173,7 @@ def test_a_guard_is_on_under_half_of_the_fidelity_and_its_map_is_written(
         (("--show-map", "map.mkv", "--resume"), "exclude each other"),
     ],
 )
-def test_what_a_guard_does_not_go_with_is_said(
+def test_options_that_exclude_a_guard_are_reported(
     more: tuple[str, ...], said: str, vsr: Run, tmp_path: Path
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=2))

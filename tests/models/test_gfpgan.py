@@ -110,7 +110,7 @@ def test_a_network_for_faces_is_no_network_of_whole_frames(cache: Path) -> None:
         load_face_network("compact-x4")
 
 
-def test_what_is_not_here_says_how_it_is_pulled(cache: Path) -> None:
+def test_missing_networks_say_how_to_pull_them(cache: Path) -> None:
     for name in FACE_RESTORERS:
         with pytest.raises(NotPulled, match=f"`vsr models pull {name}`"):
             check_pulled(name)

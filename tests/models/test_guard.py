@@ -129,7 +129,7 @@ def restored(clip: Tensor, cuts: tuple[int, ...] = ()) -> tuple[Tensor, Tensor, 
     return frames_of(left), torch.cat(shown), restorer.counts.guarded
 
 
-def test_what_is_made_up_is_shown_as_the_faithful_network_has_it() -> None:
+def test_invented_detail_is_replaced_by_the_faithful_result() -> None:
     clip = clip_with({2, 3})
     frames, guarded, _ = restored(clip)
     differs = (frames - clip).abs().amax(1) > 2e-3

@@ -70,7 +70,7 @@ def test_sums_are_those_of_integers(size: tuple[int, int], batch: int) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_follows_a_convolution_is_rounded_to_levels(size: tuple[int, int]) -> None:
+def test_results_of_a_convolution_are_rounded_to_levels(size: tuple[int, int]) -> None:
     whole = Int8Conv(conv_of(20, 12), torch.full((20,), 0.01), torch.full((12,), 0.05))
     levels = levels_of((2, 20, *size))
     exact = exactly(whole, levels)
@@ -148,7 +148,7 @@ def test_chunks_with_all_of_the_future_equal_the_whole_clip(measured: Compact, c
     assert psnr(streamed, whole) > 60
 
 
-def test_a_saved_stream_goes_on(measured: Compact, tmp_path: Path) -> None:
+def test_a_saved_stream_continues(measured: Compact, tmp_path: Path) -> None:
     clip = moving_clip(9, 18, 22)
     expected = frames_of(stream(restorer_of(measured, 3, 1), pieces(clip, 3)))
     first, second = (restorer_of(measured, 3, 1) for _ in range(2))
@@ -160,7 +160,7 @@ def test_a_saved_stream_goes_on(measured: Compact, tmp_path: Path) -> None:
     assert torch.equal(frames_of(left), expected)
 
 
-def test_memory_is_foretold_on_the_meta_device(measured: Compact) -> None:
+def test_memory_is_estimated_on_the_meta_device(measured: Compact) -> None:
     settings = Settings(chunk=4, look_ahead=2, tiles=(1, 1))
     whole, _ = place(measured, device="cpu", precision="int8")
     low, _ = place(measured, device="cpu", precision="bfloat16")
@@ -187,7 +187,7 @@ def test_the_network_that_was_given_stays_as_it_is(measured: Compact) -> None:
     assert all(torch.equal(before[name], value) for name, value in measured.state_dict().items())
 
 
-def test_what_cannot_be_had_in_int8_is_said(measured: Compact) -> None:
+def test_networks_without_an_int8_form_are_reported(measured: Compact) -> None:
     with pytest.raises(ConfigurationError, match="basicvsr has no int8 form; give bfloat16"):
         place(basicvsr(), device="cpu", precision="int8")
     with pytest.raises(ConfigurationError, match="do not say how large features get"):

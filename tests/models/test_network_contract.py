@@ -98,6 +98,6 @@ def test_the_input_is_left_unchanged(make: Maker) -> None:
         torch.rand(1, 2, 3, 8, 8).double(),
     ],
 )
-def test_what_is_no_clip_is_refused_in_one_line(clip: torch.Tensor) -> None:
+def test_tensors_that_are_no_clips_are_refused_in_one_line(clip: torch.Tensor) -> None:
     with pytest.raises(ConfigurationError, match=r"a clip is \(B, T, 3, H, W\)"):
         compact()(clip)

@@ -139,7 +139,7 @@ to 10."""
 
 
 @pytest.mark.parametrize("case", PLUSPLUS)
-def test_what_followed_basicvsr_gives_the_published_output(
+def test_successors_of_basicvsr_give_the_published_output(
     case: str, shared: Path, tmp_path: Path
 ) -> None:
     weights, clip, expected = reference(shared, case)

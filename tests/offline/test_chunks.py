@@ -32,7 +32,7 @@ def test_others_are_copied_in_order() -> None:
         assert stacked.is_contiguous()
 
 
-def test_a_chunk_that_was_taken_apart_is_joined_without_a_copy() -> None:
+def test_a_chunk_that_was_split_is_joined_without_a_copy() -> None:
     chunk = Chunk(frames=torch.rand(6, 3, 4, 6), pts=tuple(range(6)), time_base=Fraction(1, 25))
     (whole,) = joined([part(chunk, 0, 2), part(chunk, 2, 3), part(chunk, 3, 6)])
     assert torch.equal(whole.frames, chunk.frames)

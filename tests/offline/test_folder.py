@@ -40,7 +40,7 @@ def restored(vsr: Run) -> Run:
     return lambda *words: vsr("restore", *words, "--model", "identity")
 
 
-def test_what_can_be_restored_is_and_what_cannot_is_said(
+def test_restorable_videos_are_restored_and_others_reported(
     clips: Path, tmp_path: Path, restored: Run
 ) -> None:
     done = restored(str(clips), str(tmp_path / "out"))
@@ -58,7 +58,7 @@ def test_what_can_be_restored_is_and_what_cannot_is_said(
     assert len(list((tmp_path / "out" / "frames").iterdir())) == 4
 
 
-def test_what_is_there_is_skipped(clips: Path, tmp_path: Path, restored: Run) -> None:
+def test_existing_targets_are_skipped(clips: Path, tmp_path: Path, restored: Run) -> None:
     (clips / "rubbish.mkv").unlink()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.mp4").write_bytes(b"done before")
@@ -106,7 +106,7 @@ def test_a_file_is_no_target(name: str, clips: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["-", "null", "rtmp://host/app"])
-def test_what_is_no_file_is_no_target(target: str, clips: Path) -> None:
+def test_pipes_and_addresses_are_no_targets_of_a_folder(target: str, clips: Path) -> None:
     with pytest.raises(OpenError, match="is no folder; give one"):
         list_jobs(str(clips), target)
 
@@ -116,7 +116,7 @@ def test_the_source_is_no_target(clips: Path) -> None:
         list_jobs(str(clips), str(clips))
 
 
-def test_the_one_that_was_ended_goes_on_and_the_rest_is_skipped(
+def test_the_one_that_was_ended_continues_and_the_rest_is_skipped(
     clips: Path,
     tmp_path: Path,
     restored: Run,
@@ -140,7 +140,7 @@ def test_the_one_that_was_ended_goes_on_and_the_rest_is_skipped(
     assert not (out / "a.mp4.resume").exists()
 
 
-def test_pictures_beside_videos_are_posters_and_said_to_be_left_out(
+def test_pictures_beside_videos_are_posters_and_reported_to_be_left_out(
     clips: Path,
     tmp_path: Path,
     restored: Run,
@@ -164,7 +164,7 @@ def test_pictures_that_move_are_videos_of_a_folder(tmp_path: Path, suffix: str) 
     assert [Path(job.target).name for job in jobs] == [f"a{suffix}.mkv"]
 
 
-def test_what_runs_leave_behind_is_no_source(clips: Path) -> None:
+def test_remains_of_runs_are_no_sources(clips: Path) -> None:
     write_images(clips / "b.resume", 2)
     assert "b.resume" not in {job.name for job in list_jobs(str(clips), str(clips / "out"))}
 

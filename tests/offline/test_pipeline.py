@@ -113,7 +113,7 @@ def test_a_source_that_breaks_keeps_what_came_before_and_says_so(tmp_path: Path)
     whole = write_clip(tmp_path / "whole.mkv", Clip(num_frames=150))
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
-    with pytest.raises(DecodeError, match=r"what came before is in '.*out\.partial\.mkv'"):
+    with pytest.raises(DecodeError, match=r"frames restored before are in '.*out\.partial\.mkv'"):
         restore(str(broken), str(tmp_path / "out.mkv"), RestoreOptions(model="identity", chunk=4))
     written_numbers = numbers(tmp_path / "out.partial.mkv")
     assert written_numbers == list(range(len(written_numbers)))
@@ -259,7 +259,7 @@ def test_the_package_gives_out_restore_as_a_function(kind: type, tmp_path: Path)
     assert summary.frames_out == 3
 
 
-def test_frames_in_memory_are_no_name_which_is_said(tmp_path: Path) -> None:
+def test_frames_in_memory_are_no_name_which_is_reported(tmp_path: Path) -> None:
     frames: Any = numbered_frames(range(2)).numpy()
     with pytest.raises(ConfigurationError, match="ndarray was given for a source or target; give"):
         vsr.restore(frames, tmp_path / "out.mp4")

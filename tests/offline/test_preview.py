@@ -71,7 +71,7 @@ def test_a_picture_that_exists_is_replaced_only_where_allowed(
     assert (nowhere.code, "does not exist; create it" in nowhere.err) == (1, True)
 
 
-def test_options_that_mean_nothing_for_a_preview_are_said(
+def test_options_that_mean_nothing_for_a_preview_are_reported(
     source: str, tmp_path: Path, vsr: Run
 ) -> None:
     words = ["restore", source, tmp_path / "out.mkv", "-m", "identity", "--preview", "1"]

@@ -9,7 +9,7 @@ import pytest
 from vsr.offline.queue import StageQueue
 
 
-def test_what_was_put_is_delivered_in_order_and_then_it_ends() -> None:
+def test_queued_items_are_delivered_in_order_before_the_end() -> None:
     channel: StageQueue[int] = StageQueue(3)
     for item in range(3):
         channel.put(item)

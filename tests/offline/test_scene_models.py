@@ -63,7 +63,7 @@ def test_another_network_restores_from_the_next_scene_on_and_never_within_one() 
     torch.testing.assert_close(found[5:], restored(Restorer(second), marked(clip[5:], set())))
 
 
-def test_a_saved_stream_goes_on_with_the_network_it_was_saved_with(tmp_path: Path) -> None:
+def test_a_saved_stream_continues_with_the_network_it_was_saved_with(tmp_path: Path) -> None:
     first, second = compact(), compact()
     for parameter in second.parameters():
         parameter.data.mul_(0.9)

@@ -99,8 +99,8 @@ def kill_at(size: int, source: Path, target: Path, *words: str, encoder_too: boo
 
     Args:
         size: Bytes of the journal and the segments beside it, from when the encoder runs.
-        source: Of the run.
-        target: Of the run.
+        source: Source of the run.
+        target: Target of the run.
         words: More of its command line.
         encoder_too: As a power cut does, instead of leaving ffmpeg to end by itself.
     """

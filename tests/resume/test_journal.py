@@ -101,7 +101,7 @@ def test_images_that_are_there_are_told_from_a_folder_that_is(clip: Path, tmp_pa
     [(".mp4", "segment-*.nut"), (".mp4", "marks-*"), (".mp4", "state-*"), ("", "images/*0*.png")],
 )
 @pytest.mark.parametrize("sealed", [False, True])
-def test_what_is_kept_and_lost_is_missed_at_once(
+def test_lost_segments_are_noticed_at_once(
     suffix: str, kept: str, sealed: bool, clip: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / f"out{suffix}"
@@ -136,7 +136,7 @@ def test_one_image_that_is_lost_is_missed(
     assert "--resume continues there" not in caplog.text
 
 
-def test_nobody_is_sent_to_go_on_with_what_is_damaged(
+def test_a_damaged_journal_is_not_offered_for_resuming(
     clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     until_cut(clip, tmp_path / "out.mp4", 20, model="identity")
@@ -183,7 +183,7 @@ def test_another_source_network_or_version_is_refused(clip: Path, tmp_path: Path
             in_parts(source, target, [], model="identity")
     journal.write_text("".join(lines))
     os.utime(source, ns=(0, 0))
-    with pytest.raises(OpenError, match="is not what it was when"):
+    with pytest.raises(OpenError, match="has changed since"):
         in_parts(source, target, [], model="identity")
 
 
@@ -192,7 +192,7 @@ def test_resuming_and_encoding_in_process_exclude_each_other(clip: Path, tmp_pat
         restore(str(clip), str(tmp_path / "out.mp4"), RestoreOptions(resume=True, in_process=True))
 
 
-def test_what_cannot_be_kept_in_pieces_is_written_in_one_go(
+def test_outputs_that_cannot_be_segmented_are_written_whole(
     clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     target, options = tmp_path / "out.mp4", {**SIZES, "encode_args": ("-vf", "hflip")}
@@ -277,13 +277,13 @@ def test_removing_what_is_kept_may_be_ended_as_well(clip: Path, tmp_path: Path) 
     ("content", "said"),
     [
         ("[]\n", "line 1 is damaged"),
-        ("{}\n", "its format is another"),
+        ("{}\n", "it has another format"),
         ('{"format": 3}\n{"number": 1}\n', "line 2 is damaged"),
         ('{"format": 3}\n{"number": "1", "frames": 3}\n', "line 2 is damaged"),
         ('{"format": 3}\n{"number": 1, "frames": 3}\n\0\0\n', "line 3 is damaged"),
     ],
 )
-def test_what_is_no_journal_is_said(content: str, said: str, clip: Path, tmp_path: Path) -> None:
+def test_invalid_journals_are_reported(content: str, said: str, clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     journal = tmp_path / "out.mp4.resume" / "journal.jsonl"
     journal.parent.mkdir()
@@ -355,7 +355,7 @@ def test_a_journal_is_locked_before_anything_of_it_changes(tmp_path: Path) -> No
     first.close()
 
 
-def test_what_another_run_has_just_begun_is_left_alone(clip: Path, tmp_path: Path) -> None:
+def test_a_journal_another_run_has_just_begun_is_left_alone(clip: Path, tmp_path: Path) -> None:
     target, folder = tmp_path / "out.mp4", tmp_path / "out.mp4.resume"
     for begun in (None, b"", header_line({"version": "0.1.0"})):
         folder.mkdir(exist_ok=True)

@@ -47,7 +47,7 @@ def run(source: str, target: str, later_s: float, overwrite: bool) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_of_two_runs_one_wins_and_nothing_is_lost(overwrite: bool, tmp_path: Path) -> None:
+def test_one_of_two_runs_wins_and_nothing_is_lost(overwrite: bool, tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", Clip(num_frames=FRAMES))
     context = multiprocessing.get_context("spawn")
     rng = random.Random(int(overwrite))

@@ -77,7 +77,7 @@ def test_the_uninterrupted_run_is_right(
 @pytest.mark.parametrize(
     ("share", "encoder_too"), [pytest.param(0.3, False, marks=pytest.mark.slow), (0.7, True)]
 )
-def test_a_killed_run_goes_on(
+def test_a_killed_run_continues(
     share: float,
     encoder_too: bool,
     footage: Path,

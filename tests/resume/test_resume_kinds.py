@@ -91,7 +91,9 @@ def test_images_in_keep_their_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
-def test_a_state_without_the_frames_that_wait_goes_on_with_them(make: Any, tmp_path: Path) -> None:
+def test_a_state_without_the_frames_that_wait_continues_with_them(
+    make: Any, tmp_path: Path
+) -> None:
     chunks = pieces(torch.rand(12, 3, 10, 14), 2, cuts=[7])
     expected = frames_of(stream(restorer_of(make(), 3, 2), chunks))
     first, second = restorer_of(make(), 3, 2), restorer_of(make(), 1, 0)
@@ -105,7 +107,9 @@ def test_a_state_without_the_frames_that_wait_goes_on_with_them(make: Any, tmp_p
     assert torch.equal(frames_of(left), expected)
 
 
-def test_footage_with_cuts_goes_on_in_the_middle_of_a_doubt(weights: Path, tmp_path: Path) -> None:
+def test_footage_with_cuts_continues_in_the_middle_of_a_doubt(
+    weights: Path, tmp_path: Path
+) -> None:
     """A border after every step: some lie where the marker of scenes holds frames back."""
     source = write_footage(tmp_path / "in.mp4", 45)
     options: dict[str, Any] = {"model": str(weights), "segment": 1}

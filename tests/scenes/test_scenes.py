@@ -107,7 +107,7 @@ def test_a_file_lists_frames_and_times(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "3\nsoon\n", "-1\n", "1:2:3:4\n"])
-def test_what_cannot_be_understood_is_said(content: str | None, tmp_path: Path) -> None:
+def test_invalid_lists_are_reported(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "cuts.txt").write_text(content)
     with pytest.raises(ConfigurationError, match="; give"):

@@ -93,7 +93,7 @@ def test_scenes_of_a_file_in_parallel_equal_scenes_in_a_row(tmp_path: Path) -> N
     )
 
 
-def test_how_scenes_are_found_is_a_choice(tmp_path: Path) -> None:
+def test_the_detection_of_scenes_can_be_chosen(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mkv", torch.cat([scene(9, 1), scene(7, 2)]))
     (tmp_path / "cuts.txt").write_text("2\n")
     for scenes, model, expected in (

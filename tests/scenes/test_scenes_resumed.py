@@ -93,13 +93,13 @@ def test_another_source_is_noticed() -> None:
         ResumedMarker(marker, MarkerState(known=(DecidedMark(pts=5, starts=False),))).drain()
 
 
-def test_a_damaged_file_of_marks_is_said(tmp_path: Path) -> None:
+def test_a_damaged_file_of_marks_is_reported(tmp_path: Path) -> None:
     (tmp_path / "marks.safetensors").write_bytes(b"no more")
     with pytest.raises(CheckpointError, match="does not hold the scenes' marks"):
         load_marks(tmp_path / "marks.safetensors")
 
 
-def test_a_folder_that_has_vanished_is_said_in_a_line(tmp_path: Path) -> None:
+def test_a_folder_that_has_vanished_is_reported_in_a_line(tmp_path: Path) -> None:
     gone = tmp_path / "gone" / "marks.safetensors"
     with pytest.raises(OpenError, match=r"marks.safetensors' cannot be written .*; give a name in"):
         save_marks(gone, begin("every 4", tmp_path).state)

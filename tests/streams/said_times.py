@@ -27,7 +27,7 @@ class Said:
     """What PyAV reads of a video.
 
     Attributes:
-        times: Of its frames, up to where the clock of joined recordings jumps; None for frames
+        times: Times of its frames up to where the clock of joined recordings jumps; None for frames
             that have none.
         num_frames: How many there are in all.
         tick: Its time base.

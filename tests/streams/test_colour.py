@@ -119,7 +119,7 @@ def test_a_slope_stays_a_slope(cosited: bool) -> None:
 
 @pytest.mark.parametrize("cosited", [True, False])
 @pytest.mark.parametrize("size", [(64, 96), (65, 93), (1, 1)])
-def test_what_was_enlarged_comes_back(cosited: bool, size: tuple[int, int]) -> None:
+def test_enlarged_chroma_comes_back(cosited: bool, size: tuple[int, int]) -> None:
     height, width = size
     codes = torch.randint(256, (2, -(-height // 2), -(-width // 2))).float()
     wide = enlarged(codes, size, cosited=cosited)

@@ -109,7 +109,7 @@ def test_an_interrupt_from_the_keyboard_does_not_reach_it() -> None:
     process.kill()
 
 
-def test_a_cause_is_said_without_its_consequences() -> None:
+def test_a_cause_is_reported_without_its_consequences() -> None:
     said = [
         "[libx264 @ 0x55] [info] using cpu capabilities",
         "[libx264 @ 0x55] [error] width not divisible by 2 (321x241)",

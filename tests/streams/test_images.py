@@ -92,7 +92,7 @@ def test_the_quality_of_images_can_be_asked_for(tmp_path: Path) -> None:
         ("%d.png", {"encoder": "libx264"}),
     ],
 )
-def test_what_images_do_not_know_is_refused(
+def test_arguments_unknown_to_images_are_refused(
     tmp_path: Path, target: str, options: dict[str, Any]
 ) -> None:
     with pytest.raises(ConfigurationError):

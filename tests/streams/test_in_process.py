@@ -69,7 +69,7 @@ def test_tracks_keep_their_languages_and_titles(tmp_path: Path) -> None:
     assert said == [("jpn", "Main"), ("eng", None), ("fra", "Commentary")]
 
 
-def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+def test_omitted_streams_are_reported(tmp_path: Path) -> None:
     film = write_film(tmp_path)
     writer = transcode(film, tmp_path / "out.mkv", in_process=True)
     assert "subtitle (subrip)" in writer.notes[0]
@@ -89,7 +89,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         ("out.xyz", {}, "xyz"),
     ],
 )
-def test_what_does_not_work_is_refused_before_any_work(
+def test_impossible_options_are_refused_before_any_work(
     tmp_path: Path, target: str, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=words) as caught:

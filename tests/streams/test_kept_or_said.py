@@ -54,7 +54,7 @@ def test_tags_that_did_not_arrive_are_named(
 
 
 @pytest.mark.parametrize("suffix", ["webm", "mkv"])
-def test_transparency_of_vp9_is_said_and_not_claimed_of_the_copy(
+def test_transparency_of_vp9_is_reported_and_not_claimed_of_the_copy(
     tmp_path: Path, suffix: str
 ) -> None:
     run_ffmpeg(tmp_path, f"{PICTURE} -vf format=yuva420p -c:v libvpx-vp9 -pix_fmt yuva420p in.webm")
@@ -91,7 +91,7 @@ def write_telemetry(folder: Path) -> Path:
     return folder / "in.mp4"
 
 
-def test_telemetry_is_kept_or_said(tmp_path: Path) -> None:
+def test_telemetry_is_kept_or_reported(tmp_path: Path) -> None:
     source = write_telemetry(tmp_path)
     with open_reader(str(source)) as reader:
         (track,) = reader.info.others
@@ -112,7 +112,7 @@ def test_titles_of_chapters_are_no_telemetry(tmp_path: Path) -> None:
     assert not [note for note in writer.notes if "data" in note]
 
 
-def test_a_spherical_video_is_said_to_lose_its_projection(tmp_path: Path) -> None:
+def test_a_spherical_video_is_reported_to_lose_its_projection(tmp_path: Path) -> None:
     """A box of Google's V2, sv3d, in the description of the picture."""
     run_ffmpeg(tmp_path, f"{PICTURE} -c:v libx264 plain.mp4")
     (tmp_path / "in.mp4").write_bytes(with_projection((tmp_path / "plain.mp4").read_bytes()))

@@ -58,7 +58,7 @@ def test_frames_of_pictures_that_move_are_counted(suffix: str, tmp_path: Path, v
     assert (summary["frames_out"], summary["added"]) == (5, 0)
 
 
-def test_gaps_in_numbered_images_are_said(tmp_path: Path) -> None:
+def test_gaps_in_numbered_images_are_reported(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "in", 6)
     names = sorted(path.name for path in folder.iterdir())
     with open_reader(str(folder)) as reader:

@@ -19,7 +19,7 @@ TORTURE = Path(__file__).resolve().parents[3] / "shared" / "data" / "torture"
         ("in/1.png", "-pix_fmt rgba -frames:v 1"),
     ],
 )
-def test_transparency_is_left_out_and_said(tmp_path: Path, name: str, words: str) -> None:
+def test_transparency_is_left_out_and_reported(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "in").mkdir()
     run_ffmpeg(tmp_path, f"-f lavfi -i testsrc2=size=96x72 {words} {name}")
     source = tmp_path / name
@@ -27,7 +27,7 @@ def test_transparency_is_left_out_and_said(tmp_path: Path, name: str, words: str
         assert "the source's transparency is left out" in reader.notes
 
 
-def test_half_a_mastering_display_is_said(tmp_path: Path) -> None:
+def test_half_a_mastering_display_is_reported(tmp_path: Path) -> None:
     path = TORTURE / "hdr10-video-with-sdr-container.mp4"
     if not path.is_file():
         pytest.skip("shared/data/torture is not beside the checkout")

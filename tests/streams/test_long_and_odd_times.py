@@ -94,7 +94,7 @@ def test_raw_h264_runs_at_its_own_rate(tmp_path: Path, rate: str) -> None:
         assert abs(time - times[0] - number / Fraction(rate)) < Fraction(1, 10_000)
 
 
-def test_joined_recordings_go_on(tmp_path: Path) -> None:
+def test_joined_recordings_continue(tmp_path: Path) -> None:
     """Two transport streams in one file, as recorders leave them: the clock starts over."""
     one = write_clip(tmp_path / "one.ts", Clip(num_frames=50, audio="mp2"))
     joined = tmp_path / "joined.ts"
@@ -157,7 +157,7 @@ def stamp_all(times: Iterable[int | None], base: Fraction) -> list[int]:
 
 
 @pytest.mark.parametrize("base", [Fraction(1, 90_000), Fraction(1, 1000), Fraction(1, 25)])
-def test_frames_that_share_a_time_stay_apart(base: Fraction) -> None:
+def test_frames_that_share_a_time_stay_separate(base: Fraction) -> None:
     stamped = stamp_all((0, 0, 0, 900, 850), base)
     steps = [(later - earlier) * base for earlier, later in pairwise(stamped)]
     assert all(step >= Fraction(1, 1000) for step in steps)

@@ -116,7 +116,7 @@ def test_captions_of_a_run_that_was_ended_and_resumed_arrive(
         ("frames/", {}),
     ],
 )
-def test_captions_that_cannot_be_kept_are_said(
+def test_captions_that_cannot_be_kept_are_reported(
     name: str, options: dict[str, Any], captioned: Path, tmp_path: Path
 ) -> None:
     with open_reader(captioned) as reader:
@@ -128,7 +128,7 @@ def test_captions_that_cannot_be_kept_are_said(
         assert set(captions_of(target)) == {None}
 
 
-def test_hdr10_plus_is_kept_by_hevc_and_said_elsewhere(tmp_path: Path) -> None:
+def test_hdr10_plus_is_kept_by_hevc_and_reported_elsewhere(tmp_path: Path) -> None:
     source = TORTURE / "hdr10-video-with-sdr-container.mp4"
     if not source.is_file():
         pytest.skip("shared/data/torture is not beside the checkout")

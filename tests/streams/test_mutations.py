@@ -24,7 +24,7 @@ COUNT, SEED = 300, 20261121
 PARTS = 4
 """Of the files, each a test."""
 HALF_A_MILLISECOND = Fraction(1, 1999)
-KEPT = "; what came before is in '"
+KEPT = "; frames restored before are in '"
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ def test_the_shape_of_pixels_survives(tmp_path: Path, suffix: str) -> None:
         assert reader.info.sample_aspect_ratio == Fraction(64, 45)
 
 
-def test_odd_sizes_are_padded_and_said(tmp_path: Path) -> None:
+def test_odd_sizes_are_padded_and_reported(tmp_path: Path) -> None:
     odd = StreamInfo(height=71, width=95, time_base=Fraction(1, 25))
     writer = start(tmp_path / "out.mp4", odd)
     assert "96x72" in writer.notes[0]

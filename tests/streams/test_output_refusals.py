@@ -31,7 +31,7 @@ from vsr.types import Chunk
         ({"encode_args": ("-fs", "20000")}, "-fs in the .* give --end instead"),
     ],
 )
-def test_what_the_encoder_refuses_is_refused_before_any_work(
+def test_arguments_the_encoder_refuses_fail_before_any_work(
     tmp_path: Path, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=words) as caught:
@@ -50,7 +50,7 @@ def test_what_the_encoder_refuses_is_refused_before_any_work(
         ("one.jpg", (), "one picture"),
     ],
 )
-def test_what_one_file_cannot_hold_is_refused(
+def test_outputs_of_several_files_are_refused(
     tmp_path: Path, name: str, arguments: tuple[str, ...], words: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):

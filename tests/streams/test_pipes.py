@@ -50,7 +50,7 @@ def test_from_pipe_to_pipe(
         assert got == [payload for _, payload in audio_packets(source)]
 
 
-def test_what_cannot_be_read_twice_is_said(tmp_path: Path) -> None:
+def test_sources_that_cannot_be_read_twice_are_reported(tmp_path: Path) -> None:
     film = write_film(tmp_path)
     with piped_in(film.read_bytes()) as name, open_reader(name) as reader:
         writer = start(tmp_path / "out.mkv", reader.info, source=name)

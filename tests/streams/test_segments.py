@@ -165,11 +165,11 @@ def test_sound_that_ends_before_the_picture_does_not_change_the_segments(tmp_pat
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("out.mp4", ("-vf", "hqdn3d"), "-vf is not the same in pieces"),
+        ("out.mp4", ("-vf", "hqdn3d"), "-vf is not the same in segments"),
         ("out.gif", (), "'.gif' is written in one go"),
     ],
 )
-def test_what_cannot_be_made_in_pieces_is_said_before_any_work(
+def test_outputs_that_cannot_be_segmented_are_reported_before_any_work(
     name: str, arguments: Sequence[str], said: str, uneven: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(NotSegmentable, match=said):
@@ -181,7 +181,7 @@ def test_segments_of_another_encoding_are_not_joined(uneven: Path, tmp_path: Pat
     ours = in_pieces(uneven, tmp_path / "one.mkv", encoder="ffv1")
     others = in_pieces(uneven, tmp_path / "two.mkv", encode_args=("-bf", "0"))
     check_alike(ours[0], ours[-1])
-    with pytest.raises(EncodeError, match="is encoded otherwise than"):
+    with pytest.raises(EncodeError, match="is encoded differently from"):
         check_alike(ours[0], others[0])
     ours[1].write_bytes(b"rubbish" * 100)
     with pytest.raises(EncodeError, match="is damaged; start again"):

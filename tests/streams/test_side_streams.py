@@ -125,7 +125,7 @@ def test_mov_holds_no_cover_and_spells_languages_its_own_way(film: Path, tmp_pat
         ("flv", "chapters, languages, flags of tracks, titles of tracks"),
     ],
 )
-def test_what_a_container_cannot_hold_is_said_in_one_line(
+def test_streams_a_container_cannot_hold_are_reported_in_one_line(
     film: Path, tmp_path: Path, suffix: str, lost: str
 ) -> None:
     writer = transcode(film, tmp_path / f"out.{suffix}")
@@ -165,14 +165,14 @@ def test_a_partial_result_ends_with_its_frames(film: Path, tmp_path: Path) -> No
     assert [track.kind for track in tracks(name)] == [track.kind for track in tracks(film)]
 
 
-def test_a_second_picture_track_is_said(tmp_path: Path) -> None:
+def test_a_second_picture_track_is_reported(tmp_path: Path) -> None:
     write_clip(tmp_path / "one.mkv", Clip(num_frames=5))
     run_ffmpeg(tmp_path, "-i one.mkv -map 0 -map 0 -c copy two.mkv")
     writer = transcode(tmp_path / "two.mkv", tmp_path / "out.mkv")
     assert writer.notes == ("one video track is restored, the others are left out: h264",)
 
 
-def test_sound_that_a_pipe_cannot_bring_is_said(tmp_path: Path) -> None:
+def test_sound_that_a_pipe_cannot_bring_is_reported(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mov", Clip(num_frames=5, audio="alac"))
     with open_reader(str(source)) as reader:
         writer = open_writer(str(tmp_path / "out.mkv"), reader.info, height=72, width=96)

@@ -54,7 +54,7 @@ def test_all_streams_begin_at_zero_together(
 
 
 @pytest.mark.parametrize(("offset_s", "said"), [(36000, "after zero"), (WRAP_S - 1, "before zero")])
-def test_the_shift_is_said_in_a_line(tmp_path: Path, offset_s: float, said: str) -> None:
+def test_the_shift_is_reported_in_a_line(tmp_path: Path, offset_s: float, said: str) -> None:
     source = str(write_ts(tmp_path, offset_s))
     with open_reader(source) as reader:
         line = next(note for note in reader.notes if said in note)
@@ -78,7 +78,7 @@ def test_a_pipe_is_shifted_too(tmp_path: Path) -> None:
     assert frame_seconds(target)[0] < Fraction(1, 10)
 
 
-def test_what_a_camera_or_ffmpeg_writes_stays_where_it_is(tmp_path: Path) -> None:
+def test_times_of_a_camera_or_ffmpeg_are_unchanged(tmp_path: Path) -> None:
     for name in ("in.ts", "in.mkv"):
         clip = Clip(num_frames=4, first_pts=15_000, time_base=Fraction(1, 10_000))
         with open_reader(str(write_clip(tmp_path / name, clip))) as reader:

@@ -32,7 +32,7 @@ def test_a_second_run_is_refused_in_a_line_until_the_first_has_ended(tmp_path: P
 
 
 @pytest.mark.parametrize("target", ["null", "-", "rtmp://127.0.0.1/live/key"])
-def test_what_is_no_file_is_not_locked(
+def test_targets_that_are_no_files_are_not_locked(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

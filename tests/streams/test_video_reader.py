@@ -145,7 +145,7 @@ def test_colour_tags_are_the_sources(tmp_path: Path) -> None:
     assert reader.notes == ()
 
 
-def test_a_matrix_that_players_guess_too_is_said_to_those_who_ask_for_more(
+def test_a_matrix_that_players_guess_too_is_reported_to_those_who_ask_for_more(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -70,7 +70,7 @@ def test_without_orders_and_encoders_a_clip_is_only_reduced() -> None:
     assert difference.abs().mean() < 4
 
 
-def test_what_drifts_changes_smoothly_within_its_range() -> None:
+def test_drifting_values_change_smoothly_within_their_range() -> None:
     values = curve((2.0, 4.0), 30, 1.0, seeded())
     assert values.min() >= 2
     assert values.max() <= 4

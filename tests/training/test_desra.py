@@ -193,7 +193,7 @@ def test_the_command_says_the_share_before_and_after(
         (replace(CONFIG, schedule=replace(CONFIG.schedule, flow_weight=0.1)), "no flow network"),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_impossible_requests_are_reported(
     changed: DesraConfig, message: str, films: Path, vivid: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):

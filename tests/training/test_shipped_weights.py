@@ -39,7 +39,7 @@ def test_a_card_names_the_network_that_is_built(name: str) -> None:
 @pytest.mark.skipif(
     not runs_int8(torch.device("cpu")), reason="the score is int8's, and this CPU has no VNNI"
 )
-def test_the_weights_score_on_vid4_what_is_said(vsr: Run, shared: Path) -> None:
+def test_the_weights_score_on_vid4_what_is_reported(vsr: Run, shared: Path) -> None:
     words = ("--device", "cpu", "--precision", "int8", "--json")
     done = vsr("eval", "vid4", "--root", shared / "data/eval/vid4", *words)
     means = json.loads(done.out)["means"]["streamed"]

@@ -64,7 +64,7 @@ def train_and_interrupt(config: TrainingConfig, footage: Path, out: Path, *, at:
         train(config, footage, out, device="cpu", on_progress=stop)
 
 
-def test_a_run_goes_on_from_its_checkpoint(footage: Path, tmp_path: Path) -> None:
+def test_a_run_continues_from_its_checkpoint(footage: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train_and_interrupt(TINY, footage, out, at=5)
     seen: list[int] = []
@@ -171,7 +171,7 @@ def test_another_network_than_the_checkpoints_is_refused(footage: Path, tmp_path
         train(wider, footage, tmp_path / "run", device="cpu")
 
 
-def test_a_damaged_checkpoint_is_said(footage: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported(footage: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "last.pt").write_bytes(b"cut off")
     with pytest.raises(CheckpointError, match="is damaged; remove it"):

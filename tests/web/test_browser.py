@@ -518,7 +518,7 @@ def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
             running.send_signal(signal.SIGINT)
 
 
-def test_the_page_goes_on_when_its_server_is_killed_and_started_again(
+def test_the_page_continues_when_its_server_is_killed_and_started_again(
     chromium: Browser, films: Path
 ) -> None:
     port = free_port()

@@ -131,7 +131,7 @@ def test_films_of_the_folder_cannot_be_removed(served: Served) -> None:
     ],
     ids=["no film", "empty", "other suffix", "no name", "too large"],
 )
-def test_what_is_refused_leaves_nothing(
+def test_refused_uploads_leave_nothing(
     served: Served, name: str, content: bytes, status: int
 ) -> None:
     assert put(served, name, content)[0] == status
@@ -190,7 +190,7 @@ def test_a_preview_shows_the_input_beside_the_result(served: Served, tmp_path: P
     assert (frames[..., :192] - frames[..., 192:]).abs().mean() < 0.02
 
 
-def test_what_it_will_take_is_said_beforehand(served: Served) -> None:
+def test_size_memory_and_time_are_estimated(served: Served) -> None:
     film = served.films()["first.mp4"]
     made = served.post(f"/api/films/{film['id']}/estimate", {"options": QUICK}).json
     assert (made["frames"], made["output_size"]) == (20, [192, 144])

@@ -162,7 +162,7 @@ def test_one_job_runs_on_each_device_in_order(short_film: Film, tmp_path: Path) 
     }
 
 
-def test_what_waits_is_paused_at_once_and_survives(
+def test_waiting_jobs_are_paused_at_once_and_survive(
     queue: Queue, short_film: Film, tmp_path: Path
 ) -> None:
     job = queue.add(short_film, ["--model", "identity"])
@@ -202,7 +202,7 @@ class Program:
         return self.process.returncode
 
 
-def test_other_machines_are_let_in_by_the_token_and_it_is_said_what_that_means(
+def test_other_machines_are_let_in_by_the_token_and_it_is_reported_what_that_means(
     short_film: Film,
 ) -> None:
     program = Program(short_film.path.parent, "--allow-remote", "--host", "127.0.0.1")

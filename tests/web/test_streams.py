@@ -72,7 +72,9 @@ def test_a_stream_is_watched_and_stopped_and_its_address_is_not_shown(served: Se
     ],
     ids=str,
 )
-def test_what_is_not_offered_is_refused(served: Served, more: dict[str, Any]) -> None:
+def test_options_that_the_page_does_not_offer_are_refused(
+    served: Served, more: dict[str, Any]
+) -> None:
     answer = served.post("/api/streams", {**STREAM, **more})
     assert answer.status in {400, 404, 422}
     assert answer.json["error"]

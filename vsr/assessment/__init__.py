@@ -1,1 +1,1 @@
-"""Assessment: what ails a film, scene by scene, measured on the frames and read from the codec."""
+"""Assessment: the damage in a film, scene by scene, measured on frames and read from the codec."""

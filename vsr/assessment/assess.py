@@ -48,7 +48,7 @@ class Assessment:
     Attributes:
         source: Name of the video.
         width: Columns of a frame; 0 where none was read.
-        height: Rows of a frame, likewise.
+        height: Rows of a frame; 0 where none was read.
         scenes: Scenes in order.
     """
 
@@ -94,11 +94,11 @@ def assess(
     """Assess a video or a folder of images.
 
     Args:
-        source: As for ``open_reader``.
-        start_s: As for ``open_reader``.
-        end_s: As for ``open_reader``.
-        frame_rate: As for ``open_reader``.
-        scenes: As for ``scene_marker``.
+        source: See ``open_reader``.
+        start_s: See ``open_reader``.
+        end_s: See ``open_reader``.
+        frame_rate: See ``open_reader``.
+        scenes: See ``scene_marker``.
         on_progress: Called after every chunk.
         on_worst: Called at the end of every measured scene, with the window that looks worst.
         stop: Set it to end early, with the scenes so far.
@@ -149,7 +149,7 @@ def _assessment(source: str, info: StreamInfo, scenes: _Scenes) -> Assessment:
 
 
 class _Quantisers:
-    """Quantisers of a file's frames, read as far as they are asked for; none of other sources."""
+    """Quantisers of a file's frames, read on demand; none of other sources."""
 
     def __init__(self, source: str, start_s: float) -> None:
         is_file = Path(source).is_file()

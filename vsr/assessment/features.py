@@ -1,6 +1,6 @@
 """Measurements of a few consecutive frames, from which degradations are estimated.
 
-Each group says something about one kind of damage: noise is what is left in the flattest places,
+Each group says something about one kind of damage: noise is the variation in the flattest places,
 blur and enlargement bend the spectrum and the structure function, block coding shows at its grid
 and in the zeros of the transform it used.
 

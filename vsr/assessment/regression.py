@@ -27,7 +27,7 @@ NUM_MEMBERS, NUM_HIDDEN = 5, 48
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Severities of some samples, (N, S) in [0, 1], and how far the members agree, likewise."""
+    """Severities of samples and the agreement of the members, (N, S) each, in [0, 1]."""
 
     severity: Tensor
     confidence: Tensor

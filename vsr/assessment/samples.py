@@ -82,7 +82,7 @@ def degrade(clip: Tensor, amounts: Amounts, rng: torch.Generator) -> Tensor:
 
     Args:
         clip: (T, 3, H, W) in [0, 1]; even sides.
-        amounts: What to do.
+        amounts: Amounts of each degradation.
         rng: Source of the noise.
 
     Returns:

@@ -43,7 +43,7 @@ KINDS = (*LEARNT, *MEASURED)
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Severity of one kind of damage, 0 to 1, and how sure that is, 0 to 1."""
+    """Severity of one kind of damage, and the confidence in it, both 0 to 1."""
 
     severity: float
     confidence: float
@@ -94,12 +94,12 @@ class SceneMeasurements:
 
     Attributes:
         times: Seconds of each frame.
-        features: Of each window of each group.
-        combing: Of each group.
-        banding: Of each group.
-        luma: Mean of each frame.
+        features: Features of each window of each group.
+        combing: Combing of each group.
+        banding: Banding of each group.
+        luma: Mean luma of each frame.
         bright: Brightness of each frame that a twentieth of it passes.
-        clipped: Share of each frame.
+        clipped: Share of clipped pixels of each frame.
         repeats: Frames that repeat the one before.
         keeps_detail: Whether the file's own coding can have taken nothing away: damage by coding
             is older then, less likely, and has to be plain to see.
@@ -252,7 +252,7 @@ def flicker(luma: list[float]) -> float:
 
 
 def _doubted(coding: Finding) -> Finding:
-    """A finding from pixels, less what clean footage shows of it."""
+    """A finding from pixels, less the level of clean footage."""
     severity = max(0.0, coding.severity - UNSURE) / (1 - UNSURE)
     return replace(coding, severity=round(severity, 3))
 

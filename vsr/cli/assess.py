@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def assess(
     source: str, start: float | None, end: float | None, as_json: bool, html: Path | None
 ) -> int:
-    """Print what ails SOURCE, scene by scene: severities from 0 to 1.
+    """Print the damage in SOURCE, scene by scene: severities from 0 to 1.
 
     \b
     coding    coarse quantisation: blocks, ringing, smeared detail

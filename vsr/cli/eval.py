@@ -52,7 +52,7 @@ class Names(click.ParamType["tuple[str, ...]"]):
     default=TABLES_MODEL,
     show_default=True,
     shell_complete=complete_model,
-    help="As for restore.",
+    help="See restore.",
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
@@ -67,8 +67,8 @@ class Names(click.ParamType["tuple[str, ...]"]):
     is_flag=True,
     help="Chunk by chunk, as restore does; with --whole-clip both, and what streaming loses.",
 )
-@click.option("--chunk", type=click.IntRange(min=1), help="As for restore; implies --streamed.")
-@click.option("--look-ahead", type=LookAhead(), help="As for restore; implies --streamed.")
+@click.option("--chunk", type=click.IntRange(min=1), help="See restore; implies --streamed.")
+@click.option("--look-ahead", type=LookAhead(), help="See restore; implies --streamed.")
 @click.option(
     "--ensemble",
     type=Names(),

@@ -144,7 +144,7 @@ class _JointProgress:
     """One bar for several films.
 
     Args:
-        bar: Shows the sum.
+        bar: Bar that shows the sum.
     """
 
     def __init__(self, bar: Callable[[Progress], None]) -> None:

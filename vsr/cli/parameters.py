@@ -51,7 +51,7 @@ def complete_face_model(
 
 
 def _begun_with(begun: str, items: list[CompletionItem]) -> list[CompletionItem]:
-    """The items that begin so; a file's name where none does."""
+    """The items that begin with the typed text; file names where none does."""
     return [i for i in items if i.value.startswith(begun)] or [CompletionItem(begun, type="file")]
 
 

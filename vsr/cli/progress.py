@@ -27,7 +27,7 @@ SHOWN_WORKERS = 4
 
 
 def _progress_lines() -> Callable[[Progress], None]:
-    """A progress callback that writes a line now and then."""
+    """A progress callback that writes a line at intervals."""
     last = 0.0
 
     def show(progress: Progress) -> None:

@@ -76,7 +76,7 @@ class RestoreCommand(click.Command):
 
 
 def _name_comparison(words: list[str]) -> list[str]:
-    """Words with the value of a bare ``--compare``; click would take the next word for it."""
+    """Words with the value of a bare ``--compare``; click would take the next word as its value."""
     end = words.index("--") if "--" in words else len(words)
     following = [*words[1:], ""]
     return [

@@ -18,7 +18,7 @@ end, when it looks through all of them once more.
 Numpy's linear algebra, which nothing here uses, starts threads that spin until they find no work:
 half a tenth of a second of the processor for each core.
 
-Set by the command only, never by importing the package; what the environment says already is left
+Set by the command only, never by importing the package; variables that are set already are left
 alone.
 """
 

@@ -61,7 +61,7 @@ def train(
     teacher: str | None,
     device: str,
 ) -> None:
-    """Train a network as CONFIG (TOML) says.
+    """Train a network with the settings in CONFIG (TOML).
 
     \b
     vsr train configs/compact_x4.toml --data footage --out runs/compact_x4

@@ -64,7 +64,7 @@ class Bytes(click.ParamType["int"]):
     default=("auto",),
     show_default=True,
     metavar="NAME",
-    help="As for `restore`; give it several times to restore a film on each.",
+    help="See `restore`; give it several times to restore a film on each.",
 )
 @click.option(
     "--max-upload",

@@ -75,7 +75,7 @@ class Plan:
     Attributes:
         shards: In order.
         settings: Step sizes.
-        network: As ``identity`` has it.
+        network: Identity of the network, see ``identity``.
     """
 
     shards: tuple[Shard, ...]
@@ -89,8 +89,8 @@ def restore_film(
     """Restore a film; a run that was begun in shards is resumed.
 
     Raises:
-        NotSegmentable: It is not divided: it is short, or its encoder writes in one go.
-        VSRError: As for ``restore``; finished shards are kept.
+        NotSegmentable: It is not divided: it is short, or cannot be encoded in segments.
+        VSRError: See ``restore``; finished shards are kept.
     """
     options = film.options
     facts = load_chosen(options).facts
@@ -239,7 +239,7 @@ class _FilmRun:
         )
 
     def _settings(self, workers: list[WorkerFacts]) -> Settings:
-        """Step sizes that fit everywhere: of a machine's memory each of its workers has a share."""
+        """Step sizes that fit everywhere: workers of one machine share its memory equally."""
         hosts = [(facts.host, facts.device) for facts in workers]
         least = min(f.budget_bytes // hosts.count((f.host, f.device)) for f in workers)
         task = SettingsTask(info=_plain(self.reader.info), budget_bytes=least)
@@ -247,7 +247,7 @@ class _FilmRun:
         return settings
 
     def _restore_shards(self, target: SegmentedTarget, plan: Plan) -> bool:
-        """Restore what is missing; False if stopped.
+        """Restore the missing shards; False if stopped.
 
         Raises:
             VSRError: Shards that failed on three workers, once all others are done.
@@ -279,7 +279,7 @@ class _FilmRun:
         self.waiting[self.film.pool.submit(task, size=shard.frames)] = shard
 
     def _wait(self, of: int, failures: list[VSRError]) -> None:
-        """Take the results that are there, and report the progress."""
+        """Take the results that have arrived, and report the progress."""
         for future in wait(self.waiting, REPORT_S, FIRST_COMPLETED).done:
             shard = self.waiting.pop(future)
             try:
@@ -302,7 +302,7 @@ class _FilmRun:
         self._report(self.journal.num_done + partly, DEFAULT_DOING)
 
     def _take(self, result: ShardResult, shard: Shard) -> None:
-        """Take a result into the journal, once it has been checked."""
+        """Check a result and record it in the journal."""
         self.journal.append_shard(collect(result, shard, self.journal.folder))
         self.results.append(replace(result, contents=()))
         for note in result.notes:
@@ -383,14 +383,14 @@ class _FilmRun:
 
 @dataclass(kw_only=True, eq=False)
 class _Kept:
-    """The journal of a run, from when it has one."""
+    """The journal of a run, once it has one."""
 
     journal: Journal | None
 
 
 @contextmanager
 def _kept(journal: Journal | None, target: str) -> Iterator[_Kept]:
-    """Remove the journal of a whole output, and keep that of any other."""
+    """Remove the journal of a complete output; keep it otherwise."""
     kept = _Kept(journal=journal)
     try:
         yield kept
@@ -432,7 +432,7 @@ def _open(film: Film) -> Reader:
 
 
 def _require_length(film: Film, info: StreamInfo) -> None:
-    """Raise ``NotSegmentable`` for a film that is written in one go."""
+    """Raise ``NotSegmentable`` for a film that is too short to divide."""
     if info.num_frames is not None and info.num_frames <= film.options.segment:
         raise NotSegmentable(f"it has no more than {film.options.segment} frames")
 
@@ -453,7 +453,7 @@ def _settings_text(journal: Journal) -> str:
 
 
 def _say(scenes: list[Scene], shards: list[Shard], workers: list[WorkerFacts]) -> None:
-    """Say what can be expected of the workers; scenes are never divided."""
+    """Log the expected speed of the workers; scenes are never divided."""
     durations = [float(shard.frames) for shard in longest_first(shards)]
     share = efficiency(durations, [1.0] * len(workers))
     log.warning(

@@ -1,4 +1,4 @@
-"""A machine's numeric kind: two that share a fingerprint make the same bits of the same frames."""
+"""A machine's numeric kind: with equal fingerprints, equal frames give equal bits."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def take_fingerprint(
         network: On its device, in its precision.
         device: Device of the network.
         suffix: Suffix of the output.
-        encoder: As for ``open_writer``.
-        encode_args: As for ``open_writer``.
+        encoder: See ``open_writer``.
+        encode_args: See ``open_writer``.
 
     Raises:
         ConfigurationError: The encoder does not work here.
@@ -70,7 +70,7 @@ def difference(one: Fingerprint, other: Fingerprint) -> str:
 
 
 def probe_frames(height: int, width: int) -> Tensor:
-    """Frames (6, 3, height, width) that move, from integers alone: alike on every machine."""
+    """Frames (6, 3, height, width) that move, from integers alone: the same on every machine."""
     t = torch.arange(NUM_FRAMES).view(-1, 1, 1, 1)
     c = torch.arange(3).view(-1, 1, 1)
     y, x = torch.arange(height).view(-1, 1), torch.arange(width)
@@ -93,7 +93,7 @@ def _restore(network: Network[Any], device: torch.device) -> Tensor:
 
 
 def _encode(suffix: str, encoder: str | None, encode_args: Sequence[str]) -> tuple[str, str]:
-    """Digests of an encoded segment, and of what is decoded of it."""
+    """Digests of an encoded segment, and of its decoded frames."""
     height, width = ENCODED
     info = StreamInfo(height=height, width=width, time_base=TIME_BASE, frame_rate=1 / TIME_BASE)
     with TemporaryDirectory(prefix="vsr-") as folder:

@@ -1,4 +1,4 @@
-"""Pools of workers: tasks go in, futures come out. Here the one without a cluster."""
+"""Pools of workers, which take tasks and return futures; and the pool without a cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRIES = 3
 
 
 class Worker(Protocol):
-    """Callable that a pool runs: made once, then called with one task after the other."""
+    """Callable that a pool runs: made once, then called for each task."""
 
     seen: int
     restored: int
@@ -30,7 +30,7 @@ class Worker(Protocol):
         ...
 
     def close(self) -> None:
-        """End what it does, and remove what it has written for itself."""
+        """End the current task, and remove temporary files."""
         ...
 
 
@@ -75,7 +75,7 @@ class Alone:
 
     Args:
         make: Makes the worker.
-        mixed: Whether a worker of another numeric kind may go on.
+        mixed: Whether a worker of another numeric kind may continue.
     """
 
     is_remote = False
@@ -90,8 +90,8 @@ class Alone:
         facts = self._worker.facts()
         if wanted is not None and not self._mixed and (d := difference(facts.fingerprint, wanted)):
             raise ConfigurationError(
-                f"this machine makes other bits than those that the run began on: {d}; go on on "
-                "one of their kind, or give --mixed-machines"
+                f"this machine computes other bits than those that the run began on: {d}; "
+                "continue on one of their kind, or give --mixed-machines"
             )
         return [facts]
 
@@ -106,7 +106,7 @@ class Alone:
         return self._worker.restored - self._began.setdefault(future, self._worker.restored)
 
     def rates(self) -> Mapping[str, float]:
-        """None: the run's own is the worker's."""
+        """None: the run's own rate is the worker's."""
         return {}
 
     def share(self, data: bytes) -> Any:

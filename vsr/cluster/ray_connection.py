@@ -57,7 +57,7 @@ def _send_token() -> None:
     """Let Ray send this user's token, if there is one, to clusters of any address.
 
     Ray does so by itself for a cluster that it starts or finds; for one that is named (Ray 2.60) it
-    has to be told, and tries in vain until a time-out otherwise. It reads the variable once, when
+    has to be told, and otherwise fails after a time-out. It reads the variable once, when
     it is imported.
     """
     named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
@@ -89,7 +89,7 @@ def connect(ray: Any, address: str, *, own_devices: bool = False) -> None:
 class HeadWatch:
     """A thread that notices that the head node is gone, without which a cluster does not work.
 
-    It has nothing to do with Ray's own calls, which wait for the head.
+    It does not use Ray's own calls, which wait for the head.
 
     Args:
         ray: Ray, connected. Ray's client notices a loss by itself.
@@ -150,7 +150,7 @@ def actor_class(ray: Any) -> Any:
     """The actor class; Ray's decorators exist only where Ray is installed."""
 
     class Actor:
-        """A worker, made with the first question so that its errors are an answer."""
+        """A worker, made at the first call so that its errors are returned as a result."""
 
         def __init__(self, make: MakeWorker, number: int) -> None:
             self._make, self._number = make, number
@@ -178,5 +178,5 @@ def actor_class(ray: Any) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error, or its kind where it says nothing."""
+    """The first line of an error, or its type where it has no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,7 +1,7 @@
 """Workers on a Ray cluster: one actor per GPU, or per some cores, watched by its progress.
 
-Ray notices a dead machine, not a hung one. So a thread of the driver asks every busy actor now and
-then how far it is; one that does not get on is replaced, and its task given to another.
+Ray notices a dead machine, not a hung one. So a thread of the driver polls the progress of
+every busy actor; one that makes none is replaced, and its task given to another.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ GOODBYE_S = 5.0
 
 @dataclass(kw_only=True, eq=False)
 class _Job:
-    """A task and what became of it.
+    """A task and its state.
 
     Attributes:
         task: The task.
         future: Future of the result.
-        tries: How often it failed.
+        tries: Number of failures.
         restored: Frames of it restored so far.
     """
 
@@ -80,18 +80,18 @@ class _Slot:
         number: Number of the worker.
         actor: Ray's handle.
         awaited: Reference to its facts.
-        since: When it was started, then when it last made progress.
+        since: Time of its start, then of its last progress.
         facts: None until they have come.
-        is_out: Whether it is not used: it makes other bits, or does not see the files.
-        job: What it is doing.
+        is_out: Whether it is not used: it computes other bits, or does not see the files.
+        job: Its current job.
         result: Reference to the result.
-        pulse: Reference to its answer how far it is.
-        asked: When it was asked.
-        seen: Frames read and restored, at its last answer.
-        restored: Frames restored, at its last answer.
+        pulse: Reference to its progress, asked for and not yet returned.
+        asked: Time of that question.
+        seen: Frames read and restored, by its last answer.
+        restored: Frames restored, by its last answer.
         begun: Frames it had restored when it began its job.
         busy_s: Seconds of work so far, without the current job.
-        started: When it began its job.
+        started: Time at which it began its job.
     """
 
     number: int
@@ -121,9 +121,9 @@ class RayPool:
         on_cpu: Whether GPUs are not used.
         cores: Cores of a worker without a GPU; None for ``CORES``, or all where there are fewer.
         mixed: Whether workers of several numeric kinds are used.
-        pulse_s: Seconds between two questions how far a worker is.
-        silence_s: As ``SILENCE_S``.
-        tries: Times that a task is tried.
+        pulse_s: Seconds between two polls of a worker's progress.
+        silence_s: Seconds without progress, see ``SILENCE_S``.
+        tries: Maximum number of tries of a task.
 
     Raises:
         MissingDependency: Ray is not installed.
@@ -313,13 +313,13 @@ class RayPool:
         self._judge(slot)
 
     def _judge(self, slot: _Slot) -> None:
-        """Leave a worker out that makes other bits than the others."""
+        """Leave out a worker that computes other bits than the others."""
         if slot.facts is None or not self._chosen or self._kind is None or slot.is_out:
             return
         if other := difference(slot.facts.fingerprint, self._kind):
             slot.is_out = True
             log.warning(
-                "%s is left out, it makes other bits: %s; --mixed-machines uses it all the same",
+                "%s is left out, it computes other bits: %s; --mixed-machines uses it anyway",
                 slot.facts.name,
                 other,
             )
@@ -382,7 +382,7 @@ class RayPool:
             slot.job.restored = restored - slot.begun
 
     def _watch(self) -> None:
-        """Ask busy workers how far they are, replace hung ones, and end where there are none."""
+        """Poll the progress of busy workers, replace hung ones, and end where there are none."""
         now = time.monotonic()
         usual = self._busy_s / self._steps if self._steps else 0.0
         limit = max(self._silence_s, USUAL_STEPS * usual)
@@ -422,7 +422,7 @@ class RayPool:
                 self._slots[self._slots.index(slot)] = started
 
     def _grow(self) -> None:
-        """Start a worker for everything that the cluster has room for."""
+        """Start as many workers as the cluster has room for."""
         for number in range(len(self._slots), self._room()):
             self._slots.append(self._start(number))
 

@@ -58,8 +58,8 @@ def restore(
         on_progress: Called after every step, or twice a second for several workers.
         on_frame: Called in the encoding thread with the last frame (3, H, W) of every step, in
             [0, 1] and of the network's output size; not by workers.
-        stop: Set it to end early with a playable partial result; of several workers' work what is
-            done is kept for ``resume``.
+        stop: Set it to end early with a playable partial result; finished work of
+            several workers is kept for ``resume``.
         pool: Workers that ``open_pool`` has made; None to make them for this film.
 
     Returns:
@@ -104,7 +104,7 @@ def _restore_there(
     """Restore a film as a whole on one worker; None if this has to be done here.
 
     Raises:
-        VSRError: As for ``restore``.
+        VSRError: See ``restore``.
     """
     if source == PIPE or local_target(target) is None:
         return None
@@ -170,10 +170,10 @@ def shares_work(options: RestoreOptions) -> bool:
 
 
 def check_shared(options: RestoreOptions) -> None:
-    """Refuse options that several workers do not go with.
+    """Refuse options that cannot be used with several workers.
 
     Raises:
-        ConfigurationError: There are such.
+        ConfigurationError: One of them is set.
     """
     if options.devices and options.cluster not in (None, "local"):
         raise ConfigurationError(
@@ -186,12 +186,16 @@ def check_shared(options: RestoreOptions) -> None:
         )
     if options.parallel_scenes > 1:
         raise ConfigurationError(
-            "--parallel-scenes rounds otherwise in each batch; leave it out for several workers"
+            "--parallel-scenes rounds differently in each batch; leave it out for several workers"
         )
     if options.in_process:
-        raise ConfigurationError("--in-process encodes in one go; leave it out for several workers")
+        raise ConfigurationError(
+            "--in-process encodes without segments; leave it out for several workers"
+        )
     if options.show_map is not None:
-        raise ConfigurationError("--show-map is written by one; leave it out for several workers")
+        raise ConfigurationError(
+            "--show-map is written by one worker; leave it out for several workers"
+        )
 
 
 def why_alone(source: str, target: str, options: RestoreOptions, *, planned: bool) -> str:
@@ -202,7 +206,7 @@ def why_alone(source: str, target: str, options: RestoreOptions, *, planned: boo
     if source == PIPE or is_address(source):
         return "a source that can be read once only is not divided"
     if folder is None:
-        return f"{target!r} is written in one go"
+        return f"{target!r} cannot be written in segments"
     if not options.segment:
         return "--segment 0 keeps no segments"
     if folder.exists() and options.resume and not planned:
@@ -218,7 +222,7 @@ def open_pool(options: RestoreOptions, target: str) -> Any:
         target: Target of one of the films; every worker tries an output of its kind.
 
     Raises:
-        ConfigurationError: Options that several workers do not go with.
+        ConfigurationError: Options that cannot be used with several workers.
         VSRError: No cluster answers.
     """
     from vsr.cluster.ray_connection import LOCAL

@@ -23,7 +23,7 @@ SAMPLED = 4
 
 
 class FrameDigest:
-    """A digest of decoded frames: two readings with the same one have shown the same frames."""
+    """A digest of decoded frames: two readings with equal digests have given the same frames."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -115,7 +115,7 @@ def scan(
     Args:
         reader: A reader of the film, from its beginning.
         marker: Marker of the scenes.
-        sound: Where its copied packets go; closed here.
+        sound: Writer of its copied packets; closed here.
         on_frames: Called with the number of frames read so far.
         stop: Set it to end early.
 
@@ -139,7 +139,7 @@ def scan(
                 seen += len(chunk)
                 on_frames(seen)
         except DecodeError as error:
-            raise DecodeError(f"{error}; --end leaves out what lies behind") from error
+            raise DecodeError(f"{error}; --end leaves out the rest") from error
         for marked in marker.drain():
             collector.add(marked)
         if sound is not None:

@@ -1,4 +1,4 @@
-"""Dividing a film into shards: consecutive scenes that one worker restores by itself."""
+"""Dividing a film into shards: consecutive scenes that one worker restores alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Shard:
         frames: Number of frames.
         first_pts: Pts of the first frame.
         last_pts: Pts of the last frame.
-        starts: Positions in it at which scenes start; 0 is the first.
+        starts: Positions of scene starts in it; 0 is the first.
         digest: Digest of the scenes' digests.
     """
 

@@ -1,4 +1,4 @@
-"""Descriptions that travel between the driver and its workers: no frames are in them."""
+"""Messages between the driver and its workers, without frames."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class WorkerFacts:
         name: Host and process.
         host: Host alone.
         fingerprint: Fingerprint of the worker's arithmetic.
-        network: As ``identity`` has it.
+        network: Identity of the network, see ``identity``.
         budget_bytes: Memory that a run may take there.
-        device: Where it restores.
+        device: Device of its network.
     """
 
     name: str
@@ -94,8 +94,9 @@ class Storage:
     """Where a film and its segments are.
 
     Attributes:
-        source: As for ``restore``.
-        source_print: As ``compatibility.fingerprint`` has it; empty for an address.
+        source: See ``restore``.
+        source_print: Fingerprint of the source, see ``compatibility.fingerprint``; empty for an
+            address.
         folder: Folder of the journal.
         token: Digest of the journal's header, by which a worker knows that it sees the folder.
         address: fsspec address of a folder that all machines reach; None without one.
@@ -117,10 +118,10 @@ class Film:
     """Settings shared by the shards of one film.
 
     Attributes:
-        storage: Where it is.
+        storage: Location of the film and its segments.
         options: Options of the run.
         settings: Step sizes.
-        network: As ``identity`` has it.
+        network: Identity of the network, see ``identity``.
         plan: How frames become segments, without sound.
         encoded: Rows and columns of the frames that are encoded.
         output: The output's size.
@@ -153,7 +154,7 @@ class ShardTask:
         return f"{name}: shard {self.shard.number + 1} of {self.of}"
 
     def where(self) -> str:
-        """The shard as a person finds it in the film."""
+        """Frames and times of the shard in the film, for messages."""
         film, shard = self.film, self.shard
         first, last = (
             float((pts - film.start_pts) * film.time_base)
@@ -184,10 +185,10 @@ class ShardResult:
     Attributes:
         done: For the journal; its segments are in the journal's folder, or in ``contents``.
         contents: Bytes of the segments, where the worker does not see the folder.
-        addresses: fsspec addresses of the segments, likewise.
+        addresses: fsspec addresses of the segments, where the worker does not see the folder.
         corrupt: Damaged frames of the source.
-        notes: What differs from what one might expect, a sentence each.
-        seconds: How long it took.
+        notes: Differences from what was asked for or is usual, a sentence each.
+        seconds: Duration of the restoration.
         worker: Name of the worker.
         peak_memory_bytes: Peak memory of the worker's process.
         peak_device_bytes: Peak memory of the worker's CUDA device.

@@ -1,4 +1,4 @@
-"""Bringing films to workers that do not see them, and their segments back."""
+"""Sending films to workers that do not see them, and fetching their segments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PIECE_BYTES = 1 << 26
 
 
 class Unlike(EncodeError):
-    """A result that is not what the plan says, or not what its worker has written."""
+    """A result that differs from the plan, or from the file that its worker has written."""
 
 
 def describe_storage(source: str, journal: Journal, address: str | None) -> Storage:
@@ -69,7 +69,7 @@ def collect(result: ShardResult, shard: Shard, folder: Path) -> FinishedShard:
     """Check a result, and bring its segments into the journal's folder if they are not there.
 
     Raises:
-        Unlike: Something is missing, or is not what the worker has written.
+        Unlike: Something is missing, or differs from the file that the worker has written.
         EncodeError: The disk is full.
     """
     done = result.done
@@ -87,7 +87,7 @@ def collect(result: ShardResult, shard: Shard, folder: Path) -> FinishedShard:
         except OSError as error:
             raise Unlike(f"'{folder / segment.name}' cannot be read ({error})") from error
         if digest != segment.sha256:
-            raise Unlike(f"'{folder / segment.name}' is not what {result.worker} has written")
+            raise Unlike(f"'{folder / segment.name}' differs from what {result.worker} has written")
     return done
 
 

@@ -64,11 +64,11 @@ class ShardWorker:
     """Restores shards of any film with one network.
 
     Args:
-        setup: What all workers of the run have in common.
+        setup: Setup that all workers of the run share.
         fetch: Gets an object of Ray's object store by its reference.
 
     Attributes:
-        seen: Frames read and restored so far: what grows while the worker makes progress.
+        seen: Frames read and restored so far, which grows while the worker makes progress.
         restored: Frames restored so far.
         stop: Set it to end a shard early.
     """
@@ -191,7 +191,7 @@ class ShardWorker:
                 if summary.interrupted:
                     raise Stopped("the run was stopped")
                 if reader.digest != shard.digest and seek:
-                    raise SourceDiffers("its pictures are not those of the first pass")
+                    raise SourceDiffers("its pictures differ from those of the first pass")
                 _check(task, writer.paths, summary)
             except BaseException:
                 writer.abort()
@@ -210,7 +210,7 @@ class ShardWorker:
             return ShardResult(done=done, corrupt=summary.corrupt, notes=notes, seconds=0)
 
     def _open(self, source: str, task: ShardTask, *, seek: bool) -> ShardReader:
-        """Open the film at the key frame in front of a shard, or at its beginning."""
+        """Open the film at the key frame before a shard, or at its beginning."""
         film, shard, options = task.film, task.shard, task.film.options
         images = names_images(source)
         start_s = (shard.first_pts - film.start_pts) * film.time_base if seek else options.start_s
@@ -290,7 +290,7 @@ class ShardWorker:
 
     @contextmanager
     def _open_folder(self, storage: Storage) -> Iterator[tuple[Path, bool]]:
-        """The folder for segments: the journal's if it is seen here, otherwise one of this disk."""
+        """The folder for segments: the journal's if it is seen here, otherwise one on this disk."""
         if token_of(Path(storage.folder)) == storage.token:
             yield Path(storage.folder), True
             return

@@ -38,7 +38,7 @@ Ready = tuple[Key, Stream, Step, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The largest steps that memory has held so far.
+    """The largest steps that have fitted into memory so far.
 
     Attributes:
         settings: Step sizes of one stream.
@@ -50,7 +50,7 @@ class Limits:
 
 
 class JointStepper:
-    """Steps several streams together and remembers the largest step that memory held.
+    """Steps several streams together and remembers the largest step that fitted into memory.
 
     Args:
         network: Placed on its device, in its precision.
@@ -86,7 +86,7 @@ class JointStepper:
         return [(key, stream, step, stream.past(step)) for key, stream, step in steps if step]
 
     def _apply_limit(self, stream: Stream) -> None:
-        """Limit a stream's step sizes to what memory has held."""
+        """Limit a stream's step sizes to those that have fitted into memory."""
         limits = self._limits.get(size) if (size := stream.timeline.size) else None
         if limits is not None:
             stream.limit_to(limits.settings)
@@ -99,7 +99,7 @@ class JointStepper:
     def _step_together(self, group: list[Ready]) -> list[tuple[Key, Outcome]]:
         """Step all streams of a group, in smaller parts where memory runs out.
 
-        After any other error each is stepped alone: it is only one's own then.
+        After any other error each is stepped alone, so that only the stream at fault fails.
         """
         if len(group) == 1:
             return [self._step_alone(*group[0][:2])]
@@ -147,7 +147,7 @@ class JointStepper:
         return chunk
 
     def _remember_limit(self, stream: Stream) -> None:
-        """Remember the settings that were left after memory ran out."""
+        """Remember the settings that fitted after memory ran out."""
         limits = self._limits_at(_size(stream))
         stream.limit = stream.settings.within(limits.settings)
         self._limits[_size(stream)] = replace(limits, settings=stream.limit)
@@ -187,25 +187,25 @@ class BatchRestorer:
     """Restores many streams with one network. Not thread-safe.
 
     A stream begins with the first chunk pushed under its key and ends with its ``drain``; a key
-    under which there is none is a ``KeyError``. Results are those of a ``Restorer`` but for the
-    rounding of convolutions, which sum in another order over several streams: to 1e-5 in float32,
-    in bfloat16 at places by a step of 8 bits.
+    under which there is none is a ``KeyError``. Results are those of a ``Restorer`` except for the
+    rounding of convolutions, which sum in another order over several streams: 1e-5 in float32,
+    in bfloat16 in places one step of 8 bits.
 
     Where memory runs out, fewer streams are stepped together, then steps become smaller; streams
-    of frames of that size, those that begin later too, use the sizes that were left. ``change`` can
+    of frames of that size, those that begin later too, use the reduced sizes. ``change`` can
     raise the settings of one of them again.
 
     Args:
-        network: As for ``Restorer``.
-        chunk: As for ``Restorer``, for streams that begin from now on.
-        look_ahead: As for ``Restorer``.
-        tiles: As for ``Restorer``.
-        device: As for ``Restorer``.
-        precision: As for ``Restorer``.
+        network: See ``Restorer``.
+        chunk: See ``Restorer``, for streams that begin from now on.
+        look_ahead: See ``Restorer``.
+        tiles: See ``Restorer``.
+        device: See ``Restorer``.
+        precision: See ``Restorer``.
         largest: Streams stepped together at most; memory grows with it.
 
     Raises:
-        ConfigurationError: As for ``Restorer``.
+        ConfigurationError: See ``Restorer``.
     """
 
     def __init__(
@@ -264,7 +264,7 @@ class BatchRestorer:
             Restored chunks by stream; streams without any are left out.
 
         Raises:
-            ConfigurationError: As for ``Restorer.push``; no stream has changed.
+            ConfigurationError: See ``Restorer.push``; no stream has changed.
         """
         self.add(chunks)
         return self._restore_ready(self.keys)
@@ -300,8 +300,8 @@ class BatchRestorer:
             As ``push``.
 
         Raises:
-            Exception: A stream's own error, once all others have been stepped; ``try_step`` hands
-                out what these restored.
+            Exception: A stream's own error, once all others have been stepped; ``try_step`` returns
+                their results.
         """
         restored: dict[Key, list[Chunk]] = {}
         for key, outcome in self.try_step(keys).items():
@@ -311,7 +311,7 @@ class BatchRestorer:
         return restored
 
     def try_step(self, keys: Iterable[Key] | None = None) -> dict[Key, Outcome]:
-        """Take one step of every stream that is ready; the error of one leaves the others alone.
+        """Take one step of every stream that is ready; the error of one does not affect the others.
 
         Args:
             keys: Streams to step; None for all.

@@ -49,7 +49,7 @@ def bytes_left_in_cgroups(root: Path = Path("/")) -> int:
     Pages of files count as free: the system gives them up when something else needs memory.
 
     Args:
-        root: The folder that holds ``proc`` and what is mounted; tests give another one.
+        root: The folder that holds ``proc`` and the mount points; tests give another one.
 
     Returns:
         The least over all groups; ``sys.maxsize`` where nothing limits memory.
@@ -88,7 +88,7 @@ def _paths(lines: list[str]) -> Iterator[tuple[_Version, PurePosixPath]]:
 
 
 def _mounts(lines: list[str], version: _Version) -> Iterator[tuple[PurePosixPath, PurePosixPath]]:
-    """The group that is mounted, and where; see mountinfo in proc(5) for the fields."""
+    """Each mounted group and its mount point; see mountinfo in proc(5) for the fields."""
     for line in lines:
         before, _, after = line.partition(" - ")
         file_system, _, options = after.split(" ", 2)
@@ -99,7 +99,7 @@ def _mounts(lines: list[str], version: _Version) -> Iterator[tuple[PurePosixPath
 
 
 def _unescape(field: str) -> str:
-    """Undo the octal escapes of spaces and the like."""
+    """Undo the octal escapes of spaces and other characters."""
     return re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), field)
 
 

@@ -27,7 +27,7 @@ _taken = threading.local()
 def use_one_core() -> None:
     """Let torch's operations in the calling thread, and in no other, run on one core.
 
-    Where torch's OpenMP library is not found they run on as many as before.
+    Where torch's OpenMP library is not found, their number of cores stays as it was.
     """
     # Torch sets the number itself, once in each thread, when it first needs it: before this.
     cores = torch.get_num_threads()
@@ -39,7 +39,7 @@ def use_one_core() -> None:
 
 @contextmanager
 def all_cores() -> Iterator[None]:
-    """Within this context a thread that uses one core has all of them again, for a network."""
+    """Let a thread that uses one core use all of them within this context, for a network."""
     library, cores = _openmp(), getattr(_taken, "cores", 1)
     if library is None or cores == 1:
         yield

@@ -1,7 +1,7 @@
 """Asynchronous transfer of frames between host and device.
 
-On CUDA frames travel through pinned memory on streams of their own: one thread sends frames up,
-another takes restored ones down, and neither makes the device or the thread that drives it wait. On
+On CUDA frames travel through pinned memory on streams of their own: one thread uploads frames,
+another downloads restored ones, and neither makes the device or the thread that drives it wait. On
 a CPU nothing moves.
 """
 

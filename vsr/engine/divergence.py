@@ -1,11 +1,11 @@
 """Detection of diverging recurrent state.
 
-Recurrent networks can amplify their own features on long, still footage until the picture is gone
+Recurrent networks can amplify their own features on long, still footage until the picture is lost
 (Chiche et al., "Stable Long-Term Recurrent Video Super-Resolution", CVPR 2022). A state has
-diverged when it, or the picture that came with it, holds a value that is no number, or when its
+diverged when it, or the picture of the same step, holds a NaN or infinity, or when its
 features are many times as large as over the last steps, and still grow, and the past is the reason.
-Behind an unmarked cut they leap and then become smaller by themselves; where pictures are
-others from then on, features are as large in a step that is taken without the past.
+After an unmarked cut they jump and then decay by themselves; where the content has changed
+for good, features are as large in a step that is taken without the past.
 
 On CUDA the figures travel to the host while the network goes on and are judged when they have
 arrived, which is behind the step: what left before is out, pictures without numbers too. Only where
@@ -116,10 +116,10 @@ class DivergenceGuard:
         return None
 
     def caused_by_content(self, fault: Divergence) -> bool:
-        """Whether features are as large in the last step, which was taken without state.
+        """Whether features are as large in the last step, which was computed without state.
 
         They need not grow as much, since a scene's first features are small: it is enough that they
-        are nearer to what was found than to what is usual. Waits for the figures.
+        are nearer to the suspicious size than to the usual one. Waits for the measurements.
         """
         size = float(self._latest().sizes[fault.feature])
         return math.isfinite(size) and (size / fault.usual) ** 2 > fault.times
@@ -143,7 +143,7 @@ class DivergenceGuard:
     def _fault(self, reading: _Reading) -> Divergence | None:
         sizes: list[float] = reading.sizes.tolist()
         if not all(map(math.isfinite, sizes)):
-            return Divergence(reason="holds values that are no numbers", finite=False)
+            return Divergence(reason="holds NaN or infinite values", finite=False)
         features = sizes[: reading.num_features]
         alike = [past for past in self._sizes if len(past) == len(features)]
         if len(alike) >= FEWEST:

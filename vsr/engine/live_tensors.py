@@ -1,8 +1,8 @@
 """Bytes of live tensors while a network runs on PyTorch's meta device.
 
-There tensors have shapes and no data, and an operator costs Python's time alone. A network repeats
+There tensors have shapes and no data, and an operator costs only Python's time. A network repeats
 a few hundred operators thousands of times, and a few dozen calls of its modules for every frame:
-the results of both are remembered by the shapes that went in.
+the results of both are cached by the shapes of their arguments.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class LiveTensors(TorchDispatchMode):
 
 
 class OperatorCache:
-    """Calls of operators on the meta device, whose results are remembered by what went in.
+    """Cache of operator calls on the meta device, by the layout of their arguments.
 
     A network repeats a few hundred calls thousands of times, and each takes torch a millisecond in
     Python there: nearly all of the time of a plan.
@@ -73,7 +73,7 @@ class OperatorCache:
         self._results: dict[Hashable, tuple[torch.Size, tuple[int, ...], torch.dtype] | None] = {}
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The result of a call, made by torch where it is a view or was not seen before."""
+        """The result of a call, computed by torch where it is a view or is not cached."""
         given = list(tensors_in((*args, *kwargs.values())))
         if not _is_hollow(given, kwargs):
             return func(*args, **kwargs)
@@ -100,7 +100,7 @@ def _writes_in_place(func: Callable[..., Any]) -> bool:
 
 
 def _is_hollow(given: Sequence[Tensor], kwargs: dict[str, Any]) -> bool:
-    """Whether a call's result has no values: its tensors have none, or it makes one without."""
+    """Whether a call's result has no values: its arguments have none, or it creates a tensor."""
     if given:
         return all(tensor.is_meta for tensor in given)
     return kwargs.get("device") == torch.device("meta")
@@ -144,11 +144,11 @@ METHODS = ("forward", "between", *OWN_METHODS)
 
 
 def remember_calls(network: nn.Module, living: LiveTensors) -> None:
-    """Have calls of a network's modules remembered.
+    """Cache the calls of a network's modules.
 
     Args:
-        network: On the meta device; it is changed, and good for nothing else afterwards.
-        living: Counts what the calls take.
+        network: On the meta device; it is changed and can be used for nothing else afterwards.
+        living: Counts the bytes of the calls' tensors.
     """
     for module in network.modules():
         names = OWN_METHODS if module is network else METHODS
@@ -161,9 +161,9 @@ class RememberedCalls:
     """Calls of one method: from the second of the same shapes on, only its memory is counted.
 
     Args:
-        method: Its results depend on the shapes of what it is given: tensors of their own, or those
-            that it was given.
-        living: Counts what the calls take.
+        method: A method whose results depend on the shapes of its arguments alone: new tensors, or
+            its arguments.
+        living: Counts the bytes of the calls' tensors.
     """
 
     def __init__(self, method: Callable[..., Any], living: LiveTensors) -> None:
@@ -197,10 +197,10 @@ class _Call:
     """Memory of a call, and a recipe of its result.
 
     Attributes:
-        rise: Bytes by which the peak exceeds what is alive before.
+        rise: Bytes by which the peak exceeds the live bytes before the call.
         size: Bytes of the result's own tensors.
         tree: The result with other tensors.
-        leaves: Layout of each tensor, or its place among those that were given.
+        leaves: Layout of each tensor, or its place among the arguments.
     """
 
     rise: int

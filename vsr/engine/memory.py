@@ -33,7 +33,7 @@ allocate by themselves."""
 def peak_host_bytes() -> int:
     """Largest resident size this process has had.
 
-    Linux's ``getrusage`` counts what the process that started it had, too; the program's own is in
+    Linux's ``getrusage`` includes the size of the process that started it; the program's own is in
     its status.
     """
     status = Path("/proc/self/status")

@@ -126,10 +126,10 @@ def _promising(
 
 
 def within_source(asked: RequestedSettings, num_frames: int | None) -> RequestedSettings:
-    """Sizes that are asked for, within what a source can hold.
+    """Requested sizes, limited to the length of a source.
 
     A look-ahead that reaches beyond its end is one to the end: it stays so where the source turns
-    out to be longer than it says.
+    out to be longer than its header says.
 
     Args:
         asked: Sizes that are fixed.

@@ -1,4 +1,4 @@
-"""Several networks for one stream: which of them restores a scene follows from when it starts."""
+"""Several networks for one stream, chosen for each scene by its start time."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class NetworksInTime:
 
     @property
     def all(self) -> list[Network[Any]]:
-        """All networks, each once, the first in front."""
+        """All networks, each once, the first one first."""
         networks = [self._first, *(change.network for change in self._changes)]
         return [*{id(network): network for network in networks}.values()]
 
     @property
     def facts(self) -> NetworkFacts:
-        """What holds for all of them."""
+        """Facts that hold for all of them."""
         every = [network.facts for network in self.all]
         radii = [facts.receptive_radius for facts in every]
         known = [radius for radius in radii if radius is not None]

@@ -1,7 +1,7 @@
 """Shapes of operators' results on PyTorch's meta device, without PyTorch's own rules for them.
 
 Those are in Python. They load its compiler and a computer algebra system, which takes three
-seconds and 300 MB, and run an operator as dozens of others. What is not known here is left to them.
+seconds and 300 MB, and run an operator as dozens of others. Unknown operators are left to them.
 
 B batch, K features, H, W size.
 """
@@ -53,7 +53,7 @@ def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
 
 
 def _by_broadcasting(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
-    """The result of an operator on values that belong together; single ones tell its type."""
+    """The result of an elementwise operator; a tensor of one value gives the type."""
     given = list(tensors_in((*args, *kwargs.values())))
     wide: Sequence[Tensor] = torch.broadcast_tensors(*given)  # type: ignore[no-untyped-call]
     shape = wide[0].shape
@@ -67,7 +67,7 @@ def _by_broadcasting(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
 
 
 def _from_innermost(tensors: Sequence[Tensor]) -> list[int]:
-    """Axes in the order in which torch lays a result out: by the strides of what is given."""
+    """Axes in the order in which torch lays a result out: by the arguments' strides."""
     axes = list(reversed(range(tensors[0].ndim)))
     for end in range(1, len(axes)):
         place = end
@@ -95,9 +95,9 @@ def _compare(tensors: Sequence[Tensor], inner: int, outer: int) -> int:
 
 
 def _by_empty_batches(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
-    """The result of an operator that is run on a CPU with batches of nothing.
+    """The result of an operator that is run on a CPU with empty batches.
 
-    Small constants, which have no batch, are there as they are. None where the first axis of the
+    Small constants, which have no batch, are passed unchanged. None where the first axis of the
     result is not the batch.
     """
     given = list(tensors_in((*args, *kwargs.values())))
@@ -163,7 +163,7 @@ def _resized(
 def _repeated_pixels(
     features: Tensor, size: Sequence[int] | None, factors: Sequence[float] | None = None
 ) -> Tensor:
-    """The same without interpolation."""
+    """Resized pictures without interpolation, (B, K, H, W)."""
     return _resized(features, size, _align_corners=False, factors=factors)
 
 
@@ -197,7 +197,7 @@ def _convolved(
 
 
 def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors one behind the other; channels-last where all of them are."""
+    """Concatenated tensors; channels-last where all of them are."""
     shape = list(tensors[0].shape)
     shape[dim] = sum(tensor.shape[dim] for tensor in tensors)
     dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))

@@ -1,8 +1,8 @@
 """Restoring several scenes of one stream at a time, for devices that small frames leave idle.
 
-Scenes do not depend on each other, so that several can be stepped together. Their frames arrive one
-scene after the other all the same: those of later scenes wait until enough are here, and restored
-ones until it is their turn, up to a number of frames that the caller sets.
+Scenes do not depend on each other, so that several can be stepped together. Their frames still
+arrive scene by scene: those of later scenes wait until enough scenes have arrived, and restored
+ones until all frames before them are emitted, up to a number of frames that the caller sets.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class ParallelScenes:
     """Restores one stream, several scenes at a time; used like a ``Restorer``.
 
     Args:
-        network: As for ``Restorer``.
+        network: See ``Restorer``.
         scenes: Maximum number of scenes in one joint step.
         held: Frames that may wait, restored ones included, before scenes are no longer waited for.
-        chunk: As for ``Restorer``.
-        look_ahead: As for ``Restorer``.
-        tiles: As for ``Restorer``.
-        device: As for ``Restorer``.
-        precision: As for ``Restorer``.
+        chunk: See ``Restorer``.
+        look_ahead: See ``Restorer``.
+        tiles: See ``Restorer``.
+        device: See ``Restorer``.
+        precision: See ``Restorer``.
     """
 
     def __init__(

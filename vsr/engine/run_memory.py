@@ -62,7 +62,7 @@ def run_bytes(
         width: Columns of a frame.
         scenes: Number of scenes in one joint step.
         num_frames: Length of the source if known; no scene is longer.
-        by_area: As for ``step_bytes``.
+        by_area: See ``step_bytes``.
     """
     network, within = steps.network, _limit_look_ahead(settings, num_frames)
     step = step_bytes(steps, within, height, width, scenes, by_area=by_area)
@@ -99,7 +99,7 @@ def lower_bound_bytes(
     scenes: int = 1,
     num_frames: int | None = None,
 ) -> int:
-    """Bytes of the window and of what is restored from it: no run takes less."""
+    """Bytes of the window and of the frames restored from it: no run takes less."""
     within = _limit_look_ahead(settings, num_frames)
     frame, restored = _frame_bytes(network, (height, width))
     window = (within.chunk + (within.look_ahead or 0)) * frame

@@ -65,7 +65,7 @@ class Settings:
         return replace(self, chunk=max(1, self.chunk // 2), look_ahead=look_ahead // 2)
 
     def within(self, limit: Settings) -> Settings:
-        """A copy that is nowhere larger than a limit."""
+        """A copy in which no size exceeds a limit."""
         ahead = [n for n in (self.look_ahead, limit.look_ahead) if n is not None]
         return Settings(
             chunk=min(self.chunk, limit.chunk),

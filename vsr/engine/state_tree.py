@@ -24,7 +24,7 @@ class GapTolerant(Protocol):
 
 @runtime_checkable
 class Guarding(Protocol):
-    """A state that says where a step has shown the faithful of two results.
+    """A state that records where a step has shown the faithful of two results.
 
     Attributes:
         replaces: Whether that was in place of artefacts.

@@ -3,8 +3,8 @@
 A network is run on PyTorch's meta device, where tensors have shapes and no data, at the true
 size of the frames, and the bytes of all tensors alive at once are followed from operation to
 operation. That gives each network's cost in bytes per pixel and frame without a table to maintain,
-for any width, precision and scale, in a tenth of a second. What a library needs inside one
-operation is not seen; ``OVERHEAD`` stands for it (`python -m benchmarks.memory` measures it).
+for any width, precision and scale, in a tenth of a second. Memory that a library needs inside one
+operation is not seen; ``OVERHEAD`` accounts for it (`python -m benchmarks.memory` measures it).
 
 T time, H, W size.
 """
@@ -67,8 +67,8 @@ def step_bytes(
         height: Rows of a frame.
         width: Columns of a frame.
         batch: Number of streams in a joint step.
-        by_area: Take the memory of a tile for its share of a whole frame's: a little less than it
-            is, where networks enlarge their input to multiples, and quick for tiles of many sizes.
+        by_area: Estimate the memory of a tile as its share of a whole frame's: a little too low
+            where networks pad their input to multiples, and quick for tiles of many sizes.
     """
     network = steps.network
     scale = network.facts.scale

@@ -31,7 +31,7 @@ class Counts:
         resets: Times the state was discarded, after divergence or a change of tiles.
         retries: Steps repeated with smaller settings after memory ran out.
         blank: Frames of a single colour that the network made from pictures.
-        guarded: Frames in which a guard has replaced what it took for artefacts.
+        guarded: Frames in which a guard has replaced artefacts.
     """
 
     scenes: int = 0
@@ -64,7 +64,7 @@ GUARDED = 127
 
 
 def _range(frames: torch.Tensor) -> torch.Tensor:
-    """Largest range of a colour's values in each frame (T, 3, H, W); that of no numbers is none."""
+    """Largest range of a colour's values in each frame (T, 3, H, W); 0 for NaN."""
     low, high = frames.float().flatten(2).aminmax(dim=2)
     return (high - low).amax(dim=1)
 
@@ -210,7 +210,7 @@ class Stream:
         """Apply a limit to the step sizes; each limit once, so that they can be raised again.
 
         Args:
-            limit: Settings that another stream of the same frame size was left with.
+            limit: Settings to which another stream of the same frame size was reduced.
         """
         if limit is not self.limit:
             self.limit = limit
@@ -248,7 +248,7 @@ class Stream:
     def _count_blank(self, past: Any, restored: torch.Tensor, state: Any) -> None:
         """Count frames of a single colour made from pictures: the weights are wrong.
 
-        As for divergence, a device is waited for at the start of a scene only, until one is found.
+        As with divergence, a device is waited for at the start of a scene only, until one is found.
         """
         starts = past is None and (state is not None or restored.device.type == "cpu")
         if not starts and not self.counts.blank:

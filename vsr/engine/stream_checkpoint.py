@@ -93,7 +93,7 @@ def load_stream(path: Path, stream: Stream, networks: Sequence[Network[Any]]) ->
         The one that it was saved with.
 
     Raises:
-        CheckpointError: As for ``Restorer.load``; the stream is unchanged.
+        CheckpointError: See ``Restorer.load``; the stream is unchanged.
     """
     try:
         with safe_open(path, framework="pt") as file:

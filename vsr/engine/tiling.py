@@ -192,7 +192,7 @@ def tiled(network: Network[Any], tiles: tuple[int, int]) -> Network[Any]:
 def faithful_share(
     state: Any, size: tuple[int, int], tiles: tuple[int, int], facts: NetworkFacts
 ) -> Tensor | None:
-    """Where the step that left a state has shown the faithful of two results.
+    """Where the last step has shown the faithful of two results.
 
     Args:
         state: State of the network, or of its tiles.
@@ -222,7 +222,7 @@ def faithful_share(
 
 
 def replaces_artefacts(state: Any) -> bool:
-    """Whether a faithful share, of a state that has one, is in place of artefacts."""
+    """Whether the faithful share of a state replaces artefacts."""
     if isinstance(state, TilesState):
         return replaces_artefacts(state.tiles[0])
     return isinstance(state, Guarding) and state.replaces

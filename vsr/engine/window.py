@@ -114,7 +114,7 @@ def _check_order(chunk: Chunk, last_pts: int | None) -> None:
     for earlier, later in itertools.pairwise(times):
         if later <= earlier:
             raise ConfigurationError(
-                f"pts {later} comes behind {earlier}; give pts that increase from frame to frame"
+                f"pts {later} comes after {earlier}; give pts that increase from frame to frame"
             )
 
 
@@ -168,7 +168,7 @@ class Timeline:
         """Append frames.
 
         Raises:
-            ConfigurationError: As for ``accept``; nothing was appended.
+            ConfigurationError: See ``accept``; nothing was appended.
         """
         self.accepted = accept(chunk, self.accepted)
         for i, (pixels, pts) in enumerate(zip(chunk.frames, chunk.pts, strict=True)):

@@ -21,7 +21,7 @@ MOST_PICTURES = 12
 
 
 class WorstWindows:
-    """Keeps the worst windows of an assessment, one a scene at most, of those worth a word."""
+    """Keeps the worst windows of an assessment, at most one a scene, where damage is notable."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[float, int, SceneAssessment, WorstWindow]] = []

@@ -41,7 +41,7 @@ class FoundPair:
     Attributes:
         title: Title of the data set in tables.
         channels: ``RGB`` or ``Y``: what published figures compare.
-        degradation: ``BI``, a dialect of ``BD``, or ``given`` for a pair whose input came along.
+        degradation: ``BI``, a dialect of ``BD``, or ``given`` for a pair with its own input.
         made: Whether the low resolution is made here, and not read.
         clips: In the data set's order.
         notes: What is missing or unusual, a sentence each.
@@ -64,10 +64,10 @@ def find_pair(
         truth: Ground truth.
         low: Low resolution of the same frames; None to make it.
         degradation: One of ``vsr.quality.degradation.DEGRADATIONS`` to make it with; None for BI.
-        partial: Take what is there, and note what is not.
+        partial: Take the clips and frames that exist, and note missing ones.
 
     Raises:
-        OpenError: Nothing there, or a clip or frame that only one side has, which it names.
+        OpenError: Nothing is there, or only one side has a clip or frame, which is named.
     """
     gaps = MissingFrames(partial)
     degradation = known_degradation(degradation or "BI")
@@ -89,7 +89,7 @@ def find_pair(
 
 
 def known_degradation(degradation: str) -> str:
-    """The name itself.
+    """Check the name of a degradation and return it.
 
     Raises:
         ConfigurationError: There is no such degradation.
@@ -144,5 +144,5 @@ def _paired_sources(
 
 
 def _clip_name(source: Path) -> str:
-    """A folder's name may have dots, a video's has an ending."""
+    """A folder's name may have dots, a video's has a suffix."""
     return source.name if source.is_dir() else source.stem

@@ -21,7 +21,7 @@ class MissingFrames:
     """Missing frames: an error, or a note with ``--partial``.
 
     Attributes:
-        notes: A sentence for each gap that was let pass.
+        notes: A sentence for each tolerated gap.
     """
 
     def __init__(self, partial: bool) -> None:
@@ -32,7 +32,7 @@ class MissingFrames:
         """Take a gap, a sentence without its end.
 
         Raises:
-            OpenError: Gaps are not let pass.
+            OpenError: Gaps are not tolerated.
         """
         if not self.partial:
             raise OpenError(f"{gap}; bring what is missing, or score the rest with --partial")
@@ -42,10 +42,10 @@ class MissingFrames:
 def require_frames(
     data_set: DataSet, clip: str, source: Path, expected: int | None, gaps: MissingFrames
 ) -> Frames:
-    """The frames of a clip, once none is missing.
+    """The frames of a clip, checked for missing ones.
 
     Args:
-        data_set: How its frames are named.
+        data_set: The data set, which determines the names of its frames.
         clip: Name of the clip, for the message.
         source: A folder of images or a video.
         expected: Frames the clip has; None if only gaps in their numbering can tell.
@@ -83,7 +83,7 @@ def pair_up(clip: str, truth: Frames, low: Frames, gaps: MissingFrames) -> tuple
 
 
 def _missing(data_set: DataSet, names: Sequence[str], expected: int | None) -> list[str]:
-    """Names of frames that should be there and are not."""
+    """Names of missing frames."""
     if expected is None:
         return _holes(names)
     holes = _holes(names)
@@ -97,7 +97,7 @@ def _missing(data_set: DataSet, names: Sequence[str], expected: int | None) -> l
 
 
 def _holes(names: Sequence[str]) -> list[str]:
-    """Names that a gap in the numbering of others asks for."""
+    """Names missing from the numbering of the others."""
     numbered = [re.fullmatch(r"(.*?)(\d+)(\D*)", name) for name in names]
     found = {int(match[2]): match for match in numbered if match}
     if len(found) < len(names) or not found:
@@ -108,7 +108,7 @@ def _holes(names: Sequence[str]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Frames in words: the first few by name."""
+    """Frames as text: the first few by name."""
     some = ", ".join(repr(name) for name in names[:_NAMED])
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"frame{'s' if len(names) > 1 else ''} {some}{more}"

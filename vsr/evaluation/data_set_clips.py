@@ -22,7 +22,7 @@ def find_clips(
         root: The folder that holds one of its layouts.
         scale: Ground-truth size over low-resolution size.
         degradation: Key of ``vsr.quality.degradation.DEGRADATIONS``; None for the usual one.
-        partial: Take what is there, and note what is not.
+        partial: Take the clips and frames that exist, and note missing ones.
 
     Raises:
         ConfigurationError: An unknown data set or degradation.
@@ -83,7 +83,7 @@ def _listed(data_set: DataSet, root: Path, gaps: MissingFrames) -> Sequence[str]
 
 
 def _discovered(layout: Layout, root: Path) -> Sequence[str]:
-    """The clips that are there, where no list names them."""
+    """The existing clips, where no list names them."""
     before, _, after = layout.truth.partition("{clip}")
     names = {path.relative_to(root / before) for path in root.glob(f"{before}*{after}")}
     deeper = {path.relative_to(root / before) for path in root.glob(f"{before}*/*{after}")}
@@ -118,7 +118,7 @@ def _sources(
     scale: int,
     gaps: MissingFrames,
 ) -> Iterator[tuple[str, Path, Path | None]]:
-    """Clip, ground truth and low resolution of each clip that is there."""
+    """Clip, ground truth and low resolution of each existing clip."""
     for clip in names:
         patterns = [layout.truth] if inputs is None else [layout.truth, inputs]
         wanted = [root / p.format(clip=layout.name_of(clip), scale=scale) for p in patterns]

@@ -2,7 +2,7 @@
 
 Layouts are those of the code bases that the published tables come from, OpenMMLab's mmagic and
 BasicSR, and those of the archives themselves. ``{clip}`` is a folder of images, or a video file of
-that name without its ending; ``{scale}`` is the network's.
+that name without its suffix; ``{scale}`` is the network's.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class DataSet:
 
     Attributes:
         title: Title in tables.
-        channels: What published figures compare: ``RGB`` or ``Y``.
+        channels: Channels that published figures compare: ``RGB`` or ``Y``.
         degradation: Default degradation of the low resolution.
         layouts: The first one of which anything is there is taken.
-        clips: Their names; None for all that are listed or found.
-        num_clips: How many there are, where their names are not known here.
+        clips: Names of its clips; None for all that are listed or found.
+        num_clips: Number of its clips, where their names are not known here.
         clip_list: Files below the root that list the clips, one a line; the first found is read.
         num_frames: Number of frames of each clip; None for as many as there are.
-        frame_name: Pattern of an image's name without ending, from 0; ``first_frame`` is added.
+        frame_name: Pattern of an image's name without suffix, from 0; ``first_frame`` is added.
         first_frame: Number of the first image.
         only_centre: The centre frame alone is scored, and recurrent networks see the clip and then
             its mirror image in time, as in the published tables.

@@ -26,8 +26,8 @@ class InferenceMode:
 
     Attributes:
         whole: The whole clip is one step, as in papers; else chunk by chunk, by ``Restorer``.
-        chunk: As for ``Restorer``; unused for whole clips.
-        look_ahead: As for ``Restorer``; unused for whole clips.
+        chunk: See ``Restorer``; unused for whole clips.
+        look_ahead: See ``Restorer``; unused for whole clips.
         ensemble: Some of ``ENSEMBLES``.
     """
 

@@ -50,9 +50,9 @@ def evaluate(
         found: The clips.
         setup: Network and scores.
         ways: One or two: streamed, whole, or both.
-        network: What ``setup`` names.
-        out: Folder that keeps each clip's result; what is there already, with the same settings and
-            files, is not measured again.
+        network: The network that ``setup`` names.
+        out: Folder that keeps each clip's result; clips with a result of the same settings and
+            files are not measured again.
         workers: Processes.
         ray: Address of a Ray cluster to use instead.
         pictures: Take pictures for a report.
@@ -111,7 +111,7 @@ def _enlarged(results: Iterable[ClipResult]) -> Iterator[str]:
         if result.passed_through:
             yield (
                 f"{result.passed_through} frames of {result.clip!r}, {result.way}, were only "
-                "enlarged: memory did not suffice, or the network gave no numbers"
+                "enlarged: memory did not suffice, or the network gave NaN or infinity"
             )
 
 
@@ -179,7 +179,7 @@ def _digest(facts: object) -> str:
 def _settings(
     setup: Setup, ways: Sequence[InferenceMode], facts: NetworkFacts
 ) -> dict[str, object]:
-    """Everything that was chosen, with the network's own choices filled in."""
+    """All settings, with the network's defaults filled in."""
     streamed = next((way for way in ways if not way.whole), ways[0])
     chosen = {"chunk": streamed.chunk, "look_ahead": streamed.look_ahead}
     usual = {"chunk": facts.chunk, "look_ahead": facts.look_ahead}

@@ -18,11 +18,11 @@ OWN: Mapping[str, Callable[[Tensor], Tensor]] = {"niqe": niqe, "brisque": brisqu
 
 
 class FrameScore(Protocol):
-    """A score of every frame by itself."""
+    """A score of single frames."""
 
     @property
     def name(self) -> str:
-        """The name people type, which is also its key in results."""
+        """The name that users type, which is also its key in results."""
         ...
 
     def __call__(self, restored: Tensor, truth: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class OwnScore:
     """One of ``OWN``.
 
     Attributes:
-        name: Its name.
+        name: Name of the score.
     """
 
     def __init__(self, name: str) -> None:
@@ -49,7 +49,7 @@ def open_score(name: str, device: torch.device) -> FrameScore:
 
     Args:
         name: One of ``OWN``, of ``LEARNT``, or a name of pyiqa.
-        device: Where frames will lie.
+        device: Device of the frames.
 
     Raises:
         MissingDependency: A library that it needs is not installed, or does not load.

@@ -29,7 +29,7 @@ class Frames(Protocol):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files behind them."""
+        """The files of the frames."""
         ...
 
     def read(self, start: int, stop: int) -> Tensor:
@@ -68,7 +68,7 @@ class ImageFrames:
 
 
 class VideoFrames:
-    """Frames of a video file, numbered from 0; reading in order is what it is fast at."""
+    """Frames of a video file, numbered from 0; fastest when read in order."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class VideoFrames:
             reader: An open reader of that file; None to open one.
 
         Raises:
-            OpenError: It is no video.
+            OpenError: It is not a video.
         """
         self.files = (file,)
         self._reader = open_random_access(str(file)) if reader is None else reader

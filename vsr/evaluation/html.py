@@ -29,7 +29,7 @@ def image(png: str, text: str, caption: str, kind: str) -> str:
     Args:
         png: The file in base64.
         text: Description for those who cannot see it.
-        caption: Below it.
+        caption: Text below it.
         kind: Class of the element in the style sheet.
     """
     return (
@@ -39,12 +39,12 @@ def image(png: str, text: str, caption: str, kind: str) -> str:
 
 
 def table(content: Table, *, last: str = "", first: int = 0, text: Sequence[int] = ()) -> str:
-    """A table that scrolls by itself where the screen is narrow.
+    """A table that scrolls on its own where the screen is narrow.
 
     Args:
         content: Headings and rows.
         last: Class of the last row.
-        first: How many rows, from the first, are this run's own.
+        first: Number of rows, from the first, that belong to this run.
         text: Columns that hold words.
     """
     headings, rows = content
@@ -91,9 +91,9 @@ def line_chart(series: Series, *, names: Sequence[str], unit: str, label: str) -
 
     Args:
         series: One or two lines, drawn in the colours of the classes ``line-0`` and ``line-1``.
-        names: What the values belong to, for the pointer.
+        names: Names of the values, shown at the pointer.
         unit: Unit of the values.
-        label: What the chart shows, for those who cannot see it.
+        label: Description of the chart for those who cannot see it.
     """
     finite = [v for values in series.values() for v in values if v is not None and math.isfinite(v)]
     if not finite:

@@ -65,7 +65,7 @@ class ClipRestorer:
             yield from self._restore_in_order(clip)
 
     def _restore_in_order(self, clip: Clip) -> Iterator[Restored]:
-        """Every frame, as few held at a time as the network allows."""
+        """Every frame in order, with as few in memory as the network allows."""
         waiting = _Waiting()
         passes = self._passes(len(clip.low.names))
         for low, truth in _read(clip, self.scale):
@@ -131,7 +131,7 @@ class _Waiting:
 
 
 def _read(clip: Clip, scale: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Input, made here where there is none, and ground truth, a few frames at a time.
+    """Input (degraded here where there is none) and ground truth, a few frames at a time.
 
     Ground truth of clips that are scored in part is not read here, an empty tensor instead.
     """
@@ -149,13 +149,13 @@ def _read(clip: Clip, scale: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _trim(truth: Tensor, scale: int) -> Tensor:
-    """Without the last rows and columns where a side is not a multiple of the scale."""
+    """Crop the last rows and columns where a side is not a multiple of the scale."""
     height, width = (side // scale * scale for side in truth.shape[-2:])
     return truth[..., :height, :width]
 
 
 def _fit(truth: Tensor, low: Tensor, scale: int, clip: str) -> Tensor:
-    """Ground truth at the size of what the network makes of the input."""
+    """Ground truth cropped to the size of the network's output."""
     trimmed = _trim(truth, scale)
     wanted = [side * scale for side in low.shape[-2:]]
     if list(trimmed.shape[-2:]) != wanted:

@@ -38,11 +38,11 @@ class Setup:
     """Settings shared by all jobs of an evaluation.
 
     Attributes:
-        model: As for ``load_network``.
-        weights: As for ``load_network``.
-        fidelity: As for ``load_network``.
-        device: As for ``Restorer``.
-        precision: As for ``Restorer``.
+        model: See ``load_network``.
+        weights: See ``load_network``.
+        fidelity: See ``load_network``.
+        device: See ``Restorer``.
+        precision: See ``Restorer``.
         metrics: Scores besides PSNR and SSIM: ``tof``, ``warp``, those of libvmaf, or names for
             ``open_score``.
         score: One of ``CHALLENGES``; None for none.
@@ -153,7 +153,7 @@ class JobRunner:
 
 
 def run_here(setup: Setup, jobs: Sequence[Job]) -> Iterator[ClipResult]:
-    """Do jobs one after the other; a clip is scored while the next one is restored."""
+    """Run jobs one after the other; a clip is scored while the next one is restored."""
     workplace = JobRunner(setup)
     with ThreadPoolExecutor(1, thread_name_prefix="scorer") as scorer_thread:
         last: Future[ClipResult] | None = None
@@ -179,15 +179,15 @@ def _frame_scores(setup: Setup) -> list[str]:
 
 
 def _require_numbers(clip: str, scores: Scores) -> None:
-    """PSNR without a value is of a frame with pixels that are no numbers.
+    """PSNR is NaN for frames with pixels that are NaN or infinite.
 
     Raises:
-        VSRError: There are such frames: a mean over the others would say nothing of it.
+        VSRError: There are such frames: a mean over the others would hide them.
     """
     lost = [i for i, value in enumerate(scores["psnr_rgb"]) if value is None]
     if lost:
         raise VSRError(
-            f"clip {clip!r}: {len(lost)} restored frames hold values that are no numbers, the "
+            f"clip {clip!r}: {len(lost)} restored frames hold NaN or infinite values, the "
             f"first is the one scored as number {lost[0]}; take --precision float32"
         )
 

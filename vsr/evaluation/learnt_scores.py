@@ -24,11 +24,11 @@ class LearntScore:
     """One of ``LEARNT``; lower is better. LPIPS is that of AlexNet, as papers report it.
 
     Attributes:
-        name: Its name.
+        name: Name of the score.
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
-        """Load it.
+        """Load the score.
 
         Raises:
             MissingDependency: torchmetrics or torchvision is not installed, or does not load.

@@ -1,6 +1,6 @@
 """Temporal scores along the optical flow of ``quality.optical_flow``.
 
-The flow is nothing learnt, so that no score depends on somebody's weights. With F(a, b) the flow
+The flow is not learnt, so that no score depends on a network's weights. With F(a, b) the flow
 from a to b, r restored and g ground truth:
 
 tOF            mean over pixels of ‖F(r_t, r_t-1) - F(g_t, g_t-1)‖, in pixels (after TecoGAN, Chu

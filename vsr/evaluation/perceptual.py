@@ -1,4 +1,4 @@
-"""Scores of the library pyiqa: MUSIQ, MANIQA, CLIPIQA and what else it has.
+"""Scores of the library pyiqa: MUSIQ, MANIQA, CLIPIQA and others.
 
 pyiqa is an extra, ``pip install 'vsr-stream[perceptual]'``, free for non-commercial use only
 (PolyForm Noncommercial 1.0). It needs the torchvision built for the installed torch. Weights are
@@ -25,12 +25,12 @@ class PerceptualScore:
     """One score of pyiqa.
 
     Attributes:
-        name: pyiqa's.
+        name: pyiqa's name of the score.
         lower_is_better: Whether lower values are better, according to pyiqa.
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
-        """Load it.
+        """Load the score.
 
         Raises:
             MissingDependency: pyiqa is not installed, or does not load.

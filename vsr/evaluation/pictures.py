@@ -1,7 +1,7 @@
 """Pictures of a clip for the report: a detail, and one line of pixels over time.
 
-Where they are taken does not depend on the network, so that reports can be compared: where bicubic
-enlargement of the first frame is furthest from the ground truth.
+Their position does not depend on the network, so that reports can be compared: it is where bicubic
+enlargement of the first frame differs most from the ground truth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VIEWS = ("input", "restored", "truth")
 
 
 class PictureTaker:
-    """Collects a detail of the middle frame, and a row of every frame, while a clip goes by.
+    """Collects a detail of the middle frame, and a row of every frame, while a clip is restored.
 
     Args:
         num_frames: Number of scored frames of the clip.
@@ -69,5 +69,5 @@ def to_png(frame_3HW: Tensor) -> str:
 
 
 def _repeat(frames: Tensor, scale: int) -> Tensor:
-    """Each pixel repeated: the input as it is, at the size of the output."""
+    """Each pixel repeated: the unchanged input at the size of the output."""
     return frames.repeat_interleave(scale, -1).repeat_interleave(scale, -2)

@@ -26,7 +26,7 @@ def describe_origin(
     """Describe everything beside the settings that is needed to repeat a run.
 
     Args:
-        device: As for ``Restorer``.
+        device: See ``Restorer``.
         precision: Precision of the network's convolutions.
         weights: The file of weights.
         arguments: Arguments of the command.

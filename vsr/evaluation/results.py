@@ -31,14 +31,14 @@ class ClipResult:
         height: Rows of the ground truth.
         width: Columns of the ground truth.
         scores: Scores of every frame, by name.
-        restore_seconds: In the network, while frames before were scored beside it.
-        score_seconds: In scoring.
+        restore_seconds: Time in the network, while earlier frames were scored in parallel.
+        score_seconds: Time of scoring.
         restored_frames: Number of restored frames; several passes over a frame count once.
         passed_through: Frames that were only enlarged, not restored.
         peak_host_bytes: Largest resident size of the process so far.
         peak_device_bytes: Most memory held on a CUDA device while the clip was restored.
-        truth_checksum: Over the ground truth's files.
-        input_checksum: Over the input's files; None where it was made from the ground truth.
+        truth_checksum: Checksum of the ground truth's files.
+        input_checksum: Checksum of the input's files; None where it was made from the ground truth.
         pictures: PNG files in base64, see ``PictureTaker.finish``.
     """
 
@@ -75,17 +75,17 @@ class Evaluation:
 
     Attributes:
         title: Title of the data set.
-        channels: ``RGB`` or ``Y``: what published figures compare.
+        channels: Channels that published figures compare: ``RGB`` or ``Y``.
         degradation: Degradation of the input.
         made: Whether the input was made from the ground truth here.
-        model: As it was named.
+        model: The model as given by the user.
         ways: ``streamed``, ``whole`` or both.
         results: Each clip in each way; clips in the data set's order.
         notes: What is missing or unusual, a sentence each.
-        settings: Everything that was chosen.
+        settings: All settings, by name.
         origin: Versions, machine, checksums.
-        seconds: From the first clip to the last, those that were here already not counted.
-        reused: Results that were here already.
+        seconds: Time from the first clip to the last, without reused results.
+        reused: Number of results of an earlier run.
     """
 
     title: str
@@ -131,7 +131,7 @@ class Evaluation:
 
 
 def mean(values: Sequence[float | None]) -> float:
-    """Mean of the values that are there."""
+    """Mean of the existing values."""
     known = _known(values)
     return math.fsum(known) / len(known)
 
@@ -153,7 +153,7 @@ class ResultStore:
     """Results of clips in a folder, so that an interrupted run can resume.
 
     Args:
-        folder: Made when the first result is kept.
+        folder: Folder of the results; created with the first one.
     """
 
     def __init__(self, folder: Path) -> None:

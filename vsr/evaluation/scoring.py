@@ -34,10 +34,10 @@ class Scoring:
     Attributes:
         crop: Rows and columns left out at every border.
         rounded: Whether restored frames are rounded to 8 bit first, or only clamped.
-        temporal: Which of ``TEMPORAL`` are computed, besides PSNR and SSIM.
+        temporal: Those of ``TEMPORAL`` that are computed, besides PSNR and SSIM.
         frames: Scores of single frames, loaded.
-        libvmaf: Which of libvmaf's scores are computed, in ``vmaf.SCORES``.
-        challenge: Which of ``CHALLENGES`` is computed from the others; None for none.
+        libvmaf: Scores of libvmaf that are computed, of ``vmaf.SCORES``.
+        challenge: The one of ``CHALLENGES`` that is computed from the others; None for none.
     """
 
     crop: int = 0
@@ -68,7 +68,7 @@ class ClipScorer:
 
         Args:
             low: (T, 3, h, w), for the pictures.
-            restored: (T, 3, H, W), as the network gave them.
+            restored: (T, 3, H, W), the network's unchanged output.
             truth: (T, 3, H, W) in [0, 1]; moved to the device of ``restored``.
         """
         started = time.perf_counter()
@@ -100,7 +100,7 @@ class ClipScorer:
         }, pictures
 
     def close(self) -> None:
-        """End what runs beside, where a clip is not finished."""
+        """End the processes of a clip that is not finished."""
         if self._libvmaf is not None:
             self._libvmaf.close()
 
@@ -148,6 +148,6 @@ def _require_size(frames: Tensor, crop: int) -> None:
     height, width = frames.shape[-2:]
     if min(height, width) < SSIM_WINDOW:
         raise ConfigurationError(
-            f"{width}x{height} pixels are left of each frame with --crop {crop}; "
+            f"{width}x{height} pixels remain of each frame with --crop {crop}; "
             f"SSIM needs {SSIM_WINDOW} a side"
         )

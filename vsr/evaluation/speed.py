@@ -40,8 +40,8 @@ class Measurement:
         width: Input columns.
         fps: Restored frames per second.
         gflop_per_frame: Floating-point operations per restored frame, in 10⁹, look-ahead included.
-        tflops: What the network achieved, in 10¹² operations per second.
-        machine_tflops: What a lone convolution achieves in the same precision at the same size.
+        tflops: Rate of the network, in 10¹² operations per second.
+        machine_tflops: Rate of a lone convolution in the same precision at the same size.
         peak_memory_bytes: Largest resident size of the process so far.
         peak_device_bytes: Most memory held on a CUDA device while the network was timed.
     """
@@ -83,15 +83,15 @@ def measure(
     """Time a network as a stream.
 
     Args:
-        name: What to call it.
+        name: Name of the network in the result.
         network: Any network.
         height: Input rows.
         width: Input columns.
-        chunk: As for ``Restorer``.
-        look_ahead: As for ``Restorer``, in frames.
-        device: As for ``Restorer``.
-        precision: As for ``Restorer``.
-        seconds: At least this long, after warming up.
+        chunk: See ``Restorer``.
+        look_ahead: See ``Restorer``, in frames.
+        device: See ``Restorer``.
+        precision: See ``Restorer``.
+        seconds: Minimum duration, after warming up.
     """
     placed, where = place(network, device=device, precision=precision)
     restorer = Restorer(
@@ -165,14 +165,14 @@ def _gflop_per_frame(restorer: Restorer, height: int, width: int) -> float:
 
 
 def _next_step(restorer: Restorer, noise: Iterator[Chunk]) -> int:
-    """Push until frames leave, which takes more than one push with a long look-ahead; how many."""
+    """Push until frames are emitted, more than once with a long look-ahead; their number."""
     while not (left := restorer.push(next(noise))):
         pass
     return sum(len(chunk) for chunk in left)
 
 
 def _noise(restorer: Restorer, height: int, width: int) -> Iterator[Chunk]:
-    """The same noise in chunk after chunk: zeros would run faster than pictures do."""
+    """The same noise in every chunk: zeros would run faster than pictures do."""
     num_frames = restorer.chunk
     frames: Tensor = torch.rand(num_frames, 3, height, width, device=restorer.device)
     for start in itertools.count(0, num_frames):

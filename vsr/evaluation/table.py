@@ -41,7 +41,7 @@ def clips_table(evaluation: Evaluation) -> Table:
     """Headings and rows: a row for each clip, then the mean.
 
     Where both ways were taken, the scores are those of the stream, and two columns follow: the
-    whole clip's, and what streaming loses.
+    whole clip's, and the loss of streaming.
     """
     first = evaluation.ways[0]
     results = evaluation.of_way(first)
@@ -115,7 +115,7 @@ def heading(key: str) -> str:
 
 
 def cell(key: str, value: float | None) -> str:
-    """A score in words."""
+    """A score as text."""
     if value is None:
         return "-"
     if math.isinf(value):

@@ -25,7 +25,7 @@ from vsr.models.placement import resolve_device
 
 
 def run_in_processes(setup: Setup, jobs: Sequence[Job], workers: int) -> Iterator[ClipResult]:
-    """Do jobs in processes of their own, which share this process's threads, or several GPUs.
+    """Run jobs in other processes, which share this process's threads, or several GPUs.
 
     Raises:
         VSRError: A job's error, or a process that was killed.
@@ -50,12 +50,12 @@ def run_in_processes(setup: Setup, jobs: Sequence[Job], workers: int) -> Iterato
 
 
 def run_on_ray(setup: Setup, jobs: Sequence[Job], address: str) -> Iterator[ClipResult]:
-    """Do jobs on a Ray cluster, every node of which sees the files under the same names.
+    """Run jobs on a Ray cluster, every node of which sees the files under the same names.
 
     Args:
         setup: Settings that all jobs share.
-        jobs: A task each, for one core or one GPU.
-        address: As for ``ray.init``; ``local`` starts a cluster on this machine.
+        jobs: Jobs, each for one core or one GPU.
+        address: See ``ray.init``; ``local`` starts a cluster on this machine.
 
     Raises:
         MissingDependency: Ray is not installed.
@@ -79,7 +79,7 @@ def run_on_ray(setup: Setup, jobs: Sequence[Job], address: str) -> Iterator[Clip
 
 
 class JobWorker:
-    """Does jobs on a Ray cluster, with the same actors as ``vsr restore --cluster``.
+    """Runs jobs on a Ray cluster, with the same actors as ``vsr restore --cluster``.
 
     Args:
         setup: Settings shared by all jobs.
@@ -98,11 +98,11 @@ class JobWorker:
         self._device = str(resolve_device(setup.device))
 
     def __call__(self, task: Job) -> ClipResult:
-        """Do a job."""
+        """Run a job."""
         return do_job(self._setup, task)
 
     def close(self) -> None:
-        """Do nothing: a job leaves nothing behind."""
+        """Do nothing: a job leaves no files behind."""
 
     def facts(self) -> WorkerFacts:
         """Facts about this worker for the driver; machines may be of several kinds."""
@@ -118,7 +118,7 @@ class JobWorker:
 
 
 def do_job(setup: Setup, job: Job) -> ClipResult:
-    """Do one job in this process; the network stays loaded for the next."""
+    """Run one job in this process; the network stays loaded for the next."""
     with ThreadPoolExecutor(1, thread_name_prefix="scorer") as scorer_thread:
         return _workplace(_on_own_device(setup)).start(job, scorer_thread).result()
 

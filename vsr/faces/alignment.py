@@ -52,7 +52,7 @@ class Similarity:
     """A turn, a scale and a shift.
 
     Attributes:
-        factor: Scale and turn.
+        factor: Scale and turn as a complex number.
         shift: Image of the point 0.
     """
 
@@ -64,11 +64,11 @@ class Similarity:
         return self.factor * points + self.shift
 
     def after(self, first: Similarity) -> Similarity:
-        """This one after another."""
+        """The composition: this similarity after another one."""
         return Similarity(self.factor * first.factor, self.factor * first.shift + self.shift)
 
     def inverse(self) -> Similarity:
-        """The way back."""
+        """The inverse similarity."""
         return Similarity(1 / self.factor, -self.shift / self.factor)
 
 
@@ -80,7 +80,7 @@ def fit(before: Points, after: Points) -> Similarity:
 
 
 def placement(points: Points) -> Similarity:
-    """Where an aligned face lies in a frame: from pixels of the template to those of the frame.
+    """Placement of an aligned face in a frame: from pixels of the template to those of the frame.
 
     Args:
         points: Five points of a face in the frame.
@@ -160,13 +160,13 @@ def _grid(
 def paste(frame_3HW: Tensor, change_3HW: Tensor, place: Similarity) -> None:
     """Add the change of an aligned face to a frame, in place.
 
-    What the network left as it was stays as it was in the frame, to the bit: only the change is
-    sampled, not the face.
+    Pixels that the network did not change stay unchanged in the frame, to the bit: only the
+    change is sampled, not the face.
 
     Args:
         frame_3HW: The frame, float; changed.
         change_3HW: Restored less aligned face, (3, 512, 512); zero where nothing is to change.
-        place: Where the aligned face lies in the frame.
+        place: Placement of the aligned face in the frame.
     """
     square = np.array([0, SIZE - 1, 1j * (SIZE - 1), (SIZE - 1) * (1 + 1j)])
     left, top, right, bottom = _around(place(square), frame_3HW.shape[-2:])

@@ -16,12 +16,12 @@ Overlap = Literal["union", "smaller"]
 
 
 def suppress(boxes_N4: Array, scores_N: Array, limit: float, overlap: Overlap = "union") -> Any:
-    """Indices of the boxes that remain where of overlapping ones only the best is kept.
+    """Non-maximum suppression: indices of the boxes that remain.
 
     Args:
         boxes_N4: Boxes.
         scores_N: Their scores.
-        limit: Overlap above which the box with the lower score goes.
+        limit: Overlap above which the box with the lower score is removed.
         overlap: Measure of the overlap.
 
     Returns:

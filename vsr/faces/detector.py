@@ -88,7 +88,7 @@ def detect(networks: MTCNN, frame_3HW: Tensor, smallest: float = SMALLEST) -> Fa
     """Find the faces of a frame.
 
     Args:
-        networks: On the frame's device.
+        networks: Networks of MTCNN, on the frame's device.
         frame_3HW: RGB in [0, 1], float32.
         smallest: Side of the smallest faces in pixels, 12 or more: larger ones cost less to find.
     """
@@ -106,9 +106,9 @@ def confirmed(networks: MTCNN, frame_3HW: Tensor, faces: Faces) -> Faces:
     does so both ways. Only the places of the faces are looked at, by the second and third network.
 
     Args:
-        networks: On the frame's device.
+        networks: Networks of MTCNN, on the frame's device.
         frame_3HW: RGB in [0, 1], float32.
-        faces: What ``detect`` found in it.
+        faces: Faces that ``detect`` found in it.
     """
     if not len(faces):
         return faces

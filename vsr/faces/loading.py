@@ -1,4 +1,4 @@
-"""The stage for the faces of one stream, with the networks of a run, and what it costs."""
+"""Loading the networks for faces, and the stage of one stream with its cost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FaceCost:
     face_s: float
 
     def frame_s(self, faces: float) -> float:
-        """Seconds of a frame with so many faces."""
+        """Seconds of a frame with this number of faces."""
         return self.search_s + faces * self.face_s
 
 
@@ -75,13 +75,13 @@ def load_faces(model: str | Path, fidelity: float | None, device: torch.device) 
     """Load the networks for faces.
 
     Args:
-        model: As for ``load_face_network``.
+        model: See ``load_face_network``.
         fidelity: 1 leaves faces as they are, 0 takes all that the network makes; None for
             ``FIDELITY``.
         device: Device of the frames.
 
     Raises:
-        ConfigurationError, CheckpointError, NotPulled: As for ``load_face_network``.
+        ConfigurationError, CheckpointError, NotPulled: See ``load_face_network``.
     """
     return FaceNetworks(
         restorer=load_face_network(model).to(device),
@@ -94,7 +94,7 @@ def find(detector: MTCNN, frame_3HW: Tensor, *, smallest: float) -> Faces:
     """Find faces of a size and more in a frame, which is reduced for it as far as they allow.
 
     Args:
-        detector: On the frame's device.
+        detector: Networks of MTCNN, on the frame's device.
         frame_3HW: RGB in [0, 1].
         smallest: Side of the smallest faces, in pixels.
     """
@@ -114,7 +114,7 @@ def _restored(network: GFPGANClean, faces_N3HW: Tensor) -> Tensor:
 
 
 def measure_faces(stage: FaceStage, frame_3HW: Tensor) -> FaceCost:
-    """Measure what faces cost.
+    """Measure the cost of faces.
 
     Args:
         stage: The stage.

@@ -45,7 +45,7 @@ class Motion:
     """The motion of a face.
 
     Attributes:
-        place: Where the aligned face lies now.
+        place: Placement of the aligned face in the new frame.
         likeness: Correlation of the face then and now, 1 for the same picture.
     """
 
@@ -62,9 +62,9 @@ def register(patch_HW: Tensor, frame_3HW: Tensor, expected: Similarity) -> Motio
     """Find a face in a frame.
 
     Args:
-        patch_HW: Its picture in an earlier frame.
+        patch_HW: Picture of the face in an earlier frame.
         frame_3HW: RGB in [0, 1].
-        expected: Where the aligned face should lie.
+        expected: Expected placement of the aligned face.
     """
     place = expected.after(_WINDOW_TO_TEMPLATE)
     window = _grey(frame_3HW, place, WINDOW)

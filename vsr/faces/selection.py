@@ -1,4 +1,4 @@
-"""Which faces are restored: those of which enough is seen, and which lack something.
+"""Selection of the faces to restore: those that are visible enough, and not sharp already.
 
 A network for faces completes what it does not see from what it has learnt. That is welcome in a
 blurred face and a lie in a tiny, turned or covered one, and a sharp face can only lose by it.
@@ -23,7 +23,7 @@ Reason = Literal["small", "sharp", "turned", "unsure", "no time"]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of what is restored.
+    """Limits of the faces that are restored.
 
     Attributes:
         smallest: Side of a face in pixels of the source, below which too little is known of it.
@@ -42,11 +42,11 @@ class Limits:
 
 
 def reason_against(track: Track, face_3HW: Tensor, scale: float, limits: Limits) -> Reason | None:
-    """Why a face is not to be restored; None if it is.
+    """The reason not to restore a face; None if it is to be restored.
 
     Args:
         track: The face.
-        face_3HW: Aligned.
+        face_3HW: The aligned face.
         scale: Pixels of the frame for one of the source.
         limits: The limits.
     """

@@ -4,7 +4,7 @@
 Restorer  ─►  FaceStage: follow, align, restore, blend, paste  ─►  Writer
 ```
 
-A frame without faces costs its detection, every n-th frame, and leaves as it came.
+A frame without faces costs only its detection, every n-th frame, and is not changed.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class FaceStage:
         strength: Part of the network's change that is applied, 0 to 1.
         scale: Pixels of a frame for one of the source.
         every: Frames from one detection to the next.
-        limits: Which faces are restored.
+        limits: Limits of the faces that are restored.
         blends: Whether changes are blended from frame to frame.
 
     Attributes:
-        network: As given.
-        detect: As given.
-        every: As given.
+        network: The given network.
+        detect: The given detector.
+        every: The given distance of detections.
         most: Faces that are restored in a frame at most, the largest ones; None for all.
         counts: Counts so far.
     """

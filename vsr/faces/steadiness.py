@@ -51,7 +51,7 @@ def steady(face_3HW: Tensor, change_3HW: Tensor, before: Memory | None) -> Memor
         before: Memory of the frame before; None for the first.
 
     Returns:
-        The blended change, and what the next frame needs.
+        The blended change, and the memory for the next frame.
     """
     small = F.interpolate(face_3HW[None], (SMALL, SMALL), mode="area")
     if before is None:

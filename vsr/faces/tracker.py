@@ -42,11 +42,11 @@ class Track:
     """A face that is followed.
 
     Attributes:
-        number: The same in all frames, never used again in the stream.
+        number: Number of the face, the same in all frames and unique in the stream.
         points: Five points in the frame, smoothed.
         box: Left, top, right and bottom.
         score: Probability of a face at the last detection.
-        drift: What points have to be corrected by, in pixels of the template.
+        drift: Pending correction of the points, in pixels of the template.
         velocity: Shift since the frame before, in pixels.
         patch: Grey picture of the face in this frame.
         misses: Detections since the last that found it.
@@ -69,7 +69,7 @@ class Track:
 
     @property
     def place(self) -> Similarity:
-        """Where the aligned face lies in the frame."""
+        """Placement of the aligned face in the frame."""
         return placement(self.points)
 
     @property
@@ -144,7 +144,7 @@ class Tracker:
 
 
 def _goes_on(track: Track) -> bool:
-    """Whether a track is still of a face: found lately, and seen in this frame at least."""
+    """Whether a track still follows a face: found lately, and seen in this frame at least."""
     return not track.misses or (track.misses < MISSES and track.likeness >= ALIKE)
 
 

@@ -1,4 +1,4 @@
-"""``vsr live --check``: what a stream would do, tried for some seconds.
+"""``vsr live --check``: a trial of a stream for some seconds.
 
 Sources are read, the network is timed on frames of their size, and every sink gets two seconds of
 the picture: an address for real, a file under another name, which is removed.
@@ -48,9 +48,9 @@ class Finding:
     """One line of a check.
 
     Attributes:
-        what: ``source``, ``fallback``, ``speed``, ``latency``, ``target`` or ``record``.
+        what: Subject: ``source``, ``fallback``, ``speed``, ``latency``, ``target`` or ``record``.
         works: Whether it does what was asked for.
-        text: What was found, and what will happen.
+        text: The finding and its consequence, as text.
         work: Share of the time that restoring takes.
     """
 
@@ -68,7 +68,7 @@ class SourceFound:
         event: Format of the source.
         frames: First frames of the source.
         first_s: Seconds until the first one.
-        rate: Frames per second, by their times where what is announced is another one.
+        rate: Frames per second, by their times where the announced rate differs.
     """
 
     event: FormatChange
@@ -86,7 +86,7 @@ def check_stream(
     """Try a stream's sources, the network and the sinks.
 
     Args:
-        options: The stream's; targets were checked.
+        options: Options of the stream; its targets were checked.
         restorer: Fresh.
         stop: Set it to end the check.
         faces: Networks for faces; None if they are not asked for.
@@ -145,7 +145,7 @@ def _read(address: str, options: StreamOptions, listen: bool, stop: threading.Ev
 
 
 def _rate(announced: Fraction, frames: Sequence[Chunk]) -> Fraction:
-    """The announced rate, or that of the frames where it is clearly another one."""
+    """The announced rate, or that of the frames where it clearly differs."""
     times = [chunk.pts[0] * chunk.time_base for chunk in frames]
     steps = sorted(later - time for time, later in pairwise(times) if later > time)
     if not steps:
@@ -272,12 +272,12 @@ def _write(
 
 
 def _ignore(_moment: Fraction) -> None:
-    """Latencies are not measured here."""
+    """Ignore a latency, which is not measured here."""
 
 
 @contextmanager
 def _trial_name(target: str) -> Iterator[str]:
-    """An address as it is; for a file another one beside it, which is removed."""
+    """An address unchanged; for a file another one beside it, which is removed."""
     if is_address(target):
         yield target
         return

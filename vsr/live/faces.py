@@ -26,7 +26,7 @@ class LiveFaces:
         device: Device of the frames.
 
     Attributes:
-        cost: What faces cost; None until it is measured.
+        cost: Cost of faces; None until it is measured.
     """
 
     def __init__(self, networks: FaceNetworks, scale: int, device: torch.device) -> None:
@@ -81,11 +81,11 @@ class LiveFaces:
 
     @property
     def num_without_time(self) -> int:
-        """Faces that were left as they were for lack of time, once in every frame."""
+        """Number of faces that were not restored for lack of time, once in every frame."""
         return self._stage.counts.left_alone.get("no time", 0)
 
     def _note(self, took_s: float, expected_s: float) -> None:
-        """Update the cost with what a chunk took, with a weight of one eighth."""
+        """Update the cost with the time of a chunk, with a weight of one eighth."""
         assert self.cost is not None
         factor = 1 + (took_s / expected_s - 1) / 8
         search_s, face_s = factor * self.cost.search_s, factor * self.cost.face_s

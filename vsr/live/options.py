@@ -30,7 +30,7 @@ class StreamOptions:
         record_segment_s: Seconds of each file of the record, named after its beginning; None for
             one file.
         record_age_s: Seconds for which such files are kept; None for ever.
-        record_bytes: What they may take together; None for any.
+        record_bytes: Maximum size of all of them in bytes; None for any.
         listen: Wait at ``source`` for a publisher instead of connecting.
         latency_s: Seconds from the arrival of a frame until it is emitted, encoded.
         on_overload: Policy under overload.
@@ -66,7 +66,7 @@ class StreamOptions:
 
     @property
     def trust(self) -> Trust:
-        """Which certificates of source and sinks are accepted."""
+        """The certificates of source and sinks that are accepted."""
         return Trust(ca_file=self.ca_file, insecure=self.insecure)
 
     @property
@@ -79,7 +79,7 @@ class StreamOptions:
         """How the record is cut; None for one file.
 
         Raises:
-            ConfigurationError: What belongs to a record in segments, without one.
+            ConfigurationError: Options of a record in segments without such a record.
         """
         if self.record_segment_s is None:
             if self.record_age_s is not None or self.record_bytes is not None:

@@ -110,7 +110,7 @@ class LiveRestoration:
         return choice
 
     def faces_said(self) -> str:
-        """What there is time for of faces, after "; "; nothing where they are not asked for."""
+        """The number of faces there is time for, as text after "; "; empty without faces."""
         if self._faces is None or self._faces.cost is None:
             return ""
         face_s, spare_s = self._faces.cost.face_s, max(0.0, self._controller.spare_s())
@@ -144,10 +144,10 @@ class LiveRestoration:
         self._restorer.change(chunk=choice.chunk, look_ahead=choice.look_ahead)
 
     def _speed(self, height: int, width: int, stop: Event) -> StepSpeed:
-        """What was measured for the first size, and for others is reckoned from it.
+        """The speed measured for the first size; for other sizes estimated from it.
 
-        Whatever a source changes to in the middle, the output does not wait for a measurement; how
-        long steps really take is learnt from them.
+        Whatever a source changes to in the middle, the output does not wait for a measurement; the
+        real duration of steps is learnt from them.
         """
         if self._size is not None:
             self._speeds[self._size] = self._controller.speed
@@ -239,7 +239,7 @@ class LiveRestoration:
         return self._controller.level
 
     def _look_further(self, now: float) -> None:
-        """Plan again, because a measurement at a busy moment underestimates the machine."""
+        """Plan again, because a measurement under load underestimates the machine."""
         assert self._planned is not None
         *_, frame_rate, held_back = self._planned
         self._full_since, speed = now, self._controller.speed

@@ -55,19 +55,19 @@ def run_live(
         source: Source of a single stream.
         target: Target of a single stream.
         streams: A file that describes several streams instead.
-        model: As for ``load_network``.
-        weights: As for ``load_network``.
-        fidelity: As for ``load_network``.
-        guard_artifacts: As for ``load_network``.
+        model: See ``load_network``.
+        weights: See ``load_network``.
+        fidelity: See ``load_network``.
+        guard_artifacts: See ``load_network``.
         faces: Model that restores faces where there is time, as for ``load_face_network``;
             ``fidelity`` is how faithful they stay. None for no faces.
-        device: As for ``Restorer``.
-        precision: As for ``Restorer``.
+        device: See ``Restorer``.
+        precision: See ``Restorer``.
         status: Address and port of the status server; None for none.
         status_token: A file with the secret that the status server asks for.
         stop: Set it to end all streams in order.
         quiet: Show no status line.
-        say: Called with messages about what was chosen.
+        say: Called with messages about the choices made.
         options: Fields of ``StreamOptions``; defaults for several streams.
 
     Returns:
@@ -111,7 +111,7 @@ def check_live(
     stop: threading.Event,
     **options: Any,
 ) -> Iterator[tuple[str, Finding]]:
-    """Try what ``run_live`` would do, and say what will happen; arguments as there.
+    """Try a run of ``run_live`` for some seconds and report; arguments as there.
 
     Yields:
         The name of a stream, and a finding about it.

@@ -89,8 +89,8 @@ class LiveStream:
 
     Args:
         options: Options of the stream.
-        restorer: Fresh.
-        figures: Kept up to date.
+        restorer: A new restorer.
+        figures: Figures of the stream, which it updates.
         faces: Networks for faces; None if they are not asked for.
         say: Called with messages, one sentence each.
 
@@ -323,7 +323,7 @@ class LiveStream:
         count(self.figures, self._source, self._clock, self._sinks)
 
     def _adapt_rate(self, output: Output) -> None:
-        """Let the encoder make as many bits as the sinks take."""
+        """Adapt the encoder's bit rate to the sinks."""
         before, figures, now = self.figures.bit_rate_limit, self.figures, time.monotonic()
         if (limit := output.adapt(now)) == before:
             return

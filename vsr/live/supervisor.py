@@ -1,4 +1,4 @@
-"""Several streams in one process: one that fails is started again, and the others go on."""
+"""Several streams in one process: one that fails is restarted, and the others continue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_all(running: Sequence[tuple[LiveStream, Make]], stop: threading.Event) -
     """Run streams until all have ended.
 
     Args:
-        running: Each stream, and how to make it again.
+        running: Each stream, and a function that makes it again.
         stop: Set it to end them in order.
     """
     threads = [
@@ -73,9 +73,9 @@ def run_again_and_again(stream: LiveStream, make: Make, stop: threading.Event) -
 
 
 def may_begin_again(options: StreamOptions) -> bool:
-    """Whether a stream that failed loses nothing by another beginning.
+    """Whether a stream that failed loses nothing by a restart.
 
-    One whose attempts are bounded is given up, as was asked for; a file that was written until the
+    One whose attempts are bounded is given up, as requested; a file that was written until the
     failure is not begun again.
     """
     suffixes = [suffix_of(target) for target in options.targets]

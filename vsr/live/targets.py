@@ -54,7 +54,7 @@ def _check_kind(target: str) -> None:
     elif not Path(target).parent.is_dir():
         raise OpenError(f"the folder of {target!r} does not exist; create it first")
     elif not _holds_video(target):
-        raise OpenError(f"{target!r} has no ending of a video file; give one, such as .mkv or .mp4")
+        raise OpenError(f"{target!r} has no suffix of a video file; give one, such as .mkv or .mp4")
 
 
 def _holds_video(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""The table of ``--model auto``: from the severities of a scene to what restores it."""
+"""The table of ``--model auto``: from the severities of a scene to the model that restores it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TABLE = Path(vsr.configs.__path__[0]) / "auto.toml"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What restores the scenes that fit.
+    """The model that restores matching scenes.
 
     Attributes:
         model: A name of the catalogue.
-        fidelity: As for ``load_network``.
+        fidelity: See ``load_network``.
         below: Severities by kind that a scene is under.
         above: Severities by kind that a scene is over.
         confidence: Least confidence by kind.
@@ -56,7 +56,7 @@ class Row:
         )
 
     def reasons(self, scene: SceneAssessment) -> str:
-        """The findings that it goes by, for a person; empty for one that fits all scenes."""
+        """The findings that it depends on, as text; empty for a row that fits all scenes."""
         kinds = dict.fromkeys([*self.below, *self.above])
         return ", ".join(f"{kind} {scene.findings[kind].severity:.2f}" for kind in kinds)
 
@@ -89,7 +89,7 @@ def read_table(model: str) -> AutoTable:
     """Read the table that a value of ``--model`` names.
 
     Raises:
-        ConfigurationError: As for ``read_toml``; an unknown model or kind of damage, or no row for
+        ConfigurationError: See ``read_toml``; an unknown model or kind of damage, or no row for
             all scenes of a scale.
     """
     path = TABLE if model == AUTO_MODEL else Path(model)
@@ -122,7 +122,7 @@ def _check(row: Row, where: str) -> None:
 
 
 def choose_rows(rows: Sequence[Row], scenes: Iterable[SceneAssessment], hold: float) -> list[Row]:
-    """The row of each scene: the first that fits, but none is changed for little.
+    """The row of each scene: the first that fits, with hysteresis.
 
     A scene too short to be measured keeps the row of the one before. For the row of the scene
     before limits are wider by ``hold``, for all others narrower.

@@ -37,8 +37,8 @@ def degrade(
     """Write a degraded version of a video; its sound and subtitles are copied.
 
     Args:
-        source: As for ``open_reader``.
-        target: As for ``open_writer``.
+        source: See ``open_reader``.
+        target: See ``open_writer``.
         preset: One of ``PRESETS``.
         scale: Factor of the area downscaling that comes first.
         seed: Random seed; the same seed gives the same file.
@@ -47,7 +47,7 @@ def degrade(
         stop: Set it to end early with a playable partial result.
 
     Returns:
-        The name of the result; an empty one where it was stopped before the first frame.
+        The name of the result; empty if it was stopped before the first frame.
 
     Raises:
         ConfigurationError: An unknown preset, or frames too small for it.

@@ -50,9 +50,9 @@ class Estimate:
         fps: Expected restored frames per second, measured on a sample.
         seconds: Expected duration of the run; None if the number of frames is unknown.
         journal: Folder of the journal for resuming; None without one.
-        faces: What faces cost, which ``fps`` and ``seconds`` leave out but for the search; None
-            without.
-        changes: Which model restores from when on, and why, where several do.
+        faces: Cost of faces, of which ``fps`` and ``seconds`` include only the search; None
+            without faces.
+        changes: The models of a run with several: from which time each restores, and why.
     """
 
     model: str
@@ -164,7 +164,7 @@ def large_output_note(
     """A sentence about an output above 4K that was not asked for, and the time it takes.
 
     Args:
-        restorer: What will restore; it is measured on a small part of a frame.
+        restorer: The restorer of the run; it is measured on a small part of a frame.
         info: Description of the source.
         output: Size of the output.
 

@@ -1,4 +1,4 @@
-"""Faces of a run: the stage that its options ask for, and what a dry run says of it."""
+"""Faces of a run: the stage that its options ask for, and its estimate in a dry run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from vsr.types import StreamInfo
 
 @dataclass(frozen=True, kw_only=True)
 class FaceEstimate:
-    """What faces cost in a run.
+    """Cost of faces in a run.
 
     Attributes:
         model: Name or file of the network.
         fidelity: How faithful restored faces are, 0 to 1.
-        cost: What was measured.
+        cost: The measured times.
     """
 
     model: str
@@ -48,7 +48,7 @@ def make_stage(options: RestoreOptions, restorer: Restorer | ParallelScenes) -> 
 def estimate_faces(
     options: RestoreOptions, restorer: Restorer | ParallelScenes, info: StreamInfo
 ) -> FaceEstimate | None:
-    """What the faces of a run cost, measured; None if it asks for none. Errors: ``load_faces``."""
+    """Measured cost of the faces of a run; None if it asks for none. Errors: ``load_faces``."""
     stage = make_stage(options, restorer)
     if stage is None:
         return None

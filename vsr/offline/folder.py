@@ -28,8 +28,8 @@ class Job:
 
     Attributes:
         name: Name of the source within its folder.
-        source: As for ``restore``.
-        target: As for ``restore``.
+        source: See ``restore``.
+        target: See ``restore``.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Outcome:
     """The outcome of a job.
 
     Attributes:
-        name: The job's.
+        name: Name of the job.
         state: ``skipped`` if the target existed already.
         frames: Frames written.
         seconds: Duration of the run.
@@ -87,7 +87,7 @@ def mixed_note(source: str) -> str | None:
 
 
 def list_jobs(source: str, target: str) -> list[Job]:
-    """List every video and every folder of images below a folder, sorted by name; or in a list.
+    """List every video and every folder of images below a folder, sorted by name; or of a list.
 
     Raises:
         OpenError: The target is a file, names one, or is the source itself; or a list cannot be
@@ -157,7 +157,7 @@ def run_jobs(
         at_once: Number of jobs at a time, a thread each.
 
     Returns:
-        Outcomes in the order of the jobs; of those that were begun.
+        Outcomes of the jobs that were begun, in order.
     """
 
     def run(job: Job) -> Outcome | None:
@@ -219,7 +219,7 @@ def _has_images(folder: Path) -> bool:
 
 
 def _is_video(path: Path) -> bool:
-    """Whether a path is a video by its name, or a picture that moves; hidden files are none."""
+    """Whether a path is a video by its name, or a picture that moves; hidden files are not."""
     if path.name.startswith(".") or not path.is_file():
         return False
     return path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path)

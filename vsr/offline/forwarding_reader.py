@@ -1,4 +1,4 @@
-"""The base of readers that stand in front of another one."""
+"""The base of readers that wrap another one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vsr.types import Chunk, Reader, StreamInfo
 
 
 class ForwardingReader:
-    """Gives what another reader gives, which it closes; subclasses change frames or packets."""
+    """Forwards everything from another reader, and closes it; subclasses change frames."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

@@ -1,4 +1,4 @@
-"""The networks of a run: the named one, or what a table says of each scene."""
+"""The networks of a run: the named one, or one for each scene by a table."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def named_network(options: RestoreOptions) -> Network[Any] | None:
     """The network that the options name; None where the source decides.
 
     Raises:
-        ConfigurationError, CheckpointError, NotPulled: As for ``load_network``.
+        ConfigurationError, CheckpointError, NotPulled: See ``load_network``.
         DecodeError: The picture of a strength map cannot be read.
     """
     if not names_table(options.model):
@@ -85,7 +85,7 @@ def choose_models(
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> tuple[SceneModel, ...]:
-    """What restores a source: from its beginning, and from each change on.
+    """The models that restore a source: from its beginning, and from each change on.
 
     Args:
         source: What is restored; assessed where it can be read twice and the choice depends on it.
@@ -98,7 +98,7 @@ def choose_models(
         Empty after ``stop``.
 
     Raises:
-        ConfigurationError: As for ``read_table``, or the table has no row for the scale.
+        ConfigurationError: See ``read_table``, or the table has no row for the scale.
     """
     if options.scene_models:
         return options.scene_models
@@ -148,7 +148,7 @@ def named(models: Sequence[SceneModel]) -> str:
 
 
 def with_models(options: RestoreOptions, models: Sequence[SceneModel]) -> RestoreOptions:
-    """Options with what a table has chosen; their model is the first."""
+    """Options with the models that a table has chosen; their model is the first."""
     return replace(
         options,
         model=models[0].model,
@@ -161,7 +161,7 @@ def with_models(options: RestoreOptions, models: Sequence[SceneModel]) -> Restor
 def models_at(
     models: Sequence[SceneModel], info: StreamInfo, moment_s: float
 ) -> tuple[SceneModel, ...]:
-    """The one model of a moment, in seconds after the source's first frame."""
+    """The model of one frame, given in seconds after the source's first one."""
     time_s = float(info.start_pts * info.time_base) + moment_s
     passed = [scene for scene in models if scene.start_s <= time_s]
     return (passed[-1] if passed else models[0],)
@@ -185,7 +185,7 @@ def networks_for(
     """The first network of a run, and its changes; errors as for ``named_network``.
 
     Args:
-        models: What ``choose_models`` has found.
+        models: Result of ``choose_models``.
         options: Options of the run.
     """
     loaded: dict[tuple[str, float | None], Network[Any]] = {}

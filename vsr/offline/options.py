@@ -28,13 +28,13 @@ VIVID = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class SceneModel:
-    """What restores the scenes from a time on.
+    """The model that restores the scenes from a time on.
 
     Attributes:
-        start_s: Seconds of pts; the first of several holds from the beginning, whatever it says.
-        model: As for ``load_network``.
-        fidelity: As for ``load_network``.
-        reasons: The findings that it was chosen by, for a person.
+        start_s: Seconds of pts; the first of several holds from the beginning, whatever its value.
+        model: See ``load_network``.
+        fidelity: See ``load_network``.
+        reasons: The findings that it was chosen by, as text.
     """
 
     start_s: float
@@ -48,40 +48,40 @@ class RestoreOptions:
     """Options of ``restore``, ``estimate`` and ``preview``.
 
     Attributes:
-        model: As for ``load_network``; ``auto`` for what ``configs/auto.toml`` says of each scene,
+        model: See ``load_network``; ``auto`` to choose it for each scene by ``configs/auto.toml``,
             or the name of such a table.
-        scene_models: What ``auto`` has chosen, where that was done before; empty for not yet.
-        weights: As for ``load_network``.
-        fidelity: As for ``load_network``.
+        scene_models: The models that ``auto`` has chosen; empty before it has.
+        weights: See ``load_network``.
+        fidelity: See ``load_network``.
         faces: Restore faces, too, by this network: a name of ``FACE_RESTORERS`` or a checkpoint;
             ``fidelity`` is how faithful they stay (0.5 unless given). None for no faces.
         guard_artifacts: Show a faithful network's result where that of the model has artefacts;
             None for where ``fidelity`` is under ``VIVID``.
-        strength_map: A picture that says how strongly each region is restored, white for fully;
+        strength_map: A picture of the strength of restoration by region, white for full;
             ``off`` for fully everywhere.
         show_map: Another target, which shows where the guard or the map shows the faithful result;
             None for none.
-        chunk: As for ``Restorer``; None for the size that suits the network and fits into memory.
-        look_ahead: As for ``Restorer``, likewise.
-        tiles: As for ``Restorer``, likewise.
+        chunk: See ``Restorer``; None for the size that suits the network and fits into memory.
+        look_ahead: See ``Restorer``; chosen in the same way.
+        tiles: See ``Restorer``; chosen in the same way.
         memory: Memory budget, such as ``4G`` or ``75%`` of the free memory; None for 80 %.
         scenes: ``auto`` to find cuts, ``off``, ``every N``, or a file that lists them.
         parallel_scenes: Number of scenes in one joint step.
-        device: As for ``Restorer``.
-        precision: As for ``Restorer``.
+        device: See ``Restorer``.
+        precision: See ``Restorer``.
         encoder: ffmpeg's name of a video encoder; None for the usual one of the container.
         encode_args: Further arguments for ffmpeg's output.
         start_s: Start of the restored part, in seconds after the first frame.
-        end_s: End of the restored part (exclusive), likewise.
+        end_s: End of the restored part (exclusive), in seconds after the first frame.
         frame_rate: Frames per second of images; None for 25. A video has its own.
         overwrite: Replace a target that exists.
         scale: Output size over input size; ``scale``, ``size`` or ``fit`` resample the output once.
         size: Rows and columns of the output.
         fit: Pixels of the output's shorter side.
-        hwaccel: As for ``open_reader``.
-        in_process: As for ``open_writer``.
-        keep_start: As for ``open_reader``.
-        deinterlace: As for ``open_reader``.
+        hwaccel: See ``open_reader``.
+        in_process: See ``open_writer``.
+        keep_start: See ``open_reader``.
+        deinterlace: See ``open_reader``.
         compare: Write a comparison with the input; None for the result alone.
         resume: Continue an interrupted run with the same options, if there is one; a target that
             exists without a journal is complete and skipped.

@@ -46,7 +46,7 @@ def run(
         writer: Finished here, or aborted after an error.
         scenes: Scene marker; None for the marks that the reader makes.
         points: Resume points of the run; None without a journal.
-        stage: What restored frames pass before they are encoded; None for nothing.
+        stage: Stage that restored frames pass before they are encoded; None for none.
         on_progress: Called in the calling thread after each step.
         stop: Set it to end early; the output is closed, playable and named as partial.
 
@@ -69,7 +69,7 @@ def run(
         writer.abort()
         raise
     if broken is not None:
-        raise DecodeError(f"{broken}; what came before is in '{output}'") from broken
+        raise DecodeError(f"{broken}; frames restored before are in '{output}'") from broken
     return stages.summary(output, interrupted=interrupted)
 
 
@@ -89,7 +89,7 @@ class _Piece:
         frames: A chunk; None for packets alone.
         packets: Packets that have not been written.
         marks: State of the scene marker after decoded frames.
-        border: Behind which another segment of the output begins.
+        border: Frame after which another segment of the output begins.
     """
 
     frames: PendingCopy | None
@@ -116,10 +116,10 @@ class StreamRestorer(Protocol):
 
 
 class FrameStage(Protocol):
-    """A stage behind the restorer, in the calling thread and on the restorer's device."""
+    """A stage after the restorer, in the calling thread and on the restorer's device."""
 
     def push(self, chunk: Chunk) -> Chunk:
-        """The frames that leave for those that come, as many."""
+        """The output frames, as many as went in."""
         ...
 
     def reset(self) -> None:

@@ -49,10 +49,10 @@ def preview(
     """Write a picture of the enlarged input beside the restored frame.
 
     Args:
-        source: As for ``restore``.
-        target: As for ``restore``; of a video, the picture is ``NAME.preview.png`` beside it.
+        source: See ``restore``.
+        target: See ``restore``; of a video, the picture is ``NAME.preview.png`` beside it.
         moment_s: Seconds after the first frame; the next frame from then is shown.
-        options: As for ``restore``; only those of ``HEEDED`` are used.
+        options: See ``restore``; only those of ``HEEDED`` are used.
         stop: Set it to end early, without a picture.
 
     Returns:

@@ -29,7 +29,7 @@ _JPEG_QUALITY = 80
 class ProgressFiles:
     """Writes ``progress.json`` and ``frame.jpg``; both are replaced as a whole.
 
-    A file that cannot be written is not worth a run: it is left out without an error.
+    A file that cannot be written does not end a run: it is left out without an error.
 
     Args:
         folder: Created if it is missing.

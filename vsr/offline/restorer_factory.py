@@ -37,12 +37,12 @@ def make_restorer(
         network: Any network.
         info: Description of the stream.
         asked: Sizes set by the user.
-        memory: As for ``restore``.
-        parallel_scenes: As for ``restore``.
-        device: As for ``restore``.
-        precision: As for ``restore``.
+        memory: See ``restore``.
+        parallel_scenes: See ``restore``.
+        device: See ``restore``.
+        precision: See ``restore``.
         exact: Compute the exact peak even where a quick estimate shows that it fits.
-        changes: As for ``Restorer``; not with parallel scenes. Sizes are planned for the largest
+        changes: See ``Restorer``; not with parallel scenes. Sizes are planned for the largest
             of all networks.
 
     Raises:

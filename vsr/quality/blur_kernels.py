@@ -37,8 +37,8 @@ def generalised_gaussian(
 
     Args:
         side: S, odd.
-        sigma: As for ``gaussian``.
-        angle: As for ``gaussian``.
+        sigma: See ``gaussian``.
+        angle: See ``gaussian``.
         shape: Exponent; 1 is the Gaussian.
 
     Returns:
@@ -52,8 +52,8 @@ def plateau(side: int, sigma: tuple[float, float], angle: float = 0.0, *, shape:
 
     Args:
         side: S, odd.
-        sigma: As for ``gaussian``.
-        angle: As for ``gaussian``.
+        sigma: See ``gaussian``.
+        angle: See ``gaussian``.
         shape: Exponent; the larger, the steeper the edge of the plateau.
 
     Returns:

@@ -21,7 +21,7 @@ class Blur:
         sigma: Standard deviation of the Gaussian, in ground-truth pixels.
         taps: Samples of the Gaussian on each axis, sum 1; an even number centres it between pixels.
         centred: Whether a sample lies in the middle of its s x s block; else at its first pixel.
-        border: What lies outside, as ``torch.nn.functional.pad`` names it.
+        border: Padding mode, as ``torch.nn.functional.pad`` names it.
     """
 
     sigma: float

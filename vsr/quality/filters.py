@@ -92,7 +92,7 @@ def poisson_noise(
 
     Args:
         images: (N, 3, H, W) in [0, 1]; rounded to 8 bits first.
-        strength: (N,), what the noise is multiplied by.
+        strength: (N,), factor of the noise.
         rng: Source of all randomness.
         grey: The noise of the grey image, the same in all colours.
         photons: Counted where a pixel is white; None for as many as an image has different values,

@@ -45,7 +45,7 @@ def jpeg(images: Tensor, quality: Tensor) -> Tensor:
 
     Args:
         images: (N, 3, H, W), RGB in [0, 1], any size; filled up with zeros to whole macroblocks.
-        quality: (N,), 1 to 100, as of libjpeg, fractions allowed.
+        quality: (N,), 1 to 100, with libjpeg's meaning, fractions allowed.
 
     Returns:
         (N, 3, H, W), clipped to [0, 1].

@@ -134,7 +134,7 @@ def _similarity(x_CHW: Tensor, y_CHW: Tensor) -> Tensor:
 
     Args:
         x_CHW: Values of 0 to 255, less ``_MIDDLE``.
-        y_CHW: The same.
+        y_CHW: Values of the other frame, in the same range.
     """
     maps = torch.cat([x_CHW, y_CHW, x_CHW * x_CHW + y_CHW * y_CHW, x_CHW * y_CHW])
     mean_x, mean_y, squares, product = _blur(maps).chunk(4)

@@ -30,7 +30,7 @@ DAMPING = 1.0
 
 
 def estimate_flow(frames_NCHW: Tensor, neighbours_NCHW: Tensor) -> Tensor:
-    """Where each pixel of a frame is in its neighbour.
+    """Estimate where each pixel of a frame is in its neighbour.
 
     Args:
         frames_NCHW: RGB in [0, 1].
@@ -51,7 +51,7 @@ def estimate_flow(frames_NCHW: Tensor, neighbours_NCHW: Tensor) -> Tensor:
 
 
 def visible_pixels(flow_N2HW: Tensor, backward_N2HW: Tensor) -> Tensor:
-    """Which pixels are seen in the neighbour too: (N, 1, H, W), 0 or 1.
+    """Mask of the pixels that are visible in the neighbour, too: (N, 1, H, W), 0 or 1.
 
     Args:
         flow_N2HW: From the frame to its neighbour.

@@ -43,7 +43,7 @@ def find_journal(
 ) -> Journal | None:
     """The journal of an earlier run to resume; None to start from the beginning.
 
-    The caller has locked the target: what a run has just begun looks like what one has left.
+    The caller has locked the target: a journal of a running run looks like one that was left.
 
     Args:
         source: Source of this run.
@@ -172,7 +172,7 @@ def _compare(journal: Journal, source: str, target: str, options: dict[str, Any]
             f"version, or {START_ANEW}"
         )
     if before != fingerprint(source):
-        raise OpenError(f"{source!r} is not what it was when {target!r} was begun; {START_ANEW}")
+        raise OpenError(f"{source!r} has changed since {target!r} was begun; {START_ANEW}")
     now = _plain(options)
     for name in sorted(asked.keys() | now.keys()):
         if asked.get(name) != now.get(name):

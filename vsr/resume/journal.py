@@ -64,7 +64,7 @@ class KeptSegment:
 
     Attributes:
         name: Name of the file in the journal's folder.
-        size: Bytes.
+        size: Size of the file in bytes.
         sha256: Digest of its bytes.
     """
 
@@ -144,7 +144,7 @@ def parse(content: bytes) -> JournalContent:
     if not lines:
         raise ValueError("it is empty")
     if lines[0].pop(_FORMAT, None) != FORMAT:
-        raise ValueError("its format is another")
+        raise ValueError("it has another format")
     sealed = next((line[_SEALED] for line in lines if _SEALED in line), None)
     done = [(i, line) for i, line in enumerate(lines[1:], 2) if _SEALED not in line]
     points = [_point(line, i) for i, line in done if _SHARD not in line]
@@ -232,7 +232,7 @@ class Journal:
         except OSError as error:
             self._file.close()
             raise OpenError(
-                f"another run writes what '{folder}' belongs to; wait until it has ended"
+                f"another run writes the target of '{folder}'; wait until it has ended"
             ) from error
 
     @classmethod
@@ -366,7 +366,7 @@ class Journal:
         """Record that the output is complete.
 
         Raises:
-            EncodeError: As for ``append``.
+            EncodeError: See ``append``.
         """
         try:
             self._write(sealed_line(frames))
@@ -445,7 +445,7 @@ def remove_named(folder: Path, keep: Collection[str] = ()) -> None:
 
 
 def remove_remains(target: str) -> None:
-    """Remove what a run leaves of its journal that is killed while it removes it."""
+    """Remove what is left of a journal whose run was killed while removing it."""
     folder = journal_folder(target)
     if folder is not None and not (folder / NAME).exists():
         remove_named(folder)

@@ -91,7 +91,7 @@ class Detector:
         return self._score
 
     def _judge(self, seen: _HeldFrame) -> list[Chunk]:
-        """Frames that are decided once this one has arrived."""
+        """Frames that this one's arrival decides."""
         left: list[Chunk] = []
         may_start = bool(self._past) and seen.glimpse.change.score >= THRESHOLD
         if may_start and not self._is_back(seen):

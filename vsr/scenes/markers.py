@@ -1,7 +1,7 @@
 """Scene markers: detected cuts, a list in a file, or every N frames.
 
 Nothing propagates from one scene into another: a missed cut leaves ghosts of the old scene,
-and a false one takes the first frames' past away. A marker takes decoded chunks and
+and a false one deprives the first frames of their past. A marker takes decoded chunks and
 returns them with marks; cut detection holds frames back only while it is undecided.
 """
 
@@ -169,8 +169,8 @@ class ResumedMarker:
         known = [self._known.popleft() for _ in chunk.pts]
         if [frame.pts for frame in known] != list(chunk.pts):
             raise OpenError(
-                f"the source has a frame at {chunk.pts[0]} where {known[0].pts} came before it was "
-                "interrupted; start again with --overwrite"
+                f"the source has a frame at {chunk.pts[0]}, which was at {known[0].pts} before the "
+                "interruption; start again with --overwrite"
             )
         starts = frozenset(i for i, frame in enumerate(known) if frame.starts)
         return replace(chunk, scene_starts=starts)

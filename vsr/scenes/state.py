@@ -41,7 +41,7 @@ class DecidedMark:
     """A frame with a decided mark.
 
     Attributes:
-        pts: The frame's.
+        pts: Pts of the frame.
         starts: Whether it starts a scene.
     """
 

@@ -6,8 +6,8 @@ relativistic average of ESRGAN, Wang et al., ECCVW 2018).
 
 A generator that invents texture invents another one in every frame. So besides each frame the
 change from one frame to the next is compared with the truth's (``temporal_weight``), and the
-discriminator's own features take the place of a perceptual network's, whose weights are not at hand
-everywhere (feature matching; Wang et al., "pix2pixHD", CVPR 2018).
+discriminator's own features take the place of a perceptual network's, whose weights are not
+available everywhere (feature matching; Wang et al., "pix2pixHD", CVPR 2018).
 
 B batch, T time, N frames, H, W size.
 """
@@ -67,7 +67,7 @@ class Adversary:
     """A discriminator that learns beside a network.
 
     Args:
-        settings: Its size, and the weights of its losses.
+        settings: Size of the discriminator, and the weights of its losses.
         device: Device of the discriminator.
     """
 
@@ -79,7 +79,7 @@ class Adversary:
         )
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
+        """Its part of a checkpoint."""
         return {
             "discriminator": self.discriminator.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -96,7 +96,7 @@ class Adversary:
         Args:
             restored_BTCHW: Restored frames.
             truth_BTCHW: Ground truth.
-            which: (N,): the frames that are judged.
+            which: (N,): indices of the judged frames.
         """
         self.discriminator.requires_grad_(False)
         fake, fake_levels = self.discriminator.judge(restored_BTCHW[:, which].flatten(0, 1))
@@ -123,9 +123,9 @@ class Adversary:
         Args:
             restored_BTCHW: Restored frames, as the network made them in this step.
             truth_BTCHW: Ground truth.
-            which: (N,): the frames that are judged.
+            which: (N,): indices of the judged frames.
             share: Learning rate over its peak.
-            rank: Which of several processes this one is.
+            rank: Rank of this process among several.
         """
         (group,) = self.optimiser.param_groups
         group["lr"] = share * self.settings.learning_rate
@@ -164,7 +164,7 @@ def discriminator_loss(fake: Tensor, real: Tensor, *, relativistic: bool) -> Ten
     Args:
         fake: Logits of restored frames.
         real: Logits of ground truth.
-        relativistic: As for ``adversarial_loss``; the mean of the other kind has no gradient.
+        relativistic: See ``adversarial_loss``; the mean of the other kind has no gradient.
     """
     if not relativistic:
         return _logistic(real, is_real=True) + _logistic(fake, is_real=False)
@@ -189,7 +189,7 @@ def style_error(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
 
     Args:
         fake: Features of restored frames, (N, K, H, W), of some levels.
-        real: The same of the ground truth.
+        real: Features of the ground truth, of the same levels.
     """
     errors = [F.l1_loss(gram(one), gram(other)) for one, other in zip(fake, real, strict=True)]
     return torch.stack(errors).mean()

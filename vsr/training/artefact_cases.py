@@ -1,4 +1,4 @@
-"""Cases of artefacts: where a guard has found something in footage, and what should be there.
+"""Artefact cases: pieces of footage with detections of a guard, and their pseudo ground truth.
 
 DeSRA (Xie et al., ICML 2023) deletes artefacts so: with the mask M of what is found in the result
 of the vivid network, the pseudo ground truth of a piece of footage is M faithful + (1 - M) vivid.
@@ -44,7 +44,7 @@ Piece = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class CaseSettings:
-    """Which pieces of footage are cases.
+    """Selection of the pieces of footage that are cases.
 
     Attributes:
         videos: Folder of videos, as the network is given them.
@@ -61,11 +61,11 @@ class CaseSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GuardedFrame:
-    """A frame, and what a guard makes of it.
+    """A frame, and a guard's result for it.
 
     Attributes:
-        input_3hw: What the network was given, uint8.
-        shown_3HW: What is shown: vivid, and faithful where something was found, uint8.
+        input_3hw: Input of the network, uint8.
+        shown_3HW: Shown frame: vivid, and faithful where an artefact was found, uint8.
         found_HW: Share of the faithful result, 0 to 255, uint8.
         starts_scene: Whether it is the first frame of a scene.
     """
@@ -83,7 +83,7 @@ class Cases:
     Attributes:
         inputs: (N, T, 3, h, w); the first ``num_found`` have artefacts, the others none.
         truths: (N, T, 3, H, W).
-        num_found: How many have artefacts, 1 or more.
+        num_found: Number of pieces with artefacts, 1 or more.
     """
 
     inputs: Tensor
@@ -144,9 +144,9 @@ def collect(
     Args:
         network: The vivid and the faithful network.
         videos: Files of footage.
-        settings: Which pieces are cases.
+        settings: Selection of the pieces that are cases.
         shape: T, and the sides of a piece in pixels of the input.
-        device: As for ``Restorer``.
+        device: See ``Restorer``.
 
     Raises:
         ConfigurationError: Nothing is found, or no video is as large and long as a piece.
@@ -171,7 +171,7 @@ def collect(
 
 
 def guarded_frames(network: Guarded, video: Path, *, device: str = "cpu") -> Iterator[GuardedFrame]:
-    """The frames of a video, and what a guard makes of them; arguments as for ``collect``."""
+    """The frames of a video, and a guard's results for them; arguments as for ``collect``."""
     restorer = Restorer(network, device=device, precision="float32")
     inputs: deque[Tensor] = deque()
     with open_reader(str(video)) as reader:
@@ -184,7 +184,7 @@ def guarded_frames(network: Guarded, video: Path, *, device: str = "cpu") -> Ite
 
 
 def _marked(reader: Reader) -> Iterator[Chunk]:
-    """What is read, with marks of scenes."""
+    """The chunks of a reader, with marks of scenes."""
     marker = scene_marker(AUTO, reader.info)
     for chunk in reader.chunks(CHUNK):
         yield from marker.push(chunk)
@@ -210,7 +210,7 @@ def _in_bytes(frame: Tensor) -> Tensor:
 def _windows(
     network: Guarded, videos: Sequence[Path], num_frames: int, device: str
 ) -> Iterator[list[GuardedFrame]]:
-    """Frames that follow each other within a scene, so many together."""
+    """Windows of consecutive frames within a scene."""
     for video in videos:
         window: list[GuardedFrame] = []
         for frame in guarded_frames(network, video, device=device):
@@ -257,7 +257,7 @@ class _Largest:
         return [piece for _, _, piece in sorted(self._kept, key=itemgetter(0, 1), reverse=True)]
 
     def _entry(self, key: float, piece: Piece) -> tuple[float, int, Piece]:
-        """With copies, which keep no frame."""
+        """The entry with copied tensors, which hold no whole frame in memory."""
         return key, -next(self._order), (piece[0].clone(), piece[1].clone())
 
 

@@ -34,7 +34,7 @@ def load_training(training: Training, path: Path) -> None:
 
     Args:
         training: A run of the same network; changed in place.
-        path: What ``save_training`` wrote.
+        path: File written by ``save_training``.
 
     Raises:
         CheckpointError: A file that is damaged, or of another network.

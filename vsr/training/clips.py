@@ -94,10 +94,10 @@ class TrainingClips(IterableDataset[Tensor]):
         videos: Each (T, 3, H, W), uint8, in memory or in its files.
         shape: Shape of a clip.
         motion: The camera that is moved over photographs.
-        scene: What moves in front of it besides.
-        photograph_share: How many of the clips come from photographs, 0 to 1.
+        scene: Layers that move in front of it.
+        photograph_share: Share of the clips that come from photographs, 0 to 1.
         candidates: Clips drawn for each one kept, the one with most detail: flat ones teach little.
-        skip_share: How many of the clips from videos have every other frame only, 0 to 1, so that
+        skip_share: Share of the clips from videos that have every other frame only, 0 to 1, so that
             motion doubles.
         mirrored: Whether the second half of a clip is its first half backwards.
         seed: Seed of the sequence; clip number n is the same however many workers draw.
@@ -184,8 +184,8 @@ def load_videos(folder: Path, names: Sequence[str]) -> list[Tensor]:
     """Videos of a folder as (T, 3, H, W), uint8, held in memory.
 
     Args:
-        folder: Where they lie.
-        names: Their names there: of files, or of folders of images like ``00001/0001``.
+        folder: Folder of the videos.
+        names: Names of the videos in it: files, or folders of images like ``00001/0001``.
 
     Raises:
         OpenError: One is not there.
@@ -203,9 +203,9 @@ def open_videos(
     """Videos of a folder, in order of name.
 
     Args:
-        folder: Holds video files, or folders of images, also within other folders.
-        names: Names of those that are wanted; all where there is none.
-        exclude: Names of those that are left out.
+        folder: Folder of video files or of folders of images, at any depth.
+        names: Names of the wanted videos; empty for all.
+        exclude: Names of excluded videos.
         held_bytes: Video files up to this size in all are held in memory; others, and images, are
             read when they are drawn.
 

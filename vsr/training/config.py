@@ -17,7 +17,7 @@ from vsr.training.virtual_camera import CameraMotion
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
-    """Which network: an architecture of the catalogue, and what it is built with."""
+    """The network: an architecture of the catalogue, and its options."""
 
     architecture: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -32,17 +32,17 @@ class DataSettings:
         videos: Folder of videos, or of folders of images with one for each frame; or empty.
         names: Text file with the names of those to train on, one in a line; all where it is empty.
         hold_out: Names of videos that are never trained on, for validation.
-        photograph_share: How many of the clips come from photographs, 0 to 1.
+        photograph_share: Share of the clips that come from photographs, 0 to 1.
         candidates: Clips drawn for each one kept, which is the one with most detail.
-        skip_share: How many of the clips from videos have every other frame only, 0 to 1.
+        skip_share: Share of the clips from videos that have every other frame only, 0 to 1.
         mirrored: Whether the second half of a clip is its first half backwards, as in trainings on
             the short clips of Vimeo-90K.
         workers: Processes that prepare clips; 0 prepares them in the training process.
         camera: The motion given to photographs.
-        scene: What moves in front of them, and how the light changes.
-        reduction: How clips are reduced where nothing else is done to them: ``BI``, ``BD`` or
+        scene: Layers that move in front of them, and changes of light.
+        reduction: Reduction of clips that are not degraded otherwise: ``BI``, ``BD`` or
             another one of ``vsr.quality.degradation``.
-        degradation: How clips are degraded instead.
+        degradation: Degradation of clips instead; None for the reduction alone.
     """
 
     photographs: str = ""
@@ -75,7 +75,7 @@ class Stage:
 
     Attributes:
         until: Iteration at which it ends, flow iterations not counted.
-        batch: As in the schedule, like the others.
+        batch: Clips a step.
         frames: Frames a clip.
         patch: Side of a clip in low-resolution pixels.
     """

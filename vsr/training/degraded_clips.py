@@ -41,11 +41,11 @@ class ClipDegradation:
             often named.
         uncoded_share: Share of clips that are not coded, only rounded to 8 bits.
         least_crf: Least crf of x264 and x265.
-        most_crf: The same.
+        most_crf: Largest crf of x264 and x265.
         group: Shortest and longest distance of key frames of x264 and x265, in frames.
         most_b_frames: Consecutive B-frames of x264 and x265, at most.
         least_quantiser: Least quantiser of MPEG-4.
-        most_quantiser: The same.
+        most_quantiser: Largest quantiser of MPEG-4.
         blur_share: Share of clips that are blurred before they are reduced.
         blur_sigma: Largest sigma of the Gaussian, in low-resolution pixels.
         noise_share: Share of clips with Gaussian noise before coding.
@@ -96,7 +96,7 @@ class ReducedClips(IterableDataset[tuple[Tensor, Tensor]]):
     Args:
         clips: Ground truth.
         scale: Ground-truth size over low-resolution size.
-        reduction: As for ``degrade``.
+        reduction: See ``degrade``.
     """
 
     def __init__(self, clips: TrainingClips, scale: int, reduction: str = "BI") -> None:
@@ -116,7 +116,7 @@ class DegradedClips(IterableDataset[tuple[Tensor, Tensor]]):
         clips: Ground truth, of ``coded_shape`` for the patch and the degradation.
         shape: Shape of the ground truth that is returned.
         scale: Ground-truth size over low-resolution size.
-        degradation: What is drawn for each clip.
+        degradation: Ranges from which each clip's degradation is drawn.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ from vsr.training.loop import StepReport, Training, run, training_of
 
 @dataclass(frozen=True, kw_only=True)
 class DesraConfig:
-    """A run: where cases are found, and how the network is trained on them."""
+    """The settings of a run: footage for cases, and the training on them."""
 
     cases: CaseSettings
     schedule: Schedule = field(default_factory=Schedule)
@@ -51,7 +51,7 @@ class DesraReport:
         weights: The file of the new weights.
         num_cases: Pieces with artefacts that were trained on.
         before: Part of the area of the frames that a guard replaces of the old network, 0 to 1.
-        after: The same of the new one.
+        after: Part of the area that it replaces of the new network, 0 to 1.
         kept_db: PSNR of the new network's result to the old one's where neither is replaced.
     """
 
@@ -80,7 +80,7 @@ def delete_artefacts(
         out: Folder of the run, created.
         vivid: Model or checkpoint of the network.
         faithful: Model or checkpoint of a network of the same scale that invents little.
-        device: As for ``Restorer``.
+        device: See ``Restorer``.
         on_progress: Called after every step.
 
     Raises:

@@ -15,7 +15,7 @@ def write_log(path: Path, step: StepReport, seconds: float, score: float | None 
 
     Args:
         path: The log; created if it is not there.
-        step: The step that was done.
+        step: Report of the last step.
         seconds: Time spent in steps so far.
         score: PSNR of a validation after it; None without one.
     """

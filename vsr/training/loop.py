@@ -58,7 +58,7 @@ class Training:
         optimiser: Adam over all of them.
         iteration: Steps done, flow steps included.
         seconds: Time spent in steps, over all sessions.
-        rank: Which of several processes this one is.
+        rank: Rank of this process among several.
         adversary: The discriminator of adversarial training; None without.
         teacher: A network whose results are learnt from, too; None without.
     """
@@ -111,7 +111,7 @@ def run(
     """Train to the end of a stage.
 
     Args:
-        training: Changed in place; an interrupted run goes on from its checkpoint.
+        training: Changed in place; an interrupted run resumes from its checkpoint.
         pairs: Batches of frames (B, 2, 3, h, w) in [0, 1] and flows (B, 2, 2, h, w); see
             ``FlowPairs``. Asked only while ``flow_iterations`` last.
         clips: Batches of inputs (B, T, 3, h, w) and truths (B, T, 3, H, W), both uint8.
@@ -146,7 +146,7 @@ def _step_loss(
 
 
 def _flow_learns(schedule: Schedule, iteration: int) -> bool:
-    """Whether the flow network learns in a step, by itself or with the others."""
+    """Whether the flow network learns in a step, alone or with the others."""
     done = iteration - schedule.flow_iterations
     return done < 0 or (schedule.flow_rate > 0 and done >= schedule.flow_from)
 
@@ -210,7 +210,7 @@ def _sharpened(truth_BTCHW: Tensor, schedule: Schedule) -> Tensor:
 def _adversarial(
     training: Training, adversary: Adversary, restored: Tensor, truth: Tensor, loss: Tensor
 ) -> Tensor:
-    """Let the discriminator learn, and add what it says to the reconstruction loss."""
+    """Train the discriminator, and add its loss to the reconstruction loss."""
     settings = adversary.settings
     which = torch.randperm(truth.shape[1], generator=training.rng())[: settings.frames]
     schedule, done = training.schedule, training.iteration
@@ -262,10 +262,10 @@ def training_of(
     Args:
         network: The network that is trained, in float32, changed in place; copied if it has to
             change its device.
-        schedule: The run's.
-        device: Where it is trained.
-        rank: As for ``Training``.
-        adversary: As for ``Training``.
+        schedule: Schedule of the run.
+        device: Device of the training.
+        rank: See ``Training``.
+        adversary: See ``Training``.
 
     Raises:
         ConfigurationError: The schedule trains a flow network, and the network has none.

@@ -1,4 +1,4 @@
-"""What moves in a scene besides the camera: layers in front of it, the light, and the open shutter.
+"""Motion in a scene besides the camera's: layers in front of it, the light, and the open shutter.
 
 N frames, S side of the clip.
 """
@@ -27,7 +27,7 @@ EXPOSURES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class SceneMotion:
-    """Ranges of what is drawn for each clip from photographs.
+    """Ranges of the random motion of each clip from photographs.
 
     Attributes:
         layer_share: Share of clips with a layer: a part of another photograph with a rounded,
@@ -64,7 +64,7 @@ def take(shots: list[tuple[Tensor, Tensor]], scene: SceneMotion, rng: torch.Gene
     Args:
         shots: Photographs (3, H, W), uint8, from the back to the front, and the ways of the camera
             over each, (N, S, S, 2) as ``plan`` returns them.
-        scene: Ranges of what is drawn.
+        scene: Ranges of the random motion.
         rng: Source of all randomness.
 
     Returns:

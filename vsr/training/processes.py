@@ -40,7 +40,7 @@ ALONE = Rank(number=0, count=1)
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Rank]:
-    """Join the other processes of a run; alone where torchrun did not start this one.
+    """Join the other processes of a run; a single one where torchrun did not start it.
 
     Args:
         device: Device of this process.

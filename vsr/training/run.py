@@ -72,7 +72,7 @@ def train(
         config: The run.
         data: Folder that the configuration's folders lie in.
         out: Folder of the run, created.
-        device: As for ``Restorer``.
+        device: See ``Restorer``.
         init: Model or checkpoint whose weights a new run starts from; those of another shape are
             left.
         teacher: Model or checkpoint of a network of the same scale whose results are learnt from
@@ -105,7 +105,7 @@ def train(
 
 
 def _nothing(step: StepReport) -> None:
-    """What all processes but the first do after a step."""
+    """Do nothing after a step, as all processes but the first."""
 
 
 def _run_stages(

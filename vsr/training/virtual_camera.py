@@ -24,9 +24,9 @@ class CameraMotion:
     stands still more often than anything drawn at random.
 
     Attributes:
-        still_share: How many of the ways have no speed, 0 to 1.
+        still_share: Share of ways without speed, 0 to 1.
         speed_px: Pixels per frame, in the clip's pixels.
-        acceleration_px: Change of that per frame.
+        acceleration_px: Change of the speed per frame.
         turn_deg: Degrees per frame.
         zoom: Relative change of size per frame.
         reduction: Photograph pixels per clip pixel: 1 is the sharpest a photograph has.
@@ -74,7 +74,7 @@ def film(photograph: Tensor, grid: Tensor) -> Tensor:
 
     Args:
         photograph: (3, H, W), uint8.
-        grid: What ``plan`` returned for its sides.
+        grid: Result of ``plan`` for its sides.
 
     Returns:
         (N, 3, size, size), float32 in [0, 1]; bicubic samples.
@@ -90,8 +90,8 @@ def true_flow(grid: Tensor, scale: int) -> Tensor:
     """The optical flow between the first two frames of a way, both directions.
 
     Args:
-        grid: What ``plan`` returned, at least two frames.
-        scale: How many times smaller the flow's frames are than the clip's.
+        grid: Result of ``plan`` for at least two frames.
+        scale: Size of the clip over the size of the flow's frames.
 
     Returns:
         (2, 2, size / scale, size / scale): from the second frame to the first, then from the first

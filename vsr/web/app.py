@@ -1,4 +1,4 @@
-"""The HTTP interface of the page: JSON under ``/api``, files of the page beside it."""
+"""The HTTP interface of the page: JSON under ``/api``, and the files of the page."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Everything that a server works on.
+    """The data and processes of a server.
 
     Attributes:
         library: The films.
@@ -89,7 +89,7 @@ def make_app(site: Site, *, token: str, remote: bool = False) -> ASGIApp:
     Args:
         site: Films, uploads and jobs that the page works on.
         token: The secret that every request has to carry.
-        remote: As for ``Guard``.
+        remote: See ``Guard``.
     """
     api = Api(site)
     routes = [
@@ -237,7 +237,7 @@ class Api:
         return Response(status_code=204)
 
     async def keep_result(self, request: Request) -> Response:
-        """Put the film of a finished job away; its result takes its place."""
+        """Move the film of a finished job away; its result takes its place."""
         job = self._of_request(request)
         if job.state != "done" or not Path(job.output).is_file():
             raise RequestError("only the result of a whole restoration can replace its film", 409)
@@ -255,7 +255,7 @@ class Api:
     async def frame(self, request: Request) -> Response:
         picture = self._site.queue.files(self._of_request(request)).picture
         if not picture.is_file():
-            raise RequestError("no frame is restored yet", 404)
+            raise RequestError("no frame has been restored yet", 404)
         return Response(picture.read_bytes(), media_type="image/jpeg")
 
     async def result(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What requests bring, and text that can be sent."""
+"""Parsing the bodies of requests, and text that can be sent."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def parse_moment(given: object) -> float:
     except (TypeError, ValueError):
         seconds = -1.0
     if not 0 <= seconds < 10**7:
-        raise RequestError(f"{given!r} is no moment; give seconds from the film's beginning")
+        raise RequestError(f"{given!r} is not a time; give seconds from the film's beginning")
     return seconds
 
 
 def as_text(name: str) -> str:
-    """A file name as text that can be sent; bytes that are no UTF-8 are replaced."""
+    """A file name as text that can be sent; bytes that are not UTF-8 are replaced."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,6 +1,6 @@
 """Jobs of the queue and the files that hold them, which survive the server.
 
-jobs/ID/job.json     what was asked for, and how far it came
+jobs/ID/job.json     the request, and its progress
         lock …       those of the process: ``process_folder``
         progress/    written by ``vsr restore --progress``
 """
@@ -32,12 +32,12 @@ class Job:
         source: Path of the film.
         target: Path of the result.
         words: Options of ``vsr restore``.
-        state: ``running`` also while it ends after it was told to.
-        wanted: State that it was told to end in; None while it may run.
+        state: State of the job; ``running`` also while it ends after a request.
+        wanted: Requested end state; None while it may run.
         device: Device it runs on.
         pid: Process id.
-        output: Path of what it wrote: the target, or a playable part of it; empty without one.
-        message: Why it failed.
+        output: Path of the written file: the target, or a playable part of it; empty without one.
+        message: Reason of its failure.
         frames: Frames in the output.
         seconds: Duration of the last run.
     """
@@ -63,7 +63,7 @@ class Job:
         return bool(self.output) and self.output != self.target
 
     def command(self) -> list[str]:
-        """The command line that does the same, as people type it."""
+        """The equivalent command line, as a user would type it."""
         return ["vsr", "restore", self.source, self.target, *self.words, "--resume"]
 
 

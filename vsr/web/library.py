@@ -1,4 +1,4 @@
-"""The films of a folder, known to the page by ids and never by paths."""
+"""The films of a folder, which the page addresses by ids and never by paths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Film:
     Attributes:
         id: Derived from its place, so that it is the same after a restart.
         path: Absolute, without symbolic links.
-        entry: Where it is listed: the same path, or that of a link.
+        entry: Listed path: the same one, or that of a link.
         name: Path below its folder, as text that can be shown.
         size: Bytes.
         modified: Seconds since 1970.
@@ -43,8 +43,7 @@ class Library:
     """The films of a folder and those that were dropped on the page.
 
     Args:
-        root: The folder; hidden files and folders, and whatever links lead out of it, are left
-            out.
+        root: The folder; hidden files and folders, and links that lead out of it, are left out.
         uploads: Folder of dropped films, one sub-folder for each.
     """
 
@@ -61,7 +60,7 @@ class Library:
         return list(self._films.values())
 
     def find(self, film_id: str) -> Film:
-        """The film with an id, as it is now.
+        """The film with an id, in its present state.
 
         Raises:
             RequestError: There is none, or it is gone.
@@ -77,7 +76,7 @@ class Library:
         return film
 
     def put_away(self, film: Film) -> Path:
-        """Move a film of the folder where the list does not look; nothing is deleted.
+        """Move a film of the folder to a place that is not listed; nothing is deleted.
 
         Returns:
             Its new path.

@@ -25,7 +25,7 @@ def live_routes(
 
     Args:
         streams: The streams.
-        checked_film: Gives the film with an id, or raises.
+        checked_film: Returns the film with an id, or raises.
     """
     api = _LiveApi(streams, checked_film)
     return [

@@ -26,7 +26,7 @@ class Options:
         model: One of ``offered_models``, or ``auto``.
         fidelity: 0 to 1, for models with two sets of weights, and for faces; None for the
             published mix, and the default of faces.
-        fit: Pixels of the output's shorter side; None for what the model makes.
+        fit: Pixels of the output's shorter side; None for the model's output size.
         deinterlace: One of ``DEINTERLACING``.
         faces: Whether faces are restored, too.
     """
@@ -50,7 +50,7 @@ class Options:
 
 
 def offered_models() -> list[dict[str, Any]]:
-    """The automatic choice, and the models whose weights are here."""
+    """The automatic choice, and the models whose weights are available here."""
     names = sorted(filter(is_here, MODELS), key=lambda name: name != DEFAULT_MODEL)
     summary = "the one that fits the film, the size and how coarsely it was coded"
     return [

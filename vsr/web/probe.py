@@ -47,7 +47,7 @@ class Probe:
     """Facts and pictures of films, cached by name, time and size.
 
     Args:
-        folder: Where they are kept.
+        folder: Folder of the cache.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +71,7 @@ class Probe:
         """A small picture of a film, JPEG.
 
         Raises:
-            OpenError: As for ``facts``, or nothing could be decoded.
+            OpenError: See ``facts``; or nothing could be decoded.
         """
         cached = self._cached(film, "jpg")
         if cached.exists():
@@ -100,7 +100,7 @@ def read_facts(path: Path) -> Facts:
 
 
 def read_picture(path: Path, at_s: float, width: int) -> bytes:
-    """Decode one frame by the ffmpeg program: what crashes a decoder ends that program alone.
+    """Decode one frame by the ffmpeg program, so that a crash of a decoder ends that program alone.
 
     Args:
         path: A file whose facts could be read.

@@ -1,4 +1,4 @@
-"""A process that outlives its server, and the folder that holds what is known of it.
+"""A process that outlives its server, and the folder of its files.
 
 FOLDER/lock            locked by the process as long as it lives
        summary.json    its standard output
@@ -24,7 +24,7 @@ class ProcessFolder:
     """The files of one process.
 
     Args:
-        path: The folder; made when something is written.
+        path: The folder; created when something is written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,12 +110,12 @@ def process_folders(folder: Path) -> Iterator[Path]:
 
 
 def is_id(name: str) -> bool:
-    """Whether a name is one that the server gives: nothing else may become part of a path."""
+    """Whether a name is an id made by the server: nothing else may become part of a path."""
     return re.fullmatch(r"[0-9a-f]{16}", name) is not None
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """An object from a file; None if it is missing or not whole."""
+    """An object from a file; None if it is missing or incomplete."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

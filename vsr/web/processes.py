@@ -31,7 +31,7 @@ Gone = Callable[[], Awaitable[bool]]
 
 
 class Processes:
-    """Runs one process at a time, and ends it when its request is given up.
+    """Runs one process at a time, and ends it when its request is cancelled.
 
     Args:
         folder: Folder of the videos.
@@ -51,7 +51,7 @@ class Processes:
             Fields of ``side_by_side.SideBySide``, and the ``id`` of the video.
 
         Raises:
-            RequestError: In one line, why not.
+            RequestError: The process failed, for the reason given in one line.
         """
         return await self._show(source, at_s, is_gone, options=asdict(options))
 
@@ -105,7 +105,7 @@ class Processes:
             try:
                 while not (await asyncio.wait({answer}, timeout=LOOK_EVERY_S))[0]:
                     if await is_gone():
-                        raise RequestError("given up", 499)
+                        raise RequestError("the request was cancelled", 499)
                 out, err = await answer
             finally:
                 answer.cancel()

@@ -77,7 +77,7 @@ class Queue:
         return self._end_in(job, "paused")
 
     def cancel(self, job: Job) -> Job:
-        """End a job early; what is done remains as a playable file."""
+        """End a job early; the restored part remains as a playable file."""
         return self._end_in(job, "cancelled")
 
     def resume(self, job: Job) -> Job:
@@ -94,7 +94,7 @@ class Queue:
 
         Args:
             job: A job that does not run.
-            with_result: Delete what it wrote, too, and what is needed to resume it.
+            with_result: Delete its output, too, and the files needed to resume it.
         """
         job = self.find(job.id)
         if job.state == "running":

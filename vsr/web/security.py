@@ -1,4 +1,4 @@
-"""Who may use the page: checks in front of every request, and headers on every answer.
+"""Access control of the page: checks of every request, and headers of every answer.
 
 Other pages in the same browser, other programs' pages on this machine, and names that resolve to it
 (DNS rebinding) must reach nothing. A request has to name this machine as its host, to carry the

@@ -43,9 +43,9 @@ class ServerOptions:
         port: 0 for a free one.
         token: The secret in the page's address; None for a new one.
         allow_remote: Whether other machines may use the page.
-        devices: As for ``Queue``.
-        max_upload_bytes: As for ``Uploads``.
-        keep_days: As for ``Uploads``.
+        devices: See ``Queue``.
+        max_upload_bytes: See ``Uploads``.
+        keep_days: See ``Uploads``.
     """
 
     folder: Path
@@ -89,7 +89,7 @@ def serve(options: ServerOptions, *, on_start: Callable[[str], None]) -> None:
 
 
 def make_site(options: ServerOptions, state: Path) -> Site:
-    """Everything the server works on.
+    """The data and processes of a server.
 
     Args:
         options: All options.
@@ -112,7 +112,7 @@ def make_site(options: ServerOptions, state: Path) -> Site:
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers: before that, a page that is opened at once would find nothing."""
+    """Reports when it answers; a page that is opened before would find nothing."""
 
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""Input and result in one video, side by side: the page cannot show them out of step.
+"""Input and result in one video, side by side: so that the page cannot show them out of sync.
 
 A process of its own, because it loads torch: the hidden command ``vsr side-by-side``.
 """
@@ -74,11 +74,11 @@ class SideBySide:
     Attributes:
         width: Columns of each half.
         height: Rows.
-        aspect: Width over height, as it is to be shown.
+        aspect: Display aspect ratio, width over height.
         times: Seconds of every frame after the first.
-        bytes_per_s: Size of the result as ``vsr restore`` writes it, per second; None where it is
-            there already.
-        model: The model that restored; empty for an earlier result.
+        bytes_per_s: Size of the result as ``vsr restore`` writes it, per second; None for an
+            existing result.
+        model: The model that restored it; empty for an earlier result.
     """
 
     width: int
@@ -144,10 +144,10 @@ def on_frame_border(request: Request) -> float:
 
 
 def write(before: Reader, after: Reader, target: str) -> SideBySide:
-    """Write the frames of two readers side by side; those before are enlarged bicubically.
+    """Write the frames of two readers side by side; the input's are enlarged bicubically.
 
     Raises:
-        OpenError: One of them has no frame here.
+        OpenError: One of them has no frame at this time.
         VSRError: A source breaks, or the video cannot be written.
     """
     height, width = _shown_size(after.info)

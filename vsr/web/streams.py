@@ -1,7 +1,7 @@
 """Live streams of the page: each a process of ``vsr live`` that outlives the server.
 
-streams/ID/stream.json    what was asked for
-           stream.toml    the same for ``vsr live --streams``: no key stands in a command line
+streams/ID/stream.json    the request
+           stream.toml    the same for ``vsr live --streams``: no key is in a command line
            token          the secret of its status server, which the page's server asks
            lock …         those of the process: ``process_folder``
 """
@@ -46,7 +46,7 @@ _STATUS = re.compile(r"figures at http://127\.0\.0\.1:(\d+)/")
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A stream as it was asked for.
+    """The request for a stream.
 
     Attributes:
         name: Name on the page and in figures.
@@ -69,18 +69,18 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """A stream and how it fares.
+    """A stream and its state.
 
     Attributes:
         id: Name of its folder.
         created: Seconds since 1970.
-        wanted: What was asked for.
+        wanted: The request.
         file: Path of the file that it writes; empty without one.
         device: Device it runs on.
         state: ``running`` as long as its process lives.
-        is_stopping: Whether it was told to end.
+        is_stopping: Whether it has been asked to end.
         pid: Process id.
-        message: Why it failed.
+        message: Reason of its failure.
     """
 
     id: str
@@ -147,7 +147,7 @@ class Streams:
 
     @property
     def streams(self) -> list[Stream]:
-        """All streams, as they are now."""
+        """All streams, in their present state."""
         for stream in list(self._streams.values()):
             if stream.state == "running" and not self._files(stream).is_running():
                 self._note_end(stream)
@@ -192,14 +192,14 @@ class Streams:
         return self._put(replace(stream, is_stopping=True))
 
     def remove(self, stream: Stream) -> None:
-        """Take a stream off the list; what it wrote stays."""
+        """Remove a stream from the list; its output stays."""
         if stream.state == "running":
             raise RequestError("a running stream cannot be removed; stop it first", 409)
         del self._streams[stream.id]
         self._files(stream).remove()
 
     def command(self, stream: Stream) -> list[str]:
-        """The command line that does the same, as people type it."""
+        """The equivalent command line, as a user would type it."""
         file = str(self._folder / stream.id / "stream.toml")
         return ["vsr", "live", "--streams", file, *stream.wanted.words, "--device", stream.device]
 
@@ -297,7 +297,7 @@ class Fetched:
 
 
 def shown_ends(stream: Stream) -> tuple[str, str]:
-    """Source and target as they may be shown: a key may stand anywhere in an address."""
+    """Source and target without secrets: a key may be anywhere in an address."""
     wanted = stream.wanted
     source = Path(wanted.source).name if "://" not in wanted.source else shown(wanted.source)
     return source, shown(wanted.target) if wanted.target else Path(stream.file).name

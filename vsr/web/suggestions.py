@@ -1,4 +1,4 @@
-"""Options that are suggested for a film, from what ``vsr assess`` finds in it."""
+"""Options that are suggested for a film, from the findings of ``vsr assess``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST_FIT = max(HEIGHTS)
 
 @dataclass(frozen=True, kw_only=True)
 class Suggestion:
-    """What was found, and what is suggested.
+    """The findings, and the suggested options.
 
     Attributes:
         found: One sentence: the notable kinds of damage.
@@ -34,7 +34,7 @@ def suggest(assessment: Mapping[str, Any]) -> Suggestion:
     """Suggest options for a film.
 
     Args:
-        assessment: What ``vsr assess --json`` printed.
+        assessment: Output of ``vsr assess --json``.
     """
     means, reasons = assessment["means"], []
     deinterlace = "auto"
@@ -50,7 +50,7 @@ def suggest(assessment: Mapping[str, Any]) -> Suggestion:
 
 
 def _fit(rows: int, enlarged: float, scale: int) -> tuple[int | None, str | None]:
-    """The target size, and why; None for what the model makes."""
+    """The target size and the reason for it; None for the model's output size."""
     real = rows / 4**enlarged if enlarged >= ENLARGED else rows
     if enlarged < ENLARGED and rows * scale <= LARGEST_FIT:
         return None, None

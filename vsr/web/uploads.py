@@ -46,7 +46,7 @@ class Uploads:
         """Check a size before anything is received; returns it.
 
         Raises:
-            RequestError: It is unknown, over the limit, or more than the disk takes.
+            RequestError: It is unknown, over the limit, or more than the disk has room for.
         """
         if size is None:
             raise RequestError("the size of the film is missing; send Content-Length", 411)
@@ -65,7 +65,7 @@ class Uploads:
         return size
 
     async def receive(self, name: str, size: int, stream: AsyncIterator[bytes]) -> Path:
-        """Write a film under a temporary name, check it, and give it its name.
+        """Write a film under a temporary name, check it, and rename it.
 
         Args:
             name: Name that the browser gives; only its last part is used.
@@ -76,7 +76,7 @@ class Uploads:
             Path of the film.
 
         Raises:
-            RequestError: The name is no video's, or more or less came than said; nothing is left.
+            RequestError: The name is no video's, or its size is not as announced; nothing is left.
             OpenError: It is no film that can be restored; nothing is left.
         """
         name = clean_name(name)
@@ -96,7 +96,7 @@ class Uploads:
         shutil.rmtree(path.parent, ignore_errors=True)
 
     def remove_old(self, used: Collection[str]) -> None:
-        """Remove films older than ``days``, and what broken uploads left.
+        """Remove films older than ``days``, and the remains of broken uploads.
 
         Args:
             used: Paths of films that jobs still need.
@@ -110,7 +110,7 @@ class Uploads:
 
 
 def clean_name(name: str) -> str:
-    """The last part of a name, without what is neither shown nor taken by file systems.
+    """The last part of a name, without characters that cannot be shown or stored.
 
     Raises:
         RequestError: It is not a video's.

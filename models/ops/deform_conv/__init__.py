@@ -123,7 +123,7 @@ class DeformConv(nn.Module):
             nn.init.zeros_(self.conv_offset.bias)
 
     def forward(self, feat_BKHW: Tensor, guide_BKHW: Tensor) -> Tensor:
-        """Sample ``feat`` where ``guide`` says."""
+        """Sample ``feat`` at offsets computed from ``guide``."""
         first, second, mask = self.conv_offset(guide_BKHW).float().chunk(3, 1)
         offset = torch.cat([first, second], 1)
         return modulated_deform_conv(feat_BKHW, offset, mask.sigmoid(), self.weight, self.bias)

@@ -1,4 +1,4 @@
-"""Modulated deformable convolution by ``mmcv.ops``, for comparing with what others compute.
+"""Modulated deformable convolution by ``mmcv.ops``, for comparing with mmagic's results.
 
 The op rounds offsets to the type of the features, so that everything is handed to it in float32.
 Its CPU version knows no other type.

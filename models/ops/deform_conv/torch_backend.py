@@ -119,7 +119,7 @@ def _convolve_from_table(
 
 
 class _TableSampler:
-    """Bilinear samples of one frame, masked; what all strips share is made once.
+    """Bilinear samples of one frame, masked; values that all strips share are computed once.
 
     Args:
         table_RC: A row for every pixel of the padded frame and group, groups innermost.
@@ -145,7 +145,7 @@ class _TableSampler:
         self.bag_S = torch.arange(0, 4 * num_samples, 4, dtype=torch.int32)
 
     def sample(self, offset_hWO: Tensor, mask_hWM: Tensor, top: int) -> Tensor:
-        """(S, K / G): what the taps of the rows from ``top`` on see."""
+        """(S, K / G): the masked samples of all taps, for the rows from ``top`` on."""
         offset_S2, mask_S = offset_hWO.reshape(-1, 2), mask_hWM.reshape(-1)
         num = len(mask_S)
         # A place that is no number would be an index out of range; its mask is no number either.

@@ -103,7 +103,7 @@ class SegmentEncoder:
 
 
 class _Ending:
-    """A segment whose encoder works off what it has, in a thread of its own."""
+    """A segment whose encoder finishes in a thread of its own."""
 
     def __init__(self, encoding: EncoderProcess, commit: Callable[[], None]) -> None:
         self._process, self._commit = encoding, commit
@@ -112,11 +112,11 @@ class _Ending:
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until it is over."""
+        """Wait until the thread has ended."""
         self._thread.join()
 
     def raise_error(self) -> None:
-        """Raise what went wrong, if anything has by now."""
+        """Raise the thread's error, if it has failed by now."""
         if self._error is not None:
             raise self._error
 

@@ -42,14 +42,14 @@ def join(
     partial: bool = False,
     carrier: str | None = None,
 ) -> None:
-    """Join segments, and add what else ffmpeg takes from the source.
+    """Join segments, and add the other streams that ffmpeg takes from the source.
 
     Args:
         segments: NUT files of one encoding, in order.
         output: What to make; it copies the video.
         layout: Layout of the raw streams that the segments were made of.
         sound: A NUT file of the copied packets; None where the segments hold them.
-        partial: Take of the source only what is as long as the segments.
+        partial: Cut the source's streams to the length of the segments.
         carrier: Codec of the segments, into whose packets the source's messages go; None for none.
 
     Raises:
@@ -80,7 +80,7 @@ def check_alike(first: Path, segment: Path) -> None:
         LostError: They differ: the encoder has changed.
     """
     if _headers(segment) != _headers(first):
-        raise LostError(f"'{segment}' is encoded otherwise than '{first}'; {_ANEW}")
+        raise LostError(f"'{segment}' is encoded differently from '{first}'; {_ANEW}")
 
 
 def _pieces(segments: Sequence[Path]) -> Iterator[bytes]:
@@ -116,7 +116,7 @@ def _headers(segment: Path) -> list[bytes]:
 
 
 def _packet_end(data: bytes, place: int) -> int:
-    """Behind a packet: its size follows the start code, seven bits a byte, the last below 128."""
+    """End of a packet: its size follows the start code, seven bits a byte, the last below 128."""
     size, place = 0, place + len(_MAIN)
     for byte in data[place : place + 8]:
         size, place = size << 7 | byte & 127, place + 1
@@ -126,7 +126,7 @@ def _packet_end(data: bytes, place: int) -> int:
 
 
 def _end_of(segment: Path) -> Fraction:
-    """A moment behind a segment's last frame, and not behind the next one."""
+    """A time after a segment's last frame and before the next one."""
     try:
         with open_input(local_name(str(segment)), format="nut") as container:
             video = container.streams.video[0]
@@ -137,7 +137,7 @@ def _end_of(segment: Path) -> Fraction:
 
 
 def _ended(output: Output, end_s: Fraction) -> Output:
-    """The output with the source only up to a time."""
+    """The output with the source cut at a time."""
     if output.source is None:
         return output
     return replace(output, source=replace(output.source, end_s=end_s))

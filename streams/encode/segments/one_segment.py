@@ -17,11 +17,11 @@ from vsr.types import Chunk
 
 
 class OneSegmentWriter:
-    """A ``SegmentWriter`` whose folder goes with it.
+    """A ``SegmentWriter`` with a temporary folder of its own.
 
     Attributes:
-        notes: What differs from what one might expect, a sentence each.
-        added_frames: As for ``SegmentWriter``.
+        notes: Differences from what was asked for or is usual, a sentence each.
+        added_frames: See ``SegmentWriter``.
     """
 
     added_frames = 0
@@ -34,7 +34,7 @@ class OneSegmentWriter:
 
         Raises:
             NotSegmentable: The same can be written, but only in one go.
-            VSRError: As for ``SegmentedTarget``.
+            VSRError: See ``SegmentedTarget``.
         """
         path = Path(request.target)
         try:

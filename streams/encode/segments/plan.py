@@ -21,7 +21,7 @@ _WHOLE = frozenset(
     {"ss", "r", "fps_mode", "vsync", "shortest", "pass", "passlogfile", "vf", "af"}
     | {"filter", "filter_complex", "lavfi", "filter_script"}
 )
-"""Options that look at more than one frame after another, or count: not the same in pieces."""
+"""Options that look at more than one frame after another, or count: not the same in segments."""
 
 _OF_THE_FILE = frozenset(
     {"f", "movflags", "brand", "tag", "vtag", "atag", "metadata", "map", "map_metadata", "acodec"}
@@ -93,16 +93,16 @@ def check_segmentable(plan: EncodingPlan, folder: Path) -> Colour:
         Tags of the frames in segments.
 
     Raises:
-        NotInPieces: It cannot.
+        NotSegmentable: It cannot.
     """
     if plan.output.suffix in _TIMED_BY_LENGTH:
         raise NotSegmentable(f"'{plan.output.suffix}' is written in one go")
     whole = [option for option in plan.output.options if option.partition(":")[0] in _WHOLE]
     if whole:
-        raise NotSegmentable(f"-{whole[0]} is not the same in pieces")
+        raise NotSegmentable(f"-{whole[0]} is not the same in segments")
     cause = attempt(segment_output(plan.output, os.devnull), plan.layout)
     if cause is not None:
-        raise NotSegmentable(f"{plan.output.encoder} cannot be kept in pieces ({cause})")
+        raise NotSegmentable(f"{plan.output.encoder} cannot be kept in segments ({cause})")
     return _tags(plan, folder / "tags.mkv")
 
 

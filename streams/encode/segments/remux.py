@@ -1,4 +1,4 @@
-"""Segments as one NUT stream whose coded pictures hold the messages of their source's."""
+"""Joining segments into one NUT stream, with the source's messages in its coded pictures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pieces_with_messages(
     Args:
         segments: NUT files of one encoding, in order, whose first stream is the picture.
         source: The file that the frames came from.
-        output: What is made of the segments.
+        output: The output made from the segments.
         layout: Layout of the raw streams that the segments were made of.
         carrier: Codec of the picture in the segments.
 

@@ -28,8 +28,8 @@ class SegmentedTarget:
         size: Rows and columns of the frames that will come.
 
     Raises:
-        OpenError: As for ``open_writer``.
-        ConfigurationError: As for ``open_writer``.
+        OpenError: See ``open_writer``.
+        ConfigurationError: See ``open_writer``.
         NotSegmentable: The same can be written, but not in segments.
     """
 

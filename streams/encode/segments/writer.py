@@ -2,7 +2,7 @@
 
 Every segment is one run of the encoder, from a key frame to its last frame, kept with the copied
 packets of its time as a NUT file: NUT keeps every time exactly. In the end the segments are joined,
-without encoding anything again, and what else the source has is added.
+without encoding anything again, and the source's other streams are added.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class SegmentWriter:
     """Encodes frames and copied packets into segments, and joins them.
 
     Attributes:
-        notes: What differs from what one might expect, a sentence each.
-        added_frames: 0: what adds frames, or leaves some out, is not written in pieces.
+        notes: Differences from what was asked for or is usual, a sentence each.
+        added_frames: 0: encodings that add or leave out frames are not written in segments.
     """
 
     added_frames = 0
 
     def __init__(self, target: SegmentedTarget, kept: KeptSegments) -> None:
-        """Begin with the segments that are there.
+        """Begin with the segments of an earlier run, if any.
 
         Args:
             target: The file that the segments will make.
-            kept: As for ``open_kept_writer``.
+            kept: See ``open_kept_writer``.
         """
         self._target = target
         self.notes = target.plan.notes
@@ -89,6 +89,6 @@ class SegmentWriter:
         return self._target.join(self._segments, seal=self._kept.seal, partial=partial)
 
     def abort(self) -> None:
-        """End ffmpeg at once; what was cut before is kept. Never raises."""
+        """End ffmpeg at once; segments that were ended are kept. Never raises."""
         self._encoder.abort()
         self._target.remove()

@@ -92,7 +92,7 @@ def make_encoder(
 
     Raises:
         FFmpegError: ffmpeg cannot encode this format.
-        ValueError: Likewise.
+        ValueError: ffmpeg cannot encode this format.
     """
     encoder = av.CodecContext.create(codec, "w")
     assert isinstance(encoder, AudioCodecContext)

@@ -288,13 +288,13 @@ class Connection:
         early.clear()
 
     def _check_size(self, picture: VideoCodecContext | VideoFrame) -> None:
-        """Refuse frames that would take more memory and time than was meant."""
+        """Refuse frames that would take more memory and time than was allowed."""
         size = (picture.width or 0, picture.height or 0)
         if self._max_pixels is not None and size[0] * size[1] > self._max_pixels:
             self._close_feed()
             raise OpenError(
                 f"{shown(self._source)} sends {size[0]}x{size[1]}, more than {self._max_pixels} "
-                "pixels; raise --max-pixels if that is meant"
+                "pixels; raise --max-pixels if that is intended"
             )
 
     def _close_feed(self) -> None:

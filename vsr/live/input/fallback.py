@@ -1,7 +1,7 @@
 """A source with a fallback, which takes its place while it is lost.
 
-The first source goes on connecting in its own thread; the second is only connected meanwhile. Both
-are met as new connections, so that the output goes on across the change as across any other.
+The first source keeps connecting in its own thread; the second is only connected meanwhile. Both
+appear as new connections, so that the output continues across the change as across any other.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FallbackSource:
     """Two sources as one. Used by one thread, except ``stop``.
 
     Args:
-        first: The source that is wanted; not started.
+        first: The preferred source; not started.
         make_second: Makes the other one, each time it is needed.
         repeats: Whether the second is a file, which begins again at its end.
         name: Name of the stream, for log lines.
@@ -62,7 +62,7 @@ class FallbackSource:
 
     @property
     def on_fallback(self) -> bool:
-        """Whether the second source has the place of the first."""
+        """Whether the second source is shown in place of the first."""
         return self._second is not None
 
     @property
@@ -198,10 +198,10 @@ def make_source(
     """A source, with its fallback where there is one.
 
     Args:
-        first: As for ``FallbackSource``.
+        first: See ``FallbackSource``.
         fallback: A file or an address; None for none.
         make_second: Makes a source of that.
-        name: As for ``FallbackSource``.
+        name: See ``FallbackSource``.
     """
     if fallback is None:
         return first

@@ -76,7 +76,7 @@ def is_accepting(source: str) -> bool:
 
 
 def relayed(source: str, *, listen: bool) -> str:
-    """A relayed address with what its protocol has to be told."""
+    """A relayed address with the options that its protocol needs."""
     told = {"mode": "listener"} if listen else {}
     if "timeout=" not in source:
         told["timeout"] = str(round(1_000_000 * (LISTEN_SILENT_S if listen else SILENT_S)))

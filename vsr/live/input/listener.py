@@ -1,10 +1,10 @@
-"""Waits for publishers at a TCP port: who may publish is decided before anything is decoded.
+"""Waiting for publishers at a TCP port, which are admitted before anything is decoded.
 
     accepting thread ──► a thread per client ──pipe──► the connection, as a file
     never waits          deadlines, admission          decodes
 
 Silent clients cost a thread and a socket for a few seconds. There is one publisher at a time;
-another one is refused, unless the first has fallen silent: then its line is dead, and it is back.
+another one is refused, unless the first has fallen silent: its connection is dead then.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Client:
     """A connection from outside; its thread reads, ``close`` may come from any.
 
     Args:
-        line: The socket, owned by this.
+        line: The socket, owned by this object.
         peer: Address of the client, for messages.
     """
 
@@ -56,11 +56,11 @@ class Client:
         self.begin_phase()
 
     def begin_phase(self) -> None:
-        """Give it ``PHASE_TIMEOUT_S`` from now on."""
+        """Start the next phase, which may take ``PHASE_TIMEOUT_S``."""
         self._deadline = time.monotonic() + PHASE_TIMEOUT_S
 
     def read(self, length: int) -> bytes:
-        """Exactly so many bytes.
+        """Read exactly this many bytes.
 
         Raises:
             StreamTimeout: They did not come within the phase.
@@ -73,7 +73,7 @@ class Client:
         return self._buffer[self._place - length : self._place]
 
     def read_some(self) -> bytes:
-        """Bytes that have come, at least one; raises as ``read`` does."""
+        """Read the bytes that have come, at least one; raises as ``read`` does."""
         left_s = self._deadline - time.monotonic()
         try:
             if left_s <= 0:
@@ -97,7 +97,7 @@ class Client:
             self.read_some()
 
     def write(self, data: bytes) -> None:
-        """Send all."""
+        """Send all bytes."""
         self._line.settimeout(PHASE_TIMEOUT_S)
         self._line.sendall(data)
 
@@ -111,8 +111,8 @@ class Published:
     """The bytes that one publisher sends, as a file.
 
     Attributes:
-        file: FLV, or for TCP whatever comes.
-        file_format: ffmpeg's name of it; None where that is to be found out.
+        file: FLV, or for TCP any format.
+        file_format: ffmpeg's name of the format; None to detect it.
     """
 
     def __init__(self, client: Client, file_format: str | None) -> None:
@@ -129,13 +129,13 @@ class Published:
         return time.monotonic() - self._client.heard_at > SILENT_S
 
     def write(self, data: bytes) -> None:
-        """Hand on; waits for the reader."""
+        """Pass bytes on; waits for the reader."""
         left = memoryview(data)
         while left:
             left = left[os.write(self._writing, left) :]
 
     def end(self, reason: str | None) -> None:
-        """No more comes; the reader meets the end of the file."""
+        """End the file; the reader meets its end."""
         self._reason, self._has_ended = reason, True
         os.close(self._writing)
 
@@ -259,7 +259,7 @@ class Listener:
         self._hand_on(client, published, chain([first], iter(client.read_some, None)))
 
     def _hand_on(self, client: Client, published: Published, pieces: Iterable[bytes]) -> None:
-        """Write what is published until it ends, for whatever reason."""
+        """Write the published bytes until they end, for whatever reason."""
         reason: str | None = None
         try:
             client.begin_phase()

@@ -1,7 +1,7 @@
 """RTMP's chunk stream: messages cut into chunks, of several streams in turn.
 
 Adobe's RTMP specification 1.0, section 5.3. A chunk begins with one to three bytes that name its
-chunk stream, then a header of 11, 7, 3 or 0 bytes: what is left out is as in the stream's last.
+chunk stream, then a header of 11, 7, 3 or 0 bytes: omitted fields are as in the stream's last one.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class MessageReader:
 
 
 def chunks(message: Message, chunk_stream: int = 3) -> bytes:
-    """A message as one chunk, for a peer that was told of chunks that large."""
+    """A message as one chunk, for a peer that has been told that chunk size."""
     head = bytes([chunk_stream]) + message.time_ms.to_bytes(3, "big")
     head += len(message.body).to_bytes(3, "big") + bytes([message.kind])
     return head + struct.pack("<I", message.stream) + message.body

@@ -86,11 +86,11 @@ class RTMPPublisher:
                 return
 
     def refuse(self, why: str) -> None:
-        """Tell a client that was admitted that there is no place for it."""
+        """Tell an admitted client that another publisher is there."""
         self._status("error", "NetStream.Publish.BadName", why)
 
     def accept(self) -> None:
-        """Tell a client that was admitted to begin."""
+        """Tell an admitted client to begin."""
         self._status("status", "NetStream.Publish.Start", "publishing")
 
     def tags(self) -> Iterator[bytes]:
@@ -118,7 +118,7 @@ class RTMPPublisher:
             case "publish":
                 return self._publish(arguments)
             case "play":
-                raise Refused("wants to play, where a publisher is waited for")
+                raise Refused("wants to play, but only publishers are accepted")
             case "releaseStream" | "FCPublish":
                 self._command("_result", number, None, None)
         return False
@@ -167,8 +167,8 @@ def published_path(address: str, parts: SplitResult) -> str:
     """Application and key that publishers have to name, joined by a slash.
 
     Args:
-        address: As it is shown.
-        parts: What it consists of.
+        address: The address without secrets, for messages.
+        parts: The parsed address.
 
     Raises:
         ConfigurationError: There is no key in its path.

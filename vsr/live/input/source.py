@@ -62,10 +62,10 @@ class Source:
 
     Args:
         address: A file or an address.
-        listen: As for ``Connection``.
-        options: As for ``Connection``.
-        trust: As for ``Connection``.
-        max_pixels: As for ``Connection``.
+        listen: See ``Connection``.
+        options: See ``Connection``.
+        trust: See ``Connection``.
+        max_pixels: See ``Connection``.
         retry: Retry policy.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Who may see the figures and pictures."""
+"""Access control of the figures and pictures."""
 
 from __future__ import annotations
 

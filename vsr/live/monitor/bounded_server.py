@@ -52,7 +52,7 @@ def serve_bounded(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
 
     Args:
         app: The application.
-        listener: Where it listens; closed at the end.
+        listener: The listening socket; closed at the end.
     """
     server = uvicorn.Server(_config(app))
     # A program that ends in spite of a client is not kept by this thread.

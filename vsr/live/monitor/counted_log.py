@@ -21,7 +21,7 @@ class CountedLog:
     """Writes a line about each thing, and after that at most one a minute, with a count.
 
     Args:
-        log: Where lines go, as warnings.
+        log: Logger of the lines, which are warnings.
     """
 
     def __init__(self, log: logging.Logger) -> None:
@@ -33,7 +33,7 @@ class CountedLog:
         """Write a line, or count it where one about the same was written within a minute.
 
         Args:
-            about: What it is about; there are few.
+            about: Subject of the line, of which there are few.
             text: The line.
             now: On the monotonic clock.
         """
@@ -48,7 +48,7 @@ class CountedLog:
         self._log.warning("%s%s", text, _more(missed))
 
     def catch_up(self, about: str, text: str, now: float) -> None:
-        """Write a line about what was only counted so far, once a minute is over."""
+        """Write a line about events that were only counted so far, once a minute is over."""
         entry = self._entries.get(about)
         if entry is not None and entry.missed and now - entry.said_at >= EVERY_S:
             self.warning(about, text, now)

@@ -72,7 +72,7 @@ class SinkFigures:
         state: ``waiting`` (nothing was encoded yet), ``open``, ``missing`` (it is opened again),
             ``given up`` or ``ended``.
         queue: Packets waiting for it.
-        lag_s: Stream time between what it has taken and what was encoded.
+        lag_s: Stream time between the last packet it has taken and the last one encoded.
         reopened: Times it was reopened.
         lost_packets: Encoded packets that it missed.
         segments: Files of a record in segments that are whole.
@@ -104,11 +104,11 @@ class Figures:
         source_queue: Frames waiting to be restored.
         sink_queue: Packets waiting for the slowest sink.
         sinks: One for every sink, the target first.
-        seen_at: When the stream's thread last updated this, on the monotonic clock.
+        seen_at: Time of the last update by the stream's thread, on the monotonic clock.
         buckets: Latency histogram by ``BOUNDS_S``, not cumulative; the last is unbounded.
         latency_sum_s: Sum of all latencies.
         before: The latest input frame, (3, H, W).
-        after: The latest frame sent to the encoder, likewise.
+        after: The latest frame sent to the encoder, (3, H, W).
     """
 
     name: str

@@ -124,7 +124,7 @@ class _Status:
     async def probe(
         self, request: Request, *, is_well: Callable[[Sequence[Figures]], bool]
     ) -> Response:
-        """Tell anyone whether all is well; the states only to those who may see the figures."""
+        """Answer a probe to anyone; its details only to those who may see the figures."""
         figures = list(self._figures.values())
         code = HTTPStatus.OK if is_well(figures) else HTTPStatus.SERVICE_UNAVAILABLE
         content = health(figures) if self.is_allowed(request) else {}

@@ -1,4 +1,4 @@
-"""Tells systemd that the streams have begun, and again and again that none hangs."""
+"""Notifying systemd that the streams have begun, and periodically that none hangs."""
 
 from __future__ import annotations
 

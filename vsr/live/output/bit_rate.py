@@ -1,8 +1,7 @@
-"""Bit rate for a congested sink: lowered to what the network takes, raised again when it is calm.
+"""Bit rate for a congested sink: lowered to the network's throughput, raised again when calm.
 
-An encoder is told a limit; what it may do with less it knows best. The limit falls at once, to a
-share of what the sink has taken lately, and rises in steps. A rise that does not hold is tried ever
-later.
+The encoder is only given a limit, which falls at once, to a share of the sink's recent throughput,
+and rises in steps. A rise that does not hold is tried again after growing delays.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ HELD_S = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class SinkLoad:
-    """One sink at one moment.
+    """State of one sink at one time.
 
     Attributes:
         offered: Bytes that it was given so far.
         taken: Bytes that it has taken so far.
         lost: Packets that it has missed so far.
-        lag_s: Stream time of what waits for it.
+        lag_s: Stream time of the packets that wait for it.
         is_judged: Whether it is open and has had the time to keep up.
     """
 
@@ -54,7 +53,7 @@ class BitRateController:
     """Chooses the limit for one sink. Used by one thread.
 
     Args:
-        most_lag_s: Beyond half of this it is congested.
+        most_lag_s: Largest lag; beyond half of it the sink is congested.
 
     Attributes:
         limit: Bits per second; None for none.

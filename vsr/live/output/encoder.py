@@ -45,8 +45,8 @@ def in_encoders_time(
 
     Args:
         picture: Output format in the source's time base.
-        encoder: As for ``LiveEncoder``.
-        arguments: As for ``LiveEncoder``.
+        encoder: See ``LiveEncoder``.
+        arguments: See ``LiveEncoder``.
 
     Returns:
         The adapted format; unchanged if nothing works, so that the encoder reports why.
@@ -222,7 +222,7 @@ class LiveEncoder:
         """Flush the encoder.
 
         Raises:
-            EncodeError: As for ``write``.
+            EncodeError: See ``write``.
         """
         try:
             self._raw.close()

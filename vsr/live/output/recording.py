@@ -1,4 +1,4 @@
-"""A record in segments: each is a file of its own, named after its beginning, and old ones go.
+"""A record in segments: files named after their beginning, of which old ones are removed.
 
 ``copy.mkv`` becomes ``copy_20261129T080102Z.mkv`` and so on. Each has its name only once it is
 whole; until then it is hidden, as all outputs are.
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Segments:
-    """How a record is cut, and which of its segments are kept.
+    """The length of a record's segments, and which of them are kept.
 
     Attributes:
         length_s: Seconds of a segment; it ends at the next key frame.
@@ -38,7 +38,7 @@ class Recording:
     """The files of a record in segments.
 
     Args:
-        target: The name that the segments' names are made of.
+        target: The name from which the segments' names are made.
         segments: Their length, and which are kept.
     """
 
@@ -54,7 +54,7 @@ class Recording:
         """The next segment, which no other file has the name of.
 
         Args:
-            now: When it begins; None for now.
+            now: Time of its beginning; None for the present.
 
         Raises:
             OpenError: It cannot be written.
@@ -69,11 +69,11 @@ class Recording:
     def forget_old(self, now: float, *, written: str | None = None) -> None:
         """Remove the segments that are too old, then the oldest until the others fit.
 
-        What runs that were killed have left behind is a segment, too. Never raises.
+        Files left by killed runs are segments, too. Never raises.
 
         Args:
             now: Seconds since 1970.
-            written: What is being written, which stays.
+            written: The file that is being written, which stays.
         """
         found = [one for one in self._files() if one[2] != written]
         total = sum(size for _, size, _ in found)

@@ -37,7 +37,7 @@ def send(address: str, arguments: list[str]) -> None:
 
 
 def _keep_queue_short() -> None:
-    """Let the kernel hold little that was not sent: it is seen to wait before it, not in it.
+    """Keep the kernel's send queue short, so that waiting packets are counted before it.
 
     PyAV does not hand its socket out; it is the only one of this process.
     """

@@ -40,13 +40,13 @@ def run(send: Callable[[str, list[str]], None]) -> int:
 
 @contextmanager
 def coded_input() -> Iterator[InputContainer]:
-    """The packets on standard input, behind its first line."""
+    """The packets on standard input, after its first line."""
     with av.open("pipe:0", format="nut", options=_READ) as coded:
         yield coded
 
 
 def add_streams(coded: InputContainer, target: OutputContainer) -> list[Any]:
-    """The same streams in the output."""
+    """Add the streams of the input to the output."""
     return [target.add_stream_from_template(one, opaque=True) for one in coded.streams]
 
 
@@ -59,10 +59,10 @@ def copy_packets(
     """Copy packets as they come, and report how much was sent.
 
     Args:
-        coded: What comes.
-        target: What it goes to.
+        coded: The input.
+        target: The output.
         streams: The streams of ``target``, in the order of those of ``coded``.
-        check: Called before each packet; raises where there is no more sending.
+        check: Called before each packet; raises once sending has failed.
     """
     sent, said_at = 0, time.monotonic()
     for packet in coded.demux():
@@ -77,7 +77,7 @@ def copy_packets(
 
 
 def say(line: str) -> None:
-    """A line of ffmpeg's log."""
+    """Write a line in the form of ffmpeg's log."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -58,13 +58,13 @@ class Sink:
         stream: Name of the stream, for log lines.
         role: ``target`` or ``record``.
         trust: Which certificates are accepted.
-        latency_s: What an address that has kept up may fall behind by, and ``CONGESTED_S`` more.
-        segments: How a file is cut; None for one file.
+        latency_s: Seconds by which an address that has kept up may lag, plus ``CONGESTED_S``.
+        segments: Segments of a file; None for one file.
 
     Attributes:
         reopened: Times it was reopened.
         lost: Packets dropped while it was lost.
-        error: Why it was given up or is incomplete; None otherwise.
+        error: Reason why it was given up or is incomplete; None otherwise.
 
     Raises:
         OpenError: The file cannot be written.
@@ -138,11 +138,11 @@ class Sink:
 
     @property
     def is_remote(self) -> bool:
-        """Whether a network lies before it."""
+        """Whether it is reached over a network."""
         return is_address(self._target)
 
     def load(self) -> SinkLoad:
-        """What a bit rate is chosen by."""
+        """The load by which a bit rate is chosen."""
         is_open, open_s = self.state == "open", time.monotonic() - self._opened_at
         return SinkLoad(
             offered=self._offered,
@@ -161,7 +161,7 @@ class Sink:
         return TargetFile(self._target, source=None, overwrite=overwrite)
 
     def figures(self) -> SinkFigures:
-        """The sink as it is seen from outside."""
+        """Figures of the sink for the monitor."""
         return SinkFigures(
             role=self._role,
             name=self.name,

@@ -82,7 +82,7 @@ class Clock:
 
     @property
     def lead_s(self) -> float:
-        """By how much the output is further ahead of the wall clock than at its beginning."""
+        """Seconds by which the output has moved ahead of the wall clock since its beginning."""
         return self._lead_s
 
     def restart(self) -> None:

@@ -46,7 +46,7 @@ class QualityLevel:
         name: Displayed name.
         chunk: Frames restored per step; 0 if frames are only enlarged.
         look_ahead: Look-ahead in frames.
-        every: One of so many frames is restored; the others are only enlarged.
+        every: One of this many frames is restored; the others are only enlarged.
         faces: Whether faces are restored.
     """
 
@@ -112,8 +112,8 @@ class QualityController:
             is no time for them it begins without.
 
     Attributes:
-        speed: As given, updated.
-        faces_s: As given, to be updated.
+        speed: The given speed, updated by measured steps.
+        faces_s: The given time of faces, to be updated.
     """
 
     def __init__(
