@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vsr.models.checkpoints.cache import cached_path, is_cached
-from vsr.models.checkpoints.face_zoo import DETECTOR, OFFICIAL_FACES
+from vsr.models.checkpoints.face_zoo import OFFICIAL_FACES
 from vsr.models.checkpoints.model import Model, Quality
 from vsr.models.checkpoints.zoo import OFFICIAL
 
@@ -172,8 +172,11 @@ MODELS: dict[str, Model] = {
 FACE_MODELS = OFFICIAL_FACES
 """The models that find and restore faces; ``--model`` does not take them."""
 
-FACE_RESTORERS = tuple(name for name in FACE_MODELS if name != DETECTOR)
+FACE_RESTORERS = tuple(name for name, m in FACE_MODELS.items() if m.architecture == "gfpgan")
 """Those that restore faces."""
+
+FACE_DETECTORS = tuple(name for name in FACE_MODELS if name not in FACE_RESTORERS)
+"""Those that find them."""
 
 
 def known_models() -> dict[str, Model]:

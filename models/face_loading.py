@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,7 +12,14 @@ from vsr.errors import CheckpointError, ConfigurationError, NotPulled
 from vsr.models.architecture_table import UNFIT
 from vsr.models.architectures.gfpgan import GFPGANClean, options_from_weights
 from vsr.models.architectures.mtcnn import MTCNN
-from vsr.models.catalogue import FACE_MODELS, FACE_RESTORERS, MODELS, weights_path
+from vsr.models.architectures.retinaface import RetinaFace, backbone_of
+from vsr.models.catalogue import (
+    FACE_DETECTORS,
+    FACE_MODELS,
+    FACE_RESTORERS,
+    MODELS,
+    weights_path,
+)
 from vsr.models.checkpoints.cache import cached_path
 from vsr.models.checkpoints.checkpoint import Checkpoint, load_into, read_checkpoint
 from vsr.models.checkpoints.face_zoo import DEFAULT_FACES, DETECTOR
@@ -19,13 +28,17 @@ FACE_SIZE = 512
 """Side of aligned faces, which the published template is for."""
 
 
-def check_pulled(model: str | Path = DEFAULT_FACES) -> None:
-    """Check that the files of a face network and of the detector are here.
+FaceDetector = MTCNN | RetinaFace
+"""Networks that find faces."""
+
+
+def check_pulled(model: str | Path = DEFAULT_FACES, detector: str | Path = DETECTOR) -> None:
+    """Check that the files of a face network and of a detector are here.
 
     Raises:
         NotPulled: One of them is not.
     """
-    for name in (str(model), DETECTOR):
+    for name in (str(model), str(detector)):
         if name in FACE_MODELS and not _files(name)[0].is_file():
             raise NotPulled(name)
 
@@ -41,17 +54,7 @@ def load_face_network(model: str | Path = DEFAULT_FACES) -> GFPGANClean:
         CheckpointError: A file that is missing, damaged, or of another network.
         NotPulled: Official weights that have not been pulled.
     """
-    name = str(model)
-    if name in FACE_RESTORERS:
-        path = weights_path(name)
-        if path is None or not path.is_file():
-            raise NotPulled(name)
-    elif name in {*MODELS, *FACE_MODELS} or not (Path(name).suffix or Path(name).exists()):
-        known = ", ".join(FACE_RESTORERS)
-        raise ConfigurationError(f"{name!r} restores no faces; give a checkpoint, or {known}")
-    else:
-        path = Path(name)
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(_path(str(model), FACE_RESTORERS, "restores"))
     network = _built(checkpoint)
     if network.out_size != FACE_SIZE:
         raise ConfigurationError(
@@ -62,13 +65,54 @@ def load_face_network(model: str | Path = DEFAULT_FACES) -> GFPGANClean:
     return network.requires_grad_(False).eval()
 
 
-def load_face_detector() -> MTCNN:
-    """Load the face detector, on the CPU in float32, with frozen weights.
+def load_face_detector(model: str | Path = DETECTOR) -> FaceDetector:
+    """Load a face detector, on the CPU in float32, with frozen weights.
+
+    Args:
+        model: A key of ``FACE_DETECTORS``, or the path of a checkpoint of facexlib's RetinaFace.
 
     Raises:
-        NotPulled: Its weights have not been pulled.
-        CheckpointError: A file that is damaged.
+        ConfigurationError: A name of no model that finds faces.
+        CheckpointError: A file that is missing, damaged, or of another network.
+        NotPulled: Official weights that have not been pulled.
     """
+    if str(model) == DETECTOR:
+        return _load_mtcnn()
+    return _load_retinaface(_path(str(model), FACE_DETECTORS, "finds"))
+
+
+def _path(name: str, known: Sequence[str], does: str) -> Path:
+    """The file of a model for faces, by its name or its path."""
+    if name in known:
+        path = weights_path(name)
+        if path is None or not path.is_file():
+            raise NotPulled(name)
+        return path
+    if name in {*MODELS, *FACE_MODELS} or not (Path(name).suffix or Path(name).exists()):
+        raise ConfigurationError(
+            f"{name!r} {does} no faces; give a checkpoint, or {', '.join(known)}"
+        )
+    return Path(name)
+
+
+def _load_retinaface(path: Path) -> RetinaFace:
+    checkpoint = read_checkpoint(path)
+    backbone = backbone_of(checkpoint.weights)
+    if backbone is None:
+        raise CheckpointError(
+            f"{checkpoint} is of no RetinaFace; give {', '.join(FACE_DETECTORS)} or a file of "
+            "facexlib's"
+        )
+    detector = RetinaFace(backbone)
+    # Old versions of torch did not store these counters, which nothing reads.
+    counters = {k: v for k, v in detector.state_dict().items() if k.endswith("num_batches_tracked")}
+    load_into(
+        detector, replace(checkpoint, weights={**counters, **checkpoint.weights}), "retinaface"
+    )
+    return detector.requires_grad_(False).eval()
+
+
+def _load_mtcnn() -> MTCNN:
     paths = _files(DETECTOR)
     if not all(path.is_file() for path in paths):
         raise NotPulled(DETECTOR)

@@ -38,7 +38,9 @@ def faces_home(pulled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def detector(faces_home: Path) -> MTCNN:
-    return load_face_detector()
+    loaded = load_face_detector()
+    assert isinstance(loaded, MTCNN)
+    return loaded
 
 
 @pytest.fixture

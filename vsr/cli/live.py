@@ -17,6 +17,7 @@ from vsr.cli.parameters import (
     PRECISIONS,
     Arguments,
     complete_model,
+    face_detector_option,
     face_model_option,
     fidelity_option,
 )
@@ -108,6 +109,7 @@ class Retries(click.ParamType["int | None"]):
     help="Restore faces, too, where there is time: they are what is left out first.",
 )
 @face_model_option
+@face_detector_option
 @click.option("--device", default="auto", show_default=True, metavar="NAME")
 @click.option(
     "--precision",
@@ -222,7 +224,8 @@ def live(
     """
     if (streams is None) == (source is None or target is None):
         raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
-    options["faces"] = face_model or (DEFAULT_FACES if faces else None)
+    detector = options["face_detector"]
+    options["faces"] = face_model or (DEFAULT_FACES if faces or detector else None)
     set_mmap_threshold(LIVE_MMAP_THRESHOLD)
     with stop_on_signal() as stop, redacting():
         with loading():

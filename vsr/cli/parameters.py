@@ -50,6 +50,15 @@ def complete_face_model(
     return _begun_with(begun, [CompletionItem(name) for name in FACE_RESTORERS])
 
 
+def complete_face_detector(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Shell completion: names of models that find faces, or files if no name matches."""
+    from vsr.models.catalogue import FACE_DETECTORS
+
+    return _begun_with(begun, [CompletionItem(name) for name in FACE_DETECTORS])
+
+
 def _begun_with(begun: str, items: list[CompletionItem]) -> list[CompletionItem]:
     """The items that begin with the typed text; file names where none does."""
     return [i for i in items if i.value.startswith(begun)] or [CompletionItem(begun, type="file")]
@@ -196,3 +205,13 @@ face_model_option = click.option(
     "[default: gfpgan-v1.4]",
 )
 """``--face-model`` of the commands that have ``--faces``."""
+
+
+face_detector_option = click.option(
+    "--face-detector",
+    shell_complete=complete_face_detector,
+    metavar="NAME|FILE",
+    help="The network that finds faces: mtcnn, retinaface-resnet50, retinaface-mobilenet, or a "
+    "checkpoint of facexlib's RetinaFace; means --faces, too.  [default: mtcnn]",
+)
+"""``--face-detector`` of the same commands."""

@@ -21,6 +21,7 @@ from vsr.cli.parameters import (
     Size,
     Tiles,
     complete_model,
+    face_detector_option,
     face_model_option,
     fidelity_option,
 )
@@ -131,6 +132,7 @@ def _name_comparison(words: list[str]) -> list[str]:
     "(0.5 unless given). Needs `vsr models pull gfpgan-v1.4` (non-commercial) and mtcnn.",
 )
 @face_model_option
+@face_detector_option
 @click.option(
     "--chunk",
     type=click.IntRange(min=1),
@@ -342,7 +344,7 @@ def restore(
     options = RestoreOptions(
         start_s=start,
         end_s=end,
-        faces=face_model or (DEFAULT_FACES if faces else None),
+        faces=face_model or (DEFAULT_FACES if faces or given["face_detector"] else None),
         **given,
     )
     if preview is not None:

@@ -15,11 +15,13 @@ from torch import Tensor
 from vsr.engine.device_transfer import wait_for
 from vsr.faces.alignment import SIZE
 from vsr.faces.detector import SMALLEST, Faces, confirmed, detect
+from vsr.faces.retina_detector import detect_by_retinaface
 from vsr.faces.selection import Limits
 from vsr.faces.stage import FaceStage
 from vsr.models.architectures.gfpgan import GFPGANClean
-from vsr.models.architectures.mtcnn import MTCNN
-from vsr.models.face_loading import load_face_detector, load_face_network
+from vsr.models.architectures.retinaface import RetinaFace
+from vsr.models.checkpoints.face_zoo import DETECTOR
+from vsr.models.face_loading import FaceDetector, load_face_detector, load_face_network
 
 FIDELITY = 0.5
 """How faithful restored faces are unless told otherwise: half of what the network changes."""
@@ -56,7 +58,7 @@ class FaceNetworks:
     """
 
     restorer: GFPGANClean
-    detector: MTCNN
+    detector: FaceDetector
     strength: float
 
     def stage(self, scale: int) -> FaceStage:
@@ -71,7 +73,12 @@ class FaceNetworks:
         return FaceStage(network, finder, strength=self.strength, scale=scale, limits=limits)
 
 
-def load_faces(model: str | Path, fidelity: float | None, device: torch.device) -> FaceNetworks:
+def load_faces(
+    model: str | Path,
+    fidelity: float | None,
+    device: torch.device,
+    detector: str | Path | None = None,
+) -> FaceNetworks:
     """Load the networks for faces.
 
     Args:
@@ -79,18 +86,19 @@ def load_faces(model: str | Path, fidelity: float | None, device: torch.device) 
         fidelity: 1 leaves faces as they are, 0 takes all that the network makes; None for
             ``FIDELITY``.
         device: Device of the frames.
+        detector: As for ``load_face_detector``; None for the usual one.
 
     Raises:
         ConfigurationError, CheckpointError, NotPulled: See ``load_face_network``.
     """
     return FaceNetworks(
         restorer=load_face_network(model).to(device),
-        detector=load_face_detector().to(device),
+        detector=load_face_detector(detector or DETECTOR).to(device),
         strength=1 - (FIDELITY if fidelity is None else fidelity),
     )
 
 
-def find(detector: MTCNN, frame_3HW: Tensor, *, smallest: float) -> Faces:
+def find(detector: FaceDetector, frame_3HW: Tensor, *, smallest: float) -> Faces:
     """Find faces of a size and more in a frame, which is reduced for it as far as they allow.
 
     Args:
@@ -104,8 +112,15 @@ def find(detector: MTCNN, frame_3HW: Tensor, *, smallest: float) -> Faces:
     reduced = frame_3HW.float()
     if factor > 1:
         reduced = F.interpolate(reduced[None], size, mode="bilinear", antialias=True)[0]
-    faces = detect(detector, reduced, smallest / factor)
-    return confirmed(detector, reduced, faces).scaled(width / size[1], height / size[0])
+    faces = _found(detector, reduced, smallest / factor)
+    return faces.scaled(width / size[1], height / size[0])
+
+
+def _found(detector: FaceDetector, frame_3HW: Tensor, smallest: float) -> Faces:
+    """Faces of a frame; those of MTCNN count where the mirrored frame shows them, too."""
+    if isinstance(detector, RetinaFace):
+        return detect_by_retinaface(detector, frame_3HW)
+    return confirmed(detector, frame_3HW, detect(detector, frame_3HW, smallest))
 
 
 def _restored(network: GFPGANClean, faces_N3HW: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from vsr.live.streams_file import read_streams
 from vsr.live.supervisor import Make, run_all
 from vsr.live.targets import check_targets
 from vsr.live.timing.latency_plan import BUSY
+from vsr.models.checkpoints.face_zoo import DETECTOR
 from vsr.models.face_loading import check_pulled
 from vsr.models.loading import has_two_ends, load_network
 from vsr.models.network import Network
@@ -40,6 +41,7 @@ def run_live(
     fidelity: float | None = None,
     guard_artifacts: bool = False,
     faces: str | None = None,
+    face_detector: str | Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     status: str | None = None,
@@ -61,6 +63,7 @@ def run_live(
         guard_artifacts: See ``load_network``.
         faces: Model that restores faces where there is time, as for ``load_face_network``;
             ``fidelity`` is how faithful they stay. None for no faces.
+        face_detector: Model that finds them; None for MTCNN.
         device: See ``Restorer``.
         precision: See ``Restorer``.
         status: Address and port of the status server; None for none.
@@ -77,7 +80,9 @@ def run_live(
         VSRError: The error that ended the only stream, or an error at the start.
     """
     wanted = _wanted(source, target, streams, options)
-    network, face_networks = _networks(model, weights, fidelity, guard_artifacts, faces, device)
+    network, face_networks = _networks(
+        model, weights, fidelity, guard_artifacts, faces, face_detector, device
+    )
     figures = [Figures(name=one.name) for one in wanted]
     makers = _makers(wanted, figures, network, face_networks, device, precision, say)
     running = [make() for make in makers]
@@ -106,6 +111,7 @@ def check_live(
     fidelity: float | None = None,
     guard_artifacts: bool = False,
     faces: str | None = None,
+    face_detector: str | Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     stop: threading.Event,
@@ -120,7 +126,9 @@ def check_live(
         VSRError: Nothing could be tried.
     """
     wanted = _wanted(source, target, streams, options)
-    network, face_networks = _networks(model, weights, fidelity, guard_artifacts, faces, device)
+    network, face_networks = _networks(
+        model, weights, fidelity, guard_artifacts, faces, face_detector, device
+    )
     restorer = Restorer(network, device=device, precision=precision)
     work = 0.0
     for one in wanted:
@@ -148,6 +156,7 @@ def _networks(
     fidelity: float | None,
     guard_artifacts: bool,
     faces: str | None,
+    face_detector: str | Path | None,
     device: str,
 ) -> tuple[Network[Any], FaceNetworks | None]:
     """The network of whole frames, and those for faces if they are asked for."""
@@ -155,10 +164,10 @@ def _networks(
         return load_network(
             model, weights, fidelity=fidelity, guard_artifacts=guard_artifacts
         ), None
-    check_pulled(faces)
+    check_pulled(faces, face_detector or DETECTOR)
     own = fidelity if has_two_ends(model, weights) else None
     network = load_network(model, weights, fidelity=own, guard_artifacts=guard_artifacts)
-    return network, load_faces(faces, fidelity, resolve_device(device))
+    return network, load_faces(faces, fidelity, resolve_device(device), face_detector)
 
 
 def _makers(

@@ -13,8 +13,7 @@ from vsr.engine.device_transfer import wait_for
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import LONGEST_SCENE
-from vsr.models.face_loading import check_pulled
-from vsr.offline.faces import FaceEstimate, estimate_faces
+from vsr.offline.faces import FaceEstimate, check_faces, estimate_faces
 from vsr.offline.model_choice import choose_models, lines, named, named_network, networks_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.output_size import OutputSize, choose_size
@@ -103,8 +102,7 @@ class Estimate:
 def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Estimate:
     """Estimate a ``restore`` with these options; nothing is written."""
     chosen = named_network(options)
-    if options.faces is not None:
-        check_pulled(options.faces)
+    check_faces(options)
     with open_reader(
         source,
         start_s=options.start_s,

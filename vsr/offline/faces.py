@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from vsr.engine.parallel_scenes import ParallelScenes
+from vsr.errors import ConfigurationError
 from vsr.faces.loading import FIDELITY, FaceCost, load_faces, measure_faces
 from vsr.faces.stage import FaceStage
+from vsr.models.checkpoints.face_zoo import DETECTOR
+from vsr.models.face_loading import check_pulled
 from vsr.offline.options import RestoreOptions
 from vsr.restorer import Restorer
 from vsr.types import StreamInfo
@@ -37,11 +40,24 @@ class FaceEstimate:
         )
 
 
+def check_faces(options: RestoreOptions) -> None:
+    """Check that the files of the networks for faces are here, if a run asks for faces.
+
+    Raises:
+        NotPulled: One of them has not been pulled.
+        ConfigurationError: A detector is given, and no faces are asked for.
+    """
+    if options.faces is not None:
+        check_pulled(options.faces, options.face_detector or DETECTOR)
+    elif options.face_detector is not None:
+        raise ConfigurationError("face_detector is given without faces; give faces, too")
+
+
 def make_stage(options: RestoreOptions, restorer: Restorer | ParallelScenes) -> FaceStage | None:
     """The stage for faces that a run asks for; None if it asks for none. Errors: ``load_faces``."""
     if options.faces is None:
         return None
-    networks = load_faces(options.faces, options.fidelity, restorer.device)
+    networks = load_faces(options.faces, options.fidelity, restorer.device, options.face_detector)
     return networks.stage(restorer.network.facts.scale)
 
 

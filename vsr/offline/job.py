@@ -18,11 +18,10 @@ from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import ConfigurationError
 from vsr.faces.stage import FaceCounts
-from vsr.models.face_loading import check_pulled
 from vsr.models.network import Network
 from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
 from vsr.offline.estimate import large_output_note
-from vsr.offline.faces import make_stage
+from vsr.offline.faces import check_faces, make_stage
 from vsr.offline.forwarding_writer import MapWriter, WatchedWriter
 from vsr.offline.model_choice import (
     choose_models,
@@ -120,9 +119,9 @@ def _restore(
 ) -> Summary:
     """Restore into a target that no other run writes."""
     network = named_network(options)
-    if options.faces is not None:
-        check_pulled(options.faces)
-    elif options.scenes == AUTO and network is not None and network.facts.stateless:
+    check_faces(options)
+    stateless = network is not None and network.facts.stateless
+    if options.scenes == AUTO and options.faces is None and stateless:
         options = replace(options, scenes=OFF)
     journal = find_journal(
         source,

@@ -55,6 +55,8 @@ class RestoreOptions:
         fidelity: See ``load_network``.
         faces: Restore faces, too, by this network: a name of ``FACE_RESTORERS`` or a checkpoint;
             ``fidelity`` is how faithful they stay (0.5 unless given). None for no faces.
+        face_detector: Find them by this network: a name of ``FACE_DETECTORS`` or a checkpoint of
+            facexlib's RetinaFace; None for MTCNN.
         guard_artifacts: Show a faithful network's result where that of the model has artefacts;
             None for where ``fidelity`` is under ``VIVID``.
         strength_map: A picture of the strength of restoration by region, white for full;
@@ -101,6 +103,7 @@ class RestoreOptions:
     weights: str | Path | None = None
     fidelity: float | None = None
     faces: str | Path | None = None
+    face_detector: str | Path | None = None
     guard_artifacts: bool | None = None
     strength_map: str = OFF
     show_map: str | None = None

@@ -12,9 +12,8 @@ from torch import Tensor
 from vsr.address import is_address, shown
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
-from vsr.models.face_loading import check_pulled
 from vsr.offline.comparison_video import InputRecorder, compare_frames
-from vsr.offline.faces import make_stage
+from vsr.offline.faces import check_faces, make_stage
 from vsr.offline.model_choice import choose_models, models_at, named_network, networks_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
 from vsr.offline.restorer_factory import make_restorer
@@ -28,9 +27,9 @@ from vsr.streams.names.target import NULL, TargetFile
 from vsr.types import Chunk
 
 HEEDED = frozenset(
-    {"model", "weights", "fidelity", "faces", "chunk", "look_ahead", "tiles", "memory", "device"}
-    | {"precision", "frame_rate", "overwrite", "deinterlace", "guard_artifacts"}
-    | {"strength_map"}
+    {"model", "weights", "fidelity", "faces", "face_detector", "chunk", "look_ahead", "tiles"}
+    | {"memory", "device", "precision", "frame_rate", "overwrite", "deinterlace"}
+    | {"guard_artifacts", "strength_map"}
 )
 """Options that a preview uses."""
 
@@ -71,8 +70,7 @@ def preview(
 def _render(source: str, moment_s: float, options: RestoreOptions) -> Tensor:
     """The enlarged input beside the restored frame, (3, H, 2 W)."""
     network = named_network(options)
-    if options.faces is not None:
-        check_pulled(options.faces)
+    check_faces(options)
     start = max(0.0, moment_s - AROUND_S)
     end = moment_s + AROUND_S
     with open_reader(
