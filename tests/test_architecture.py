@@ -1,6 +1,7 @@
 """The packages' imports: one direction, no cycle."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,3 +65,20 @@ def test_streams_and_models_know_neither_each_other_nor_the_pipeline() -> None:
         for own in ("vsr.streams", "vsr.models"):
             if package.startswith(own):
                 assert {b for b in below if not b.startswith(own)} <= common, package
+
+
+def test_the_architecture_page_names_modules_that_exist_and_every_package() -> None:
+    page = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:vsr|streams|models|tests)/[\w/.]+\.py)`", page)
+    assert named
+    assert not [name for name in named if not (REPOSITORY / name).is_file()]
+    packages = sorted(path.parent.name for path in (REPOSITORY / "vsr").glob("*/__init__.py"))
+    assert not [name for name in packages if f"vsr/{name}" not in page]
+
+
+def test_the_readme_is_short_and_draws_every_package() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    drawing = readme.partition("## Where things live")[2].partition("```\n\n")[0]
+    packages = sorted(path.parent.name for path in (REPOSITORY / "vsr").glob("*/__init__.py"))
+    assert not [name for name in packages if f"vsr/{name}" not in drawing]
+    assert len(readme.splitlines()) < 150

@@ -89,7 +89,8 @@ class _Piece:
         frames: A chunk; None for packets alone.
         packets: Packets that have not been written.
         marks: State of the scene marker after decoded frames.
-        border: Frame after which another segment of the output begins.
+        point: Resume point after these frames, where another segment of the output begins; None
+            for none.
     """
 
     frames: PendingCopy | None
