@@ -29,12 +29,15 @@ MADE_FROM := pyproject.toml setup.py streams/_yuv.c streams/_yuv_rows.h
 TYPED := vsr typings tests scripts benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: demo test fuzz servers test-slow test-mmcv test-pythons test-newest papers lint types format package clean help
+.PHONY: demo test test-quick fuzz servers test-slow test-mmcv test-pythons test-newest papers lint types format package clean help
 
 demo: $(READY)  ## restore a rendered clip, or VIDEO=FILE, into demo/
 	$(PY) -m examples.demo $${VIDEO:+--video "$$VIDEO"}
 
-test: lint types  ## lint, types and the tests; those that need a GPU skip themselves without one
+test: $(READY)  ## lint, types and the tests side by side; those that need a GPU skip themselves without one
+	@$(MAKE) --no-print-directory --jobs 2 lint types test-quick
+
+test-quick: $(READY)  ## the tests alone, without those that take long
 	$(PY) -m pytest $(WORKERS) -m "not slow"
 
 test-slow: $(READY) $(if $(shell command -v npm),servers)  ## the tests that take long
