@@ -76,6 +76,7 @@ def test_modules_are_named_as_they_are_imported() -> None:
     assert module_names(files) == {"vsr.types", "vsr.streams", "vsr.streams._yuv"}
 
 
+@pytest.mark.slow
 def test_a_module_that_is_gone_is_not_packed_again(tmp_path: Path) -> None:
     tree, wheels = tmp_path / "tree", tmp_path / "wheels"
     apart = shutil.ignore_patterns(".*", "*.egg-info", "tests", "build", "dist", "docs", "runs")
@@ -98,10 +99,15 @@ WITHOUT_EDITABLE = "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
 @pytest.mark.parametrize(
     "program",
     [
-        "sys.argv.append('models'); runpy.run_module('vsr', run_name='__main__')",
-        "import vsr; vsr.Restorer(vsr.load_network('identity')); print(vsr.open_reader)",
+        pytest.param(
+            "sys.argv.append('models'); runpy.run_module('vsr', run_name='__main__')", id="command"
+        ),
+        pytest.param(
+            "import vsr; vsr.Restorer(vsr.load_network('identity')); print(vsr.open_reader)",
+            id="library",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["command", "library"],
 )
 def test_the_clones_folder_hides_no_part_of_the_package(program: str) -> None:
     words = [sys.executable, "-S", "-c", WITHOUT_EDITABLE + program, sysconfig.get_path("purelib")]

@@ -254,6 +254,7 @@ def test_a_folder_that_takes_no_file_is_reported(
     assert "cannot be written (No such file or directory); give a name in" in closed.err
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_playable_file_and_exit_code_130(tmp_path: Path) -> None:
     clip = Clip(num_frames=250, height=36, width=48, audio="aac")
     source = write_clip(tmp_path / "in.mp4", clip)
@@ -311,19 +312,15 @@ def test_ctrl_c_ends_a_run_whose_source_never_begins(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
         "info -",
-        *(
-            pytest.param(words, marks=pytest.mark.slow)
-            for words in (
-                "assess -",
-                "degrade - out.mkv --preset web",
-                "restore - out.mkv -m identity --dry-run",
-                "restore - out.mkv -m identity --preview 1",
-            )
-        ),
+        "assess -",
+        "degrade - out.mkv --preset web",
+        "restore - out.mkv -m identity --dry-run",
+        "restore - out.mkv -m identity --preview 1",
     ],
 )
 def test_ctrl_c_ends_whatever_waits_for_a_silent_pipe_in_one_line(

@@ -227,7 +227,7 @@ def test_two_edvr_become_one_file(vsr: Run, tmp_path: Path) -> None:
     both = f"{tmp_path}/first.pth+{tmp_path}/second.pth"
     done = vsr("models", "convert", both, tmp_path / "both.safetensors")
     assert (done.code, "cascade, x4" in done.out) == (0, True)
-    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=3))
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=2, height=16, width=24))
     for model in (both, tmp_path / "both.safetensors"):
         assert vsr("restore", source, tmp_path / "out.mp4", "-m", model, "-y").code == 0
 

@@ -67,16 +67,10 @@ def test_whoever_agrees_gets_weights_and_result(command: list[str], tmp_path: Pa
     assert (tmp_path / "cache" / "tiny.pth").exists()
 
 
+@pytest.mark.slow
 def test_whoever_declines_gets_one_line(command: list[str], mirror: Mirror, tmp_path: Path) -> None:
     code, shown = on_a_terminal(command, "n")
     assert code == 1
     assert shown.rstrip().endswith("`vsr models pull tiny` brings it")
     assert not mirror.bytes_sent
     assert not (tmp_path / "out.mp4").exists()
-
-
-def test_without_a_terminal_it_is_one_line(command: list[str], mirror: Mirror) -> None:
-    done = subprocess.run(command, input="y\n", capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "`vsr models pull tiny` brings it" in done.stderr
-    assert not mirror.bytes_sent

@@ -75,6 +75,7 @@ torch.save(frames_of(left), sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_another_process_continues(tmp_path: Path) -> None:
     network, (first, second) = RECURRENT["iconvsr"](), pieces(moving_clip(12, 10, 14), 6)
     restorer = restorer_of(network, 3, 2)

@@ -25,6 +25,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_sigterm_while_the_program_is_loaded_is_heard(tmp_path: Path) -> None:
     words = ["live", f"udp://127.0.0.1:{free_port()}", "out.mkv", "-m", "identity", "--json"]
     done = subprocess.run(
@@ -39,6 +40,7 @@ def test_sigterm_while_the_program_is_loaded_is_heard(tmp_path: Path) -> None:
     assert json.loads(done.stdout)[0]["state"] == "ended"
 
 
+@pytest.mark.slow
 def test_sigterm_before_there_is_a_source_ends_at_once(tmp_path: Path) -> None:
     source = f"rtmp://127.0.0.1:{free_port()}/app/s3cret"
     words = ["live", source, "out.mkv", "-m", "identity", "--status", "0"]
@@ -56,7 +58,9 @@ def test_sigterm_before_there_is_a_source_ends_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+)
 def test_a_signal_closes_the_output_in_order(
     number: signal.Signals, clip: Path, tmp_path: Path
 ) -> None:
@@ -91,6 +95,7 @@ def test_a_signal_closes_the_output_in_order(
     seen.assert_ordered()
 
 
+@pytest.mark.slow
 def test_sigterm_while_a_connected_source_is_silent_ends_in_order(
     server: Server, clip: Path
 ) -> None:

@@ -43,7 +43,7 @@ def test_the_second_network_sees_what_the_first_restored(num_frames: int) -> Non
         torch.testing.assert_close(network(clip), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("look_ahead", [0, 1, 3, 6, 20])
+@pytest.mark.parametrize("look_ahead", [0, 3, 20])
 def test_the_first_network_restores_each_frame_once(look_ahead: int) -> None:
     network: Any = small_cascade()
     restored: list[int] = []

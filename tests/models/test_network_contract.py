@@ -19,7 +19,7 @@ networks = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 @networks
 @pytest.mark.parametrize(
     ("num_frames", "height", "width"),
-    [(1, 1, 1), (2, 1, 70), (1, 2, 3), (3, 17, 33), (2, 32, 32), (1, 31, 64), (2, 70, 45)],
+    [(1, 1, 1), (3, 17, 33), (2, 70, 45)],
 )
 def test_any_size_and_length_is_restored(
     make: Maker, num_frames: int, height: int, width: int

@@ -47,14 +47,13 @@ def reference(shared: Path, case: str) -> tuple[dict[str, Tensor], Tensor, Tenso
 
 CASES = [
     "basicvsr",
-    "basicvsr_c64b3",
     "iconvsr_pad2",
-    "iconvsr_pad3",
     "edvr_tsa",
-    "edvr_wotsa",
-    "edvr_7f",
-    "edvr_predeblur",
     "edvr_predeblur_hr",
+    *(
+        pytest.param(case, marks=pytest.mark.slow)
+        for case in ("basicvsr_c64b3", "iconvsr_pad3", "edvr_wotsa", "edvr_7f", "edvr_predeblur")
+    ),
 ]
 
 SIZES = {
@@ -138,7 +137,16 @@ PLUSPLUS = {
 to 10."""
 
 
-@pytest.mark.parametrize("case", PLUSPLUS)
+@pytest.mark.parametrize(
+    "case",
+    [
+        *("basicvsrpp", "realbasicvsr"),
+        *(
+            pytest.param(case, marks=pytest.mark.slow)
+            for case in ("basicvsrpp_2f", "basicvsrpp_1f", "basicvsrpp_hr")
+        ),
+    ],
+)
 def test_successors_of_basicvsr_give_the_published_output(
     case: str, shared: Path, tmp_path: Path
 ) -> None:

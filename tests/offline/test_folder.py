@@ -71,6 +71,7 @@ def test_existing_targets_are_skipped(clips: Path, tmp_path: Path, restored: Run
     assert {outcome["state"] for outcome in json.loads(again.out)} == {"skipped"}
 
 
+@pytest.mark.slow
 def test_notes_name_their_video(clips: Path, tmp_path: Path) -> None:
     """In a process of its own, whose log has one handler."""
     (clips / "rubbish.mkv").unlink()

@@ -129,6 +129,7 @@ def test_a_killed_process_fails_and_resumes(queue: Queue, long_film: Film) -> No
     assert count_frames(done.output) == LONG
 
 
+@pytest.mark.slow
 def test_a_new_queue_finds_the_process_of_the_old_one_running(
     queue: Queue, long_film: Film, tmp_path: Path
 ) -> None:
