@@ -26,7 +26,7 @@ AUTO_MODEL = "auto"
 VIDEO_MODELS = {2: "compact-x2-video", 4: "compact-x4-video"}
 """The models that are chosen from, by scale."""
 
-CLEAN_MODELS = {"compact-x4-video": "compact-x4"}
+CLEAN_MODELS = {"compact-x4-video": "compact-x4", "compact-x4-faithful": "compact-x4"}
 """Milder ones than some of them, learnt on footage that was not coded: better there, worse on all
 other. ``configs/auto.toml`` says which scenes they restore."""
 

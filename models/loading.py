@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -24,7 +24,7 @@ from vsr.models.catalogue import (
 from vsr.models.checkpoints.checkpoint import Checkpoint, interpolate, read_checkpoint
 from vsr.models.guard.network import Guarded
 from vsr.models.network import Network
-from vsr.models.regions import ByRegion
+from vsr.models.regions import ByQuality, ByRegion
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".param", ".bin"})
 """What is taken for a file even where there is none."""
@@ -41,7 +41,7 @@ def load_network(
     *,
     fidelity: float | None = None,
     guard_artifacts: bool = False,
-    strength: Tensor | None = None,
+    strength: Tensor | Literal["auto"] | None = None,
 ) -> Network[Any]:
     """Load a network, on the CPU in float32, with frozen weights.
 
@@ -62,7 +62,8 @@ def load_network(
             MATLAB's bicubic.
         strength: Strength of restoration by region, (1, H, W) in [0, 1], stretched over the
             frame: below 1, a milder network's result is shown, the faithful one as above, or
-            that for hardly coded footage, else MATLAB's bicubic. None for fully everywhere.
+            that for hardly coded footage, else MATLAB's bicubic. ``auto`` for a map of each frame
+            by how coarsely its regions were coded. None for fully everywhere.
 
     Raises:
         ConfigurationError: An unknown name, a model whose weights have to be given, a fidelity
@@ -87,21 +88,24 @@ def _by_region(
     model: str,
     weights: str | Path | None,
     fidelity: float | None,
-    strength: Tensor,
+    strength: Tensor | Literal["auto"],
 ) -> Network[Any]:
     """A network and its milder end; arguments as for ``load_network``."""
     clean = CLEAN_MODELS.get(model) if weights is None else None
     mild = clean or _faithful_end(model, weights, fidelity, strong.facts.scale, itself=True)
-    if mild == model and weights is None:
+    if weights is None and (mild == model or (strength == "auto" and is_for_clean(model))):
         raise ConfigurationError(
             f"{model} is itself the mildest of its scale; give another model with a strength map"
         )
-    return ByRegion(
-        strong,
-        _network_at_end(mild),
-        strength,
-        ties_low_band=strong.facts.name in VIVID_ARCHITECTURES,
-    )
+    ends, ties = (strong, _network_at_end(mild)), strong.facts.name in VIVID_ARCHITECTURES
+    if isinstance(strength, Tensor):
+        return ByRegion(*ends, strength, ties_low_band=ties)
+    return ByQuality(*ends, ties_low_band=ties)
+
+
+def is_for_clean(model: str) -> bool:
+    """Whether a model is the one for hardly coded footage beside a stronger one."""
+    return model in CLEAN_MODELS.values()
 
 
 def _load(model: str, weights: str | Path | None, fidelity: float | None) -> Network[Any]:

@@ -1,7 +1,8 @@
 """Strength by region: a map of the frame says where which of two networks' results is shown.
 
-A vivid network's low band is tied to the faithful one's: what it adds lies beyond the resolution of
-the input.
+The map is painted, or follows what coding has left of each frame (``coarseness``). A vivid
+network's low band is tied to the faithful one's: what it adds lies beyond the resolution of the
+input.
 
 B batch, T time, C colour, H, W size of the restored frames, h, w size of the map.
 """
@@ -11,11 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vsr.models.blend import Blend, BlendState
+from vsr.models.coarseness import REACH, strength
 from vsr.models.network import Network
+
+RATE = 0.2
+"""Share of a frame's own map in the map that holds for it; the rest is that of the frame before."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +37,57 @@ class RegionsState(BlendState):
         return _resized(share_Nhw[:, None], height, width)
 
 
-class ByRegion(Blend[RegionsState]):
+class _Tied(Blend[RegionsState]):
+    """A blend by region whose vivid result may have the low band of the faithful one."""
+
+    state_classes = (RegionsState,)
+    ties_low_band: bool
+
+    def shown(self, vivid_BCHW: Tensor, faithful_BCHW: Tensor) -> Tensor:
+        if not self.ties_low_band:
+            return vivid_BCHW
+        return tied(vivid_BCHW, faithful_BCHW, max(2, self.facts.scale))
+
+
+class ByQuality(_Tied):
+    """A vivid and a faithful network, blended by how coarsely each region of a frame was coded.
+
+    What a map says of a frame is a share of ``RATE`` of the next one's: regions come and go within
+    some frames. A scene begins with what its first frame says.
+
+    Args:
+        vivid: The network whose result is shown where quality is worst.
+        faithful: A network of the same scale, whose result is shown where it is best.
+        ties_low_band: Whether the low band of the vivid result is the faithful one's.
+
+    Raises:
+        ConfigurationError: The networks have different scales.
+    """
+
+    def __init__(
+        self, vivid: Network[Any], faithful: Network[Any], *, ties_low_band: bool = False
+    ) -> None:
+        reach = REACH * vivid.facts.scale
+        super().__init__(vivid, faithful, name="{} and {} by quality", reach=reach)
+        self.ties_low_band = ties_low_band
+
+    def shares(
+        self,
+        window_BTCHW: Tensor,
+        vivid_BTCHW: Tensor,
+        faithful_BTCHW: Tensor,
+        before_BThw: Tensor | None,
+    ) -> Tensor:
+        shares: list[Tensor] = []
+        last_Bhw = None if before_BThw is None else before_BThw[:, -1]
+        for frame_BCHW in window_BTCHW[:, : vivid_BTCHW.shape[1]].unbind(1):
+            share_Bhw = 1 - strength(frame_BCHW)
+            last_Bhw = share_Bhw if last_Bhw is None else last_Bhw.lerp(share_Bhw, RATE)
+            shares.append(last_Bhw)
+        return torch.stack(shares, 1)
+
+
+class ByRegion(_Tied):
     """A vivid and a faithful network, blended by a map of strength.
 
     Args:
@@ -44,7 +100,6 @@ class ByRegion(Blend[RegionsState]):
         ConfigurationError: The networks have different scales.
     """
 
-    state_classes = (RegionsState,)
     map_1hw: Tensor
 
     def __init__(
@@ -75,11 +130,6 @@ class ByRegion(Blend[RegionsState]):
         strength_11hw = _resized(self.map_1hw[None].float(), height, width)
         share_11hw = (1 - strength_11hw).to(window_BTCHW.device)
         return share_11hw.expand(*vivid_BTCHW.shape[:2], -1, -1).clone()
-
-    def shown(self, vivid_BCHW: Tensor, faithful_BCHW: Tensor) -> Tensor:
-        if not self.ties_low_band:
-            return vivid_BCHW
-        return tied(vivid_BCHW, faithful_BCHW, max(2, self.facts.scale))
 
 
 def tied(vivid_BCHW: Tensor, faithful_BCHW: Tensor, side: int) -> Tensor:

@@ -24,7 +24,7 @@ from vsr.models.compact.network import Compact
 from vsr.models.guard.network import Guarded
 from vsr.models.layers.spynet import SPyNet
 from vsr.models.network import Network
-from vsr.models.regions import ByRegion
+from vsr.models.regions import ByQuality, ByRegion
 
 
 def drawn_once(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
@@ -156,6 +156,11 @@ def by_region() -> Network[Any]:
     return ByRegion(edvr(), compact(), torch.linspace(0, 1, 6).view(1, 2, 3))
 
 
+def by_quality() -> Network[Any]:
+    """Whose only state is the map of the frame before."""
+    return ByQuality(srvgg(), Bicubic(scale=4))
+
+
 RECURRENT = {
     "compact": compact,
     "basicvsr": quick(basicvsr),
@@ -165,6 +170,7 @@ RECURRENT = {
     "edvr": edvr,
     "cascade": cascade,
     "guarded": guarded,
+    "by_quality": by_quality,
     "by_region": by_region,
 }
 """Networks that carry state."""

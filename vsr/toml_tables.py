@@ -25,15 +25,23 @@ def read_toml(kind: type[Table], path: Path) -> Table:
         ConfigurationError: No such file, not TOML, an unknown key (the nearest is named), a value
             of another type.
     """
+    return _fill(kind, _read(path), str(path))
+
+
+def has_table(path: Path, key: str) -> bool:
+    """Whether a TOML file has a key; errors as for ``read_toml``."""
+    return key in _read(path)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
             f"'{path}' cannot be read ({error.strerror}); give a TOML file"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"'{path}' is not TOML ({error}); correct that line") from error
-    return _fill(kind, table, str(path))
 
 
 def _fill(kind: type[Table], table: Mapping[str, Any], where: str) -> Table:

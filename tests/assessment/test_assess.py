@@ -21,7 +21,7 @@ from vsr.assessment.assess import Assessment, assess
 from vsr.assessment.features import NUM_FEATURES, measure
 from vsr.assessment.regression import LEARNT, load_assessor
 from vsr.assessment.samples import Amounts, coding_severity, degrade, draw_amounts
-from vsr.assessment.training import fit, rank_correlation
+from vsr.assessment.training import AssessorSettings, FitSettings, fit, rank_correlation
 from vsr.evaluation.assessment_page import WorstWindows
 from vsr.streams import open_reader
 from vsr.streams.decode.own_coding import keeps_detail
@@ -177,7 +177,8 @@ def test_severities_are_ordered_by_amount() -> None:
 def test_training_learns_an_order() -> None:
     features = torch.randn(200, NUM_FEATURES, generator=rng())
     severities = features[:, : len(LEARNT)].sigmoid()
-    estimated = fit(features, severities, seed=1, steps=100).estimate(features).severity
+    assessor = fit(features, severities, AssessorSettings(), FitSettings(steps=100), seed=1)
+    estimated = assessor.estimate(features).severity
     assert rank_correlation(estimated[:, 0], severities[:, 0]) > 0.9
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,17 @@ from tests.media import Clip, write_clip
 from tests.networks import compact, moving_clip, srvgg
 from tests.streaming import frames_of, pieces, stream
 from vsr.errors import ConfigurationError
-from vsr.models.architectures.baselines import Identity
+from vsr.models.architectures.baselines import Bicubic, Identity
+from vsr.models.coarseness import strength
 from vsr.models.loading import load_network
 from vsr.models.network import Network
-from vsr.models.regions import ByRegion, tied
+from vsr.models.regions import RATE, ByQuality, ByRegion, tied
+from vsr.offline.job import restore
+from vsr.offline.model_choice import networks_for
+from vsr.offline.options import RestoreOptions, SceneModel
+from vsr.quality.coding import Coding, code
 from vsr.restorer import Restorer
+from vsr.streams import open_reader
 from vsr.streams.decode.image_reader import read_image
 
 
@@ -81,3 +89,110 @@ def test_the_command_writes_the_map_and_counts_no_artefacts(tmp_path: Path, vsr:
     assert float(read_image(maps[1]).mean()) == pytest.approx(0.8, abs=0.01)
     missing = vsr("restore", source, target, "--strength-map", tmp_path / "no.png", "--overwrite")
     assert (missing.code, missing.err.count("\n")) == (1, 1)
+
+
+def coded(clip: Tensor, qp: int) -> Tensor:
+    """A clip (T, 3, H, W) as x264 leaves it."""
+    coding = Coding(codec="libx264", options={"qp": str(qp), "preset": "veryfast"})
+    return code(clip.mul(255).round().byte(), coding).float() / 255
+
+
+def fine_clip(num_frames: int, height: int, width: int) -> Tensor:
+    """(T, 3, H, W): a still picture with detail of all sizes, and flat places, as films have."""
+    generator = torch.Generator().manual_seed(4)
+    picture = torch.zeros(height, width)
+    for side in (1, 2, 4, 8):
+        noise = torch.randn(1, 1, height // side, width // side, generator=generator)
+        picture += side**0.25 * F.interpolate(noise, (height, width), mode="bicubic")[0, 0]
+    rows, columns = (torch.arange(side) % 48 < 24 for side in (height, width))
+    picture[rows[:, None] & columns] = 0
+    return (0.4 + 0.02 * picture).clamp(0, 1).expand(num_frames, 3, -1, -1)
+
+
+def by_quality(size: int, tiles: tuple[int, int] = (1, 1)) -> Tensor:
+    network = ByQuality(srvgg(), fainter())
+    clip = coded(moving_clip(5, 64, 320), 36)
+    return frames_of(stream(Restorer(network, tiles=tiles), pieces(clip, size)))
+
+
+def test_quality_is_told_by_region_and_noise_is_none() -> None:
+    clip = fine_clip(1, 128, 320)
+    half = clip.clone()
+    half[..., :160] = coded(clip, 46)[..., :160]
+    whole, planted = strength(clip)[0], strength(half)[0]
+    assert whole.mean() < 0.25
+    assert planted[:, :112].mean() > whole[:, :112].mean() + 0.5
+    torch.testing.assert_close(planted[:, 272:], whole[:, 272:])
+    noise = 12 / 255 * torch.randn(clip.shape, generator=torch.Generator().manual_seed(1))
+    assert strength((clip + noise).clamp(0, 1)).mean() > 0.9
+
+
+def test_strength_by_quality_is_the_same_for_every_chunk_size_and_for_tiles() -> None:
+    whole = by_quality(5)
+    assert all(by_quality(size).equal(whole) for size in (1, 2))
+    torch.testing.assert_close(by_quality(5, tiles=(1, 2)), whole, atol=1e-4, rtol=0)
+
+
+def test_strength_by_quality_follows_the_frames_slowly_and_begins_anew_with_a_scene() -> None:
+    fine = fine_clip(2, 64, 64)
+    coarse = coded(fine, 48)
+    clip = torch.cat([fine, coarse])[None]
+    network = ByQuality(Bicubic(scale=4), Bicubic(scale=4))
+    _, state = network.step(clip, None, 4)
+    assert state.share_BThw is not None
+    share_Thw = state.share_BThw[0]
+    own = [1 - strength(frame[None])[0] for frame in (fine[0], coarse[0], coarse[1])]
+    torch.testing.assert_close(share_Thw[1], own[0])
+    torch.testing.assert_close(share_Thw[2], own[0].lerp(own[1], RATE))
+    _, again = network.step(clip[:, 2:], None, 1)
+    assert again.share_BThw is not None
+    torch.testing.assert_close(again.share_BThw[0, 0], own[1])
+
+
+def test_a_run_by_quality_resumes_to_the_same_frames(tmp_path: Path) -> None:
+    torch.save(srvgg().state_dict(), tmp_path / "vivid.pth")
+    torch.save(fainter().state_dict(), tmp_path / "faithful.pth")
+    source = str(write_clip(tmp_path / "a.mkv", Clip(num_frames=12, options={"crf": "40"})))
+    options = RestoreOptions(
+        model=f"{tmp_path}/vivid.pth+{tmp_path}/faithful.pth",
+        fidelity=0,
+        strength_map="auto",
+        encoder="ffv1",
+        device="cpu",
+        chunk=2,
+        scenes="off",
+        segment=4,
+    )
+    whole, target = (str(tmp_path / name) for name in ("whole.mkv", "b.mkv"))
+    restore(source, whole, options)
+    stop = threading.Event()
+    restore(
+        source,
+        target,
+        options,
+        on_progress=lambda p: stop.set() if p.frames > 4 else None,
+        stop=stop,
+    )
+    done = restore(source, target, replace(options, resume=True))
+    assert 0 < done.resumed < 12
+    assert read_frames(target).equal(read_frames(whole))
+
+
+def read_frames(path: str) -> Tensor:
+    with open_reader(path) as reader:
+        return torch.cat([chunk.frames for chunk in reader.chunks(8)])
+
+
+def test_clean_scenes_of_the_automatic_model_have_no_map_and_a_model_for_them_is_refused(
+    tmp_path: Path,
+) -> None:
+    options = RestoreOptions(strength_map="auto", device="cpu")
+    models = (
+        SceneModel(start_s=0.0, model="compact-x4-video"),
+        SceneModel(start_s=1.0, model="compact-x4"),
+    )
+    first, (change,) = networks_for(models, options)
+    assert isinstance(first, ByQuality)
+    assert not isinstance(change.network, ByQuality)
+    with pytest.raises(ConfigurationError, match="give another model with a strength map"):
+        load_network("compact-x4", strength="auto")

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.assessment.regression import load_assessor
+from vsr.assessment.regression import WEIGHTS, Assessor, load_assessor
 from vsr.assessment.scene import KINDS, SceneAssessment, SceneMeasurements, WorstWindow
 from vsr.results import Progress
 from vsr.scenes import AUTO
@@ -89,6 +89,7 @@ def assess(
     scenes: str = AUTO,
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_worst: Callable[[SceneAssessment, WorstWindow], None] | None = None,
+    assessor: Path = WEIGHTS,
     stop: threading.Event | None = None,
 ) -> Assessment:
     """Assess a video or a folder of images.
@@ -101,16 +102,17 @@ def assess(
         scenes: See ``scene_marker``.
         on_progress: Called after every chunk.
         on_worst: Called at the end of every measured scene, with the window that looks worst.
+        assessor: Weights that ``vsr train configs/assess.toml`` has written.
         stop: Set it to end early, with the scenes so far.
 
     Returns:
         The assessment, without a scene where it was stopped before the first frame.
 
     Raises:
-        VSRError: The source cannot be read.
+        VSRError: The source or the weights cannot be read.
     """
     began, done = time.monotonic(), 0
-    found = _Scenes(_Quantisers(source, start_s or 0), on_worst)
+    found = _Scenes(load_assessor(assessor), _Quantisers(source, start_s or 0), on_worst)
     opened = open_until_stopped(
         lambda: open_reader(
             source,
@@ -168,10 +170,11 @@ class _Scenes:
 
     def __init__(
         self,
+        assessor: Assessor,
         quantisers: _Quantisers,
         on_worst: Callable[[SceneAssessment, WorstWindow], None] | None,
     ) -> None:
-        self._assessor, self._quantisers = load_assessor(), quantisers
+        self._assessor, self._quantisers = assessor, quantisers
         self._on_worst = on_worst
         self.keeps_detail = False
         self._now: SceneMeasurements | None = None

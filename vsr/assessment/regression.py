@@ -11,18 +11,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from vsr.assessment.features import NUM_FEATURES
+from vsr.errors import CheckpointError
 from vsr.models.catalogue import SHIPPED
-from vsr.models.checkpoints.checkpoint import write_tensors
+from vsr.models.checkpoints.checkpoint import read_weights, write_tensors
 
 LEARNT = ("coding", "noise", "blur", "enlarged")
 """Severities that are estimated from measurements, in the order of outputs."""
 
 WEIGHTS = SHIPPED / "assessor.safetensors"
-NUM_MEMBERS, NUM_HIDDEN = 5, 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,25 +33,30 @@ class Estimate:
 
 
 class Assessor(nn.Module):
-    """An ensemble of perceptrons with two hidden layers, on standardised features."""
+    """An ensemble of perceptrons with two hidden layers, on standardised features.
+
+    Args:
+        members: E.
+        hidden: K.
+    """
 
     mean_F: Tensor
     scale_F: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *, members: int, hidden: int) -> None:
         super().__init__()
         self.register_buffer("mean_F", torch.zeros(NUM_FEATURES))
         self.register_buffer("scale_F", torch.ones(NUM_FEATURES))
-        sizes = (NUM_FEATURES, NUM_HIDDEN, NUM_HIDDEN, len(LEARNT))
+        sizes = (NUM_FEATURES, hidden, hidden, len(LEARNT))
         self.weights = nn.ParameterList(
-            torch.randn(NUM_MEMBERS, a, b) * (2 / a) ** 0.5 for a, b in pairwise(sizes)
+            torch.randn(members, a, b) * (2 / a) ** 0.5 for a, b in pairwise(sizes)
         )
-        self.biases = nn.ParameterList(torch.zeros(NUM_MEMBERS, 1, b) for b in sizes[1:])
+        self.biases = nn.ParameterList(torch.zeros(members, 1, b) for b in sizes[1:])
 
     def forward(self, features: Tensor) -> Tensor:
         """Severities of each member, (E, N, S), not clamped, of (N, F) or of (E, N, F)."""
         values = ((features - self.mean_F) / self.scale_F).clamp(-6, 6)
-        values = values.expand(NUM_MEMBERS, -1, -1)
+        values = values.expand(len(self.weights[0]), -1, -1)
         *hidden, last = zip(self.weights, self.biases, strict=True)
         for weight, bias in hidden:
             values = torch.tanh(torch.baddbmm(bias, values, weight))
@@ -69,11 +73,20 @@ class Assessor(nn.Module):
 
 
 def load_assessor(path: Path = WEIGHTS) -> Assessor:
-    """Load trained weights, frozen."""
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    assessor = Assessor()
-    assessor.load_state_dict(tensors)
+    """Load trained weights, frozen.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or not of an assessor.
+    """
+    tensors = read_weights(path)
+    try:
+        members, _, hidden = tensors["weights.0"].shape
+        assessor = Assessor(members=members, hidden=hidden)
+        assessor.load_state_dict(dict(tensors))
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"'{path}' is not of an assessor; give what `vsr train configs/assess.toml` has written"
+        ) from error
     return assessor.eval().requires_grad_(False)
 
 

@@ -27,8 +27,19 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Also write a page, with pictures of what looks worst.",
 )
+@click.option(
+    "--assessor",
+    type=MEDIA,
+    metavar="FILE",
+    help="Weights of your own, from `vsr train configs/assess.toml`.",
+)
 def assess(
-    source: str, start: float | None, end: float | None, as_json: bool, html: Path | None
+    source: str,
+    start: float | None,
+    end: float | None,
+    as_json: bool,
+    html: Path | None,
+    assessor: str | None,
 ) -> int:
     """Print the damage in SOURCE, scene by scene: severities from 0 to 1.
 
@@ -47,6 +58,7 @@ def assess(
     vsr assess film.mkv --html film.html
     """
     from vsr.assessment.assess import assess as run
+    from vsr.assessment.regression import WEIGHTS
     from vsr.cli.progress import progress_bar
     from vsr.evaluation.assessment_page import WorstWindows, write_page
 
@@ -58,6 +70,7 @@ def assess(
             end_s=end,
             on_progress=on_progress,
             on_worst=None if html is None else windows.add,
+            assessor=WEIGHTS if assessor is None else Path(assessor),
             stop=stop,
         )
     if stop.is_set() and not assessment.scenes:

@@ -114,9 +114,9 @@ def _name_comparison(words: list[str]) -> list[str]:
     "--strength-map",
     default="off",
     show_default=True,
-    metavar="off|PICTURE",
+    metavar="off|auto|PICTURE",
     help="A picture, white where frames are to be restored fully; where it is black, a milder "
-    "model's result is shown.",
+    "model's result is shown. auto: fully where a frame was coded coarsely.",
 )
 @click.option(
     "--show-map",

@@ -12,9 +12,10 @@ import click
 
 from vsr.cli.startup import loading
 from vsr.errors import ConfigurationError
+from vsr.toml_tables import has_table
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from vsr.training.loop import StepReport
 
@@ -63,12 +64,20 @@ def train(
 ) -> None:
     """Train a network with the settings in CONFIG (TOML).
 
+    A CONFIG with a table [assessor] trains the assessor of `vsr assess`.
+
     \b
     vsr train configs/compact_x4.toml --data footage --out runs/compact_x4
     vsr train configs/finetune.toml --data footage --out runs/mine --init compact-x4-video
     torchrun --nproc-per-node 4 -m vsr train CONFIG --data footage --out runs/compact_x4
     vsr train configs/desra.toml --data footage --out runs/clean --init VIVID --desra FAITHFUL
+    vsr train configs/assess.toml --data footage --out runs/assess
     """
+    if has_table(config, "assessor"):
+        if (init, desra, teacher) != (None, None, None):
+            raise click.UsageError("an assessor is trained without --init, --desra and --teacher")
+        _train_assessor(config, data, out)
+        return
     if desra is not None:
         if init is None or teacher is not None:
             raise click.UsageError("--desra needs --init VIVID, and no --teacher")
@@ -106,6 +115,26 @@ def train(
     click.echo(best)
 
 
+def _train_assessor(config: Path, data: Path, out: Path) -> None:
+    """``vsr train`` with the configuration of an assessor."""
+    with loading():
+        from vsr.assessment.training import AssessorConfig, train_assessor
+        from vsr.toml_tables import read_toml
+
+    with _bar("measuring samples") as (bar, task):
+        report = train_assessor(
+            read_toml(AssessorConfig, config),
+            data,
+            out,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    click.echo("Spearman's rank correlation on held-out videos:")
+    for kind, correlation in report.correlations.items():
+        click.echo(f"{kind:10} {correlation:.3f}")
+    click.echo(f"strongest degradation told: {report.kind_right:.0%}")
+    click.echo(report.weights)
+
+
 def _delete_artefacts(
     config: Path, data: Path, out: Path, vivid: str, faithful: str, device: str
 ) -> None:
@@ -135,6 +164,18 @@ def _delete_artefacts(
 @contextmanager
 def _shown(*, enabled: bool = True) -> Iterator[tuple[Progress, Callable[[StepReport, int], None]]]:
     """A bar on a terminal, and a function that shows a step of so many in it."""
+    with _bar("training", enabled=enabled) as (bar, task):
+
+        def show(step: StepReport, total: int) -> None:
+            text = f"loss {step.loss:.4f}"
+            bar.update(task, completed=step.iteration, total=total, description=text)
+
+        yield bar, show
+
+
+@contextmanager
+def _bar(description: str, *, enabled: bool = True) -> Iterator[tuple[Progress, TaskID]]:
+    """A bar on a terminal, and its one task."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -142,10 +183,4 @@ def _shown(*, enabled: bool = True) -> Iterator[tuple[Progress, Callable[[StepRe
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=console, disable=not (console.is_terminal and enabled)) as bar:
-        task = bar.add_task("training", total=None)
-
-        def show(step: StepReport, total: int) -> None:
-            text = f"loss {step.loss:.4f}"
-            bar.update(task, completed=step.iteration, total=total, description=text)
-
-        yield bar, show
+        yield bar, bar.add_task(description, total=None)

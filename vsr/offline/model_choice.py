@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -19,13 +19,13 @@ from vsr.assessment.scene import SceneAssessment
 from vsr.engine.networks_in_time import NetworkChange
 from vsr.errors import ConfigurationError, VSRError
 from vsr.models.catalogue import MODELS, VIDEO_MODELS, fitting_model
-from vsr.models.loading import has_two_ends, load_network
+from vsr.models.loading import has_two_ends, is_for_clean, load_network
 from vsr.models.network import Network
 from vsr.offline.auto_table import AutoTable, Row, choose_rows, names_table, read_table
 from vsr.offline.options import VIVID, RestoreOptions, SceneModel
 from vsr.offline.output_size import choose_size
 from vsr.results import Progress
-from vsr.scenes import OFF
+from vsr.scenes import AUTO, OFF
 from vsr.streams.decode.image_reader import read_image
 from vsr.streams.names.container import PIPE
 from vsr.types import StreamInfo
@@ -60,13 +60,17 @@ def load_chosen(options: RestoreOptions) -> Network[Any]:
         options.weights,
         fidelity=_fidelity(options),
         guard_artifacts=guards(options),
-        strength=None if options.strength_map == OFF else _picture(options.strength_map),
+        strength=_strength(options.strength_map),
     )
 
 
-def _picture(path: str) -> Tensor:
-    """The brightness of a picture, (1, H, W) in [0, 1]."""
-    return read_image(Path(path)).mean(0, keepdim=True)
+def _strength(strength_map: str) -> Tensor | Literal["auto"] | None:
+    """Strength for ``load_network``: of a picture its brightness, (1, H, W) in [0, 1]."""
+    if strength_map == OFF:
+        return None
+    if strength_map == AUTO:
+        return "auto"
+    return read_image(Path(strength_map)).mean(0, keepdim=True)
 
 
 def guards(options: RestoreOptions) -> bool:
@@ -193,6 +197,8 @@ def networks_for(
         key = scene.model, scene.fidelity
         if key not in loaded:
             chosen = replace(options, model=scene.model, fidelity=scene.fidelity)
+            if chosen.strength_map == AUTO and is_for_clean(scene.model):
+                chosen = replace(chosen, strength_map=OFF)
             loaded[key] = load_chosen(chosen)
     networks = [loaded[scene.model, scene.fidelity] for scene in models]
     changes = [

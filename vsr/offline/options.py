@@ -60,7 +60,8 @@ class RestoreOptions:
         guard_artifacts: Show a faithful network's result where that of the model has artefacts;
             None for where ``fidelity`` is under ``VIVID``.
         strength_map: A picture of the strength of restoration by region, white for full;
-            ``off`` for fully everywhere.
+            ``auto`` for a map of each frame by how coarsely its regions were coded, ``off`` for
+            fully everywhere.
         show_map: Another target, which shows where the guard or the map shows the faithful result;
             None for none.
         chunk: See ``Restorer``; None for the size that suits the network and fits into memory.
