@@ -26,7 +26,7 @@ from vsr.restorer import Restorer
 from vsr.types import Chunk
 
 SHORT = 64
-"""Frames of the run that stands for starting up."""
+"""Frames of the run that measures the start."""
 
 WARM_UP = 48
 """Frames restored before the clock runs."""

@@ -128,7 +128,7 @@ def restore(
     *,
     apart: bool = False,
 ) -> Restored:
-    """All clips as streams; a scene per chunk where chunks are to be apart."""
+    """All clips as streams; a scene per chunk where chunks are independent."""
     restored = {}
     for name, frames in clips.low.items():
         restorer = Restorer(network, chunk=chunk, look_ahead=look_ahead, precision=precision)
@@ -151,7 +151,7 @@ def quality(restored: Restored, clips: Clips) -> float:
 
 
 def errors_to_seam(restored: Restored, whole: Restored, chunk: int) -> list[float]:
-    """Root mean square differences by frames to the end of the chunk; clips' last chunks apart."""
+    """Root mean square differences by frames to the chunk's end; clips' last chunks separately."""
     squares: list[list[float]] = [[] for _ in range(chunk)]
     for name, frames in restored.items():
         difference = (frames - whole[name]).square().mean((1, 2, 3))

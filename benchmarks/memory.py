@@ -1,4 +1,4 @@
-"""Memory foretold and memory taken: ``python -m benchmarks.memory``.
+"""Estimated and measured memory: ``python -m benchmarks.memory``.
 
 Every row is a whole run of ``vsr restore``'s engine in a process of its own, as the command sets it
 up: decode, restore, encode. Networks have random weights, which cost the same. With ``--long`` one
@@ -73,7 +73,7 @@ SINGLE = (
 )
 
 OWN: Any = {"chunk": 16, "look_ahead": "4"}
-"""Chunk and look-ahead of ``compact`` where nothing is said."""
+"""Chunk and look-ahead of ``compact`` by default."""
 
 PARALLEL = (
     Case(network="compact", size="192x144", precision="bfloat16", scenes=4, scene_length=25, **OWN),

@@ -23,7 +23,7 @@ FIRST_SEED = 100
 """Those below were looked at while the detector's figures were chosen."""
 
 FFMPEG_THRESHOLD = 10.0
-"""What ``scdet`` takes when nothing is said."""
+"""The default threshold of ``scdet``."""
 
 CHUNK = 16
 

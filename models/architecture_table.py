@@ -78,7 +78,7 @@ PARTS = {
     "basic_module.0.basic_module.0.weight": "SPyNet, the optical flow part of BasicVSR and IconVSR",
     "pcd_align.cas_dcnpack.weight": "the alignment of an EDVR, the refill part of IconVSR",
 }
-"""What training code starts from, and publishes as files of their own, by a key of each."""
+"""Partial weights that training code starts from, published as files, by a key of each."""
 
 
 def build_network(architecture: str, options: Mapping[str, Any]) -> Network[Any]:

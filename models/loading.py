@@ -27,7 +27,7 @@ from vsr.models.network import Network
 from vsr.models.regions import ByQuality, ByRegion
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".param", ".bin"})
-"""What is taken for a file even where there is none."""
+"""Suffixes of names that mean a file even if it is missing."""
 
 VIVID_ARCHITECTURES = frozenset({"rrdbnet", "srvgg", "realbasicvsr"})
 """Those whose published weights were trained against a discriminator: they make up detail."""

@@ -30,7 +30,7 @@ def video() -> Callable[[Path], None]:
 
 @dataclass
 class Outcome:
-    """What a command said and how it ended."""
+    """Output and exit code of a command."""
 
     code: int
     out: str

@@ -55,7 +55,7 @@ def basicvsr() -> Network[Any]:
 
 
 def awakened(network: Network[Any]) -> Network[Any]:
-    """The network with every parameter drawn anew: layers that start as zero take part too."""
+    """The network with random parameters: layers that start as zero take part too."""
     generator = torch.Generator().manual_seed(3)
     for parameter in (p for p in network.parameters() if p.ndim):
         fan_in = max(1, parameter[0].numel())

@@ -1,4 +1,4 @@
-"""What is in the tree is in the package, and nothing imports under another name."""
+"""All files of the tree are in the package, and nothing imports under another name."""
 
 import importlib.util
 import shutil

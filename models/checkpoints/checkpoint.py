@@ -49,7 +49,7 @@ DAMAGED = (
     ArithmeticError,
     MemoryError,
 )
-"""What reading a file of tensors raises where it is none, or no longer one: the unpickler follows a
+"""Exceptions of reading a file that is not, or no longer, one of tensors: the unpickler follows a
 damaged stream wherever that leads."""
 
 

@@ -12,7 +12,7 @@ from vsr.errors import DownloadError
 from vsr.models.checkpoints.cache import cache_folder
 
 TIMEOUT_S = 30.0
-"""How long a server may be silent."""
+"""Time for which a server may be silent."""
 
 PIECE_BYTES = 2**16
 

@@ -11,7 +11,7 @@ from functools import partial
 from vsr.models.checkpoints.model import Model, OfficialFile, WheelMember
 
 GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download/"
-"""What the paths of GFPGAN's files are below of."""
+"""Base address of GFPGAN's files."""
 
 FACEXLIB = "https://github.com/xinntao/facexlib/releases/download/"
 """The same of facexlib's."""

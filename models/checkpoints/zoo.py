@@ -17,10 +17,10 @@ from functools import partial
 from vsr.models.checkpoints.model import Model, OfficialFile, Quality, Release, WheelMember
 
 OPENMMLAB = "https://download.openmmlab.com/mmediting/restorers/"
-"""What the paths of OpenMMLab's files are below of."""
+"""Base address of OpenMMLab's files."""
 
 REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download/"
-"""What the paths of Real-ESRGAN's files are below of."""
+"""Base address of Real-ESRGAN's files."""
 
 
 def _openmmlab(path: str) -> tuple[Release, ...]:

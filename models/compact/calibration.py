@@ -1,8 +1,8 @@
 """Calibration of ``compact``: activation ranges for its int8 form.
 
-A range is the largest number, positive or negative, that is still told apart from larger ones. Cut
-off too low it loses the strongest features, too high all of them become coarse: of a few cuts below
-the largest number seen, the one with the least mean squared error is kept, for each feature.
+A range is the largest number, positive or negative, that is not clipped. Cut off too low it loses
+the strongest features, too high all of them become coarse: of a few cuts below the largest number
+seen, the one with the least mean squared error is kept, for each feature.
 
 B batch, T time, K features, M residual blocks, D differences; N numbers seen.
 """

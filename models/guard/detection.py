@@ -38,7 +38,7 @@ COLOUR_LIMIT = 10 / 255
 """Difference of a colour, beside that of the brightness, from which a cell is made up."""
 
 HYSTERESIS = 0.08
-"""What is added to the similarity's limit where an artefact was found in the frame before."""
+"""Addition to the similarity's limit where an artefact was found in the frame before."""
 
 RADIUS = MARGIN + 4 * CELL
 """Pixels on each side that the share of a pixel depends on: the window's, the cell's own, its

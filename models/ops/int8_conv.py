@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 HIGHEST = 127
-"""Level of the largest number that is told apart; one below its negative is the lowest."""
+"""Highest level; one below its negative is the lowest."""
 
 ZERO = 128
-"""Where nothing lies in unsigned levels."""
+"""Zero point of unsigned levels."""
 
 HIGHEST_POSITIVE = 255
 """Level of the largest number where none is negative."""

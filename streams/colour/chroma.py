@@ -35,7 +35,8 @@ SITINGS = {
     "bottomleft": Siting(rows=False, columns=True),
     "bottom": Siting(rows=False, columns=False),
 }
-"""By ffmpeg's name; the bottom sitings, which no encoder writes, are taken half a sample higher."""
+"""Sitings by ffmpeg's name; the bottom sitings, which no encoder writes, are taken half a sample
+higher."""
 
 HALO_ROWS = 2
 """Rows of luma above and below a part of a picture that its chroma depends on."""

@@ -70,7 +70,7 @@ LUMA_WEIGHTS = {
 
 HD_HEIGHT = 720
 HD_WIDTH = 1280
-"""From this size on players take an untagged stream as BT.709, below as BT.601."""
+"""Size from which on players take an untagged stream as BT.709, below as BT.601."""
 
 
 def read_tags(

@@ -27,7 +27,7 @@ from vsr.streams.names.trim import Seconds, make_trim
 from vsr.types import Chunk, StreamInfo
 
 ASSUMED_MATRIX = "smpte170m"
-"""What decord takes a stream for that does not say its colour matrix, whatever its size."""
+"""Matrix that decord assumes for an untagged stream of any size."""
 
 
 class DecordReader:

@@ -28,8 +28,8 @@ MAX_READ_ERRORS_IN_A_ROW = 8
 
 SHORTFALL_S = Fraction(1)
 SHORTFALL_SHARE = Fraction(1, 10)
-"""How much earlier than its header says a whole file may end: the lesser of the two, or as long as
-its longest frame, since not every packet says how long it lasts."""
+"""Time by which a whole file may end earlier than its header says: the lesser of the two, or as
+long as its longest frame, since not every packet says how long it lasts."""
 
 _STATES_DURATION = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv"})
 

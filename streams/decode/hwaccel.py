@@ -13,7 +13,7 @@ from vsr.streams.names.container import open_container, reason
 
 AUTO = "auto"
 DEVICES = ("cuda", "videotoolbox", "d3d11va", "vaapi", "qsv")
-"""In the order in which ``auto`` tries them."""
+"""Kinds of devices in the order in which ``auto`` tries them."""
 
 KINDS = tuple(kind.name for kind in HWDeviceType if kind.name != "none")
 """All that ffmpeg has names for; what it was built with is less."""

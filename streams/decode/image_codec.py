@@ -46,7 +46,7 @@ UNREADABLE = (
     struct.error,
     EOFError,
 )
-"""What Pillow raises of files that are damaged, or too large for any picture."""
+"""Exceptions that Pillow raises for files that are damaged, or too large for any picture."""
 
 
 def decode_image(path: Path) -> tuple[Tensor, int]:

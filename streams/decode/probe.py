@@ -23,11 +23,11 @@ BROADCAST_S = 10
 that ffmpeg or a camera wrote begin within two seconds."""
 
 INTERLEAVING_S = 10
-"""How far apart in a file packets of one time may lie."""
+"""Largest distance in a file between packets of one time."""
 
 
 UNKNOWN_DATA = frozenset({"unknown", "none", "bin_data"})
-"""What ffmpeg calls data that it does not know: telemetry among them."""
+"""ffmpeg's name of data that it does not know: telemetry among them."""
 
 CHAPTER_HANDLERS = frozenset({"SubtitleHandler", "Core Media Text", "Apple Text Media Handler"})
 """Names of the text tracks that hold the titles of MP4's chapters."""
@@ -43,7 +43,7 @@ def describe(
     keep_start: bool = False,
     foreign: Collection[int] = (),
 ) -> StreamInfo:
-    """Put together the description of a stream.
+    """Describe a stream.
 
     Args:
         container: The open source.

@@ -18,8 +18,8 @@ from vsr.streams.decode.timestamps import Timestamps
 from vsr.streams.names.trim import Trim
 
 SEEK_MARGINS_S = (1, 10, 60)
-"""How far before the start to seek: audio may lie in a file before the video of its time, and where
-an index misleads the seek lands too late and is repeated further back."""
+"""Distance before the start to seek to: audio may lie in a file before the video of its time, and
+where an index misleads the seek lands too late and is repeated further back."""
 
 
 class SeekResult(NamedTuple):

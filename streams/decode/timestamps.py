@@ -13,17 +13,17 @@ FALLBACK_RATE = Fraction(25)
 """Frames per second of a stream that says nothing about time: what ffmpeg takes."""
 
 LEAST_STEP_S = Fraction(1, 1000)
-"""Between frames whose times repeat or go back: what Matroska can still tell apart."""
+"""Distance of frames whose times repeat or go back: the least that Matroska can represent."""
 
 FOLLOWING = 6
 """Usual steps within which frames follow each other; a time this many times further away than the
 frame behind it is false as well."""
 
 LEAP = Fraction(5, 4)
-"""In usual steps: a time that is no further from the one in front is believed."""
+"""Distance, in usual steps, up to which a time after the previous one is accepted."""
 
 JUMP_BACK_S, JUMP_AHEAD_S = Fraction(1, 2), Fraction(10)
-"""From one packet of a stream to its next: beyond, recordings were joined or a clock was reset."""
+"""Largest distance of a stream's packets: beyond, recordings were joined or a clock was reset."""
 
 MAX_DELAY_S = Fraction(12)
 """Between a packet's decoding and its presentation: 16 frames that are reordered, 0.7 s apart, the

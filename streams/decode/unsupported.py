@@ -14,7 +14,7 @@ TRANSPARENCY = "the source's transparency is left out"
 
 CAPTIONS = "the source's closed captions, which lie within its frames, are left out"
 CAPTIONED = "Closed Captions"
-"""What ffmpeg's description says of a stream that has them."""
+"""Word in ffmpeg's description of a stream that has them."""
 
 _ARRIVES = frozenset({"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DISPLAYMATRIX"})
 """Data that writers keep, and the turn that is applied to the pixels."""
@@ -42,7 +42,7 @@ _NAMES = {
     "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
     "EXIF": "EXIF",
 }
-"""What people call kinds of data; others are named as ffmpeg does."""
+"""Usual names of kinds of data; others are named as ffmpeg does."""
 
 
 def unsupported_features(frame: VideoFrame) -> tuple[str, ...]:

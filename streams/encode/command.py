@@ -81,9 +81,9 @@ class ProbeLimits(Enum):
     NONE = "none"
     """No limits: the description of the streams does not depend on which packets come first."""
     LEAST = "least"
-    """What is needed to encode or copy the streams at once."""
+    """Enough to encode or copy the streams at once."""
     ALL = "all"
-    """What encoded frames say of themselves."""
+    """Enough to read the properties of encoded frames."""
 
 
 _PROBING: dict[ProbeLimits, Options] = {
@@ -155,7 +155,7 @@ _FRAME_DURATION = "setts=pts=PTS:dts=DTS:duration=1/({rate})/TB"
 """MP4 hides a last frame of no duration behind its edit list; it counts for the last one only."""
 
 _STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_TAGS", "alpha_mode")
-"""What Matroska files say of a track that is no longer true of its encoded frames."""
+"""Tags of a track in Matroska files that are no longer true of its encoded frames."""
 
 _FREE_TAGS = "+use_metadata_tags"
 """MP4 and MOV otherwise write the tags of iTunes alone; phones have their own."""

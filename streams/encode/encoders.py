@@ -53,7 +53,7 @@ _PREFERRED = {
 }
 _LOSSLESS = frozenset({"ffv1", "ffvhuff", "huffyuv", "utvideo", "rawvideo", "png", "magicyuv"})
 _SHUFFLED = "rgb24"
-"""What ffmpeg turns into any other order of 8-bit red, green and blue without loss."""
+"""Format that ffmpeg turns into any other order of 8-bit red, green and blue without loss."""
 
 _NEGATIVE_NUMBER = re.compile(r"-\.?\d")
 

@@ -21,7 +21,7 @@ REGISTERED = 4
 """Type of an SEI message: user data registered by ITU-T T.35."""
 
 _ATSC = bytes.fromhex("b50031")
-"""What T.35 puts before the user data of ATSC: the United States, and its provider code."""
+"""Prefix of T.35 before the user data of ATSC: the United States, and its provider code."""
 
 _MPEG2_KINDS = (b"GA94", b"DTG1")
 _MPEG2_USER_DATA = b"\0\0\1\xb2"
@@ -44,10 +44,10 @@ SOURCES = frozenset({*CARRIERS, "mpeg2video"})
 """Codecs whose packets messages are taken from."""
 
 MESSAGE_KINDS = frozenset[str]().union(*CARRIERS.values())
-"""What messages can hold."""
+"""Kinds of data that messages can hold."""
 
 AHEAD_S = Fraction(10)
-"""How much later than a frame its packet may lie in a source, by the times of decoding."""
+"""Distance by which a frame's packet may lie later in a source, by the times of decoding."""
 
 
 class Bitstream:

@@ -27,7 +27,7 @@ from vsr.streams.names.container import reason
 from vsr.types import OtherStream
 
 LEAD_S = 60
-"""At least this far before zero a packet may lie."""
+"""Distance before zero at which a packet may lie, at least."""
 
 CARRIED_CODECS = frozenset(
     {"aac", "mp3", "mp2", "ac3", "eac3", "dts", "flac", "opus", "vorbis"}

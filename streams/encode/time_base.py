@@ -11,13 +11,13 @@ _MPEG_RATES = tuple(
     Fraction(rate)
     for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60")
 )
-"""What MPEG-1 and MPEG-2 can say (ISO/IEC 13818-2, table 6-4)."""
+"""Frame rates of MPEG-1 and MPEG-2 (ISO/IEC 13818-2, table 6-4)."""
 
 _MPEG4_TICKS = 65535
 """A second at most, in MPEG-4 (ISO/IEC 14496-2, vop_time_increment_resolution)."""
 
 _VISIBLE = Fraction(1, 1000)
-"""What Matroska rounds to: a finer clock is not worth a word."""
+"""Resolution of Matroska: a finer clock needs no note."""
 
 
 def container_clock(suffix: str, time_base: Fraction, frame_rate: Fraction | None) -> Fraction:

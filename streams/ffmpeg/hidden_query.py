@@ -51,7 +51,7 @@ def _has_socket(pid: int) -> bool:
 
 
 def _overwrite(pid: int, secret: bytes) -> None:
-    """Overwrite a secret wherever it stands in a process's arguments."""
+    """Overwrite a secret wherever it is in a process's arguments."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     first, end = int(fields[_FIRST]), int(fields[_END])
     with Path(f"/proc/{pid}/mem").open("r+b", buffering=0) as memory:

@@ -23,7 +23,7 @@ _CONSEQUENCE = re.compile(
     r"|Task finished|Terminating thread|Could not open encoder|Nothing was written"
     r"|Conversion failed|Error splitting"
 )
-"""What ffmpeg adds to every failure of some kind, whatever its cause."""
+"""Lines that ffmpeg adds to every failure of some kind, whatever its cause."""
 
 _MOVING = frozenset({"frame", "total_size"})
 

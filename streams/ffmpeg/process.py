@@ -39,7 +39,7 @@ _SIGNALS = {
     "SIGXCPU": "; raise the limit of processor time (ulimit -t)",
     "SIGKILL": ", as the system does when memory runs out; --memory or a smaller size help",
 }
-"""What to do about signals that the system sends."""
+"""Advice about signals that the system sends."""
 
 
 def find_ffmpeg() -> str:

@@ -25,7 +25,7 @@ READ_TIMEOUT_S = 15.0
 
 PIPE = "-"
 INPUT_PIPE, OUTPUT_PIPE = "pipe:0", "pipe:1"
-"""What people type for standard input and output, and ffmpeg's names of them."""
+"""Names that users type for standard input and output, and ffmpeg's names of them."""
 
 ACCEPTED = "give a video file, an image folder or an address"
 

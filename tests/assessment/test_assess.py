@@ -1,4 +1,4 @@
-"""What ails a film: degraded footage is told from clean, and each kind from the others."""
+"""Assessment: degraded footage is distinguished from clean, and each kind from the others."""
 
 from __future__ import annotations
 

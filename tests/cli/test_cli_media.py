@@ -1,4 +1,4 @@
-"""What `vsr restore` says of its pipes, devices and writers."""
+"""Pipes, devices and writers of `vsr restore`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line tells people: notes, tables, facts, and what to do next."""
+"""Output of the command line for people: notes, tables, facts, and the next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is loaded before a run begins."""
+"""Packages and modules that are loaded before a run begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams stepped together give what each gives alone."""
+"""Streams in joint steps give the results of each alone."""
 
 from __future__ import annotations
 

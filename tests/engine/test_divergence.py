@@ -1,4 +1,4 @@
-"""A state that diverges is thrown away, and the stream goes on."""
+"""A diverging state is discarded, and the stream continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run takes is known before it, and fits."""
+"""The memory of a run is known before it, and fits."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class Seen:
 
 
 class Pairs:
-    """Counts the pairs of frames whose flow is estimated, both directions apart."""
+    """Counts the pairs of frames whose flow is estimated, separately for each direction."""
 
     def __init__(self, flow: Any) -> None:
         self.number = 0

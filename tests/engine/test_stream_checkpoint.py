@@ -1,4 +1,4 @@
-"""A stream that is saved and loaded goes on as if nothing had happened."""
+"""A stream that is saved and loaded continues without a difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``vsr eval`` on sets that take long: what stopped goes on, several processes share it."""
+"""``vsr eval`` on large sets: interrupted runs resume, several processes share the clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clips and frames are found, and what is said of those that are missing."""
+"""Finding clips and frames, and reporting missing ones."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def detector(faces_home: Path) -> MTCNN:
 
 @pytest.fixture
 def face_file(tmp_path: Path) -> Path:
-    """A small face network, whose results look like nobody."""
+    """A small face network, whose results look like no person."""
     torch.manual_seed(4)
     network = GFPGANClean(channel_multiplier=1, narrow=1 / 16, num_style_feat=8, num_mlp=1)
     torch.save({"params_ema": network.state_dict()}, tmp_path / "face.pth")

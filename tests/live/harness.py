@@ -49,7 +49,7 @@ def has_server() -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens at.
+    """A port that no program listens at.
 
     It lies below those that the system gives to outgoing connections, and each worker of
     pytest-xdist draws from its own: nothing else takes it before the test does.

@@ -92,7 +92,7 @@ def test_a_frame_whose_place_was_filled_is_not_shown_in_the_past() -> None:
 def test_a_source_that_was_stopped_and_continues_is_shown_again_within_a_second(
     pause_s: int,
 ) -> None:
-    """Its times merely go on: frame after frame comes too late for the place it would have."""
+    """Its times merely continue: every frame comes too late for its place."""
     clock, shown, refused = Clock(TICK, Fraction(1, 25)), [], 0
     clock.frame(Fraction(0), 0.0)
     for number in range(1, 100):

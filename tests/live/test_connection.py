@@ -87,7 +87,7 @@ def test_a_picture_that_ends_while_sound_continues_ends_the_connection(
 
 
 def test_relayed_bytes_are_unchanged(clip: Path, tmp_path: Path) -> None:
-    """Where a publisher starts anew, times go back: nothing may be made of them on the way."""
+    """Where a publisher restarts, times go back: the relay may not change them."""
     parts = []
     for offset in ("50", "20"):
         part = tmp_path / f"{offset}.ts"

@@ -1,4 +1,4 @@
-"""What a source may demand of the machine, and how a stream that failed comes back."""
+"""Limits of a source's demands, and restarts of failed streams."""
 
 from __future__ import annotations
 

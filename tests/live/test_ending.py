@@ -1,4 +1,4 @@
-"""How a stream ends that was asked to."""
+"""Ending a stream by a signal."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_another_rate_in_the_same_connection_is_planned_for(clip: Path, tmp_path
 
 @pytest.mark.parametrize("moved", ["3600", "-2"])
 def test_times_that_jump_do_not_show(moved: str, clip: Path, tmp_path: Path) -> None:
-    """Over UDP nobody notices that another publisher sends, but by its times."""
+    """Over UDP another publisher is noticed by its times alone."""
     copy, source = tmp_path / "copy.mkv", f"udp://127.0.0.1:{free_port()}"
     with running(asked(source, copy, latency_s=2.0)) as stream:
         with publish(clip, source) as publisher:
@@ -141,7 +141,7 @@ def test_times_that_jump_do_not_show(moved: str, clip: Path, tmp_path: Path) -> 
 
 
 def test_a_source_that_was_stopped_and_continues_is_shown_again(clip: Path, tmp_path: Path) -> None:
-    """One whose times stood still as well: they merely go on."""
+    """One whose times stood still as well: they merely continue."""
     copy, source = tmp_path / "copy.mkv", f"udp://127.0.0.1:{free_port()}"
     words = ["-c", "copy", "-output_ts_offset", "2", "-f", "mpegts", source]
     with running(asked(source, copy, latency_s=0.8)) as stream:

@@ -64,7 +64,7 @@ def test_sound_of_another_codec_follows_transport_streams_too(clip: Path, tmp_pa
 def test_one_false_time_moves_nothing(
     codec: str, moved_s: Fraction, clip: Path, tmp_path: Path
 ) -> None:
-    """Copied, and coded anew."""
+    """Copied, and transcoded."""
     other = convert(clip, tmp_path / "other.mkv", "-vn", "-c:a", codec)
     with heard(clip) as (sound, _, packets), av.open(str(other)) as container:
         if codec != "aac":

@@ -1,4 +1,4 @@
-"""What gives way when frames come faster than they can be restored."""
+"""Quality levels when frames come faster than they can be restored."""
 
 from __future__ import annotations
 

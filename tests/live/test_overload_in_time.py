@@ -1,4 +1,4 @@
-"""What the governor does over minutes, by a clock that is counted and not waited for."""
+"""The quality controller over minutes, by a simulated clock."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_machine_that_is_busier_than_when_it_was_measured_finds_its_share() ->
 
 
 def test_faces_are_what_is_left_out_first_and_comes_back() -> None:
-    """A crowd of a minute: the network goes on at full quality."""
+    """A crowd of a minute: the network continues at full quality."""
     course = run(0.012, faces_s=lambda now: 0.03 if 60 < now < 120 else 0.005, seconds=240)
     assert set(course.levels) == {FULL, NO_FACES}
     assert course.counts["passed"] == course.counts["skipped"] == 0

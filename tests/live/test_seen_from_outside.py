@@ -229,7 +229,7 @@ def test_an_address_of_all_is_refused_without_a_good_token(
 
 
 def connect(address: str, said: bytes) -> socket.socket:
-    """A client that has begun to ask, and does not go on."""
+    """A client that has begun a request and does not continue."""
     parts = urlsplit(address)
     client = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_S)
     client.sendall(said)

@@ -79,7 +79,7 @@ def test_a_link_in_the_place_of_a_part_is_not_followed(clip: Path, tmp_path: Pat
 def test_a_congested_address_falls_no_further_behind_than_its_latency(
     clip: Path, tmp_path: Path
 ) -> None:
-    """The stream goes on for a minute while nothing is read, and then the newest comes."""
+    """The stream continues for a minute while nothing is read, and then the newest comes."""
     templates = StreamTemplates()
     packets = [one for one in coded(clip, templates) if one.stream_index == 0]
     length = round(2 / packets[0].time_base)

@@ -106,7 +106,7 @@ def test_sound_from_before_a_jump_back_does_not_take_the_place_of_what_follows(
 
 
 def test_sound_of_a_time_without_picture_does_not_wait_for_ever(clip: Path) -> None:
-    """The picture is missing for ten seconds, and comes back with times that go on."""
+    """The picture is missing for ten seconds, and comes back with times that continue."""
     clock, pending = Clock(Fraction(1, 1000)), PendingAudio()
     clock.frame(Fraction(0), 0.0)
     with heard(clip) as (_, _, packets):

@@ -117,7 +117,7 @@ def test_a_server_without_a_trusted_certificate_is_refused(
 def test_addresses_in_a_playlist_are_verified_too(
     site: str, tmp_path: Path, certificate: Path
 ) -> None:
-    """The playlist itself comes over HTTP, and its segments from a server nobody vouches for."""
+    """The playlist comes over HTTP, its segments from a server without a trusted certificate."""
     listed = (tmp_path / "site/list.m3u8").read_text().replace("list0.ts", f"{site}/list0.ts")
     (tmp_path / "site/far.m3u8").write_text(listed)
     with serving(tmp_path / "site") as address:

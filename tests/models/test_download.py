@@ -212,7 +212,7 @@ def test_the_whole_hash_is_told_where_a_part_is_published(
 
 
 def names_of_networks() -> list[list[str]]:
-    """Names of the catalogue with weights, those of one architecture and options together."""
+    """Names of the catalogue with weights, grouped by architecture and options."""
     alike: dict[str, list[str]] = {}
     for name, model in MODELS.items():
         if model.parameters:

@@ -1,4 +1,4 @@
-"""What every network promises, whatever it is."""
+"""The contract of all networks."""
 
 from __future__ import annotations
 

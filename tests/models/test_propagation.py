@@ -1,4 +1,4 @@
-"""What flow-aligned networks share."""
+"""Parts shared by flow-aligned networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Official weights from several homes: servers, mirrors, packages by pip, files that are here."""
+"""Official weights from several homes: servers, mirrors, packages by pip, local files."""
 
 from __future__ import annotations
 

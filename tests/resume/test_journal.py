@@ -1,4 +1,4 @@
-"""What a run leaves for another: when it is gone on with, when not, and what is said."""
+"""The journal of a run: when another run resumes it, when it is refused, and the messages."""
 
 from __future__ import annotations
 

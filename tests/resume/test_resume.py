@@ -1,4 +1,4 @@
-"""A run that was killed goes on, and ends as if it had not been."""
+"""A killed run resumes, with the result of an uninterrupted one."""
 
 from __future__ import annotations
 

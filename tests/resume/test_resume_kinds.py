@@ -1,4 +1,4 @@
-"""Every kind of run goes on between any two steps, and ends as if it had not been ended."""
+"""Every kind of run resumes between any two steps, with the result of an uninterrupted one."""
 
 from __future__ import annotations
 

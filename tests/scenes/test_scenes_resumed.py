@@ -1,4 +1,4 @@
-"""A marker of scenes goes on where another was left, whatever that one held back."""
+"""A scene marker continues from another's state, with the frames that one held back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def carry_over(marker: SceneMarker, unrestored: list[Chunk], folder: Path) -> Ma
 def test_marks_do_not_change_where_a_marker_is_replaced(
     asked: str, waiting: int, tmp_path: Path
 ) -> None:
-    """After every chunk anew; the last ``waiting`` chunks that left are read a second time."""
+    """Replaced after every chunk; the last ``waiting`` emitted chunks are read a second time."""
     chunks = pieces(CLIP, 3)
     whole = begin(asked, tmp_path)
     expected = [out for chunk in chunks for out in whole.push(chunk)] + whole.drain()

@@ -53,7 +53,7 @@ class Notes(logging.Handler):
 
 
 def restore_apart(files: Sequence[Path], folder: Path) -> list[Report]:
-    """Restore each file into a folder, as ``NAME.mkv``; after a crash the next one goes on."""
+    """Restore each file into a folder, as ``NAME.mkv``; a crash is followed by the next one."""
     reports: list[Report] = []
     while len(reports) < len(files):
         rest = files[len(reports) :]

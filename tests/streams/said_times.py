@@ -61,7 +61,7 @@ def possible(times: list[Fraction | None]) -> Iterator[tuple[int, Fraction]]:
 
 
 def jump(times: list[Fraction | None]) -> int:
-    """Where a clock jumps, without which time goes on in joined recordings."""
+    """Where a clock jumps; time continues without the jump in joined recordings."""
     known = [(place, time) for place, time in enumerate(without_stray(times)) if time is not None]
     for (_, earlier), (place, later) in pairwise(known):
         if not -0.5 <= later - earlier <= 10:
@@ -93,7 +93,7 @@ def decoded_plainly(path: Path) -> Said:
 
 
 def packets_of(container: InputContainer) -> Iterator[Packet[Stream]]:
-    """All packets; PyAV fails where a stream begins in the middle of a file, and can go on."""
+    """All packets; PyAV fails where a stream begins in the middle of a file, and can continue."""
     while True:
         with suppress(IndexError):
             yield from container.demux()

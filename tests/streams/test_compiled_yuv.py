@@ -156,7 +156,7 @@ def test_frames_may_be_a_part_of_larger_ones() -> None:
 
 
 def test_one_broken_number_stays_where_it_is() -> None:
-    """What no code stands for gets some code; what lies apart from it does not change."""
+    """Values without a code get some code; other values do not change."""
     pixel_format, colour, size = known("yuv420p"), tags(), (32, 64)
     frames = torch.rand(1, 3, *size)
     whole = planes_of(from_rgb(frames, pixel_format, colour), pixel_format, *size)

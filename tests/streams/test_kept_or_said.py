@@ -1,4 +1,4 @@
-"""What a source has beside its picture is in the output, or a sentence says that it is not."""
+"""Everything beside the picture is in the output, or a sentence says that it is not."""
 
 from __future__ import annotations
 

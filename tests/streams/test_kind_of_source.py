@@ -1,4 +1,4 @@
-"""What a name means: what exists wins, and pictures that move are videos."""
+"""The kind of a source by its name: existing files win, and animated pictures are videos."""
 
 from __future__ import annotations
 

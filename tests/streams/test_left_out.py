@@ -1,4 +1,4 @@
-"""What a frame has that its copy will not: said when the source is opened."""
+"""Features of frames that no copy will have, reported when the source is opened."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Captions and HDR10+ within frames arrive in the frames of the same times, or are said."""
+"""Captions and HDR10+ within frames arrive in the frames of the same times, or are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos that are cut off, damaged, interlaced or changing: what is read of them, what is said."""
+"""Reading videos that are cut off, damaged, interlaced or changing, and the notes about them."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What cannot be opened says so in one line: what came, what is accepted, what to do."""
+"""Errors of sources in one line: what came, what is accepted, what to do."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What cannot be encoded is refused before any work; what breaks later is said in one line."""
+"""Impossible outputs are refused before any work; later failures are reported in one line."""
 
 import os
 import signal

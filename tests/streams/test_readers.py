@@ -1,4 +1,4 @@
-"""What every reader keeps to, whatever it reads."""
+"""The contract of all readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes past the network beside sound: everything a container can hold, the rest is said."""
+"""Side streams: a container gets all that it can hold, others are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reading a video file keeps: time, orientation, depth, sound, and as much as is undamaged."""
+"""Reading a video file keeps time, orientation, depth, sound, and all undamaged frames."""
 
 import logging
 import threading

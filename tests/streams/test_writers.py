@@ -1,4 +1,4 @@
-"""What every writer keeps to, whatever it writes."""
+"""The contract of all writers."""
 
 from fractions import Fraction
 from pathlib import Path

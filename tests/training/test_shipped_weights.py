@@ -1,4 +1,4 @@
-"""What is said of the shipped weights is the same everywhere, and true."""
+"""Statements about the shipped weights are the same everywhere, and true."""
 
 from __future__ import annotations
 

@@ -317,7 +317,7 @@ def test_the_same_seed_gives_the_same_first_200_losses(footage: Path, tmp_path: 
 
 @pytest.mark.slow
 def test_processes_of_torchrun_keep_the_same_weights(footage: Path, tmp_path: Path) -> None:
-    """Two of them: the first writes, and goes on alone with what both have learnt."""
+    """Two processes: the first writes, and continues alone with the weights of both."""
     config = tmp_path / "tiny.toml"
     config.write_text(
         """

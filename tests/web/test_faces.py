@@ -29,7 +29,7 @@ def faces_home(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A cache in which a small network has the name of the default one; its faces are nobody's."""
+    """A cache in which a small network has the name of the default one; its faces are random."""
     home = tmp_path / "home"
     shutil.copytree(pulled, home)
     torch.manual_seed(4)

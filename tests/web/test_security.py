@@ -1,4 +1,4 @@
-"""Who may ask, and what every answer forbids."""
+"""Access control of the page, and the policy of every answer."""
 
 from __future__ import annotations
 

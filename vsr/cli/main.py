@@ -75,11 +75,11 @@ _REFUSALS = {
     errno.ENOMEM: "free memory, or raise the limit (ulimit -v)",
     errno.EAGAIN: "raise the limit of processes (ulimit -u)",
 }
-"""What to do about errors of the system that may come up anywhere."""
+"""Advice about errors of the system that may come up anywhere."""
 
 
 _NO_MEMORY = ("can't start new thread", "failed to map segment", "cannot allocate memory")
-"""What threads, libraries that are loaded, and torch say when the system gives no more memory."""
+"""Messages of threads, loaded libraries and torch when the system gives no more memory."""
 
 
 def main() -> None:

@@ -34,12 +34,12 @@ compression   undoes what video encoders do
 faces         finds or restores faces, for `vsr restore --faces`
 pull          brought by `vsr models pull NAME`; `vsr models show NAME` says all
 """
-"""What the words of the table mean; lines of at most 80 columns."""
+"""Meaning of the table's words; lines of at most 80 columns."""
 
 LICENCE_UNKNOWN = "not stated"
 
 LAYOUTS = ("basicsr", "mmagic", "esrgan", "esrgan-2019")
-"""As ``vsr.models.checkpoints.export`` has them, which would load torch."""
+"""The layouts of ``vsr.models.checkpoints.export``, which would load torch."""
 
 
 @click.group(invoke_without_command=True)

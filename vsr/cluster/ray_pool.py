@@ -35,11 +35,11 @@ from vsr.errors import VSRError
 log = logging.getLogger(__name__)
 
 START_S = 300.0
-"""How long a worker may take to load its network, and a run may be without any worker."""
+"""Seconds that a worker may take to load its network, and a run may be without any worker."""
 
 SAY_S = 20.0
 GATHER_S = 20.0
-"""How long a run waits for all workers before it begins with those that are there."""
+"""Seconds that a run waits for all workers before it begins with those that have come."""
 
 PULSE_S = 5.0
 SILENCE_S = 120.0

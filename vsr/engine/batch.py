@@ -24,13 +24,13 @@ from vsr.types import Chunk
 log = logging.getLogger(__name__)
 
 Key = Any
-"""What the caller calls a stream; hashable."""
+"""The caller's key of a stream; hashable."""
 
 Size = tuple[int, int]
 """Rows and columns of a frame."""
 
 Outcome = Chunk | Exception
-"""What a step of one stream ends in: restored frames, or why there are none."""
+"""Result of a stream's step: restored frames, or the error in their place."""
 
 Ready = tuple[Key, Stream, Step, Any]
 """A stream whose next step can be taken, and the state it starts from."""

@@ -26,8 +26,8 @@ OUT_OF_MEMORY = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
-"""What messages say of it: torch's of the host, C++'s, the driver's, and those of libraries that
-allocate by themselves."""
+"""Fragments of messages about it: torch's of the host, C++'s, the driver's, and those of libraries
+that allocate by themselves."""
 
 
 def peak_host_bytes() -> int:

@@ -38,7 +38,7 @@ MALFORMED = (
     RecursionError,
     ConfigurationError,
 )
-"""What making something of a damaged description raises; not a lack of memory."""
+"""Exceptions raised by a damaged description; not a lack of memory."""
 
 FORMAT = 2
 KEY = "vsr"

@@ -51,4 +51,4 @@ CHALLENGES = {
         metrics=("lpips", "dists", "niqe", "clipiqa", "maniqa-pipal", "musiq"), combine=_ntire
     ),
 }
-"""By the names of ``--score``."""
+"""Challenges by the names of ``--score``."""

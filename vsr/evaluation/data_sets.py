@@ -198,4 +198,5 @@ DATA_SETS: dict[str, DataSet] = {
         layouts=_SPMCS_LAYOUTS,
     ),
 }
-"""By the names people type. SPMCS has 30 clips; most tables use the eleven of ``spmcs11``."""
+"""Data sets by the names that users type. SPMCS has 30 clips; most tables use the eleven of
+``spmcs11``."""

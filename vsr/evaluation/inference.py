@@ -26,7 +26,7 @@ SLIDING = frozenset({"edvr", "cascade", "bicubic", "identity"})
 published figures of Vimeo-90K-T do without."""
 
 READ_AT_ONCE = 8
-"""Frames read and degraded together."""
+"""Frames read and degraded at once."""
 
 
 @dataclass(frozen=True, eq=False)

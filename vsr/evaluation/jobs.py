@@ -27,7 +27,7 @@ from vsr.models.loading import load_network
 from vsr.models.placement import place
 
 SCORED_AT_ONCE = 8
-"""Frames scored together: enough to fill a device, few enough to fit beside the network."""
+"""Frames scored at once: enough to fill a device, few enough to fit beside the network."""
 
 WAITING = 3
 """Parts that may wait to be scored before the network has to."""

@@ -18,7 +18,7 @@ from vsr.errors import ConfigurationError, DownloadError, MissingDependency
 
 EXTRA = "perceptual"
 OURS = "tof, warp, vmaf, vmaf-neg, cambi, niqe, brisque, lpips, dists"
-"""What needs no pyiqa."""
+"""Metrics without pyiqa."""
 
 
 class PerceptualScore:

@@ -17,7 +17,7 @@ from typing import Any
 from vsr.errors import OpenError
 
 Scores = dict[str, list[float | None]]
-"""By key of ``headings``, for each frame."""
+"""Scores of each frame, by key of ``headings``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from vsr.types import Chunk
 
 WARM_UP_STEPS = 2
 REFERENCE_FEATURES = 64
-"""Width of the convolution that stands for the machine: 3x3, as in the networks' trunks."""
+"""Width of the convolution that measures the machine: 3x3, as in the networks' trunks."""
 
 
 @dataclass(frozen=True, kw_only=True)

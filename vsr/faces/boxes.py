@@ -12,7 +12,7 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 Overlap = Literal["union", "smaller"]
-"""What a shared area is divided by: the area of both boxes together, or of the smaller one."""
+"""Divisor of a shared area: the area of the union of both boxes, or of the smaller one."""
 
 
 def suppress(boxes_N4: Array, scores_N: Array, limit: float, overlap: Overlap = "union") -> Any:

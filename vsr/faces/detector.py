@@ -33,7 +33,7 @@ SAME = 0.3
 """Least overlap of a face's boxes in a frame and in the mirrored one."""
 
 BATCH = 512
-"""Candidates judged together: on a CPU more would take memory for nothing."""
+"""Candidates classified at once: on a CPU more would take memory without gain."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

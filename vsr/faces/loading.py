@@ -24,7 +24,7 @@ from vsr.models.checkpoints.face_zoo import DETECTOR
 from vsr.models.face_loading import FaceDetector, load_face_detector, load_face_network
 
 FIDELITY = 0.5
-"""How faithful restored faces are unless told otherwise: half of what the network changes."""
+"""Default fidelity of restored faces: half of what the network changes."""
 
 LONG_S = 1.0
 """A call that takes longer is not measured twice."""

@@ -35,10 +35,10 @@ from vsr.live.timing.latency_plan import BUSY, LatencyPlan
 from vsr.types import Chunk, StreamInfo
 
 CONNECTING_S = 20.0
-"""So long a source may take until its first picture; a publisher that is waited for, too."""
+"""Seconds that a source, or an expected publisher, may take until its first picture."""
 
 WATCHED_S = 2.0
-"""So long a source is read, and a sink written to."""
+"""Seconds for which a source is read, and a sink written to."""
 
 MOST_FRAMES = 60
 

@@ -15,7 +15,7 @@ from vsr.toml_tables import read_toml
 SUFFIX = ".toml"
 
 TABLE = Path(vsr.configs.__path__[0]) / "auto.toml"
-"""The table that ``auto`` stands for."""
+"""The table that ``auto`` means."""
 
 
 @dataclass(frozen=True, kw_only=True)

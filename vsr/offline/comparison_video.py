@@ -42,7 +42,7 @@ class InputRecorder(ForwardingReader):
 
 
 class ComparisonWriter(ForwardingWriter):
-    """Writes each restored frame together with its input frame."""
+    """Writes each restored frame beside its input frame."""
 
     def __init__(self, writer: Writer, inputs: InputRecorder, mode: Mode) -> None:
         super().__init__(writer)

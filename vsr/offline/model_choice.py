@@ -36,7 +36,7 @@ MODELS_KEY = "models"
 """Key of a journal's header."""
 
 EARLY_S = Fraction(1, 20)
-"""How much earlier than assessed a scene may start: deinterlacing moves cuts by a field."""
+"""Time by which a scene may start earlier than assessed: deinterlacing moves cuts by a field."""
 
 
 def named_network(options: RestoreOptions) -> Network[Any] | None:

@@ -78,7 +78,7 @@ QUEUED_CHUNKS = 1
 
 
 SILENT_S = 1.0
-"""How long a run that was stopped waits for its source."""
+"""Time for which a stopped run waits for its source."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

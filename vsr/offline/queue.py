@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 LOOK_EVERY_S = 0.1
-"""How often a wait for the next item looks whether it is to stop."""
+"""Interval at which a wait for the next item checks for a stop."""
 
 
 class StageQueue(Generic[Item]):

@@ -88,7 +88,7 @@ PRESETS = {
         encode_args=("-q:v", "4", "-g", "12", "-bf", "2"),
     ),
 }
-"""By name; none of them resizes."""
+"""Presets by name; none of them resizes."""
 
 
 def _blurred(frames: Tensor, sigma: float) -> Tensor:

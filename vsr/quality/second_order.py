@@ -36,7 +36,7 @@ KERNELS = (
 """The order of ``Order.kernel_weights``."""
 
 WIDE_KERNEL = 13
-"""From this side on the low-pass filter may cut off lower frequencies."""
+"""Side of the kernel from which on the low-pass filter may cut off lower frequencies."""
 
 
 @dataclass(frozen=True, kw_only=True)

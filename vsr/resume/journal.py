@@ -202,7 +202,7 @@ def _damaged(number: int) -> ValueError:
 
 NAME, IMAGES, SOUND = "journal.jsonl", "images", "sound.nut"
 HALF_WRITTEN = (f"{NAME}.part", ".state-*.part", ".marks-*.part", ".tmp??????")
-"""What a kill leaves of a file that was being written; the last is how safetensors begins one."""
+"""Names of partial files that a kill leaves; the last is how safetensors begins one."""
 
 OURS = ("segment-*.nut", SOUND, "state-*.safetensors", "marks-*.safetensors", *HALF_WRITTEN)
 START_ANEW = "start again with --overwrite"

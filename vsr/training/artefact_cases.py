@@ -36,7 +36,7 @@ from vsr.training.sample_order import STRIDE
 from vsr.types import Chunk, Reader
 
 CHUNK = 8
-"""Frames that are read together."""
+"""Frames that are read at once."""
 
 Piece = tuple[Tensor, Tensor]
 """An input (T, 3, h, w) and its pseudo ground truth (T, 3, H, W), uint8."""

@@ -42,7 +42,7 @@ CHARBONNIER_EPSILON = 1e-3
 """Rounds the absolute error near zero; the square is the 1e-6 of the published configurations."""
 
 FLOW_NETWORKS = ("flow", "spynet")
-"""What networks call their part that estimates flow."""
+"""Names of a network's part that estimates flow."""
 
 FLOW_EPSILON = 0.01
 """Pixels below which an error of the flow counts as none."""

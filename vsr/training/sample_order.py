@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 
 STRIDE = 1_000_003
-"""Between the seeds of two samples; a prime, so that runs of neighbouring seeds share none soon."""
+"""Difference between the seeds of two samples; a prime, so that runs of neighbouring seeds share
+none soon."""
 
 
 @dataclass(frozen=True, kw_only=True)

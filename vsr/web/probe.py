@@ -15,10 +15,10 @@ from vsr.streams.names.container import open_container
 from vsr.web.library import Film
 
 PROTOCOLS = "file,pipe"
-"""What the ffmpeg program may open for a picture."""
+"""Protocols that the ffmpeg program may open for a picture."""
 
 PICTURE_AT = 0.1
-"""Where in a film its picture is taken: the first frame is often black."""
+"""Position in a film at which its picture is taken: the first frame is often black."""
 
 PICTURE_WIDTH = 320
 PICTURE_TIMEOUT_S = 20.0

@@ -27,7 +27,7 @@ KEPT_VIDEOS = 20
 LOOK_EVERY_S = 0.2
 
 Gone = Callable[[], Awaitable[bool]]
-"""Whether nobody waits for the answer any more."""
+"""Whether the request has been cancelled."""
 
 
 class Processes:

@@ -29,7 +29,7 @@ STATE = ".vsr-web"
 """Folder below that of the results: the queue, dropped films, previews."""
 
 ENDING_S = 2
-"""How long open connections may keep a server that ends."""
+"""Time for which open connections may delay the end of a server."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,8 @@ ENCODE_ARGS = [
     "-movflags",
     "+faststart",
 ]
-"""What every browser plays; key frames only, so that a step back is as quick as one forward."""
+"""Encoding that every browser plays; key frames only, so that a step back is as quick as one
+forward."""
 
 LARGEST_HEIGHT, LARGEST_WIDTH = 2304, 4096
 """Largest size of each half; larger ones are reduced: browsers decode two of these, hardly more."""

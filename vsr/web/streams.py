@@ -39,7 +39,7 @@ ANSWER_TIMEOUT_S = 2.0
 """A stream's figures come within milliseconds unless it hangs."""
 
 PATHS = {"input": "input.jpg", "output": "output.jpg", "metrics": "metrics"}
-"""What the page may ask a stream's status server for."""
+"""Paths that the page may request from a stream's status server."""
 
 _STATUS = re.compile(r"figures at http://127\.0\.0\.1:(\d+)/")
 

@@ -21,7 +21,7 @@ from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.durable import LostError
 
 _ID = b"nut/multimedia container\0"
-"""What a NUT file begins with; packets of headers follow, each with a start code of 8 bytes."""
+"""Beginning of a NUT file; packets of headers follow, each with a start code of 8 bytes."""
 
 _MAIN, _STREAM = b"NM\x7a\x56\x1f\x5f\x04\xad", b"NS\x11\x40\x5b\xf2\xf9\xdb"
 _SYNCPOINT = b"NK\xe4\xad\xee\xca\x45\x69"

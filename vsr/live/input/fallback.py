@@ -20,7 +20,7 @@ from vsr.live.monitor.counted_log import CountedLog
 log = logging.getLogger(__name__)
 
 FIRST_S = 5.0
-"""So long the first source may take at the beginning; a failure of it is noticed at once."""
+"""Seconds that the first source may take at the beginning; a failure of it is noticed at once."""
 
 SILENT_S = 2.0
 """A first source whose picture is missing for longer is replaced."""

@@ -16,7 +16,7 @@ LISTEN_SILENT_S = 2.0
 one finds out by libsrt's own time."""
 
 PROBED_S = 1.5
-"""How long ffmpeg may look at a stream before it is shown: frames are held back meanwhile."""
+"""Time for which ffmpeg may look at a stream before it is shown: frames are held back meanwhile."""
 
 _ACCEPTING = ("rtmp://", "tcp://")
 _LISTENING = (*_ACCEPTING, "srt://", "udp://")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 1.0
-"""What comes back is met again within five seconds, the wait for a key frame included."""
+"""A source or sink that returns is connected within five seconds, the wait for a key frame
+included."""
 
 SETTLED_S = 2.0
-"""What lasted this long has been there: it succeeded."""
+"""A connection that lasted this long has succeeded."""
 
 
 class Retry:

@@ -30,7 +30,7 @@ LOOK_EVERY_S = 0.1
 CLOSE_TIMEOUT_S = 0.25
 
 FAILURES = (VSRError, FFmpegError, OSError, SubprocessError)
-"""What a connection ends with that another may not."""
+"""Errors that end a connection and may not recur in another."""
 
 MOST_EVENTS = 500
 """Frames and packets of sound that may wait: beyond, the source is held back."""

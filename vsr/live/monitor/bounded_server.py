@@ -17,10 +17,10 @@ MOST_CLIENTS = 16
 """Connections at a time. One more ends the oldest: slow clients do not keep others out."""
 
 REQUEST_TIMEOUT_S = 5.0
-"""From the acceptance of a connection to the end of its answer."""
+"""Time from the acceptance of a connection to the end of its answer."""
 
 ENDING_S = 1
-"""How long requests that are being answered may keep a server that ends."""
+"""Time for which unfinished requests may delay the end of a server."""
 
 HEADERS = [("connection", "close")]
 """One request per connection, so that the time of a connection is that of its request."""

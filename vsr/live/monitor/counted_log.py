@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 EVERY_S = 60.0
-"""At least so long between two lines about the same thing."""
+"""Least time between two lines about the same thing."""
 
 
 @dataclass

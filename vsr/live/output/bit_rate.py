@@ -24,7 +24,7 @@ LOWEST_BITS_S = 100_000
 RISE = 1.25
 CALM_S = 20.0
 LONGEST_CALM_S = 320.0
-"""How long nothing may be congested before the limit rises, at first and at most."""
+"""Time without congestion before the limit rises, at first and at most."""
 
 HELD_S = 20.0
 """A rise that lasts so long was right."""

@@ -301,7 +301,7 @@ def _limited(encoder: str, limit: int, templates: StreamTemplates) -> Options:
 
 
 _LEVEL = 7
-"""Where H.264's first parameter set has the level, behind a start code of four bytes."""
+"""Position of the level in H.264's first parameter set, after a start code of four bytes."""
 
 
 def _command(picture: OutputPicture, encoder: str, options: Options, lead_s: int) -> list[str]:

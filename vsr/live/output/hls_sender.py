@@ -16,7 +16,7 @@ from vsr.live.output.sender import add_streams, coded_input, copy_packets, run
 from vsr.streams.names.trust import HTTPOpener, Trust
 
 TIMEOUT_S = 5.0
-"""How long a server may be silent."""
+"""Time for which a server may be silent."""
 
 
 def send(address: str, arguments: list[str]) -> None:

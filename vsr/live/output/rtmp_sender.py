@@ -17,7 +17,7 @@ from av.container import OutputContainer
 from vsr.live.output.sender import add_streams, coded_input, copy_packets, run
 
 UNSENT_BYTES = 16 * 1024
-"""What the kernel may hold that has not been sent; what is on its way comes on top."""
+"""Unsent bytes that the kernel may hold; what is on its way comes on top."""
 
 _WRITE = {
     "flvflags": "no_duration_filesize",

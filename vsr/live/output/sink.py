@@ -45,7 +45,7 @@ JUDGED_AFTER_S = 5.0
 WAITING_PACKETS = 2000
 
 _ADDRESS_PIPE_BYTES = 8 * 1024
-"""What lies in the pipe to a sender is not seen to wait: little even of a slow stream."""
+"""Bytes in the pipe to a sender, which are not counted as waiting: little even of a slow stream."""
 
 
 class Sink:

@@ -31,11 +31,12 @@ SLACK = 0.25
 time."""
 
 SLOW_S = 0.2
-"""Where the first step takes longer, others are timed once: the source does not wait."""
+"""If the first step takes longer, others are timed once: the source does not wait."""
 
 REPEATS = 3
-"""How often each step after the first is timed; the quickest counts. A process's first steps take
-up to a fifth longer than later ones: the speed is measured again while the stream runs."""
+"""Number of times that each step after the first is timed; the quickest counts. A process's first
+steps take up to a fifth longer than later ones: the speed is measured again while the stream
+runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

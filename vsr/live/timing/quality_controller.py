@@ -24,7 +24,7 @@ SHARES = (2, 3, 4)
 """The last quality levels restore one frame out of so many, before none is restored."""
 
 CALM_S = 2.0
-"""How long nothing may be late before a step up."""
+"""Time without late frames before a step up."""
 
 LONGEST_CALM_S = 60.0
 
