@@ -14,8 +14,8 @@ import click
 import torch
 
 from vsr.models.architectures.basicvsr import BasicVSR
+from vsr.models.ops.optical_flow import estimate_flow
 from vsr.quality.metrics import fidelity
-from vsr.quality.optical_flow import estimate_flow
 from vsr.restorer import FULL, Restorer
 from vsr.types import Chunk
 

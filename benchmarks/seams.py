@@ -1,10 +1,10 @@
-"""Loss by chunk and look-ahead of BasicVSR: ``python -m benchmarks.seams --root VID4``.
+"""Loss by chunk and look-ahead of a network: ``python -m benchmarks.seams --root VID4``.
 
-BasicVSR's forward branch does not see the backward one, so that it is the same at every setting;
-and the backward features of a frame depend on nothing but where its window ends. Hence each window
-end is swept once for all settings that share it, and a whole table takes five times as long as
-restoring the clips once. `python -m benchmarks.look_ahead` goes through ``Restorer`` at every
-setting, with any network; `--check` compares one setting with it.
+Each setting goes through ``Restorer``, but for BasicVSR there is a shorter way. Its forward branch
+does not see the backward one, so that it is the same at every setting; and the backward features of
+a frame depend on nothing but where its window ends. Hence each window end is swept once for all
+settings that share it, and a whole table takes five times as long as restoring the clips once;
+`--check` compares one setting with the ``Restorer``.
 
 With ``--bfloat16`` the clips are restored whole in bfloat16, too. Where the CPU has no such
 convolutions they are done in float32 on values rounded to bfloat16, and rounded again: the same
@@ -29,6 +29,7 @@ from vsr.evaluation.data_set_clips import find_clips
 from vsr.models.architectures.basicvsr import SCALE, BasicVSR
 from vsr.models.layers.propagation import PairFlows, pair_flows
 from vsr.models.loading import load_network
+from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.quality.degradation import degrade
 from vsr.quality.metrics import luma, psnr, ssim
@@ -75,13 +76,13 @@ def main(
 ) -> None:
     """Print a table as Markdown: PSNR-Y and SSIM-Y, and what is lost against the whole clip."""
     network, _ = place(load_network(model), device="cpu", precision="float32")
-    if not isinstance(network, BasicVSR):
-        raise click.UsageError(f"{model} is no BasicVSR; `benchmarks.look_ahead` takes any network")
+    if check and not isinstance(network, BasicVSR):
+        raise click.UsageError(f"{model} goes through the Restorer anyway; leave --check out")
     data = read_clips(root, degradation, clips.split(",") if clips else [], frames, crop)
     sizes, ahead = ([int(word) for word in words.split(",")] for words in (chunks, look_aheads))
     settings = [Setting(chunk, look_ahead) for look_ahead in ahead for chunk in sizes]
     with torch.inference_mode():
-        if check:
+        if check and isinstance(network, BasicVSR):
             print(f"{settings[0]}: {difference(network, data, settings[0]):.1e} from the Restorer")
         if bfloat16:
             print_bfloat16(network, data)
@@ -90,7 +91,7 @@ def main(
 
 
 def print_table(
-    network: BasicVSR, data: Clips, chunks: Sequence[int], look_aheads: Sequence[int]
+    network: Network[Any], data: Clips, chunks: Sequence[int], look_aheads: Sequence[int]
 ) -> None:
     """The clips' mean of every setting, and what it loses."""
     settings = [Setting(chunk, look_ahead) for look_ahead in look_aheads for chunk in chunks]
@@ -104,7 +105,7 @@ def print_table(
         print(f"| {look_ahead} | {' | '.join(cells)} |")
 
 
-def print_bfloat16(network: BasicVSR, data: Clips) -> None:
+def print_bfloat16(network: Network[Any], data: Clips) -> None:
     """Each clip whole, in float32 and in bfloat16."""
     print("| clip | float32 | bfloat16 | lost, dB / SSIM |\n|---|---|---|---|")
     for name, frames in data.low.items():
@@ -122,22 +123,49 @@ def print_bfloat16(network: BasicVSR, data: Clips) -> None:
 
 
 def study(
-    network: BasicVSR, data: Clips, settings: Sequence[Setting]
+    network: Network[Any], data: Clips, settings: Sequence[Setting]
 ) -> tuple[Score, Mapping[Setting, Score]]:
     """The score of whole clips, and those of every setting; means over frames, then over clips."""
     wholes: list[Score] = []
     by_setting: dict[Setting, list[Score]] = defaultdict(list)
-    for name, low in data.low.items():
-        frames = range(len(low))
-        scores = frame_scores(network, low, data.truth[name], settings)
-        wholes.append(mean([scores[i, len(low)] for i in frames]))
+    for name in data.low:
+        if isinstance(network, BasicVSR):
+            whole, scores = swept_scores(network, data.low[name], data.truth[name], settings)
+        else:
+            whole, scores = streamed_scores(network, alone(data, name), settings)
+        wholes.append(whole)
         for setting in settings:
-            ends = [setting.window_end(i, len(low)) for i in frames]
-            by_setting[setting].append(
-                mean([scores[pair] for pair in zip(frames, ends, strict=True)])
-            )
-        print(f"{name}: whole {wholes[-1][0]:.3f} dB", flush=True)
+            by_setting[setting].append(scores[setting])
+        print(f"{name}: whole {whole[0]:.3f} dB", flush=True)
     return mean(wholes), {setting: mean(of_clips) for setting, of_clips in by_setting.items()}
+
+
+def streamed_scores(
+    network: Network[Any], data: Clips, settings: Sequence[Setting]
+) -> tuple[Score, dict[Setting, Score]]:
+    """The scores of the only clip, whole and at every setting, each by a stream of its own."""
+    ((name, truth),) = data.truth.items()
+    grey = luma(truth)
+
+    def scored(chunk: int, look_ahead: int | str) -> Score:
+        restored = restore(network, data, chunk, look_ahead, "float32")
+        return score_of_luma(restored[name], grey)
+
+    by_setting = {setting: scored(setting.chunk, setting.look_ahead) for setting in settings}
+    return scored(len(truth), FULL), by_setting
+
+
+def swept_scores(
+    network: BasicVSR, low: Tensor, truth: Tensor, settings: Sequence[Setting]
+) -> tuple[Score, dict[Setting, Score]]:
+    """The same of a BasicVSR, each window end swept once."""
+    scores = frame_scores(network, low, truth, settings)
+    frames = range(len(low))
+    by_setting = {
+        setting: mean([scores[i, setting.window_end(i, len(low))] for i in frames])
+        for setting in settings
+    }
+    return mean([scores[i, len(low)] for i in frames]), by_setting
 
 
 def frame_scores(

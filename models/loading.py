@@ -25,6 +25,7 @@ from vsr.models.checkpoints.checkpoint import Checkpoint, interpolate, read_chec
 from vsr.models.guard.network import Guarded
 from vsr.models.network import Network
 from vsr.models.regions import ByQuality, ByRegion
+from vsr.models.steady import Steady
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".param", ".bin"})
 """Suffixes of names that mean a file even if it is missing."""
@@ -42,6 +43,7 @@ def load_network(
     fidelity: float | None = None,
     guard_artifacts: bool = False,
     strength: Tensor | Literal["auto"] | None = None,
+    steady: bool = False,
 ) -> Network[Any]:
     """Load a network, on the CPU in float32, with frozen weights.
 
@@ -64,22 +66,27 @@ def load_network(
             frame: below 1, a milder network's result is shown, the faithful one as above, or
             that for hardly coded footage, else MATLAB's bicubic. ``auto`` for a map of each frame
             by how coarsely its regions were coded. None for fully everywhere.
+        steady: Blend what an image network restores with the frame before, along the optical flow.
 
     Raises:
         ConfigurationError: An unknown name, a model whose weights have to be given, a fidelity
             out of range or for a model that has none, a guard for a model that is the faithful
-            one itself, or a guard together with a strength.
+            one itself, a guard together with a strength, or steadiness for a network that sees
+            neighbouring frames by itself.
         CheckpointError: A file that is missing, damaged, or of another network.
         NotPulled: Official weights that have not been pulled.
     """
     network = _load(str(model), weights, fidelity)
+    vivid = network.facts.name in VIVID_ARCHITECTURES
+    if steady:
+        network = Steady(network)
     if guard_artifacts:
         name = _faithful_end(str(model), weights, fidelity, network.facts.scale)
         network = Guarded(network, _network_at_end(name))
     if strength is not None:
         if guard_artifacts:
             raise ConfigurationError("a guard and a strength exclude each other; give one of them")
-        network = _by_region(network, str(model), weights, fidelity, strength)
+        network = _by_region(network, str(model), weights, fidelity, strength, ties_low_band=vivid)
     return network.requires_grad_(False)
 
 
@@ -89,18 +96,20 @@ def _by_region(
     weights: str | Path | None,
     fidelity: float | None,
     strength: Tensor | Literal["auto"],
+    *,
+    ties_low_band: bool,
 ) -> Network[Any]:
-    """A network and its milder end; arguments as for ``load_network``."""
+    """A network and its milder end; arguments as for ``load_network`` and ``ByRegion``."""
     clean = CLEAN_MODELS.get(model) if weights is None else None
     mild = clean or _faithful_end(model, weights, fidelity, strong.facts.scale, itself=True)
     if weights is None and (mild == model or (strength == "auto" and is_for_clean(model))):
         raise ConfigurationError(
             f"{model} is itself the mildest of its scale; give another model with a strength map"
         )
-    ends, ties = (strong, _network_at_end(mild)), strong.facts.name in VIVID_ARCHITECTURES
+    ends = strong, _network_at_end(mild)
     if isinstance(strength, Tensor):
-        return ByRegion(*ends, strength, ties_low_band=ties)
-    return ByQuality(*ends, ties_low_band=ties)
+        return ByRegion(*ends, strength, ties_low_band=ties_low_band)
+    return ByQuality(*ends, ties_low_band=ties_low_band)
 
 
 def is_for_clean(model: str) -> bool:

@@ -25,6 +25,7 @@ from vsr.models.guard.network import Guarded
 from vsr.models.layers.spynet import SPyNet
 from vsr.models.network import Network
 from vsr.models.regions import ByQuality, ByRegion
+from vsr.models.steady import Steady
 
 
 def drawn_once(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
@@ -130,6 +131,10 @@ def guarded_image_network() -> Network[Any]:
     return Guarded(srvgg(), Bicubic(scale=4))
 
 
+def steady() -> Network[Any]:
+    return Steady(srvgg())
+
+
 def quick(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
     """Copies of a network whose SPyNet has four features a layer.
 
@@ -172,6 +177,7 @@ RECURRENT = {
     "guarded": guarded,
     "by_quality": by_quality,
     "by_region": by_region,
+    "steady": steady,
 }
 """Networks that carry state."""
 

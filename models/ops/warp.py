@@ -37,6 +37,27 @@ def warp(feat_BKHW: Tensor, flow_B2HW: Tensor, padding: Padding = "zeros") -> Te
     return sampled.to(feat_BKHW.dtype)
 
 
+def warp_sharply(image_BCHW: Tensor, flow_B2HW: Tensor) -> Tensor:
+    """Sample an image where the flow points, bicubically; the nearest pixel of the border outside.
+
+    Bilinear samples between pixels are blurred, and the more so the more often an image is moved.
+
+    Args:
+        image_BCHW: The neighbour frame; float32.
+        flow_B2HW: As for ``warp``.
+
+    Returns:
+        (B, C, H, W), float32; beside edges it may overshoot the image's range.
+    """
+    return F.grid_sample(
+        image_BCHW,
+        _sampling_grid(flow_B2HW),
+        mode="bicubic",
+        padding_mode="border",
+        align_corners=True,
+    )
+
+
 def warp_cells(feat_BKhw: Tensor, flow_B2HW: Tensor) -> Tensor:
     """Sample features that are kept in cells of 2 x 2 pixels as images of the flow's size.
 

@@ -22,10 +22,10 @@ from vsr.evaluation.perceptual import PerceptualScore
 from vsr.evaluation.pictures import PictureTaker
 from vsr.evaluation.scoring import ClipScorer, Scoring
 from vsr.models.ops.imresize import imresize, quantise
+from vsr.models.ops.optical_flow import estimate_flow, visible_pixels
 from vsr.quality.brisque import brisque
 from vsr.quality.metrics import fidelity, luma
 from vsr.quality.niqe import niqe
-from vsr.quality.optical_flow import estimate_flow, visible_pixels
 from vsr.streams.ffmpeg.process import find_ffmpeg
 
 

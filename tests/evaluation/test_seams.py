@@ -7,7 +7,16 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.look_ahead import Clips
-from benchmarks.seams import RoundedConvolutions, Setting, central, cut, difference, frames_by_end
+from benchmarks.seams import (
+    RoundedConvolutions,
+    Setting,
+    central,
+    cut,
+    difference,
+    frames_by_end,
+    streamed_scores,
+    swept_scores,
+)
 from tests.networks import basicvsr, moving_clip, quick
 from vsr.models.architectures.basicvsr import BasicVSR
 
@@ -19,6 +28,20 @@ def test_a_shared_sweep_gives_the_frames_of_a_stream(setting: Setting) -> None:
     data = Clips(low={"clip": low}, truth={"clip": low})
     with torch.inference_mode():
         assert difference(network, data, setting) < 1e-5
+
+
+def test_both_ways_to_a_table_agree() -> None:
+    network, low = quick(basicvsr)(), moving_clip(4, 12, 12)
+    assert isinstance(network, BasicVSR)
+    truth = F.interpolate(low, scale_factor=4, mode="bicubic").clamp(0, 1)
+    settings = [Setting(1, 0), Setting(2, 1)]
+    with torch.inference_mode():
+        swept = swept_scores(network, low, truth, settings)
+        streamed = streamed_scores(network, Clips(low={"a": low}, truth={"a": truth}), settings)
+    assert swept[1][settings[0]] != swept[0]
+    assert swept[0] == pytest.approx(streamed[0], abs=1e-4)
+    for setting in settings:
+        assert swept[1][setting] == pytest.approx(streamed[1][setting], abs=1e-4)
 
 
 def test_each_window_end_is_swept_once_for_all_settings() -> None:

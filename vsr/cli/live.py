@@ -20,6 +20,7 @@ from vsr.cli.parameters import (
     face_detector_option,
     face_model_option,
     fidelity_option,
+    steady_option,
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
@@ -103,6 +104,7 @@ class Retries(click.ParamType["int | None"]):
     is_flag=True,
     help="See `restore`; a second network, only where it is asked for.",
 )
+@steady_option
 @click.option(
     "--faces",
     is_flag=True,

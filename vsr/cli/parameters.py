@@ -197,6 +197,15 @@ fidelity_option = click.option(
 """``--fidelity`` of every command that takes ``--model``."""
 
 
+steady_option = click.option(
+    "--steady",
+    is_flag=True,
+    help="For models that restore each frame by itself (realesr-…, realesrgan-…): blend what they "
+    "restore with the frame before, along the motion, so that it flickers less.",
+)
+"""``--steady`` of the commands that restore footage."""
+
+
 face_model_option = click.option(
     "--face-model",
     shell_complete=complete_face_model,

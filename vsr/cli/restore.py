@@ -24,6 +24,7 @@ from vsr.cli.parameters import (
     face_detector_option,
     face_model_option,
     fidelity_option,
+    steady_option,
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal, unless_stopped
 from vsr.cli.startup import loading
@@ -118,6 +119,7 @@ def _name_comparison(words: list[str]) -> list[str]:
     help="A picture, white where frames are to be restored fully; where it is black, a milder "
     "model's result is shown. auto: fully where a frame was coded coarsely.",
 )
+@steady_option
 @click.option(
     "--show-map",
     type=MEDIA,

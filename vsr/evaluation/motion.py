@@ -1,4 +1,4 @@
-"""Temporal scores along the optical flow of ``quality.optical_flow``.
+"""Temporal scores along the optical flow of ``models.ops.optical_flow``.
 
 The flow is not learnt, so that no score depends on a network's weights. With F(a, b) the flow
 from a to b, r restored and g ground truth:
@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from vsr.models.ops.optical_flow import estimate_flow
 from vsr.models.ops.warp import warp
-from vsr.quality.optical_flow import estimate_flow
 
 
 def flow_difference(restored: Tensor, before: Tensor, flow_of_truth_N2HW: Tensor) -> Tensor:

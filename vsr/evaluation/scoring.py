@@ -17,8 +17,8 @@ from vsr.evaluation.motion import flow_difference, warping_error
 from vsr.evaluation.pictures import PictureTaker
 from vsr.evaluation.vmaf import LibvmafScorer
 from vsr.models.ops.imresize import quantise
+from vsr.models.ops.optical_flow import estimate_flow, visible_pixels
 from vsr.quality.metrics import SSIM_WINDOW, crop_border, fidelity
-from vsr.quality.optical_flow import estimate_flow, visible_pixels
 
 TEMPORAL = ("tof", "warp")
 """Names people type for the scores of pairs of frames."""

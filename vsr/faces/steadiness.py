@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vsr.models.ops.optical_flow import estimate_flow
 from vsr.models.ops.warp import warp
-from vsr.quality.optical_flow import estimate_flow
 
 SMALL = 128
 """Side of the pictures whose flow is estimated."""

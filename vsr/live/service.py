@@ -40,6 +40,7 @@ def run_live(
     weights: str | None = None,
     fidelity: float | None = None,
     guard_artifacts: bool = False,
+    steady: bool = False,
     faces: str | None = None,
     face_detector: str | Path | None = None,
     device: str = "auto",
@@ -61,6 +62,7 @@ def run_live(
         weights: See ``load_network``.
         fidelity: See ``load_network``.
         guard_artifacts: See ``load_network``.
+        steady: See ``load_network``.
         faces: Model that restores faces where there is time, as for ``load_face_network``;
             ``fidelity`` is how faithful they stay. None for no faces.
         face_detector: Model that finds them; None for MTCNN.
@@ -81,7 +83,14 @@ def run_live(
     """
     wanted = _wanted(source, target, streams, options)
     network, face_networks = _networks(
-        model, weights, fidelity, guard_artifacts, faces, face_detector, device
+        model,
+        weights,
+        fidelity,
+        faces,
+        face_detector,
+        device,
+        guard_artifacts=guard_artifacts,
+        steady=steady,
     )
     figures = [Figures(name=one.name) for one in wanted]
     makers = _makers(wanted, figures, network, face_networks, device, precision, say)
@@ -110,6 +119,7 @@ def check_live(
     weights: str | None = None,
     fidelity: float | None = None,
     guard_artifacts: bool = False,
+    steady: bool = False,
     faces: str | None = None,
     face_detector: str | Path | None = None,
     device: str = "auto",
@@ -127,7 +137,14 @@ def check_live(
     """
     wanted = _wanted(source, target, streams, options)
     network, face_networks = _networks(
-        model, weights, fidelity, guard_artifacts, faces, face_detector, device
+        model,
+        weights,
+        fidelity,
+        faces,
+        face_detector,
+        device,
+        guard_artifacts=guard_artifacts,
+        steady=steady,
     )
     restorer = Restorer(network, device=device, precision=precision)
     work = 0.0
@@ -154,19 +171,20 @@ def _networks(
     model: str,
     weights: str | None,
     fidelity: float | None,
-    guard_artifacts: bool,
     faces: str | None,
     face_detector: str | Path | None,
     device: str,
+    *,
+    guard_artifacts: bool,
+    steady: bool,
 ) -> tuple[Network[Any], FaceNetworks | None]:
     """The network of whole frames, and those for faces if they are asked for."""
+    load = partial(load_network, model, weights, guard_artifacts=guard_artifacts, steady=steady)
     if faces is None:
-        return load_network(
-            model, weights, fidelity=fidelity, guard_artifacts=guard_artifacts
-        ), None
+        return load(fidelity=fidelity), None
     check_pulled(faces, face_detector or DETECTOR)
     own = fidelity if has_two_ends(model, weights) else None
-    network = load_network(model, weights, fidelity=own, guard_artifacts=guard_artifacts)
+    network = load(fidelity=own)
     return network, load_faces(faces, fidelity, resolve_device(device), face_detector)
 
 

@@ -61,6 +61,7 @@ def load_chosen(options: RestoreOptions) -> Network[Any]:
         fidelity=_fidelity(options),
         guard_artifacts=guards(options),
         strength=_strength(options.strength_map),
+        steady=options.steady,
     )
 
 

@@ -62,6 +62,7 @@ class RestoreOptions:
         strength_map: A picture of the strength of restoration by region, white for full;
             ``auto`` for a map of each frame by how coarsely its regions were coded, ``off`` for
             fully everywhere.
+        steady: See ``load_network``.
         show_map: Another target, which shows where the guard or the map shows the faithful result;
             None for none.
         chunk: See ``Restorer``; None for the size that suits the network and fits into memory.
@@ -107,6 +108,7 @@ class RestoreOptions:
     face_detector: str | Path | None = None
     guard_artifacts: bool | None = None
     strength_map: str = OFF
+    steady: bool = False
     show_map: str | None = None
     chunk: int | None = None
     look_ahead: int | str | None = None

@@ -20,7 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsr.models.ops.warp import warp
-from vsr.quality.metrics import luma
+
+LUMA = (65.481, 128.553, 24.966)
+"""Weights of red, green and blue in [0, 1] for luma from 16 to 235."""
 
 LEVELS, SHORTEST_SIDE = 5, 16
 STEPS = 4
@@ -69,7 +71,11 @@ def visible_pixels(flow_N2HW: Tensor, backward_N2HW: Tensor) -> Tensor:
 
 def _pyramid(frames_NCHW: Tensor) -> list[Tensor]:
     """Luma of 0 to 255, (N, 1, h, w), the full size first."""
-    levels = [255 * luma(frames_NCHW.float())]
+    # A tensor of the weights would have to be sent to the device, which waits for it.
+    red, green, blue = (
+        weight * plane for weight, plane in zip(LUMA, frames_NCHW.float().unbind(1), strict=True)
+    )
+    levels = [(red + green + blue + 16).unsqueeze(1)]
     while len(levels) < LEVELS and min(levels[-1].shape[-2:]) >= 2 * SHORTEST_SIDE:
         levels.append(F.avg_pool2d(levels[-1], 2))
     return levels
