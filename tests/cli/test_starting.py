@@ -22,7 +22,6 @@ COMPILER = "torch._dynamo"
 """Takes as long to load as all the rest of torch; no run needs it."""
 
 
-@pytest.mark.slow
 def test_a_run_does_not_load_torchs_compiler(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "clip.mp4", Clip(num_frames=2))
     words = ("restore", str(source), "null", "--model", "compact-x4", "--quiet")

@@ -139,7 +139,14 @@ class Collecting(Identity):
         return window_BTCHW[:, :num_keep] + feats[-1].mean(), None
 
 
-@pytest.mark.parametrize(("chunk", "look_ahead"), [(2, 20), (2, 60), (2, 250), (200, 2)])
+@pytest.mark.parametrize(
+    ("chunk", "look_ahead"),
+    [
+        (2, 60),
+        (200, 2),
+        *(pytest.param(2, ahead, marks=pytest.mark.slow) for ahead in (20, 250)),
+    ],
+)
 def test_every_frame_of_a_window_costs_the_same_however_many_there_are(
     chunk: int, look_ahead: int
 ) -> None:
@@ -164,7 +171,7 @@ def test_sizes_are_no_larger_than_the_source(asked: RequestedSettings, taken: Se
     assert plan.settings == taken
 
 
-@pytest.mark.parametrize("budget", [1, 1 << 36])
+@pytest.mark.parametrize("budget", [1, pytest.param(1 << 36, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "asked",
     [
@@ -279,6 +286,7 @@ def test_options_that_cannot_be_are_refused(
     assert said in done.err
 
 
+@pytest.mark.slow
 def test_the_peak_of_a_process_is_its_own_and_not_that_of_who_started_it() -> None:
     ballast = bytearray(700 * 2**20)
     program = "from vsr.engine.memory import peak_host_bytes; print(peak_host_bytes())"
@@ -351,6 +359,7 @@ print(sorted({"torch._dynamo", "sympy"} & sys.modules.keys()))
 """
 
 
+@pytest.mark.slow
 def test_plans_load_neither_torchs_compiler_nor_its_algebra() -> None:
     """They would take three seconds, and 300 MB of what is planned."""
     done = subprocess.run(

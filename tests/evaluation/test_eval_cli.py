@@ -36,7 +36,10 @@ def test_bicubic_on_vid4_scores_as_published(vsr: Run, shared: Path) -> None:
     assert [len(result["frames"]) for result in found["results"]] == [41, 34, 49, 47]
 
 
-@pytest.mark.parametrize("write", [write_reds4_of_mmagic, write_reds4_of_basicsr])
+@pytest.mark.parametrize(
+    "write",
+    [write_reds4_of_mmagic, pytest.param(write_reds4_of_basicsr, marks=pytest.mark.slow)],
+)
 def test_a_table_of_reds4_has_its_clips_counts_and_published_figures(
     write: Callable[[Path], Path], vsr: Run, tmp_path: Path
 ) -> None:
@@ -164,6 +167,7 @@ def test_vimeo_scores_one_frame_a_clip(vsr: Run, tmp_path: Path, weights: Path) 
     assert (tmp_path / "report" / "clips" / "streamed" / "00001__0266.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_network_on_another_degradation_than_its_own_is_noted(
     vsr: Run, tmp_path: Path, weights: Path
 ) -> None:

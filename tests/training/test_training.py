@@ -64,6 +64,7 @@ def train_and_interrupt(config: TrainingConfig, footage: Path, out: Path, *, at:
         train(config, footage, out, device="cpu", on_progress=stop)
 
 
+@pytest.mark.slow
 def test_a_run_continues_from_its_checkpoint(footage: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train_and_interrupt(TINY, footage, out, at=5)
@@ -72,7 +73,7 @@ def test_a_run_continues_from_its_checkpoint(footage: Path, tmp_path: Path) -> N
     assert seen == [5, 6, 7, 8]
 
 
-@pytest.mark.parametrize("branches", [False, True])
+@pytest.mark.parametrize("branches", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
     footage: Path, tmp_path: Path, branches: bool
 ) -> None:
@@ -94,7 +95,7 @@ def test_training_lowers_the_loss(footage: Path, tmp_path: Path) -> None:
     assert sum(curve[-8:]) < sum(curve[:8])
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
+@pytest.mark.parametrize("share", [pytest.param(0.0, marks=pytest.mark.slow), 1.0])
 def test_drafts_and_flow_learn_along_whole_and_as_a_stream(
     footage: Path, tmp_path: Path, share: float
 ) -> None:
@@ -136,8 +137,16 @@ def test_a_flow_is_judged_by_the_length_of_its_error() -> None:
     ("architecture", "options"),
     [
         ("basicvsr", {"num_feat": 4, "num_block": 1}),
-        ("iconvsr", {"num_feat": 8, "num_block": 1, "keyframe_stride": 2, "temporal_padding": 1}),
-        ("edvr", {"num_feat": 8, "num_frame": 3, "num_extract_block": 1}),
+        pytest.param(
+            "iconvsr",
+            {"num_feat": 8, "num_block": 1, "keyframe_stride": 2, "temporal_padding": 1},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "edvr",
+            {"num_feat": 8, "num_frame": 3, "num_extract_block": 1},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_published_networks_are_trained_and_their_flow_from_its_step_on(
