@@ -3,7 +3,7 @@
 Clips are degraded by known amounts, measured, and a small ensemble learns the amounts from the
 measurements. Half an hour of one core, most of it for making samples.
 
-OUT/samples.safetensors   samples measured so far, so that an interrupted run goes on from there
+OUT/samples.safetensors   samples measured so far, so that an interrupted run resumes from there
 OUT/assessor.safetensors  the trained ensemble
 
 N samples, F features, S severities.

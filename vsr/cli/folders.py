@@ -178,12 +178,12 @@ def estimate_folder(source: str, target: str, options: RestoreOptions, *, as_jso
     allowed = {"overwrite": options.overwrite, "resume": options.resume}
     skipped = {job.name for job in jobs if is_done(job.target, **allowed)}
 
-    def foresee_one(job: Job) -> Estimate | None:
+    def estimate_one(job: Job) -> Estimate | None:
         if job.name in skipped:
             return None
         return estimate(job.source, job.target, _options_of(job, options))
 
-    found = dict(_each(jobs, foresee_one))
+    found = dict(_each(jobs, estimate_one))
     states = {
         job.name: "skipped" if job.name in skipped else "to do" if found[job.name] else "failed"
         for job in jobs

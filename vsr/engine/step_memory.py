@@ -29,7 +29,7 @@ OVERHEAD = 1.08
 `python -m benchmarks.memory` come out right."""
 
 LONGEST_SCENE = 250
-"""Frames that a look-ahead to the end of the scene is reckoned with: ten seconds."""
+"""Frames assumed for a look-ahead to the end of the scene: ten seconds."""
 
 FLOAT = 4
 """Bytes of a value of a frame."""
