@@ -67,7 +67,11 @@ def test_two_of_different_sizes_are_refused(
 @pytest.mark.parametrize(
     ("model", "fidelity", "said"),
     [
-        ("compact-x4", 0.5, "one set of weights; give compact-x4-video, realesr-general-x4v3"),
+        (
+            "compact-x4",
+            0.5,
+            "one set of weights; give compact-x4-video, compact-x2-video, realesr-general-x4v3",
+        ),
         ("compact-x4", 1.5, "give 0 .vivid. to 1 .faithful."),
         ("realesr-general-x4v3", float("nan"), "give 0"),
     ],
