@@ -8,11 +8,13 @@ settings that share it, and a whole table takes five times as long as restoring 
 
 With ``--bfloat16`` the clips are restored whole in bfloat16, too. Where the CPU has no such
 convolutions they are done in float32 on values rounded to bfloat16, and rounded again: the same
-numbers but for the order of sums.
+numbers but for the order of sums. With ``--int8 FILE`` they are restored whole in int8, too, from
+that file of `vsr models measure`.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +63,7 @@ class Setting:
 @click.option("--chunks", default="4,8,16", show_default=True)
 @click.option("--look-aheads", default="0,1,2,4,8,14", show_default=True)
 @click.option("--bfloat16", is_flag=True, help="Whole clips in bfloat16, against float32.")
+@click.option("--int8", "known", default=None, help="A measured checkpoint, against float32.")
 @click.option("--check", is_flag=True, help="Compare the first setting with the Restorer's frames.")
 def main(
     root: Path,
@@ -72,6 +75,7 @@ def main(
     chunks: str,
     look_aheads: str,
     bfloat16: bool,
+    known: str | None,
     check: bool,
 ) -> None:
     """Print a table as Markdown: PSNR-Y and SSIM-Y, and what is lost against the whole clip."""
@@ -84,7 +88,9 @@ def main(
     with torch.inference_mode():
         if check and isinstance(network, BasicVSR):
             print(f"{settings[0]}: {difference(network, data, settings[0]):.1e} from the Restorer")
-        if bfloat16:
+        if known is not None:
+            print_int8(load_network(known), data)
+        elif bfloat16:
             print_bfloat16(network, data)
         else:
             print_table(network, data, sizes, ahead)
@@ -120,6 +126,23 @@ def print_bfloat16(network: Network[Any], data: Clips) -> None:
             f"{exact[1] - coarse[1]:.5f} |",
             flush=True,
         )
+
+
+def print_int8(network: Network[Any], data: Clips) -> None:
+    """Each clip whole, in float32 and in int8."""
+    print("| clip | float32 | int8 | lost, dB / SSIM | CPU s |\n|---|---|---|---|---|")
+    placed = [place(network, device="cpu", precision=name)[0] for name in ("float32", "int8")]
+    for name, frames in data.low.items():
+        scores, seconds = [], []
+        for one in placed:
+            began = time.process_time()
+            restored = one(frames[None])[0]
+            seconds.append(time.process_time() - began)
+            scores.append(score(restored, data.truth[name]))
+        (exact, exact_ssim), (coarse, coarse_ssim) = scores
+        cells = [f"{value[0]:.4f} / {value[1]:.5f}" for value in scores]
+        cells.append(f"{exact - coarse:.4f} / {exact_ssim - coarse_ssim:.5f}")
+        print(f"| {name} | {' | '.join(cells)} | {seconds[0]:.2f} / {seconds[1]:.2f} |", flush=True)
 
 
 def study(

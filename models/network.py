@@ -114,6 +114,11 @@ class Network(nn.Module, ABC, Generic[State]):
         """Whether the network has an int8 form."""
         return False
 
+    @property
+    def is_close_in_int8(self) -> bool:
+        """Whether the int8 form is known to lose little, so that ``auto`` may take it."""
+        return self.has_int8
+
     def in_int8(self) -> Network[State]:
         """A copy with 8-bit integer convolutions; this network is unchanged.
 
@@ -121,6 +126,13 @@ class Network(nn.Module, ABC, Generic[State]):
             ConfigurationError: It has no int8 form, or no calibrated ranges.
         """
         raise ConfigurationError(f"{self.facts.name} has no int8 form; give bfloat16 or float32")
+
+    def _without_ranges(self) -> ConfigurationError:
+        """The error for weights whose ranges nobody has measured."""
+        return ConfigurationError(
+            f"these weights of {self.facts.name} do not say how large features get, as int8 has to "
+            "know; give another precision, or measure them with vsr models measure"
+        )
 
     def measured(self, clips_BTCHW: Iterable[Tensor]) -> Network[State]:
         """The network with calibrated ranges, if it has an int8 form.

@@ -10,7 +10,7 @@ import torch
 
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
-from vsr.models.ops.int8_conv import runs_int8
+from vsr.models.ops.int8_conv import is_fast_at_int8, runs_int8
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -40,7 +40,9 @@ def place(
         ConfigurationError: A device that is not there, or an unknown precision.
     """
     where = resolve_device(device)
-    dtype = resolve_precision(precision, where, has_int8=network.has_int8)
+    dtype = network.dtype
+    if precision != "auto" or dtype != torch.int8:
+        dtype = resolve_precision(precision, where, close_in_int8=network.is_close_in_int8)
     if network.dtype != dtype and torch.int8 in (network.dtype, dtype):
         network = _in_int8(network, dtype, where)
     if dtype == torch.int8:
@@ -77,20 +79,22 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def resolve_precision(name: str, device: torch.device, *, has_int8: bool = False) -> torch.dtype:
+def resolve_precision(
+    name: str, device: torch.device, *, close_in_int8: bool = False
+) -> torch.dtype:
     """The type of weights and convolutions.
 
     Args:
-        name: A key of ``PRECISIONS``; ``"auto"`` is int8 where the network has it and the device is
-            fast at it, else bfloat16 where that is fast.
+        name: A key of ``PRECISIONS``; ``"auto"`` is int8 where it costs the network little and the
+            device is fast at it, else bfloat16 where that is fast.
         device: Where they run.
-        has_int8: Whether the network has an int8 form.
+        close_in_int8: Whether the network has an int8 form that loses little.
 
     Raises:
         ConfigurationError: An unknown name.
     """
     if name == "auto":
-        return torch.int8 if has_int8 and runs_int8(device) else _floating(device)
+        return torch.int8 if close_in_int8 and is_fast_at_int8(device) else _floating(device)
     if name not in PRECISIONS:
         raise ConfigurationError(
             f"precision {name!r} is unknown; give auto, {', '.join(PRECISIONS)}"
@@ -111,7 +115,7 @@ def _in_int8(network: Network[Any], dtype: torch.dtype, device: torch.device) ->
         )
     if not runs_int8(device):
         raise ConfigurationError(
-            f"precision 'int8' needs a CPU with VNNI, not {device}; give auto or bfloat16"
+            f"precision 'int8' needs an x86 CPU with AVX2, not {device}; give auto or bfloat16"
         )
     return network.in_int8()
 

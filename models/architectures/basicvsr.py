@@ -20,33 +20,39 @@ import torch
 from torch import Tensor, nn
 
 from vsr.models.layers.blocks import Trunk, num_blocks_of
+from vsr.models.layers.int8_trunk import TrunkNetwork
 from vsr.models.layers.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.layers.spynet import SPyNet
 from vsr.models.layers.upsampling import PixelShuffleUpsampling
-from vsr.models.network import Network, NetworkFacts
+from vsr.models.network import NetworkFacts
 from vsr.models.ops.fused import conv_leaky_relu
 from vsr.models.ops.warp import warp
 
 SCALE = 4
 
 
-class BasicVSR(PixelShuffleUpsampling, Network[PropagationState]):
+class BasicVSR(PixelShuffleUpsampling, TrunkNetwork[PropagationState]):
     """Recurrent x4 super-resolution.
 
     Args:
         num_feat: Features of both branches.
         num_block: Residual blocks a branch.
+        has_ranges: Whether it is known how large features of the trunks get, so that they have a
+            form on 8-bit integers.
     """
 
     state_classes = (PropagationState,)
+    trunk_names = ("backward_trunk", "forward_trunk")
 
-    def __init__(self, *, num_feat: int = 64, num_block: int = 30) -> None:
+    def __init__(
+        self, *, num_feat: int = 64, num_block: int = 30, has_ranges: bool = False
+    ) -> None:
         super().__init__()
         self.facts = NetworkFacts(name="basicvsr", scale=SCALE, look_ahead=8, chunk=8)
         self.num_feat = num_feat
         self.spynet = SPyNet()
-        self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block)
-        self.forward_trunk = Trunk(3 + num_feat, num_feat, num_block)
+        self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block, has_ranges=has_ranges)
+        self.forward_trunk = Trunk(3 + num_feat, num_feat, num_block, has_ranges=has_ranges)
         self.fusion = nn.Conv2d(2 * num_feat, num_feat, 1)
         self.declare_upsampling(num_feat)
 
@@ -59,7 +65,7 @@ class BasicVSR(PixelShuffleUpsampling, Network[PropagationState]):
         ends_scene: bool = True,
     ) -> tuple[Tensor, PropagationState]:
         flows = pair_flows(self.spynet, window_BTCHW, state)
-        frames = [frame.to(self.dtype) for frame in window_BTCHW.unbind(1)]
+        frames = [frame.to(self.float_dtype) for frame in window_BTCHW.unbind(1)]
         backward = self._propagate_backward(frames, flows, num_keep)
         feat = self._no_feat(frames[0]) if state is None else state.feat_BKHW
         restored = []
@@ -98,4 +104,5 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
     return {
         "num_feat": weights["fusion.weight"].shape[0],
         "num_block": num_blocks_of(weights, "backward_trunk.main.2."),
+        "has_ranges": "backward_trunk.ranges.features_K" in weights,
     }

@@ -31,10 +31,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsr.models.layers.blocks import Trunk, channels_last, conv3x3, num_blocks_of
+from vsr.models.layers.int8_trunk import TrunkNetwork
 from vsr.models.layers.propagation import PairFlows, pair_flows
 from vsr.models.layers.spynet import SPyNet
 from vsr.models.layers.upsampling import PixelShuffleUpsampling
-from vsr.models.network import Network, NetworkFacts
+from vsr.models.network import NetworkFacts
 from vsr.models.ops.deform_conv import modulated_deform_conv
 from vsr.models.ops.fused import conv_leaky_relu
 from vsr.models.ops.padding import pad_to_multiple
@@ -140,7 +141,7 @@ Frame = list[Tensor]
 """Features of one frame: its own, then the results of the sweeps that have reached it."""
 
 
-class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
+class BasicVSRPP(PixelShuffleUpsampling, TrunkNetwork[BasicVSRPPState]):
     """Recurrent restoration, x4 or, with ``hr_in``, x1.
 
     Args:
@@ -148,12 +149,21 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         num_block: Residual blocks a sweep.
         groups: Groups of the deformable convolutions.
         hr_in: The input has the output's size; features are of a quarter of it.
+        has_ranges: Whether it is known how large features of all sweeps get, so that they have a
+            form on 8-bit integers.
     """
 
     state_classes = (BasicVSRPPState,)
+    trunk_names = tuple(f"backbone.{name}" for name in SWEEPS)
 
     def __init__(
-        self, *, num_feat: int = 64, num_block: int = 7, groups: int = 16, hr_in: bool = False
+        self,
+        *,
+        num_feat: int = 64,
+        num_block: int = 7,
+        groups: int = 16,
+        hr_in: bool = False,
+        has_ranges: bool = False,
     ) -> None:
         super().__init__()
         scale = 1 if hr_in else SCALE
@@ -167,7 +177,10 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
             {name: SecondOrderAlignment(num_feat, groups) for name in SWEEPS}
         )
         self.backbone = nn.ModuleDict(
-            {name: Trunk((2 + i) * num_feat, num_feat, num_block) for i, name in enumerate(SWEEPS)}
+            {
+                name: Trunk((2 + i) * num_feat, num_feat, num_block, has_ranges=has_ranges)
+                for i, name in enumerate(SWEEPS)
+            }
         )
         self.reconstruction = Trunk((1 + len(SWEEPS)) * num_feat, num_feat, NUM_EXTRACT_BLOCK)
         self.declare_upsampling(num_feat)
@@ -218,7 +231,9 @@ class BasicVSRPP(PixelShuffleUpsampling, Network[BasicVSRPPState]):
         """Features of every frame of the window; those of the look-ahead before are known."""
         known = [] if state is None else list(state.ahead_BTKhw.unbind(1))
         fresh = window_BTCHW[:, len(known) :].unbind(1)
-        return [[feat] for feat in (*known, *(self.feat_extract(x.to(self.dtype)) for x in fresh))]
+        return [
+            [feat] for feat in (*known, *(self.feat_extract(x.to(self.float_dtype)) for x in fresh))
+        ]
 
     def _sweep_back(self, name: str, frames: Sequence[Frame], flows: PairFlows) -> None:
         """Append results to every frame, from the last one to the first, starting from zeros."""
@@ -354,4 +369,5 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
         "num_block": num_blocks_of(weights, "backbone.backward_1.main.2."),
         "groups": weights["deform_align.backward_1.conv_offset.6.weight"].shape[0] // 27,
         "hr_in": "feat_extract.0.weight" in weights,
+        "has_ranges": "backbone.backward_1.ranges.features_K" in weights,
     }

@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from vsr.models.architectures.edvr import AlignedFeatures, alignment_options
 from vsr.models.architectures.edvr_layers import Pyramid
 from vsr.models.layers.blocks import Trunk, conv3x3, num_blocks_of
+from vsr.models.layers.int8_trunk import TrunkNetwork
 from vsr.models.layers.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.layers.spynet import SPyNet
 from vsr.models.layers.upsampling import PixelShuffleUpsampling
 from vsr.models.layers.windows import window_indices
-from vsr.models.network import Network, NetworkFacts
+from vsr.models.network import NetworkFacts
 from vsr.models.ops.padding import pad_to_multiple
 from vsr.models.ops.warp import warp
 
@@ -59,7 +60,7 @@ class IconVSRState:
     pyramids: dict[int, Pyramid]
 
 
-class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
+class IconVSR(PixelShuffleUpsampling, TrunkNetwork[IconVSRState]):
     """Recurrent x4 super-resolution with refill.
 
     Args:
@@ -68,12 +69,15 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
         keyframe_stride: Frames from key frame to key frame.
         temporal_padding: Neighbours of a key frame on either side: 2 or 3.
         refill: Further options of the refill network.
+        has_ranges: Whether it is known how large features of the trunks get, so that they have a
+            form on 8-bit integers.
     """
 
     state_classes = (
         IconVSRState,
         PropagationState,
     )
+    trunk_names = ("backward_trunk", "forward_trunk")
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
         keyframe_stride: int = 5,
         temporal_padding: int = 2,
         refill: Mapping[str, Any] | None = None,
+        has_ranges: bool = False,
     ) -> None:
         super().__init__()
         self.facts = NetworkFacts(name="iconvsr", scale=SCALE, look_ahead=8, chunk=8, sees_end=True)
@@ -92,9 +97,9 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
         self.edvr = AlignedFeatures(**options)
         self.spynet = SPyNet()
         self.backward_fusion = conv3x3(2 * num_feat, num_feat)
-        self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block)
+        self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block, has_ranges=has_ranges)
         self.forward_fusion = conv3x3(2 * num_feat, num_feat)
-        self.forward_trunk = Trunk(3 + 2 * num_feat, num_feat, num_block)
+        self.forward_trunk = Trunk(3 + 2 * num_feat, num_feat, num_block, has_ranges=has_ranges)
         self.declare_upsampling(num_feat)
 
     def step(
@@ -109,7 +114,7 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
         window_BTCHW = pad_to_multiple(window_BTCHW, 4, reflect=True)
         flows = pair_flows(self.spynet, window_BTCHW, state.propagation if state else None)
         refills, pyramids = self._refills(window_BTCHW, state, ends_scene=ends_scene)
-        frames = [frame.to(self.dtype) for frame in window_BTCHW.unbind(1)]
+        frames = [frame.to(self.float_dtype) for frame in window_BTCHW.unbind(1)]
         backward = self._propagate_backward(frames, flows, refills, num_keep)
         feat = self._no_feat(frames[0]) if state is None else state.propagation.feat_BKHW
         restored = []
@@ -151,7 +156,7 @@ class IconVSR(PixelShuffleUpsampling, Network[IconVSRState]):
                 # The reference extends the clip itself: 4, 3 stand before frame 0 for every centre.
                 seen = window_indices(i, 2 * self.radius + 1, (first, last), (first or 0, last))
                 for j in {j for j in seen if position + j not in pyramids}:
-                    frame = frames_BTCHW[:, num_past + j].to(self.dtype)
+                    frame = frames_BTCHW[:, num_past + j].to(self.float_dtype)
                     pyramids[position + j] = self.edvr.features(frame)
                 feat = self.edvr.fuse([pyramids[position + j] for j in seen])
             refills[i] = feat
@@ -196,6 +201,7 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
     return {
         "num_feat": weights["backward_fusion.weight"].shape[0],
         "num_block": num_blocks_of(weights, "backward_trunk.main.2."),
+        "has_ranges": "backward_trunk.ranges.features_K" in weights,
         "temporal_padding": refill["num_frame"] // 2,
         "refill": {k: v for k, v in refill.items() if k not in ("num_feat", "num_frame")},
     }

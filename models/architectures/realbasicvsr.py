@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from vsr.models.architectures.basicvsr import BasicVSR
 from vsr.models.architectures.basicvsr import options_from_weights as propagation_options
 from vsr.models.layers.blocks import Trunk, conv3x3, num_blocks_of
+from vsr.models.layers.int8_trunk import TrunkNetwork
 from vsr.models.layers.propagation import PropagationState
-from vsr.models.network import Network
 
 MAX_PASSES = 3
 """Passes of the cleaning module at most, "determined empirically" by its authors."""
@@ -55,7 +55,7 @@ class RealBasicVSRState:
     passes_B: Tensor
 
 
-class RealBasicVSR(Network[RealBasicVSRState]):
+class RealBasicVSR(TrunkNetwork[RealBasicVSRState]):
     """Recurrent x4 super-resolution of cleaned frames.
 
     Args:
@@ -63,12 +63,15 @@ class RealBasicVSR(Network[RealBasicVSRState]):
         num_block: Residual blocks of each branch of propagation.
         num_clean_block: Residual blocks of the cleaning module.
         threshold: Mean absolute residue, of pixels in [0, 1], under which cleaning ends.
+        has_ranges: Whether it is known how large features of both branches get, so that they have a
+            form on 8-bit integers.
     """
 
     state_classes = (
         RealBasicVSRState,
         PropagationState,
     )
+    trunk_names = ("basicvsr.backward_trunk", "basicvsr.forward_trunk")
 
     def __init__(
         self,
@@ -77,13 +80,14 @@ class RealBasicVSR(Network[RealBasicVSRState]):
         num_block: int = 20,
         num_clean_block: int = 20,
         threshold: float = THRESHOLD,
+        has_ranges: bool = False,
     ) -> None:
         super().__init__()
         self.threshold = threshold
         self.image_cleaning = nn.Sequential(
             Trunk(3, num_feat, num_clean_block), conv3x3(num_feat, 3)
         )
-        self.basicvsr = BasicVSR(num_feat=num_feat, num_block=num_block)
+        self.basicvsr = BasicVSR(num_feat=num_feat, num_block=num_block, has_ranges=has_ranges)
         self.facts = replace(self.basicvsr.facts, name="realbasicvsr")
 
     def step(
@@ -158,7 +162,9 @@ class RealBasicVSR(Network[RealBasicVSRState]):
 
     def _residue(self, frames_BTCHW: Tensor) -> Tensor:
         """Residue of one pass, float32; frame by frame, which is the same in less memory."""
-        residues = (self.image_cleaning(frame.to(self.dtype)) for frame in frames_BTCHW.unbind(1))
+        residues = (
+            self.image_cleaning(frame.to(self.float_dtype)) for frame in frames_BTCHW.unbind(1)
+        )
         return torch.stack([residue.float() for residue in residues], 1)
 
 

@@ -10,8 +10,6 @@ B batch, K features; H, W input size; h, w half of it.
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
@@ -129,13 +127,3 @@ class Int8Tail(nn.Module):
         doubled = pixel_shuffled(self.up.relu_levels(unsigned(feat_BKhw)))
         hidden = self.hidden.relu_levels(doubled)
         into_image(self.last.add_to(hidden, self.base(frame_BCHW)), into_BCHW)
-
-
-def int8_encode(encode: nn.Conv2d, range_K: Tensor) -> nn.Conv2d:
-    """The first convolution, which sees pixels and stays as precise as they are, in steps."""
-    scaled, steps = copy.deepcopy(encode), range_K / HIGHEST
-    assert scaled.bias is not None
-    with torch.no_grad():
-        scaled.weight /= steps.view(-1, 1, 1, 1)
-        scaled.bias /= steps
-    return scaled

@@ -33,7 +33,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsr.errors import ConfigurationError
 from vsr.models.compact.branch import (
     CELL,
     SHUFFLE,
@@ -46,13 +45,13 @@ from vsr.models.compact.branch import (
 )
 from vsr.models.compact.calibration import Ranges, measure_ranges
 from vsr.models.compact.flow import CoarseFlow
-from vsr.models.compact.int8 import Int8Branch, Int8Tail, int8_encode
+from vsr.models.compact.int8 import Int8Branch, Int8Tail
 from vsr.models.compact.tail import Tail
 from vsr.models.layers.blocks import channels_last, hidden_conv3x3, num_blocks_of
 from vsr.models.layers.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.ops.fused import conv_leaky_relu
-from vsr.models.ops.int8_conv import to_levels
+from vsr.models.ops.int8_conv import HIGHEST, in_steps, to_levels
 from vsr.models.ops.padding import pad_to_multiple
 
 UNSHUFFLED = 3 * SHUFFLE**2
@@ -183,17 +182,14 @@ class Compact(Network[CompactState]):
 
     def in_int8(self) -> Compact:
         if self.ranges is None:
-            raise ConfigurationError(
-                "these weights of compact do not say how large features get, as int8 has to know; "
-                "give another precision, or measure them with vsr models measure"
-            )
+            raise self._without_ranges()
         network = copy.deepcopy(self)
         assert isinstance(self.backward_branch, Branch)
         assert isinstance(self.forward_branch, Branch)
         assert isinstance(self.tail, Tail)
         backward, forward = self.ranges.backward_branch, self.ranges.forward_branch
         encoded = self.ranges.encoded_K
-        network.encode = int8_encode(self.encode, encoded)
+        network.encode = in_steps(self.encode, encoded / HIGHEST)
         network.backward_branch = Int8Branch(self.backward_branch, [encoded], backward)
         network.forward_branch = Int8Branch(
             self.forward_branch, [encoded, backward.features_K], forward

@@ -1,6 +1,6 @@
 """Building blocks that several networks share.
 
-B batch, K features, H height, W width.
+B batch, K features, M residual blocks, H height, W width.
 """
 
 from __future__ import annotations
@@ -45,6 +45,27 @@ class ResidualBlock(nn.Module):
         return conv_add(self.conv2, conv_relu(self.conv1, feat_BKHW), feat_BKHW)
 
 
+class TrunkRanges(nn.Module):
+    """Activation ranges of a trunk, for its int8 form.
+
+    Attributes:
+        features_K: Range of what the residual blocks add up.
+        hidden_MK: Range within each block.
+        agreement_db: PSNR of the network's frames in int8 against those in float32, over the
+            footage that ranges were measured on; 0 where it was not measured.
+    """
+
+    features_K: Tensor
+    hidden_MK: Tensor
+    agreement_db: Tensor
+
+    def __init__(self, num_feat: int, num_block: int) -> None:
+        super().__init__()
+        self.register_buffer("features_K", torch.ones(num_feat))
+        self.register_buffer("hidden_MK", torch.ones(num_block, num_feat))
+        self.register_buffer("agreement_db", torch.zeros(()))
+
+
 class Trunk(nn.Module):
     """A convolution to the features' width, then residual blocks; named as in BasicSR.
 
@@ -53,6 +74,7 @@ class Trunk(nn.Module):
         num_feat: Features that leave.
         num_block: Residual blocks.
         rectify: A convolution with what follows it, for the first one.
+        has_ranges: Whether it is known how large its features get.
     """
 
     def __init__(
@@ -61,12 +83,15 @@ class Trunk(nn.Module):
         num_feat: int,
         num_block: int,
         rectify: Callable[[nn.Conv2d, Tensor], Tensor] = conv_leaky_relu,
+        *,
+        has_ranges: bool = False,
     ) -> None:
         super().__init__()
         self.rectify = rectify
         blocks = nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block)))
         # The activation runs with the convolution; its place keeps the published numbering.
         self.main = nn.ModuleList([hidden_conv3x3(num_in, num_feat), nn.Identity(), blocks])
+        self.ranges = TrunkRanges(num_feat, num_block) if has_ranges else None
 
     def forward(self, feat_BKHW: Tensor) -> Tensor:
         first, _, blocks = self.main

@@ -251,7 +251,7 @@ def test_ranges_for_int8_are_measured_and_kept(vsr: Run, tmp_path: Path) -> None
     clips = [write_clip(tmp_path / name, Clip(num_frames=3)) for name in ("a.mp4", "b.mp4")]
     refused = vsr("restore", clips[0], tmp_path / "out.mp4", "-m", own, "--precision", "int8")
     assert (refused.code, refused.err.count("\n")) == (2, 1), "a wrong option"
-    assert ("vsr models measure" if has_int8 else "needs a CPU with VNNI") in refused.err
+    assert ("vsr models measure" if has_int8 else "needs an x86 CPU") in refused.err
     done = vsr("models", "measure", own, known, *clips)
     assert (done.code, "compact, x4, measured" in done.out) == (0, True)
     if has_int8:
@@ -261,7 +261,7 @@ def test_ranges_for_int8_are_measured_and_kept(vsr: Run, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("network", "video", "code", "said"),
-    [(basicvsr, "a.mp4", 2, "has no int8 form"), (compact, "b.mp4", 1, "b.mp4")],
+    [(edvr, "a.mp4", 2, "has no int8 form"), (compact, "b.mp4", 1, "b.mp4")],
 )
 def test_impossible_measurements_are_reported(
     network: Callable[[], Network[Any]], video: str, code: int, said: str, vsr: Run, tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.networks import basicvsr, compact, moving_clip
+from tests.networks import (
+    RECURRENT,
+    basicvsr,
+    basicvsrpp,
+    compact,
+    edvr,
+    iconvsr,
+    moving_clip,
+    realbasicvsr,
+)
 from tests.streaming import frames_of, pieces, stream
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import Steps, step_bytes
 from vsr.errors import ConfigurationError
 from vsr.models.checkpoints.checkpoint import save_network
-from vsr.models.compact.network import Compact
+from vsr.models.checkpoints.export import export
 from vsr.models.loading import load_network
 from vsr.models.network import Network
-from vsr.models.ops.int8_conv import Int8Conv, runs_int8, signed, to_levels, unsigned
+from vsr.models.ops.int8_conv import (
+    Int8Conv,
+    is_fast_at_int8,
+    runs_int8,
+    signed,
+    to_levels,
+    unsigned,
+)
 from vsr.models.placement import place
 from vsr.restorer import FULL, Restorer
 
-needs_vnni = pytest.mark.skipif(
-    not runs_int8(torch.device("cpu")), reason="this CPU has no VNNI: int8 is not offered"
+pytestmark = pytest.mark.skipif(
+    not runs_int8(torch.device("cpu")), reason="this CPU has no AVX2: int8 is not offered"
 )
-pytestmark = needs_vnni
 
 SIZES = [(1, 1), (1, 9), (7, 5), (33, 16)]
 
@@ -114,12 +130,13 @@ def test_a_copy_computes_the_same() -> None:
     assert torch.equal(numbers_of(copy.deepcopy(whole), unsigned(levels)), before)
 
 
-@pytest.fixture(scope="module")
-def measured() -> Compact:
-    """A small ``compact`` that knows how large its features get."""
-    network = compact().measured([moving_clip(5, 40, 48, seed=s)[None] for s in (1, 2)])
-    assert isinstance(network, Compact)
-    return network
+@pytest.fixture(
+    scope="module", params=["compact", "basicvsr", "iconvsr", "realbasicvsr", "basicvsrpp"]
+)
+def measured(request: pytest.FixtureRequest) -> Network[Any]:
+    """A small network that knows how large its features get."""
+    clips = [moving_clip(3, 20, 24, seed=s)[None] for s in (1, 2)]
+    return RECURRENT[request.param]().measured(clips)
 
 
 def restorer_of(network: Network[Any], chunk: int, look_ahead: int | str) -> Restorer:
@@ -138,21 +155,20 @@ def test_the_shipped_network_restores_as_in_float32() -> None:
     assert found > 40, f"{found:.1f} dB"
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 5])
-def test_chunks_with_all_of_the_future_equal_the_whole_clip(measured: Compact, chunk: int) -> None:
-    clip = moving_clip(8, 18, 22)
+def test_chunks_with_all_of_the_future_equal_the_whole_clip(measured: Network[Any]) -> None:
+    clip = moving_clip(5, 18, 22)
     network, _ = place(measured, device="cpu", precision="int8")
     with torch.inference_mode():
         whole = network(clip[None])[0]
-    streamed = frames_of(stream(restorer_of(network, chunk, FULL), pieces(clip, 3)))
+    streamed = frames_of(stream(restorer_of(network, 2, FULL), pieces(clip, 3)))
     assert psnr(streamed, whole) > 60
 
 
-def test_a_saved_stream_continues(measured: Compact, tmp_path: Path) -> None:
-    clip = moving_clip(9, 18, 22)
-    expected = frames_of(stream(restorer_of(measured, 3, 1), pieces(clip, 3)))
-    first, second = (restorer_of(measured, 3, 1) for _ in range(2))
-    chunks = pieces(clip, 3)
+def test_a_saved_stream_continues(measured: Network[Any], tmp_path: Path) -> None:
+    clip = moving_clip(6, 18, 22)
+    expected = frames_of(stream(restorer_of(measured, 2, 1), pieces(clip, 2)))
+    first, second = (restorer_of(measured, 2, 1) for _ in range(2))
+    chunks = pieces(clip, 2)
     left = first.push(chunks[0]) + first.push(chunks[1])
     first.save(tmp_path / "state")
     second.load(tmp_path / "state")
@@ -160,25 +176,49 @@ def test_a_saved_stream_continues(measured: Compact, tmp_path: Path) -> None:
     assert torch.equal(frames_of(left), expected)
 
 
-def test_memory_is_estimated_on_the_meta_device(measured: Compact) -> None:
+def test_memory_is_estimated_on_the_meta_device(measured: Network[Any]) -> None:
     settings = Settings(chunk=4, look_ahead=2, tiles=(1, 1))
     whole, _ = place(measured, device="cpu", precision="int8")
-    low, _ = place(measured, device="cpu", precision="bfloat16")
+    exact, _ = place(measured, device="cpu", precision="float32")
     assert step_bytes(Steps(whole), settings, 90, 160) < 1.1 * step_bytes(
-        Steps(low), settings, 90, 160
+        Steps(exact), settings, 90, 160
     )
 
 
-def test_ranges_travel_with_the_weights(measured: Compact, tmp_path: Path) -> None:
-    file = tmp_path / "small.safetensors"
-    save_network(measured, file)
+@pytest.mark.parametrize("make", [compact, basicvsr, iconvsr, realbasicvsr, basicvsrpp])
+def test_ranges_travel_with_the_weights(make: Callable[[], Network[Any]], tmp_path: Path) -> None:
+    file, frame = tmp_path / "small.safetensors", moving_clip(1, 18, 22)[None]
+    save_network(make().measured([frame]), file)
     network = load_network(str(file))
     assert network.has_int8
-    assert place(network, device="cpu")[0].dtype == torch.int8
-    assert place(compact(), device="cpu")[0].dtype != torch.int8
+    low, _ = place(network, device="cpu", precision="int8")
+    assert low.dtype == torch.int8
+    with torch.inference_mode():
+        assert psnr(low(frame), make()(frame)) > 35
 
 
-def test_the_network_that_was_given_stays_as_it_is(measured: Compact) -> None:
+def test_other_programs_get_weights_without_ranges(tmp_path: Path) -> None:
+    measured = basicvsr().measured([moving_clip(1, 18, 22)[None]])
+    export(measured, tmp_path / "theirs.pth", "basicsr")
+    written = torch.load(tmp_path / "theirs.pth", weights_only=True)["params"]
+    assert written.keys() == basicvsr().state_dict().keys()
+
+
+@pytest.mark.parametrize(("agreement_db", "close"), [(60.0, True), (40.0, False), (0.0, False)])
+def test_auto_takes_int8_where_it_was_measured_to_be_close(
+    agreement_db: float, close: bool
+) -> None:
+    network = RECURRENT["basicvsr"]().measured([moving_clip(1, 18, 22)[None]])
+    for trunk in ("backward_trunk", "forward_trunk"):
+        found = network.get_submodule(trunk).get_buffer("ranges.agreement_db")
+        assert found > 20, "measured"
+        found.fill_(agreement_db)
+    assert network.is_close_in_int8 == close
+    takes = close and is_fast_at_int8(torch.device("cpu"))
+    assert (place(network, device="cpu")[0].dtype == torch.int8) == takes
+
+
+def test_the_network_that_was_given_stays_as_it_is(measured: Network[Any]) -> None:
     before = {name: value.clone() for name, value in measured.state_dict().items()}
     network, _ = place(measured, device="cpu", precision="int8")
     assert place(network, device="cpu", precision="auto")[0] is network
@@ -187,11 +227,11 @@ def test_the_network_that_was_given_stays_as_it_is(measured: Compact) -> None:
     assert all(torch.equal(before[name], value) for name, value in measured.state_dict().items())
 
 
-def test_networks_without_an_int8_form_are_reported(measured: Compact) -> None:
-    with pytest.raises(ConfigurationError, match="basicvsr has no int8 form; give bfloat16"):
-        place(basicvsr(), device="cpu", precision="int8")
+def test_networks_without_an_int8_form_are_reported(measured: Network[Any]) -> None:
+    with pytest.raises(ConfigurationError, match="edvr has no int8 form; give bfloat16"):
+        place(edvr(), device="cpu", precision="int8")
     with pytest.raises(ConfigurationError, match="do not say how large features get"):
-        place(compact(), device="cpu", precision="int8")
+        place(RECURRENT[measured.facts.name](), device="cpu", precision="int8")
     whole, _ = place(measured, device="cpu", precision="int8")
     with pytest.raises(ConfigurationError, match="cannot be converted to float32; load it again"):
         place(whole, device="cpu", precision="float32")

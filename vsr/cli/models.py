@@ -226,9 +226,9 @@ def measure(
 ) -> None:
     """Write the checkpoint A as B with calibrated activation ranges.
 
-    The 8-bit integer form (--precision int8) needs these. They are measured on the
-    first frames of each VIDEO: give footage of the kinds that will be restored.
-    `vsr train` does this at its end.
+    The 8-bit integer form (--precision int8) of compact and of the BasicVSR family needs
+    these. They are measured on the first frames of each VIDEO: give footage of the kinds
+    that will be restored. `vsr train` does this at its end.
     """
     from vsr.models.checkpoints.checkpoint import save_network
 
@@ -237,7 +237,9 @@ def measure(
     clips = (unless_stopped(partial(_beginning, video, frames)) for video in videos)
     known = network.measured(clips)
     if not known.has_int8:
-        raise ConfigurationError(f"{source!r}: {network.facts.name} has no int8 form; give compact")
+        raise ConfigurationError(
+            f"{source!r}: {network.facts.name} has no int8 form; give compact or a BasicVSR"
+        )
     save_network(known, Path(target))
     click.echo(f"{target}: {known.facts.name}, x{known.facts.scale}, measured, float16")
 

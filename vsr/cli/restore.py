@@ -177,7 +177,7 @@ def _name_comparison(words: list[str]) -> list[str]:
     default="auto",
     show_default=True,
     type=click.Choice(PRECISIONS),
-    help="Of the convolutions; int8 is for compact on a CPU.",
+    help="Of the convolutions; int8 is for compact and measured BasicVSR on a CPU.",
 )
 @click.option(
     "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda or cuda:N."

@@ -144,7 +144,7 @@ def _kept(
 def _precision(setup: Setup, network: Network[Any]) -> str:
     """Precision of the convolutions; networks without weights have a type of their own."""
     asked = resolve_precision(
-        setup.precision, resolve_device(setup.device), has_int8=network.has_int8
+        setup.precision, resolve_device(setup.device), close_in_int8=network.is_close_in_int8
     )
     has_weights = next(network.parameters(), None) is not None
     return str(asked if has_weights else network.dtype).removeprefix("torch.")
