@@ -21,11 +21,11 @@ from vsr.assessment.assess import Assessment, assess
 from vsr.assessment.features import NUM_FEATURES, measure
 from vsr.assessment.regression import LEARNT, load_assessor
 from vsr.assessment.samples import Amounts, coding_severity, degrade, draw_amounts
-from vsr.assessment.training import AssessorSettings, FitSettings, fit, rank_correlation
 from vsr.evaluation.assessment_page import WorstWindows
 from vsr.streams import open_reader
 from vsr.streams.decode.own_coding import keeps_detail
 from vsr.streams.decode.quantisers import read_quantisers
+from vsr.training.assessor import AssessorSettings, FitSettings, fit, rank_correlation
 
 
 def rng() -> torch.Generator:

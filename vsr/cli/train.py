@@ -118,8 +118,8 @@ def train(
 def _train_assessor(config: Path, data: Path, out: Path) -> None:
     """``vsr train`` with the configuration of an assessor."""
     with loading():
-        from vsr.assessment.training import AssessorConfig, train_assessor
         from vsr.toml_tables import read_toml
+        from vsr.training.assessor import AssessorConfig, train_assessor
 
     with _bar("measuring samples") as (bar, task):
         report = train_assessor(

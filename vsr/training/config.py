@@ -12,6 +12,7 @@ from vsr.toml_tables import read_toml
 from vsr.training.adversarial import AdversarialSettings
 from vsr.training.degraded_clips import ClipDegradation
 from vsr.training.moving_scene import SceneMotion
+from vsr.training.quality import QualitySettings
 from vsr.training.virtual_camera import CameraMotion
 
 
@@ -199,13 +200,35 @@ class Reporting:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """One training run; ``adversarial`` is a second stage's, from the weights of a first."""
+    """One training run.
+
+    Attributes:
+        network: The network.
+        data: Its data.
+        schedule: How it learns.
+        reporting: What is written, and when.
+        adversarial: Of a second stage, which begins with the weights of a first.
+        quality: What a quality predictor decides.
+    """
 
     network: NetworkSettings
     data: DataSettings
     schedule: Schedule = field(default_factory=Schedule)
     reporting: Reporting = field(default_factory=Reporting)
     adversarial: AdversarialSettings | None = None
+    quality: QualitySettings | None = None
+
+    def __post_init__(self) -> None:
+        quality = QualitySettings() if self.quality is None else self.quality
+        if quality.quality_weight and (self.adversarial or not self.schedule.low_rank):
+            raise ConfigurationError(
+                f"quality_weight is {quality.quality_weight}, for which only updates of low rank "
+                "may learn; set low_rank in [schedule], and leave [adversarial] out"
+            )
+        if quality.truths and self.schedule.sharpen:
+            raise ConfigurationError(
+                "sharpen and truths both say what is learnt; set sharpen to 0, or leave truths out"
+            )
 
 
 def read_training_config(path: Path) -> TrainingConfig:

@@ -36,6 +36,7 @@ from vsr.training.adversarial import Adversary
 from vsr.training.config import Schedule
 from vsr.training.parametrised import learn_branches, learn_low_rank
 from vsr.training.processes import ALONE, Rank, average_gradients
+from vsr.training.quality import QualitySettings, chosen_truth, quality_of, region_error
 from vsr.training.sample_order import STRIDE
 
 CHARBONNIER_EPSILON = 1e-3
@@ -61,6 +62,7 @@ class Training:
         rank: Rank of this process among several.
         adversary: The discriminator of adversarial training; None without.
         teacher: A network whose results are learnt from, too; None without.
+        quality: What a quality predictor decides; None without.
     """
 
     network: Network[Any]
@@ -73,6 +75,7 @@ class Training:
     seconds: float = 0.0
     adversary: Adversary | None = None
     teacher: Network[Any] | None = None
+    quality: QualitySettings | None = None
 
     @property
     def total(self) -> int:
@@ -184,7 +187,7 @@ def _flow_loss(training: Training, frames: Tensor, truth: Tensor) -> Tensor:
 def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
     """Reconstruction error of clips."""
     inputs, truth = (t.to(training.device).float().div(255) for t in (inputs_u8, truth_u8))
-    truth = _sharpened(truth, training.schedule)
+    truth = _sharpened(truth, training)
     with _precision(training):
         restored, drafts = _restore(training, inputs)
         loss = charbonnier(restored, truth)
@@ -194,13 +197,32 @@ def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
             with torch.no_grad():
                 taught = training.teacher(inputs)
             loss = loss + training.schedule.teacher_weight * charbonnier(restored, taught)
+        if training.quality is not None:
+            loss = loss + _quality_loss(training.quality, inputs, restored, truth)
         if training.adversary is not None:
             loss = _adversarial(training, training.adversary, restored, truth, loss)
     return loss
 
 
-def _sharpened(truth_BTCHW: Tensor, schedule: Schedule) -> Tensor:
+def _quality_loss(
+    settings: QualitySettings, inputs: Tensor, restored: Tensor, truth: Tensor
+) -> Tensor:
+    """Error where the input is worst, less the quality of what is restored."""
+    loss = restored.new_zeros(())
+    if settings.region_weight:
+        loss = loss + settings.region_weight * region_error((restored - truth).abs(), inputs)
+    if settings.quality_weight:
+        quality = quality_of(settings.predictor, restored).mean()
+        loss = loss - settings.quality_weight * quality
+    return loss
+
+
+def _sharpened(truth_BTCHW: Tensor, training: Training) -> Tensor:
     """Ground truth as the network is to restore it."""
+    schedule = training.schedule
+    if training.quality is not None and training.quality.truths:
+        sigma = schedule.sharpen_sigma
+        return chosen_truth(truth_BTCHW, training.quality, sigma, training.rng())
     if not schedule.sharpen:
         return truth_BTCHW
     images = truth_BTCHW.flatten(0, 1)

@@ -186,7 +186,9 @@ def _start(
     if init is not None:
         _adopt(network, _weights_of(init))
     adversary = None if config.adversarial is None else Adversary(config.adversarial, device)
-    return training_of(network, config.schedule, device, rank=rank, adversary=adversary)
+    training = training_of(network, config.schedule, device, rank=rank, adversary=adversary)
+    training.quality = config.quality
+    return training
 
 
 def _weights_of(init: str | Path) -> Mapping[str, Tensor]:

@@ -11,9 +11,9 @@ from tests.command_line import Run
 from tests.conftest import REPOSITORY
 from tests.media import Clip, write_clip
 from vsr.assessment.regression import load_assessor
-from vsr.assessment.training import AssessorConfig, train_assessor
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.toml_tables import read_toml
+from vsr.training.assessor import AssessorConfig, train_assessor
 
 CONFIG = """
 [assessor]
