@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -104,11 +103,7 @@ def _load_retinaface(path: Path) -> RetinaFace:
             "facexlib's"
         )
     detector = RetinaFace(backbone)
-    # Old versions of torch did not store these counters, which nothing reads.
-    counters = {k: v for k, v in detector.state_dict().items() if k.endswith("num_batches_tracked")}
-    load_into(
-        detector, replace(checkpoint, weights={**counters, **checkpoint.weights}), "retinaface"
-    )
+    load_into(detector, checkpoint, "retinaface")
     return detector.requires_grad_(False).eval()
 
 

@@ -56,6 +56,9 @@ damaged stream wherever that leads."""
 LARGEST_WEIGHT = 1e6
 """The published networks' largest weights are of the order of 10."""
 
+COUNTER = "num_batches_tracked"
+"""Counters of normalisation, which old versions of torch did not store and nothing here reads."""
+
 MOST_EXPANSION = 10
 """Bytes of a tensor for each byte of its file, at most: archives are not compressed, as a rule."""
 
@@ -147,7 +150,7 @@ def load_into(network: nn.Module, checkpoint: Checkpoint, name: str) -> None:
         CheckpointError: Keys missing or left over, or other shapes; the first few are named.
     """
     own, weights = network.state_dict(), checkpoint.weights
-    missing = [key for key in own if key not in weights]
+    missing = [key for key in own if key not in weights and not key.endswith(COUNTER)]
     surplus = [key for key in weights if key not in own]
     misshapen = [
         f"{key} {list(weights[key].shape)} instead of {list(own[key].shape)}"
@@ -160,7 +163,8 @@ def load_into(network: nn.Module, checkpoint: Checkpoint, name: str) -> None:
         raise CheckpointError(
             f"{checkpoint} {' and '.join(wrong)} for {name}; give a checkpoint of that network"
         )
-    network.load_state_dict(dict(weights))
+    counters = {key: value for key, value in own.items() if key.endswith(COUNTER)}
+    network.load_state_dict({**counters, **weights})
 
 
 def interpolate(vivid: Checkpoint, faithful: Checkpoint, fidelity: float) -> Checkpoint:

@@ -60,16 +60,21 @@ def clip_batches(
     scale = int(config.network.options.get("scale", 4))
     shape = ClipShape(frames=schedule.frames, size=schedule.patch * scale)
     degradation = settings.degradation
+    drawn = shape if degradation is None else coded_shape(shape, scale, degradation)
+    videos = _training_videos(data, settings)
+    if config.faces is not None:
+        _check_faces(videos, drawn.size)
     clips = TrainingClips(
         photographs,
-        _training_videos(data, settings),
-        shape if degradation is None else coded_shape(shape, scale, degradation),
+        videos,
+        drawn,
         motion=settings.camera,
         scene=settings.scene,
         photograph_share=settings.photograph_share,
         candidates=settings.candidates,
         skip_share=settings.skip_share,
         mirrored=settings.mirrored,
+        upright=settings.upright,
         seed=schedule.seed,
         place=Place(
             start=max(0, iteration - schedule.flow_iterations) * schedule.batch,
@@ -82,6 +87,22 @@ def clip_batches(
         else DegradedClips(clips, shape, scale, degradation)
     )
     return in_workers(pairs, batch=schedule.batch, workers=settings.workers)
+
+
+def _check_faces(videos: Sequence[Video], size: int) -> None:
+    """Check that nothing is cut off aligned faces.
+
+    Raises:
+        ConfigurationError: A video of other sides than a clip.
+    """
+    for video in videos:
+        height, width = video.shape[-2:]
+        if (height, width) != (size, size):
+            raise ConfigurationError(
+                f"[faces] needs whole faces, and one is {width}x{height} where clips are "
+                f"{size}x{size} (patch times scale, and the margin of a degradation); give faces "
+                "of that size"
+            )
 
 
 def in_workers(dataset: IterableDataset[Any], *, batch: int, workers: int) -> Iterator[Any]:

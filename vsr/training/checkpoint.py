@@ -24,6 +24,8 @@ def save_training(training: Training, path: Path) -> None:
     }
     if training.adversary is not None:
         saved["adversary"] = training.adversary.state()
+    if training.faces is not None:
+        saved["faces"] = training.faces.state()
     part = path.with_suffix(".part")
     torch.save(saved, part)
     part.replace(path)
@@ -50,6 +52,8 @@ def load_training(training: Training, path: Path) -> None:
         training.average.load_state_dict(saved["average"])
         if training.adversary is not None and "adversary" in saved:
             training.adversary.load(saved["adversary"])
+        if training.faces is not None and "faces" in saved:
+            training.faces.load(saved["faces"])
     except RuntimeError as error:
         raise CheckpointError(
             f"'{path}' is of another network than the configuration's; train into an empty folder"

@@ -100,6 +100,7 @@ class TrainingClips(IterableDataset[Tensor]):
         skip_share: Share of the clips from videos that have every other frame only, 0 to 1, so that
             motion doubles.
         mirrored: Whether the second half of a clip is its first half backwards.
+        upright: Whether clips are only mirrored, left and right, and not turned.
         seed: Seed of the sequence; clip number n is the same however many workers draw.
         place: Where in the sequence to begin, and how workers share it.
     """
@@ -116,13 +117,14 @@ class TrainingClips(IterableDataset[Tensor]):
         candidates: int = 1,
         skip_share: float = 0.25,
         mirrored: bool = False,
+        upright: bool = False,
         seed: int,
         place: Place = BEGINNING,
     ) -> None:
         super().__init__()
         self.place = place
         self.photographs = [p for p in photographs if min(p.shape[-2:]) >= 1.5 * shape.size]
-        self.mirrored, self.skip_share = mirrored, skip_share
+        self.mirrored, self.upright, self.skip_share = mirrored, upright, skip_share
         self.taken = math.ceil(shape.frames / 2) if mirrored else shape.frames
         self.videos = [v for v in videos if _holds(v, self.taken, shape.size)]
         self.shape, self.motion, self.scene, self.seed = shape, motion, scene, seed
@@ -139,11 +141,11 @@ class TrainingClips(IterableDataset[Tensor]):
     def draw(self, rng: torch.Generator) -> Tensor:
         """One clip, with its flips and its direction in time drawn too."""
         if float(torch.rand((), generator=rng)) < self.photograph_share:
-            return _flip(self._film(rng), rng)
+            return _flip(self._film(rng), rng, upright=self.upright)
         cut = max((self._cut(rng) for _ in range(self.candidates)), key=_detail)
         if self.mirrored:
             cut = torch.cat([cut, cut.flip(0)])[: self.shape.frames]
-        return _flip(cut.clone(), rng)
+        return _flip(cut.clone(), rng, upright=self.upright)
 
     def _film(self, rng: torch.Generator) -> Tensor:
         """A clip from a photograph, or from two, one before the other."""
@@ -291,9 +293,9 @@ def _detail(clip: Tensor) -> float:
     return float(rows.diff(dim=-1).abs().float().mean())
 
 
-def _flip(clip: Tensor, rng: torch.Generator) -> Tensor:
-    """Any of the eight orientations of a square, and either direction in time."""
-    if index(2, rng):
+def _flip(clip: Tensor, rng: torch.Generator, *, upright: bool) -> Tensor:
+    """Any of the eight orientations of a square, or two, and either direction in time."""
+    if not upright and index(2, rng):
         clip = clip.mT
-    axes = [axis for axis in (0, 2, 3) if index(2, rng)]
+    axes = [axis for axis in ((0, 3) if upright else (0, 2, 3)) if index(2, rng)]
     return clip.flip(axes).contiguous()

@@ -11,6 +11,7 @@ from vsr.quality.degradation import DEGRADATIONS
 from vsr.toml_tables import read_toml
 from vsr.training.adversarial import AdversarialSettings
 from vsr.training.degraded_clips import ClipDegradation
+from vsr.training.face_losses import FaceLossSettings
 from vsr.training.moving_scene import SceneMotion
 from vsr.training.quality import QualitySettings
 from vsr.training.virtual_camera import CameraMotion
@@ -38,6 +39,7 @@ class DataSettings:
         skip_share: Share of the clips from videos that have every other frame only, 0 to 1.
         mirrored: Whether the second half of a clip is its first half backwards, as in trainings on
             the short clips of Vimeo-90K.
+        upright: Whether clips are only mirrored, and not turned: for faces.
         workers: Processes that prepare clips; 0 prepares them in the training process.
         camera: The motion given to photographs.
         scene: Layers that move in front of them, and changes of light.
@@ -54,6 +56,7 @@ class DataSettings:
     candidates: int = 1
     skip_share: float = 0.25
     mirrored: bool = False
+    upright: bool = False
     workers: int = 0
     camera: CameraMotion = field(default_factory=CameraMotion)
     scene: SceneMotion = field(default_factory=SceneMotion)
@@ -217,8 +220,17 @@ class TrainingConfig:
     reporting: Reporting = field(default_factory=Reporting)
     adversarial: AdversarialSettings | None = None
     quality: QualitySettings | None = None
+    faces: FaceLossSettings | None = None
 
     def __post_init__(self) -> None:
+        self._check_quality()
+        if self.faces is not None and (not self.data.upright or self.data.photographs):
+            raise ConfigurationError(
+                "[faces] needs faces that stay as they are aligned; set upright = true in [data], "
+                "and give them in folders of images as videos, not as photographs"
+            )
+
+    def _check_quality(self) -> None:
         quality = QualitySettings() if self.quality is None else self.quality
         if quality.quality_weight and (self.adversarial or not self.schedule.low_rank):
             raise ConfigurationError(

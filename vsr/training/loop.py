@@ -34,6 +34,7 @@ from vsr.models.placement import place
 from vsr.quality.filters import sharpen
 from vsr.training.adversarial import Adversary
 from vsr.training.config import Schedule
+from vsr.training.face_losses import FaceCritics
 from vsr.training.parametrised import learn_branches, learn_low_rank
 from vsr.training.processes import ALONE, Rank, average_gradients
 from vsr.training.quality import QualitySettings, chosen_truth, quality_of, region_error
@@ -63,6 +64,7 @@ class Training:
         adversary: The discriminator of adversarial training; None without.
         teacher: A network whose results are learnt from, too; None without.
         quality: What a quality predictor decides; None without.
+        faces: The losses of faces; None without.
     """
 
     network: Network[Any]
@@ -76,6 +78,7 @@ class Training:
     adversary: Adversary | None = None
     teacher: Network[Any] | None = None
     quality: QualitySettings | None = None
+    faces: FaceCritics | None = None
 
     @property
     def total(self) -> int:
@@ -201,6 +204,8 @@ def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
             loss = loss + _quality_loss(training.quality, inputs, restored, truth)
         if training.adversary is not None:
             loss = _adversarial(training, training.adversary, restored, truth, loss)
+    if training.faces is not None:
+        loss = loss + _face_loss(training, training.faces, restored, truth)
     return loss
 
 
@@ -215,6 +220,13 @@ def _quality_loss(
         quality = quality_of(settings.predictor, restored).mean()
         loss = loss - settings.quality_weight * quality
     return loss
+
+
+def _face_loss(training: Training, critics: FaceCritics, restored: Tensor, truth: Tensor) -> Tensor:
+    """Let the discriminators of eyes and mouth learn, and give what they say of the result."""
+    share = learning_rate(training.schedule, training.iteration) / training.schedule.learning_rate
+    critics.learn(restored, truth, share, training.rank)
+    return critics.generator_loss(restored, truth)
 
 
 def _sharpened(truth_BTCHW: Tensor, training: Training) -> Tensor:

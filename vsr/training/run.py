@@ -37,6 +37,7 @@ from vsr.training.checkpoint import load_training, save_training
 from vsr.training.clips import load_videos
 from vsr.training.config import DataSettings, TrainingConfig, staged
 from vsr.training.degraded_clips import degrade_clip
+from vsr.training.face_losses import FaceCritics
 from vsr.training.log import best_score, write_log
 from vsr.training.loop import StepReport, Training, run, training_of
 from vsr.training.processes import Rank, joined, local_device
@@ -94,6 +95,8 @@ def train(
     with joined(where) as rank:
         training = _start(config, where, init, rank)
         training.teacher = _teacher(teacher, training)
+        if config.faces is not None:
+            training.faces = FaceCritics(config.faces, data, where)
         if (out / "last.pt").exists():
             load_training(training, out / "last.pt")
         after_step: Callable[[StepReport], None] = _nothing
