@@ -164,7 +164,7 @@ def collect(
     if not cases:
         raise ConfigurationError(
             f"{network.facts.name}: no piece of {shape.frames} frames of {shape.size}x{shape.size} "
-            f"has artefacts in {settings.least_share:.0%} of its area; give other videos"
+            f"has artefacts in {100 * settings.least_share:g}% of its area; give other videos"
         )
     inputs, truths = zip(*cases, *others[: len(cases)], strict=True)
     return Cases(inputs=torch.stack(inputs), truths=torch.stack(truths), num_found=len(cases))
