@@ -90,15 +90,25 @@ def _widened(around: Tensor, scale: int) -> Tensor:
     A product of matrices writes the outputs of a pixel beside each other. One after the other, a
     stride apart, they took 1.3 times as long at scale 2, and 3 times at scale 4.
     """
-    weights = _block(scale).to(around.device, around.dtype, non_blocking=True, copy=True)
+    if around.device.type == "cpu":
+        weights = _cached_block(scale).to(around.dtype, copy=True)
+    else:
+        weights = _block(scale, around.device).to(around.dtype)
     blocks = around.unfold(2, _BLOCK + 2 * _REACH, _BLOCK)
     return (blocks.reshape(-1, len(weights)) @ weights).view(*around.shape[:2], -1)
 
 
 @lru_cache(maxsize=8)
-def _block(scale: int) -> Tensor:
-    """Weights of a block of pixels for its outputs: (_BLOCK + 2 * _REACH, _BLOCK * scale)."""
-    weights = torch.zeros(_BLOCK + 2 * _REACH, _BLOCK, scale, dtype=torch.float64)
+def _cached_block(scale: int) -> Tensor:
+    return _block(scale, torch.device("cpu"))
+
+
+def _block(scale: int, device: torch.device) -> Tensor:
+    """Weights of a block of pixels for its outputs: (_BLOCK + 2 * _REACH, _BLOCK * scale).
+
+    They are made where they are needed: to send them, the host would wait for the device.
+    """
+    weights = torch.zeros(_BLOCK + 2 * _REACH, _BLOCK, scale, dtype=torch.float64, device=device)
     for place, taps in enumerate(_phases(scale)):
         for tap, weight in taps:
             weights[tap : tap + _BLOCK, :, place].fill_diagonal_(weight)

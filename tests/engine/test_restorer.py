@@ -25,9 +25,10 @@ recurrent = pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.ke
 every = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 
 
-@recurrent
-def test_state_survives_a_chunk_boundary(make: Maker) -> None:
-    network, clip = make(), moving_clip(4, 10, 14)
+@pytest.mark.parametrize("name", sorted(RECURRENT.keys() - {"by_quality"}))
+def test_state_survives_a_chunk_boundary(name: str) -> None:
+    # by_quality restores noise such as this fully, whatever came before: see test_regions.
+    network, clip = RECURRENT[name](), moving_clip(4, 10, 14)
     streamed = frames_of(stream(restorer_of(network, 2, 0), pieces(clip, 2)))
     with torch.inference_mode():
         independent = network(clip[None, 2:])[0]

@@ -87,7 +87,7 @@ def test_another_source_is_noticed() -> None:
     marker = ResumedMarker(
         scene_marker("off", INFO), MarkerState(known=(DecidedMark(pts=5, starts=False),))
     )
-    with pytest.raises(OpenError, match="a frame at 0 where 5 came before"):
+    with pytest.raises(OpenError, match="a frame at 0, which was at 5 before"):
         marker.push(pieces(CLIP, 4)[0])
     with pytest.raises(OpenError, match="ends earlier"):
         ResumedMarker(marker, MarkerState(known=(DecidedMark(pts=5, starts=False),))).drain()
