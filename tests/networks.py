@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -202,3 +203,14 @@ def moving_clip(num_frames: int, height: int, width: int, seed: int = 0) -> torc
     return torch.stack(
         [texture[:, s % 17 : s % 17 + height, s % 23 : s % 23 + width] for s in shifts]
     )
+
+
+engine_of_two = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=name, marks=() if name in ("compact", "edvr") else pytest.mark.slow)
+        for name, make in RECURRENT.items()
+    ],
+)
+"""All of ``RECURRENT``, for statements on the engine, which treats them alike: one network that
+propagates and one with windows are quick, the others slow."""

@@ -87,7 +87,8 @@ def test_three_machines_make_the_file_of_one(
     summary = run(footage, target, pool, on_progress=seen.append)
     assert target.read_bytes() == footage.content
     assert (summary.frames_out, summary.scenes) == (40, 4)
-    assert len(summary.workers) == 3
+    # A third may still be loading torch when the film is done.
+    assert len(summary.workers) in (2, 3)
     assert {progress.doing for progress in seen} == {"finding scenes", "restoring"}
     # Said with the workers that are there when the film is planned; others come later.
     said = r"4 scenes in 4 shards on [123] workers: about \d+ % of their time can be used"

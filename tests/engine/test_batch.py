@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import vsr
-from tests.networks import RECURRENT, compact, moving_clip
+from tests.networks import RECURRENT, compact, engine_of_two, moving_clip
 from tests.streaming import (
     Maker,
     assert_equal_but_for_rounding,
@@ -62,7 +62,7 @@ class Sizes:
         network.step = noted  # type: ignore[method-assign,assignment]
 
 
-@recurrent
+@engine_of_two
 def test_streams_stepped_together_equal_each_alone(make: Maker) -> None:
     network = make()
     clips = {str(seed): pieces(moving_clip(6, 18, 22, seed=seed), 3) for seed in range(3)}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.networks import RECURRENT, basicvsr, compact, edvr, moving_clip
+from tests.networks import basicvsr, compact, edvr, engine_of_two, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
 from vsr.engine.divergence import DivergenceGuard
 from vsr.engine.settings import Settings
@@ -59,7 +59,7 @@ def test_divergence_is_noticed_said_and_recovered_from(caplog: pytest.LogCapture
     assert sizes[-1] < 20 * sizes[0]
 
 
-@pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
+@engine_of_two
 def test_footage_with_cuts_and_flashes_is_not_taken_for_divergence(make: Maker) -> None:
     torch.manual_seed(0)
     clip = moving_clip(24, 10, 14)

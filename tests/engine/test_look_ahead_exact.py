@@ -108,7 +108,10 @@ BY_STEPS: dict[str, Callable[[Any, Tensor, int, int], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize(("chunk", "look_ahead"), [(4, 0), (4, 2), (3, 5)])
+@pytest.mark.parametrize(
+    ("chunk", "look_ahead"),
+    [(4, 2), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((4, 0), (3, 5)))],
+)
 @pytest.mark.parametrize("name", BY_STEPS)
 def test_every_step_is_what_its_window_and_its_past_determine(
     name: str, chunk: int, look_ahead: int

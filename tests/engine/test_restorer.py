@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.networks import ALL, RECURRENT, compact, moving_clip
+from tests.networks import ALL, RECURRENT, compact, engine_of_two, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
 from vsr.errors import ConfigurationError
 from vsr.models.architectures.baselines import Identity
@@ -59,7 +59,7 @@ def test_scenes_in_one_stream_equal_separate_clips(make: Maker) -> None:
     assert starts == [50]
 
 
-@recurrent
+@engine_of_two
 def test_interleaved_streams_equal_each_alone(make: Maker) -> None:
     network = make()
     clips = [moving_clip(7, 10, 14, seed=s) for s in (1, 2)]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.networks import ALL, RECURRENT, moving_clip
+from tests.networks import ALL, RECURRENT, engine_of_two, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream, whole_clip
 from vsr.models.architectures.basicvsr import BasicVSR
 from vsr.models.network import Network
@@ -115,7 +115,7 @@ def test_half_a_window_is_all_the_look_ahead_that_edvr_needs(look_ahead: int) ->
     torch.testing.assert_close(streamed, whole_clip(network, clip), atol=1e-5, rtol=0)
 
 
-@recurrent
+@engine_of_two
 def test_sizes_that_change_between_steps_cost_no_frame(make: Maker) -> None:
     network, clip = make(), moving_clip(24, 18, 22)
     restorer = restorer_of(network, 4, 6)
@@ -170,7 +170,9 @@ class Pairs:
         flow.between = counted
 
 
-@pytest.mark.parametrize("look_ahead", [0, 2, FULL])
+@pytest.mark.parametrize(
+    "look_ahead", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, FULL))]
+)
 @pytest.mark.parametrize("name", RECURRENT)
 def test_each_pair_of_frames_has_its_flow_estimated_once(name: str, look_ahead: int | str) -> None:
     network = RECURRENT[name]()
@@ -181,7 +183,9 @@ def test_each_pair_of_frames_has_its_flow_estimated_once(name: str, look_ahead: 
     assert [pairs.number for pairs in flows] == [2 * 10] * len(flows)  # ten pairs, two directions
 
 
-@pytest.mark.parametrize("look_ahead", [2, 4, FULL])
+@pytest.mark.parametrize(
+    "look_ahead", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, FULL))]
+)
 @pytest.mark.parametrize("name", RECURRENT)
 def test_each_frame_has_its_pyramid_of_features_computed_once(
     name: str, look_ahead: int | str

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import REPOSITORY
-from tests.networks import RECURRENT, moving_clip
+from tests.networks import engine_of_two, moving_clip
 from tests.streaming import Maker, frames_of, pieces, pts_of, restorer_of, stream
 from vsr.models.architectures.baselines import Identity
 from vsr.models.loading import load_network
@@ -64,7 +64,7 @@ def test_a_lack_of_memory_costs_no_frame(room: int, passed_through: int) -> None
     assert restorer.counts.retries > 0
 
 
-@pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
+@engine_of_two
 def test_a_step_without_memory_is_repeated_from_the_state_before_it(make: Maker) -> None:
     network, clip = make(), moving_clip(12, 10, 14)
     planned = restorer_of(network, 4, 2)

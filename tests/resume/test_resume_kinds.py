@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.media import Clip, audio_packets, write_clip, write_images
-from tests.networks import RECURRENT
+from tests.networks import engine_of_two
 from tests.resume.killing import look, write_footage, write_weights
 from tests.resume.power_cut import SIZES, in_parts
 from tests.streaming import frames_of, pieces, restorer_of, stream
@@ -46,7 +46,10 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [k if k in ("plain", "images out") else pytest.param(k, marks=pytest.mark.slow) for k in KINDS],
+)
 def test_a_run_in_parts_equals_one_without(
     kind: str, clip: Path, weights: Path, tmp_path: Path
 ) -> None:
@@ -90,7 +93,7 @@ def test_images_in_keep_their_names(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
-@pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
+@engine_of_two
 def test_a_state_without_the_frames_that_wait_continues_with_them(
     make: Any, tmp_path: Path
 ) -> None:

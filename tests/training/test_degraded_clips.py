@@ -64,6 +64,13 @@ def test_a_clip_can_be_made_again(encoder: str) -> None:
     assert not torch.equal(low[0], low[2])
 
 
+def test_pictures_smaller_than_x265_can_take_are_coded_all_the_same() -> None:
+    for side in (16, 34, 48):
+        frames = torch.randint(256, (3, 3, side, 70), dtype=torch.uint8)
+        coded = code(frames, Coding(codec="libx265", options={"x265-params": "log-level=none"}))
+        assert coded.shape == frames.shape
+
+
 def test_without_orders_and_encoders_a_clip_is_only_reduced() -> None:
     low = degrade_clip(clip(), 4, UNCODED, seeded())
     difference = low.float() - torch.nn.functional.avg_pool2d(clip().float(), 4)

@@ -178,5 +178,6 @@ def actor_class(ray: Any) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error, or its type where it has no message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """The first line of an error, with the last where it ends in a colon; its type without any."""
+    first, *others = (str(error).strip() or type(error).__name__).splitlines()
+    return f"{first} {others[-1].strip()}" if first.endswith(":") and others else first

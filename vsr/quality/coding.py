@@ -25,6 +25,10 @@ COLOUR = Colour(matrix="smpte170m", range="tv", chroma_location="left")
 RATE = 25
 """Frames per second that encoders are told; what they decide by it (rate control) is not used."""
 
+LEAST_SIDE = {"libx265": 64}
+"""Least side of a picture by encoder, to which smaller ones are enlarged by their last rows and
+columns: x265 4 writes beyond its buffers under 48 pixels, which ends the process."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Coding:
@@ -59,7 +63,7 @@ def code(frames_u8: Tensor, coding: Coding) -> Tensor:
         raise ConfigurationError(f"a clip of {width}x{height} cannot be coded; give even sides")
     file = io.BytesIO()
     try:
-        _encode(frames_u8, coding, file)
+        _encode(_of_side(frames_u8, LEAST_SIDE.get(coding.codec, 2)), coding, file)
     except (av.error.FFmpegError, ValueError) as error:
         raise ConfigurationError(
             f"{coding.codec} refuses {dict(coding.options)} ({error}); correct the degradation"
@@ -68,7 +72,17 @@ def code(frames_u8: Tensor, coding: Coding) -> Tensor:
     with av.open(file, mode="r") as container:
         decoded = [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
     frames = to_rgb(_planes(torch.from_numpy(np.stack(decoded))), YUV420, COLOUR)
-    return frames.mul_(255).round_().byte()
+    return frames[..., :height, :width].mul(255).round_().byte()
+
+
+def _of_side(frames_u8: Tensor, least: int) -> Tensor:
+    """Frames of at least so many rows and columns, the last ones repeated."""
+    for axis in (2, 3):
+        side = frames_u8.shape[axis]
+        if side < least:
+            places = torch.arange(least).clamp(max=side - 1)
+            frames_u8 = frames_u8.index_select(axis, places)
+    return frames_u8
 
 
 def _encode(frames_u8: Tensor, coding: Coding, file: io.BytesIO) -> None:
