@@ -274,6 +274,7 @@ def test_ctrl_c_leaves_a_playable_file_and_exit_code_130(tmp_path: Path) -> None
         assert sum(len(chunk) for chunk in reader.chunks(8)) == summary["frames_out"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_whose_source_is_silent(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mkv", Clip(num_frames=400))
     command = [sys.executable, "-m", "vsr", "restore", "-", str(tmp_path / "out.mkv")]

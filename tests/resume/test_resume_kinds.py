@@ -110,6 +110,7 @@ def test_a_state_without_the_frames_that_wait_continues_with_them(
     assert torch.equal(frames_of(left), expected)
 
 
+@pytest.mark.slow
 def test_footage_with_cuts_continues_in_the_middle_of_a_doubt(
     weights: Path, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_network_learns_from_style_and_the_truth_does_not_change() -> None:
     assert gradient.any()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_as_one_that_was_not(footage: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     schedule = replace(TINY.schedule, flow_iterations=0, patch=16)

@@ -145,6 +145,7 @@ def test_a_new_queue_finds_the_process_of_the_old_one_running(
     assert now(after, job).state == "paused"
 
 
+@pytest.mark.slow
 def test_one_job_runs_on_each_device_in_order(short_film: Film, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     queue = Queue(tmp_path / "jobs", tmp_path / "out", ("cpu", "auto"))

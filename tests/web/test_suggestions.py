@@ -54,6 +54,7 @@ def test_every_setting_that_is_not_the_default_has_a_reason() -> None:
     assert len(suggestion.reasons) == 2
 
 
+@pytest.mark.slow
 def test_a_film_is_assessed_at_a_moment(served: Served) -> None:
     film = served.films()["first.mp4"]
     answer = served.post(f"/api/films/{film['id']}/suggestion", {"at": 0.1})
