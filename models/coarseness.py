@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vsr.models.ops.grey import grey
+
 CELL = 16
 """Side of a cell in pixels: a macroblock. Tiles of a frame begin at multiples of it."""
 
@@ -61,18 +63,13 @@ def strength(frame_BCHW: Tensor) -> Tensor:
         (B, H, W) in [0, 1], smooth over about 80 pixels.
     """
     height, width = frame_BCHW.shape[-2:]
-    grey_B1HW = F.pad(_luma(frame_BCHW), (0, -width % CELL, 0, -height % CELL), mode="replicate")
+    grey_B1HW = F.pad(
+        255 * grey(frame_BCHW), (0, -width % CELL, 0, -height % CELL), mode="replicate"
+    )
     coarse_B1hw = _risen(_mean_around(_coarseness(grey_B1HW)), BEST, WORST)
     cells_B1hw = coarse_B1hw.maximum(_mean_around(_risen(_noise(grey_B1HW), QUIET, NOISY)))
     strength_B1HW = F.interpolate(cells_B1hw, scale_factor=CELL, mode="bilinear")
     return strength_B1HW[:, 0, :height, :width]
-
-
-def _luma(frame_BCHW: Tensor) -> Tensor:
-    """(B, 1, H, W), in levels of 255."""
-    levels_BCHW = 255 * frame_BCHW.float()
-    red, green, blue = (levels_BCHW[:, i : i + 1] for i in range(3))
-    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def _coarseness(grey_B1HW: Tensor) -> Tensor:

@@ -124,7 +124,7 @@ def _load(model: str, weights: str | Path | None, fidelity: float | None) -> Net
         architecture = MODELS[model].architecture if model in MODELS else None
         return network_of(mixed, architecture)
     if model not in MODELS:
-        if weights is None and (_stages(model) or _looks_like_a_file(model)):
+        if weights is None and (_stages(model) or looks_like_a_file(model)):
             return network_from_file(Path(model))
         raise ConfigurationError(_unknown(model))
     entry = MODELS[model]
@@ -273,7 +273,8 @@ def _stages(model: str) -> tuple[str, str] | None:
     return None if not plus or Path(model).exists() else (first, second)
 
 
-def _looks_like_a_file(model: str) -> bool:
+def looks_like_a_file(model: str) -> bool:
+    """Whether a name is meant as a file's, by its suffix or because the file is there."""
     return Path(model).suffix in CHECKPOINT_SUFFIXES or Path(model).is_file()
 
 

@@ -25,9 +25,6 @@ CELL = 2 * SHUFFLE
 NUM_DIFFERENCES = 2 * CELL**2 + SHUFFLE**2
 """Channels that say how a frame differs from what was moved to it."""
 
-GREY = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in brightness (ITU-R BT.601)."""
-
 CONTRAST = 4.0
 """Differences are small numbers; this brings them to the size of the other inputs."""
 
@@ -112,13 +109,6 @@ def initial_neighbour(frame: Frame) -> PropagatedFrame:
         grey_B1HW=frame.grey_B1HW,
         draft_B1HW=to_image(frame.doubled_B16hw),
     )
-
-
-def grey(frame_BCHW: Tensor) -> Tensor:
-    """Brightness of frames (B, 3, H, W): (B, 1, H, W), float32."""
-    colours = torch.split(frame_BCHW.float(), 1, dim=1)
-    brightness = [share * colour for share, colour in zip(GREY, colours, strict=True)]
-    return brightness[0] + brightness[1] + brightness[2]
 
 
 def doubled(image_B1HW: Tensor) -> Tensor:

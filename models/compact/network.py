@@ -40,7 +40,6 @@ from vsr.models.compact.branch import (
     Frame,
     PropagatedFrame,
     doubled,
-    grey,
     initial_neighbour,
 )
 from vsr.models.compact.calibration import Ranges, measure_ranges
@@ -51,6 +50,7 @@ from vsr.models.layers.blocks import channels_last, hidden_conv3x3, num_blocks_o
 from vsr.models.layers.propagation import PairFlows, PropagationState, pair_flows
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.ops.fused import conv_leaky_relu
+from vsr.models.ops.grey import grey
 from vsr.models.ops.int8_conv import HIGHEST, in_steps, to_levels
 from vsr.models.ops.padding import pad_to_multiple
 

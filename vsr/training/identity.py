@@ -16,12 +16,10 @@ from torch import Tensor, nn
 
 from vsr.errors import CheckpointError
 from vsr.models.checkpoints.checkpoint import load_into, read_checkpoint
+from vsr.quality.filters import LUMA
 
 SIDE = 128
 """Side of the faces that it sees, in pixels."""
-
-GREY = (0.2989, 0.587, 0.114)
-"""Weights of red, green and blue in the grey that it sees."""
 
 
 class ArcFace(nn.Module):
@@ -46,7 +44,7 @@ class ArcFace(nn.Module):
 
     def forward(self, faces_N3SS: Tensor) -> Tensor:
         """Features (N, 512) of aligned faces, RGB in [0, 1], of any size."""
-        grey = sum(w * c for w, c in zip(GREY, faces_N3SS.unbind(1), strict=True))
+        grey = sum(w * c for w, c in zip(LUMA, faces_N3SS.unbind(1), strict=True))
         assert isinstance(grey, Tensor)
         small = F.interpolate(grey[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)
         feat = F.max_pool2d(self.prelu(self.bn1(self.conv1(2 * small - 1))), 2)

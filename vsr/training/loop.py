@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from vsr.errors import ConfigurationError
-from vsr.models.compact.branch import grey
 from vsr.models.compact.network import Compact
 from vsr.models.layers.propagation import FlowEstimator, pair_flows
 from vsr.models.network import Network
+from vsr.models.ops.grey import grey
 from vsr.models.ops.imresize import imresize
 from vsr.models.placement import place
 from vsr.quality.filters import sharpen

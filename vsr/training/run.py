@@ -23,9 +23,8 @@ from torch import Tensor
 
 from vsr.errors import ConfigurationError, MissingDependency
 from vsr.models.architecture_table import build_network
-from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.checkpoint import read_weights, save_network
-from vsr.models.loading import load_network
+from vsr.models.loading import load_network, looks_like_a_file
 from vsr.models.network import Network
 from vsr.models.placement import place, resolve_device
 from vsr.quality.degradation import degrade
@@ -94,7 +93,7 @@ def train(
     where = resolve_device(local_device(device))
     with joined(where) as rank:
         training = _start(config, where, init, rank)
-        training.teacher = _teacher(teacher, training)
+        training.teacher, training.quality = _teacher(teacher, training), config.quality
         if config.faces is not None:
             training.faces = FaceCritics(config.faces, data, where)
         if (out / "last.pt").exists():
@@ -189,15 +188,14 @@ def _start(
     if init is not None:
         _adopt(network, _weights_of(init))
     adversary = None if config.adversarial is None else Adversary(config.adversarial, device)
-    training = training_of(network, config.schedule, device, rank=rank, adversary=adversary)
-    training.quality = config.quality
-    return training
+    return training_of(network, config.schedule, device, rank=rank, adversary=adversary)
 
 
 def _weights_of(init: str | Path) -> Mapping[str, Tensor]:
-    if str(init) in MODELS:
-        return load_network(init).state_dict()
-    return read_weights(Path(init))
+    """Those of a checkpoint, or of a model, whose network then says what is wrong with its name."""
+    if looks_like_a_file(str(init)):
+        return read_weights(Path(init))
+    return load_network(init).state_dict()
 
 
 def _adopt(network: Network[Any], weights: Mapping[str, Tensor]) -> None:
