@@ -46,8 +46,14 @@ def _hide(process: subprocess.Popen[bytes], secret: bytes) -> None:
 
 
 def _has_socket(pid: int) -> bool:
-    files = Path(f"/proc/{pid}/fd").iterdir()
-    return any(str(file.readlink()).startswith("socket:") for file in files)
+    return any(_is_socket(file) for file in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def _is_socket(file: Path) -> bool:
+    try:
+        return str(file.readlink()).startswith("socket:")
+    except FileNotFoundError:  # closed meanwhile, as many are while ffmpeg starts
+        return False
 
 
 def _overwrite(pid: int, secret: bytes) -> None:
