@@ -19,6 +19,7 @@ from vsr.models.architectures import (
     realbasicvsr,
     rrdbnet,
     srvgg,
+    unet,
 )
 from vsr.models.architectures.baselines import Bicubic, Identity
 from vsr.models.checkpoints.checkpoint import Checkpoint, first_few, load_into
@@ -66,6 +67,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "srvgg": Architecture(
         build=srvgg.SRVGGNetCompact, options_from_weights=srvgg.options_from_weights
     ),
+    "unet": Architecture(build=unet.UNet, options_from_weights=unet.options_from_weights),
     "bicubic": Architecture(build=Bicubic, options_from_weights=lambda _: None),
     "identity": Architecture(build=Identity, options_from_weights=lambda _: None),
 }

@@ -20,6 +20,7 @@ from vsr.models.architectures.iconvsr import IconVSR
 from vsr.models.architectures.realbasicvsr import RealBasicVSR
 from vsr.models.architectures.rrdbnet import RRDBNet
 from vsr.models.architectures.srvgg import SRVGGNetCompact
+from vsr.models.architectures.unet import UNet
 from vsr.models.compact.branch import Branch
 from vsr.models.compact.network import Compact
 from vsr.models.guard.network import Guarded
@@ -123,6 +124,11 @@ def srvgg() -> Network[Any]:
     return awakened(SRVGGNetCompact(num_feat=8, num_conv=2))
 
 
+@drawn_once
+def unet() -> Network[Any]:
+    return awakened(UNet(num_feat=4, num_blocks=(1, 1, 1)))
+
+
 def guarded() -> Network[Any]:
     """With two ends that carry state, between which much is found."""
     return Guarded(edvr(), compact())
@@ -188,6 +194,7 @@ ALL = {
     "basicvsrpp_deblur": quick(deblurring_basicvsrpp),
     "rrdbnet": rrdbnet,
     "srvgg": srvgg,
+    "unet": unet,
     "guarded_srvgg": guarded_image_network,
     "bicubic": lambda: Bicubic(scale=3),
     "identity": Identity,
