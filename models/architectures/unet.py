@@ -1,15 +1,15 @@
-"""``unet``: our own small U-Net with channel attention, which restores each frame independently.
+"""``unet``: our own small wavelet U-Net, which restores each frame independently.
 
-    e1 = trunk(u(x))     e2 = trunk(u(e1))     e3 = trunk(u(e2))          u unshuffles by 2
-    d2 = blocks(e2 + s(conv(e3)))     d1 = blocks(e1 + s(conv(d2)))       s shuffles by 2
-    y = shuffle(conv(d1)) + nearest(x)
+    e1 = level(w(x))     e2 = level(w(e1))     e3 = level(w(e2))            w, v: Haar transform,
+    d2 = blocks(e2 + v(conv(e3)))     d1 = blocks(e1 + v(conv(d2)))         and back
+    y = nearest(x) + v(conv(d1)) / 10
 
 The form is that of a multi-level wavelet network (Liu et al., "Multi-level Wavelet-CNN for Image
-Restoration", CVPRW 2018) with residual channel attention (Zhang et al., "Image Super-Resolution
-Using Very Deep Residual Channel Attention Networks", ECCV 2018), but for the Haar transforms: they
-are orthonormal, so that a convolution behind one is a convolution of unshuffled pixels with other
-weights. Attention is to means over the frame, which tell how badly it was coded; without it the
-network hardly learned. It is also why a tile is restored a little differently from a whole frame.
+Restoration", CVPRW 2018). A Haar transform in front of a convolution does not change what can be
+computed, but what is learned: what an encoder does to a frame is small beside the frame itself, and
+in pixels the brightness hides it. So details come in eight times as large as they are, and the
+residue is made a tenth. Outside this tree, 850 steps gained 0.034 dB so, 0.013 dB without these
+factors (0.009 with residual channel attention besides), and nothing on unshuffled pixels.
 
 N images, C colour, K features, H, W size of the frames.
 Weights: Apache-2.0, see ``weights/``.
@@ -25,17 +25,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsr.models.layers.blocks import channels_last, conv3x3, hidden_conv3x3, num_blocks_of
+from vsr.models.layers.blocks import ResidualBlock, Trunk, conv3x3, num_blocks_of
 from vsr.models.layers.single_frame import SingleFrameNetwork
 from vsr.models.network import NetworkFacts
-from vsr.models.ops.fused import conv_leaky_relu
 from vsr.models.ops.padding import pad_to_multiple
 
 SIDE_MULTIPLE = 8
 """The sides of the frames that it works on are multiples of this: it halves them three times."""
 
-SQUEEZE = 4
-"""Features over those that attention is computed from."""
+DETAIL_GAIN = 8.0
+"""Factor of the detail bands of the input, which are small beside the low one."""
+
+RESIDUE = 0.1
+"""Factor of what is added to the input."""
 
 
 class UNet(SingleFrameNetwork):
@@ -43,8 +45,8 @@ class UNet(SingleFrameNetwork):
 
     Args:
         scale: Output size over input size.
-        num_feat: Features at half the input's size, a multiple of 4; twice and four times as many
-            at a quarter and an eighth.
+        num_feat: Features at half the input's size; twice and four times as many at a quarter and
+            an eighth.
         num_blocks: Residual blocks at half the size, a quarter, an eighth; the first two numbers
             hold on the way down and on the way up.
     """
@@ -53,81 +55,80 @@ class UNet(SingleFrameNetwork):
         self, *, scale: int = 1, num_feat: int = 16, num_blocks: Sequence[int] = (1, 1, 2)
     ) -> None:
         super().__init__()
-        self.facts = NetworkFacts(name="unet", scale=scale, chunk=4, stateless=True)
+        self.facts = NetworkFacts(
+            name="unet", scale=scale, chunk=4, stateless=True, receptive_radius=_radius(*num_blocks)
+        )
         fine, middle, coarse = num_blocks
-        self.fine = _Level(12, num_feat, fine)
-        self.middle = _Level(4 * num_feat, 2 * num_feat, middle)
-        self.coarse = _Level(8 * num_feat, 4 * num_feat, coarse)
+        self.fine = Trunk(12, num_feat, fine)
+        self.middle = Trunk(4 * num_feat, 2 * num_feat, middle)
+        self.coarse = Trunk(8 * num_feat, 4 * num_feat, coarse)
         self.coarse_up = conv3x3(4 * num_feat, 8 * num_feat)
         self.middle_blocks = _blocks(2 * num_feat, middle)
         self.middle_up = conv3x3(2 * num_feat, 4 * num_feat)
         self.fine_blocks = _blocks(num_feat, fine)
-        self.last = conv3x3(num_feat, 3 * (2 * scale) ** 2)
+        self.last = conv3x3(num_feat, 12 * scale**2)
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
 
     def restore(self, frames_NCHW: Tensor) -> Tensor:
         height, width = frames_NCHW.shape[-2:]
         padded = pad_to_multiple(frames_NCHW, SIDE_MULTIPLE)
-        fine = self.fine((padded - 0.5).to(self.dtype))
-        middle = self.middle(fine)
-        middle = self.middle_blocks(_joined(middle, self.coarse_up(self.coarse(middle))))
-        fine = self.fine_blocks(_joined(fine, self.middle_up(middle)))
+        bands = haar(padded - 0.5)
+        bands = torch.cat([bands[:, :3], DETAIL_GAIN * bands[:, 3:]], 1)
+        fine = self.fine(bands.to(self.dtype))
+        middle = self.middle(haar(fine))
+        deep = self.coarse_up(self.coarse(haar(middle)))
+        middle = self.middle_blocks(middle + inverse_haar(deep))
+        fine = self.fine_blocks(fine + inverse_haar(self.middle_up(middle)))
         scale = self.facts.scale
-        restored = F.pixel_shuffle(self.last(fine).float(), 2 * scale)
-        restored = restored + F.interpolate(padded, scale_factor=scale)
+        residue = F.pixel_shuffle(inverse_haar(self.last(fine).float()), scale)
+        restored = F.interpolate(padded, scale_factor=scale) + RESIDUE * residue
         return restored[..., : scale * height, : scale * width]
 
 
-class _Level(nn.Module):
-    """Half the size of what comes in: unshuffled, one convolution, residual blocks."""
+def haar(image_NKHW: Tensor) -> Tensor:
+    """The orthonormal Haar transform.
 
-    def __init__(self, num_unshuffled: int, num_feat: int, num_blocks: int) -> None:
-        super().__init__()
-        self.conv = hidden_conv3x3(num_unshuffled, num_feat)
-        self.blocks = _blocks(num_feat, num_blocks)
+    Returns:
+        (N, 4 K, H / 2, W / 2): the low band, then details along columns, along rows and both.
+    """
+    top, bottom = image_NKHW[..., 0::2, :], image_NKHW[..., 1::2, :]
+    rows = torch.cat([top + bottom, top - bottom], 1)
+    left, right = rows[..., 0::2], rows[..., 1::2]
+    return torch.cat([left + right, left - right], 1) / 2
 
-    def forward(self, feat_NKHW: Tensor) -> Tensor:
-        cells = channels_last(F.pixel_unshuffle(feat_NKHW, 2))
-        found: Tensor = self.blocks(conv_leaky_relu(self.conv, cells))
-        return found
+
+def inverse_haar(bands_NKhw: Tensor) -> Tensor:
+    """The image, (N, K / 4, 2 h, 2 w), of bands in the order of ``haar``."""
+    low, high = bands_NKhw.chunk(2, 1)
+    rows = torch.stack([low + high, low - high], -1).flatten(-2)
+    low, high = rows.chunk(2, 1)
+    return torch.stack([low + high, low - high], -2).flatten(-3, -2) / 2
 
 
 def _blocks(num_feat: int, num_blocks: int) -> nn.Sequential:
-    return nn.Sequential(*(_AttentiveBlock(num_feat) for _ in range(num_blocks)))
+    return nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_blocks)))
 
 
-class _AttentiveBlock(nn.Module):
-    """conv, leaky ReLU, conv, each feature times what the means of all say; added to the input."""
+def _radius(fine: int, middle: int, coarse: int) -> int:
+    """Input pixels that an output pixel depends on, on each side.
 
-    def __init__(self, num_feat: int) -> None:
-        super().__init__()
-        self.conv1 = hidden_conv3x3(num_feat, num_feat)
-        self.conv2 = conv3x3(num_feat, num_feat)
-        nn.init.kaiming_normal_(self.conv2.weight).data.mul_(0.1)
-        self.squeeze = nn.Conv2d(num_feat, num_feat // SQUEEZE, 1)
-        self.excite = nn.Conv2d(num_feat // SQUEEZE, num_feat, 1)
-
-    def forward(self, feat_NKhw: Tensor) -> Tensor:
-        residue = self.conv2(conv_leaky_relu(self.conv1, feat_NKhw))
-        means = F.relu(self.squeeze(residue.mean((2, 3), keepdim=True)))
-        share = 2 * torch.sigmoid(self.excite(means))
-        return torch.addcmul(feat_NKhw, residue, share)
-
-
-def _joined(feat_NKHW: Tensor, cells_NKhw: Tensor) -> Tensor:
-    """Features, and those of half the size in cells of 2 x 2 pixels."""
-    return channels_last(feat_NKHW + F.pixel_shuffle(cells_NKhw, 2))
+    Every 3x3 convolution reaches a pixel of its own level further, which is 2, 4 or 8 input pixels:
+    one in front of each level's blocks, one behind them, two a block. The last pixels are those of
+    the largest cell.
+    """
+    reach = 2 * (2 + 4 * fine) + 4 * (2 + 4 * middle) + 8 * (2 + 2 * coarse)
+    return reach + SIDE_MULTIPLE - 1
 
 
 def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None:
     """The options of the network that weights belong to; None for another architecture."""
-    if not {"fine.conv.weight", "middle_up.weight"} <= weights.keys():
+    if not {"fine.main.0.weight", "middle_up.weight"} <= weights.keys():
         return None
     return {
         "scale": math.isqrt(weights["last.weight"].shape[0] // 12),
-        "num_feat": weights["fine.conv.weight"].shape[0],
+        "num_feat": weights["fine.main.0.weight"].shape[0],
         "num_blocks": tuple(
-            num_blocks_of(weights, f"{level}.blocks.") for level in ("fine", "middle", "coarse")
+            num_blocks_of(weights, f"{level}.main.2.") for level in ("fine", "middle", "coarse")
         ),
     }

@@ -61,7 +61,7 @@ def test_tiles_cost_less_than_a_twentieth_of_a_decibel() -> None:
     assert abs(psnr(whole, truth) - psnr(tiled, truth)) < 0.05
 
 
-@pytest.mark.parametrize("make", [ALL["rrdbnet"], ALL["srvgg"]])
+@pytest.mark.parametrize("make", [ALL["rrdbnet"], ALL["srvgg"], ALL["unet"]])
 def test_tiles_of_a_network_with_a_known_radius_are_exact(make: Maker) -> None:
     clip = moving_clip(3, 261, 135)
     whole, tiled = (
