@@ -29,7 +29,7 @@ from vsr.training.config import (
     read_training_config,
     staged,
 )
-from vsr.training.loop import CHARBONNIER_EPSILON, flow_error, learning_rate
+from vsr.training.loop import charbonnier, flow_error, learning_rate
 from vsr.training.processes import Rank, average_gradients
 from vsr.training.run import Progress, train
 
@@ -286,7 +286,7 @@ def test_a_teacher_is_learnt_from(footage: Path, tmp_path: Path) -> None:
     train(config, footage, tmp_path / "alone", device="cpu")
     train(config, footage, tmp_path / "taught", device="cpu", teacher="bicubic-x4")
     (alone,), (taught,) = losses(tmp_path / "alone"), losses(tmp_path / "taught")
-    assert taught > alone + CHARBONNIER_EPSILON
+    assert taught > alone + Schedule().charbonnier_epsilon
 
 
 def test_a_run_starts_from_a_model_of_the_catalogue(footage: Path, tmp_path: Path) -> None:
@@ -376,3 +376,13 @@ def _average(number: int, meeting: str) -> None:
     assert unused.grad is not None
     assert unused.grad.tolist() == [0.5, 0.5]
     dist.destroy_process_group()
+
+
+def test_errors_under_epsilon_count_by_their_squares() -> None:
+    truth, epsilon = torch.zeros(1), 0.01
+
+    def loss(error: float) -> float:
+        return float(charbonnier(truth + error, truth, epsilon)) - epsilon
+
+    assert loss(0.002) == pytest.approx(4 * loss(0.001), rel=0.02)
+    assert loss(2.0) == pytest.approx(2 * loss(1.0), rel=0.02)

@@ -40,9 +40,6 @@ from vsr.training.processes import ALONE, Rank, average_gradients
 from vsr.training.quality import QualitySettings, chosen_truth, quality_of, region_error
 from vsr.training.sample_order import STRIDE
 
-CHARBONNIER_EPSILON = 1e-3
-"""Rounds the absolute error near zero; the square is the 1e-6 of the published configurations."""
-
 FLOW_NETWORKS = ("flow", "spynet")
 """Names of a network's part that estimates flow."""
 
@@ -101,9 +98,9 @@ class StepReport:
     learning_rate: float
 
 
-def charbonnier(restored: Tensor, truth: Tensor) -> Tensor:
+def charbonnier(restored: Tensor, truth: Tensor, epsilon: float) -> Tensor:
     """Charbonnier loss: mean of sqrt(error² + epsilon²)."""
-    return ((restored - truth).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
+    return ((restored - truth).square() + epsilon**2).sqrt().mean()
 
 
 def run(
@@ -193,13 +190,14 @@ def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
     truth = _sharpened(truth, training)
     with _precision(training):
         restored, drafts = _restore(training, inputs)
-        loss = charbonnier(restored, truth)
+        epsilon = training.schedule.charbonnier_epsilon
+        loss = charbonnier(restored, truth, epsilon)
         if drafts and training.schedule.draft_weight:
-            loss = loss + training.schedule.draft_weight * _draft_loss(drafts, truth)
+            loss = loss + training.schedule.draft_weight * _draft_loss(drafts, truth, epsilon)
         if training.teacher is not None:
             with torch.no_grad():
                 taught = training.teacher(inputs)
-            loss = loss + training.schedule.teacher_weight * charbonnier(restored, taught)
+            loss = loss + training.schedule.teacher_weight * charbonnier(restored, taught, epsilon)
         if training.quality is not None:
             loss = loss + _quality_loss(training.quality, inputs, restored, truth)
         if training.adversary is not None:
@@ -256,12 +254,12 @@ def _adversarial(
     return loss + adversary.generator_loss(restored, truth, which)
 
 
-def _draft_loss(drafts: Sequence[tuple[int, Tensor]], truth: Tensor) -> Tensor:
+def _draft_loss(drafts: Sequence[tuple[int, Tensor]], truth: Tensor, epsilon: float) -> Tensor:
     """Error of what the branches pass on, each with the number of its frame."""
     num_frames, size = truth.shape[1], drafts[0][1].shape[-1]
     shrunk = imresize(grey(truth.flatten(0, 1)), Fraction(size, truth.shape[-1]))
     wanted = shrunk.view(-1, num_frames, *shrunk.shape[1:])
-    errors = [charbonnier(draft, wanted[:, i]) for i, draft in drafts]
+    errors = [charbonnier(draft, wanted[:, i], epsilon) for i, draft in drafts]
     return torch.stack(errors).mean()
 
 
