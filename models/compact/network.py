@@ -13,11 +13,7 @@ as known so far, which each frame corrects a little. Frame and draft are given a
 this frame, which motion that is understood makes small. Coupled propagation is IconVSR's (Chan et
 al., CVPR 2021); that an estimate is moved along and corrected, FRVSR's (Sajjadi et al., CVPR 2018).
 
-At scale 1 all this happens to frames reduced by 2, so that a pixel that leaves costs what it costs
-at scale 2: "the input" above is the reduced frame then. What the reduction loses is there all the
-same: e_i sees the whole frame, and so do the draft and the sum, in which it replaces bicubic(x_i).
-
-B batch, T time, C colour, K features; H, W input size, reduced at scale 1; h, w half of it.
+B batch, T time, C colour, K features; H, W input size; h, w half of it.
 Weights: Apache-2.0, see ``weights/``.
 """
 
@@ -34,7 +30,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsr.models.compact.branch import (
-    CELL,
     SHUFFLE,
     Branch,
     Frame,
@@ -75,7 +70,7 @@ class Compact(Network[CompactState]):
     """Real-time recurrent super-resolution.
 
     Args:
-        scale: Output size over input size, even or 1.
+        scale: Output size over input size, even.
         num_feat: Features of both branches, a multiple of 4.
         num_blocks: Residual blocks a branch.
         num_tail: Features at the input's size, in front of the last convolution.
@@ -102,12 +97,11 @@ class Compact(Network[CompactState]):
     ) -> None:
         super().__init__()
         self.facts = NetworkFacts(name="compact", scale=scale, look_ahead=4, chunk=16)
-        self.reduction = 2 if scale == 1 else 1
         self.flow = CoarseFlow(num_feat=num_flow, levels=flow_levels, refinements=flow_refinements)
-        self.encode = hidden_conv3x3(UNSHUFFLED * self.reduction**2, num_feat)
+        self.encode = hidden_conv3x3(UNSHUFFLED, num_feat)
         self.backward_branch: Branch | Int8Branch = Branch(num_feat, num_feat, num_blocks)
         self.forward_branch: Branch | Int8Branch = Branch(2 * num_feat, num_feat, num_blocks)
-        self.tail: Tail | Int8Tail = Tail(num_feat, num_tail, scale, self.reduction)
+        self.tail: Tail | Int8Tail = Tail(num_feat, num_tail, scale)
         self.ranges = Ranges(num_feat, num_blocks, num_tail) if has_ranges else None
 
     def step(
@@ -130,11 +124,9 @@ class Compact(Network[CompactState]):
         window, the forward branch the frames to keep.
         """
         height, width = window_BTCHW.shape[-2:]
-        window_BTCHW = pad_to_multiple(window_BTCHW, SHUFFLE * self.reduction)
-        reduced_BTCHW = self._reduced(window_BTCHW)
-        flows = pair_flows(self.flow, reduced_BTCHW, state)
-        both = zip(window_BTCHW.unbind(1), reduced_BTCHW.unbind(1), strict=True)
-        frames = [self.prepare(*frame) for frame in both]
+        window_BTCHW = pad_to_multiple(window_BTCHW, SHUFFLE)
+        flows = pair_flows(self.flow, window_BTCHW, state)
+        frames = [self.prepare(frame_BCHW) for frame_BCHW in window_BTCHW.unbind(1)]
         backward = self._propagate_backward(frames, flows)
         last = self._before(frames[0], state)
         restored_BTCHW = self._room_for(window_BTCHW[:, :num_keep])
@@ -145,30 +137,22 @@ class Compact(Network[CompactState]):
             drafts.append(last.draft_B1HW)
             self.tail(last.feat_BKhw, window_BTCHW[:, i], restored_BTCHW[:, i])
         cropped = restored_BTCHW[..., : self.facts.scale * height, : self.facts.scale * width]
-        left = flows.next_state(last.feat_BKhw, reduced_BTCHW, num_keep)
+        left = flows.next_state(last.feat_BKhw, window_BTCHW, num_keep)
         return (
             cropped,
             CompactState(**vars(left), draft_B1HW=last.draft_B1HW),
             ([neighbour.draft_B1HW for neighbour in backward], drafts),
         )
 
-    def _reduced(self, frames_BTCHW: Tensor) -> Tensor:
-        if self.reduction == 1:
-            return frames_BTCHW
-        reduced = F.avg_pool2d(frames_BTCHW.flatten(0, 1), self.reduction)
-        return reduced.view(*frames_BTCHW.shape[:2], *reduced.shape[1:])
-
-    def prepare(self, frame_BCHW: Tensor, reduced_BCHW: Tensor) -> Frame:
-        """Prepare a frame, given whole and reduced; both are the same but at scale 1."""
-        brightness, cell = grey(reduced_BCHW), SHUFFLE * self.reduction
-        unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.encode.weight.dtype), cell)
+    def prepare(self, frame_BCHW: Tensor) -> Frame:
+        """Prepare a padded frame."""
+        brightness = grey(frame_BCHW)
+        unshuffled = F.pixel_unshuffle(frame_BCHW.to(self.encode.weight.dtype), SHUFFLE)
         encoded = conv_leaky_relu(self.encode, channels_last(unshuffled))
         return Frame(
             grey_B1HW=brightness,
             cells_B4hw=channels_last(F.pixel_unshuffle(brightness, SHUFFLE)),
-            doubled_B16hw=doubled(brightness)
-            if self.reduction == 1
-            else channels_last(F.pixel_unshuffle(grey(frame_BCHW), CELL)),
+            doubled_B16hw=doubled(brightness),
             encoded_BKhw=to_levels(encoded.float()) if self.dtype == torch.int8 else encoded,
         )
 
@@ -239,9 +223,8 @@ def options_from_weights(weights: Mapping[str, Tensor]) -> dict[str, Any] | None
     """The options of the network that weights belong to; None for another architecture."""
     if not {"encode.weight", "tail.last.weight", "flow.finest.0.0.weight"} <= weights.keys():
         return None
-    scale = math.isqrt(weights["tail.last.weight"].shape[0] // 3)
     return {
-        "scale": scale // math.isqrt(weights["encode.weight"].shape[1] // UNSHUFFLED),
+        "scale": math.isqrt(weights["tail.last.weight"].shape[0] // 3),
         "num_feat": weights["encode.weight"].shape[0],
         "num_blocks": num_blocks_of(weights, "backward_branch.trunk.main.2."),
         "num_tail": weights["tail.hidden.weight"].shape[0],

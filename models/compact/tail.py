@@ -22,17 +22,15 @@ class Tail(nn.Module):
         num_feat: Features of the input.
         num_tail: Features at the input's size.
         scale: Output size over input size.
-        reduction: Size of the frame over what is called the input's size; the output's is that
-            multiplied by ``scale``.
     """
 
-    def __init__(self, num_feat: int, num_tail: int, scale: int, reduction: int = 1) -> None:
+    def __init__(self, num_feat: int, num_tail: int, scale: int) -> None:
         super().__init__()
         self.up = hidden_conv3x3(num_feat, num_tail * SHUFFLE**2)
         self.hidden = hidden_conv3x3(num_tail, num_tail)
-        self.last = conv3x3(num_tail, 3 * (scale * reduction) ** 2)
+        self.last = conv3x3(num_tail, 3 * scale**2)
         nn.init.zeros_(self.last.weight)
-        self.base: nn.Module = Bicubic(scale) if reduction == 1 else InCells(reduction)
+        self.base = Bicubic(scale)
 
     def forward(self, feat_BKhw: Tensor, frame_BCHW: Tensor, into_BCHW: Tensor) -> None:
         """Write one restored frame."""
@@ -52,14 +50,3 @@ class Bicubic(nn.Module):
         around = kernel.shape[-1] // 2
         framed = F.pad(frame_BCHW.float(), (around,) * 4, mode="replicate")
         return F.conv2d(channels_last(framed), kernel, groups=3)
-
-
-class InCells(nn.Module):
-    """Unchanged frames, float32: (B, 3 c², H / c, W / c), in cells of c x c pixels."""
-
-    def __init__(self, cell: int) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def forward(self, frame_BCHW: Tensor) -> Tensor:
-        return channels_last(F.pixel_unshuffle(frame_BCHW.float(), self.cell))

@@ -115,9 +115,9 @@ class Schedule:
         stream_share: Share of steps that run as a stream: cut into chunks, look-ahead truncated.
         max_chunk: Largest chunk of those; drawn uniformly from 1.
         max_look_ahead: Largest look-ahead of those; drawn uniformly from 0.
-        charbonnier_epsilon: Errors under it, of values in [0, 1], count by their squares, those above
-            as they are; 1e-3 is that of the published configurations. Where what has to be learnt
-            is itself small, as at scale 1, a few levels of 255 teach sooner.
+        charbonnier_epsilon: Errors under it, of values in [0, 1], count by their squares, those
+            above as they are; 1e-3 is that of the published configurations. Where what has to be
+            learnt is itself small, as at scale 1, two levels of 255 teach sooner.
         draft_weight: Weight of the error of a network's drafts, next to that of its result.
         teacher_weight: Weight of the difference from what a teacher restores, where one is given.
         sharpen: Share of its detail that is added to the ground truth (unsharp masking), 0 or more.
