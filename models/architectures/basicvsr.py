@@ -54,7 +54,7 @@ class BasicVSR(PixelShuffleUpsampling, TrunkNetwork[PropagationState]):
         self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block, has_ranges=has_ranges)
         self.forward_trunk = Trunk(3 + num_feat, num_feat, num_block, has_ranges=has_ranges)
         self.fusion = nn.Conv2d(2 * num_feat, num_feat, 1)
-        self.declare_upsampling(num_feat)
+        self.declare_upsampling(num_feat, has_ranges=has_ranges)
 
     def step(
         self,

@@ -183,7 +183,7 @@ class BasicVSRPP(PixelShuffleUpsampling, TrunkNetwork[BasicVSRPPState]):
             }
         )
         self.reconstruction = Trunk((1 + len(SWEEPS)) * num_feat, num_feat, NUM_EXTRACT_BLOCK)
-        self.declare_upsampling(num_feat)
+        self.declare_upsampling(num_feat, has_ranges=has_ranges)
 
     def step(
         self,

@@ -100,7 +100,7 @@ class IconVSR(PixelShuffleUpsampling, TrunkNetwork[IconVSRState]):
         self.backward_trunk = Trunk(3 + num_feat, num_feat, num_block, has_ranges=has_ranges)
         self.forward_fusion = conv3x3(2 * num_feat, num_feat)
         self.forward_trunk = Trunk(3 + 2 * num_feat, num_feat, num_block, has_ranges=has_ranges)
-        self.declare_upsampling(num_feat)
+        self.declare_upsampling(num_feat, has_ranges=has_ranges)
 
     def step(
         self,

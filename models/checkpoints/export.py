@@ -56,7 +56,7 @@ def export(
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()
         for key, value in network.state_dict().items()
-        if ".ranges." not in key  # of the int8 form, which is ours alone
+        if "ranges." not in key  # of the int8 form, which is ours alone
     }
     with written_whole(path) as part:
         torch.save(_laid_out(tensors, layout, network.facts.name), part)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vsr.models.layers.blocks import Trunk
+from vsr.models.layers.upsampling import PixelShuffleUpsampling
 from vsr.models.ops.int8_conv import HIGHEST, ZERO
 
 CUTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -96,6 +97,14 @@ def listen_to_blocks(
         yield block.register_forward_hook(hears(seen, name))
         within, name = block.get_submodule("conv1"), f"{trunk_name}.hidden_MK.{i:03}"
         yield within.register_forward_hook(hears(seen, name, F.relu))
+
+
+def listen_to_upsampling(
+    part: PixelShuffleUpsampling, seen: ActivationSamples
+) -> Iterator[RemovableHandle]:
+    """Hooks that record ``doubled_K`` and ``quadrupled_K``: what is enlarged, once and twice."""
+    for name, conv in (("doubled_K", part.upconv2), ("quadrupled_K", part.conv_hr)):
+        yield conv.register_forward_pre_hook(lambda _, args, n=name: seen.add(n, args[0]))
 
 
 def hears(

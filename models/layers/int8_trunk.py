@@ -1,7 +1,8 @@
 """Trunks on 8-bit integers, and what networks with such trunks have in common.
 
-Residual blocks are most of what BasicVSR and its relatives compute. Flow, alignment, what sees
-pixels and the enlargement stay as they are, and so do propagated features: plain numbers.
+Residual blocks are most of what BasicVSR and its relatives compute, and the enlargement is most of
+the rest. Flow, alignment and what sees pixels stay as they are, and so do propagated features:
+plain numbers.
 
 B batch, T time, K features, H, W size.
 """
@@ -10,14 +11,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import ClassVar, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsr.models.layers.activation_ranges import ActivationSamples, listen_to_blocks, listening
+from vsr.models.layers.activation_ranges import (
+    ActivationSamples,
+    listen_to_blocks,
+    listen_to_upsampling,
+    listening,
+)
 from vsr.models.layers.blocks import ResidualBlock, Trunk, TrunkRanges, channels_last
+from vsr.models.layers.upsampling import (
+    Int8Upsampling,
+    PixelShuffleUpsampling,
+    UpsamplingRanges,
+)
 from vsr.models.network import Network
 from vsr.models.ops.int8_conv import (
     HIGHEST,
@@ -73,14 +85,15 @@ class Int8Trunk(nn.Module):
         self.register_buffer("steps", steps_K.view(1, -1, 1, 1))
 
     def forward(self, feat_BKHW: Tensor) -> Tensor:
-        steps: Tensor = self.rectify(self.first, channels_last(feat_BKHW)).float()
+        steps = self.rectify(self.first, channels_last(feat_BKHW))
+        copy = steps.clone()
         for block in self.blocks:
-            steps = block(steps)
-        return steps.mul_(self.get_buffer("steps")).to(feat_BKHW.dtype)
+            copy = block(copy, steps)
+        return steps.mul_(self.get_buffer("steps"))
 
 
 class _Int8Block(nn.Module):
-    """A residual block on numbers of steps, float32, which are changed."""
+    """A residual block on numbers of steps."""
 
     def __init__(self, block: nn.Module, steps_K: Tensor, hidden_K: Tensor) -> None:
         super().__init__()
@@ -88,8 +101,9 @@ class _Int8Block(nn.Module):
         self.conv1 = Int8Conv(block.conv1, steps_K, hidden_K)
         self.conv2 = Int8Conv(block.conv2, hidden_K, steps_K, zero=0)
 
-    def forward(self, steps_BKHW: Tensor) -> Tensor:
-        levels = unsigned(to_levels(steps_BKHW.clone()))
+    def forward(self, copy_BKHW: Tensor, steps_BKHW: Tensor) -> Tensor:
+        """Add to ``steps_BKHW``, of which ``copy_BKHW`` is a copy to overwrite; a copy again."""
+        levels = unsigned(to_levels(copy_BKHW))
         return self.conv2.add_to(self.conv1.relu_levels(levels), steps_BKHW)
 
 
@@ -119,6 +133,8 @@ class TrunkNetwork(Network[State]):
         network = copy.deepcopy(self)
         for name, trunk in self._trunks():
             network.set_submodule(name, Int8Trunk(trunk))
+        for part in network._upsampling():
+            part.int8_upsampling = Int8Upsampling(part)
         return network
 
     def measured(self, clips_BTCHW: Iterable[Tensor]) -> Self:
@@ -126,13 +142,16 @@ class TrunkNetwork(Network[State]):
         clips = [_middle(clip).to(device) for clip in clips_BTCHW]
         network, seen = copy.deepcopy(self), ActivationSamples(PLACES)
         trunks = dict(network._trunks())
-        hooks = (
-            hook for name, trunk in trunks.items() for hook in listen_to_blocks(trunk, seen, name)
+        hooks = chain(
+            *(listen_to_blocks(trunk, seen, name) for name, trunk in trunks.items()),
+            *(listen_to_upsampling(part, seen) for part in network._upsampling()),
         )
         with listening(hooks), torch.no_grad():
             exact = [network(clip) for clip in clips]
         for name, trunk in trunks.items():
             trunk.ranges = _ranges_of(trunk, seen, name)
+        for part in network._upsampling():
+            part.upsampling_ranges = _upsampling_ranges_of(part, seen)
         if runs_int8(device):
             agreement_db = _agreement_db(network.in_int8(), clips, exact)
             for trunk in trunks.values():
@@ -152,6 +171,9 @@ class TrunkNetwork(Network[State]):
             if isinstance(trunk, Trunk):
                 yield name, trunk
 
+    def _upsampling(self) -> Iterator[PixelShuffleUpsampling]:
+        return (part for part in self.modules() if isinstance(part, PixelShuffleUpsampling))
+
 
 def _middle(clip_BTCHW: Tensor) -> Tensor:
     """The middle of its frames."""
@@ -167,6 +189,15 @@ def _ranges_of(trunk: Trunk, seen: ActivationSamples, name: str) -> TrunkRanges:
     ranges.features_K.copy_(seen.range_of(f"{name}.features_K"))
     ranges.hidden_MK.copy_(hidden_MK)
     return ranges.to(next(trunk.parameters()).device)
+
+
+def _upsampling_ranges_of(
+    part: PixelShuffleUpsampling, seen: ActivationSamples
+) -> UpsamplingRanges:
+    """The ranges of an enlargement that has been listened to."""
+    ranges = UpsamplingRanges(part.upconv2.in_channels)
+    ranges.load_state_dict({name: seen.range_of(name) for name in ranges.state_dict()})
+    return ranges.to(part.upconv2.weight.device)
 
 
 def _agreement_db(network: Network[State], clips: list[Tensor], exact: list[Tensor]) -> float:

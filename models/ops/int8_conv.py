@@ -53,7 +53,7 @@ def _highest_weight() -> int:
 
 
 def to_levels(steps_BKHW: Tensor) -> Tensor:
-    """Numbers of steps (float32, overwritten) as levels (int8)."""
+    """Numbers of steps (float32 or bfloat16, overwritten) as levels (int8)."""
     return steps_BKHW.round_().clamp_(-ZERO, HIGHEST).to(torch.int8)
 
 
@@ -112,19 +112,29 @@ class Int8Conv(nn.Module):
 
     def relu_levels(self, levels_BKHW: Tensor, *, zero: int = 0) -> Tensor:
         """ReLU of the convolution as unsigned levels with this zero point."""
-        result: Tensor = torch.ops.onednn.qconv2d_pointwise(
-            *self._operands(levels_BKHW), self.get_buffer("bias"), *self.geometry,
-            1.0, zero, torch.uint8, "relu", [], "",
-        )  # fmt: skip
-        return result
+        return self._convolve(levels_BKHW, zero, torch.uint8, "relu")
 
     def add_to_levels(self, levels_BKHW: Tensor, sum_BNHW: Tensor) -> Tensor:
         """The convolution added in place to unsigned levels of the same steps, zero point 128."""
         return self._add(levels_BKHW, sum_BNHW, ZERO)
 
     def add_to(self, levels_BKHW: Tensor, sum_BNHW: Tensor) -> Tensor:
-        """The convolution added in place to unquantised numbers, float32, channels-last."""
+        """The convolution added in place to unquantised numbers, channels-last; a copy of these.
+
+        They are float32 or bfloat16. The operation makes the copy in any case.
+        """
         return self._add(levels_BKHW, sum_BNHW, 0)
+
+    def numbers(self, levels_BKHW: Tensor, dtype: torch.dtype) -> Tensor:
+        """The convolution as unquantised numbers, float32 or bfloat16."""
+        return self._convolve(levels_BKHW, 0, dtype, "none")
+
+    def _convolve(self, levels_BKHW: Tensor, zero: int, dtype: torch.dtype, then: str) -> Tensor:
+        result: Tensor = torch.ops.onednn.qconv2d_pointwise(
+            *self._operands(levels_BKHW), self.get_buffer("bias"), *self.geometry,
+            1.0, zero, dtype, then, [], "",
+        )  # fmt: skip
+        return result
 
     def _add(self, levels_BKHW: Tensor, sum_BNHW: Tensor, zero: int) -> Tensor:
         result: Tensor = torch.ops.onednn.qconv2d_pointwise.binary(

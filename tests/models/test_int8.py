@@ -28,6 +28,7 @@ from vsr.engine.step_memory import Steps, step_bytes
 from vsr.errors import ConfigurationError
 from vsr.models.checkpoints.checkpoint import save_network
 from vsr.models.checkpoints.export import export
+from vsr.models.layers.upsampling import Int8Upsampling, PixelShuffleUpsampling
 from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.ops.int8_conv import (
@@ -109,6 +110,35 @@ def test_sums_with_levels_and_with_numbers(size: tuple[int, int]) -> None:
         plain = whole.add_to(unsigned(levels), numbers.clone())
     assert (summed - (exact + others).clamp(-128, 127)).abs().max() <= 0.501
     torch.testing.assert_close(plain, (exact + numbers).float(), atol=1e-3, rtol=1e-5)
+
+
+def test_sums_stay_in_place_and_a_copy_of_them_may_be_overwritten() -> None:
+    whole, levels = Int8Conv(conv_of(4, 8), torch.full((4,), 0.01)), levels_of((1, 4, 6, 6))
+    summed = torch.rand(1, 8, 6, 6).contiguous(memory_format=torch.channels_last)
+    exact = (exactly(whole, levels) + summed).float()
+    with torch.inference_mode():
+        copied = whole.add_to(unsigned(levels), summed)
+        assert torch.equal(copied, summed)
+        copied.zero_()
+    torch.testing.assert_close(summed, exact, atol=1e-4, rtol=1e-5)
+
+
+def test_an_enlargement_computes_what_it_does_in_float32() -> None:
+    whole = PixelShuffleUpsampling()
+    whole.declare_upsampling(16, has_ranges=True)
+    feat = torch.randn(1, 16, 9, 11)
+    ranges = whole.upsampling_ranges
+    assert ranges is not None
+    with torch.inference_mode():
+        doubled = F.pixel_shuffle(F.leaky_relu(whole.upconv1(feat), 0.1), 2)
+        quadrupled = F.pixel_shuffle(F.leaky_relu(whole.upconv2(doubled), 0.1), 2)
+        ranges.doubled_K.copy_(doubled.abs().amax((0, 2, 3)))
+        ranges.quadrupled_K.copy_(quadrupled.abs().amax((0, 2, 3)))
+        exact = whole.upsample(feat)
+        whole.int8_upsampling = Int8Upsampling(whole)
+        found = whole.upsample(feat)
+    apart = (found - exact).square().mean() / exact.var()
+    assert 0 < apart < 1e-3, f"{apart:.1e} of the signal"
 
 
 def test_unsigned_input_begins_at_nothing() -> None:
