@@ -39,7 +39,8 @@ class Restorer:
         tiles: Rows and columns of tiles for frames that do not fit into memory at once.
         device: ``"auto"`` (CUDA where there is one), or a torch device.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"int8"``.
-        changes: Networks of the same scale that restore later scenes in place of the first.
+        changes: Networks of the same scale that restore later scenes in place of the first; one
+            without an int8 form has the device's own precision where ``precision`` is int8.
 
     Raises:
         ConfigurationError: A chunk under 1, a negative look-ahead, an unknown device or precision,
@@ -62,7 +63,10 @@ class Restorer:
         placed = {id(network): self.network}
         for change in changes:
             if id(change.network) not in placed:
-                there, _ = place(change.network, device=device, precision=precision)
+                # Footage may change to a network that has no int8 form, such as a bicubic.
+                lacks = precision == "int8" and not change.network.has_int8
+                wanted = "auto" if lacks else precision
+                there, _ = place(change.network, device=device, precision=wanted)
                 placed[id(change.network)] = there
         here = [replace(change, network=placed[id(change.network)]) for change in changes]
         self._networks = NetworksInTime(self.network, here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.networks import (
     realbasicvsr,
 )
 from tests.streaming import frames_of, pieces, stream
+from vsr.engine.networks_in_time import NetworkChange
 from vsr.engine.settings import Settings
 from vsr.engine.step_memory import Steps, step_bytes
 from vsr.errors import ConfigurationError
@@ -265,3 +267,12 @@ def test_networks_without_an_int8_form_are_reported(measured: Network[Any]) -> N
     whole, _ = place(measured, device="cpu", precision="int8")
     with pytest.raises(ConfigurationError, match="cannot be converted to float32; load it again"):
         place(whole, device="cpu", precision="float32")
+
+
+def test_a_film_may_change_to_a_network_without_an_int8_form() -> None:
+    first, second = load_network("compact-x2-video"), load_network("bicubic-x2")
+    change = NetworkChange(at_s=Fraction(1, 25), network=second)
+    restorer = Restorer(first, precision="int8", changes=[change])
+    assert restorer.network.dtype == torch.int8
+    clip = moving_clip(3, 16, 24)
+    assert frames_of(stream(restorer, pieces(clip, 3))).shape == (3, 3, 32, 48)

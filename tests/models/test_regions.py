@@ -53,7 +53,8 @@ def fainter() -> Network[Any]:
 
 def by_map(map_1hw: Tensor, tiles: tuple[int, int] = (1, 1)) -> Tensor:
     network = ByRegion(srvgg(), fainter(), map_1hw)
-    return frames_of(stream(Restorer(network, tiles=tiles), pieces(moving_clip(3, 128, 192), 2)))
+    restorer = Restorer(network, tiles=tiles, precision="float32")
+    return frames_of(stream(restorer, pieces(moving_clip(3, 128, 192), 2)))
 
 
 def test_a_picture_says_where_which_result_is_shown_whatever_the_tiles() -> None:

@@ -77,7 +77,7 @@ def make_restorer(
         "look_ahead": FULL if sizes.look_ahead is None else sizes.look_ahead,
         "tiles": sizes.tiles,
         "device": str(where),
-        "precision": str(placed.dtype).removeprefix("torch."),
+        "precision": precision,
     }
     if parallel_scenes == 1:
         return Restorer(placed, **options, changes=changes), plan
