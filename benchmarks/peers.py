@@ -247,9 +247,9 @@ def run(program: Program, work: Work, frames: Any, *, keep: bool) -> tuple[Cost,
 
 
 def options_of(network: Network[Any]) -> dict[str, Any]:
-    """What a network is built with, read from its weights."""
+    """What a network is built with, read from its weights; an int8 form is ours alone."""
     found = ARCHITECTURES[network.facts.name].options_from_weights(network.state_dict())
-    return dict(found or {})
+    return {name: value for name, value in (found or {}).items() if name != "has_ranges"}
 
 
 def bare_weights(network: Network[Any], path: Path, layout: str) -> Path:
