@@ -16,6 +16,7 @@ import av
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from vsr.streams.names.container import open_container
 
@@ -52,9 +53,7 @@ def read_quantisers(source: str, *, start_s: float = 0) -> Iterator[FrameQuantis
             container.seek(
                 (stream.start_time or 0) + int(start_s / stream.time_base), stream=stream
             )
-        stream.codec_context.options = {"export_side_data": "venc_params"}
-        # By slices: threads over frames give a frame out while its blocks are still written.
-        stream.thread_type = "SLICE"
+        export_quantisers(stream)
         try:
             for frame in container.decode(stream):
                 qp = mean_quantiser(frame)
@@ -62,6 +61,13 @@ def read_quantisers(source: str, *, start_s: float = 0) -> Iterator[FrameQuantis
                     yield FrameQuantiser(pts=frame.pts, qp=qp)
         except av.error.FFmpegError:
             return  # a damaged end: what was read holds
+
+
+def export_quantisers(stream: VideoStream) -> None:
+    """Have a stream's decoder tell its quantisers; before the first frame is decoded."""
+    stream.codec_context.options = {"export_side_data": "venc_params"}
+    # By slices: threads over frames give a frame out while its blocks are still written.
+    stream.thread_type = "SLICE"
 
 
 def mean_quantiser(frame: VideoFrame) -> float | None:

@@ -10,22 +10,24 @@ import pytest
 from tests.command_line import Run
 from tests.conftest import REPOSITORY
 from tests.media import Clip, write_clip
-from vsr.assessment.regression import load_assessor
+from vsr.assessment.regression import Assessor, load_assessor
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.toml_tables import read_toml
+from vsr.training import assessor
 from vsr.training.assessor import AssessorConfig, train_assessor
 
 CONFIG = """
 [assessor]
-members = 2
+channels = [4, 4, 4, 4]
 hidden = 8
 
 [samples]
 videos = "clips"
 hold_out = ["held.mkv"]
 side = 192
+per_clip = 2
 count = {count}
-test_count = 6
+test_count = 8
 encoders = ["libx264"]
 unseen_encoders = []
 
@@ -35,11 +37,12 @@ steps = 5
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(assessor, "SHARD", 2)
     folder = tmp_path / "footage" / "clips"
     folder.mkdir(parents=True)
     for name in ("a.mkv", "held.mkv"):
-        write_clip(folder / name, Clip(num_frames=5, height=192, width=208, codec="ffv1"))
+        write_clip(folder / name, Clip(num_frames=8, height=192, width=208, codec="ffv1"))
     return folder.parent
 
 
@@ -61,7 +64,7 @@ def test_what_is_trained_assesses_and_says_how_well(data: Path, tmp_path: Path, 
 def test_samples_of_an_interrupted_run_are_taken_and_the_weights_are_the_same(
     data: Path, tmp_path: Path
 ) -> None:
-    for count, steps in ((4, 5), (6, 1)):
+    for count, steps in ((4, 6), (8, 2)):
         settings = read_toml(AssessorConfig, config(tmp_path, count))
         shown = Mock()
         train_assessor(settings, data, tmp_path / "twice", on_progress=shown)
@@ -74,8 +77,9 @@ def test_samples_of_an_interrupted_run_are_taken_and_the_weights_are_the_same(
 
 def test_the_shipped_configuration_is_that_of_the_shipped_assessor() -> None:
     settings = read_toml(AssessorConfig, REPOSITORY / "configs" / "assess.toml")
-    members, _, hidden = load_assessor().weights[0].shape
-    assert (members, hidden) == (settings.assessor.members, settings.assessor.hidden)
+    shape = settings.assessor
+    made = Assessor(channels=shape.channels, hidden=shape.hidden)
+    made.load_state_dict(load_assessor().state_dict())
 
 
 def test_a_test_without_videos_and_a_file_of_something_else_are_refused(

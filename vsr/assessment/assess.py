@@ -30,9 +30,11 @@ SURE = 0.3
 WORDS = {
     "coding": "coarsely coded",
     "noise": "noisy",
+    "colour_noise": "noisy in its colours",
     "blur": "blurred",
     "enlarged": "enlarged before",
     "combing": "interlaced",
+    "telecine": "film in interlaced video",
     "banding": "banded",
     "flicker": "flickering",
     "frozen": "repeated frames",
@@ -186,7 +188,9 @@ class _Scenes:
             if self._now is None or i in chunk.scene_starts:
                 self._end()
                 self._now = SceneMeasurements(
-                    keeps_detail=self.keeps_detail, shown=None if self._on_worst is None else []
+                    self._assessor,
+                    keeps_detail=self.keeps_detail,
+                    shown=None if self._on_worst is None else [],
                 )
             self._now.add(frame, float(Fraction(pts) * chunk.time_base))
             if (qp := self._quantisers.at(pts)) is not None:
@@ -198,8 +202,8 @@ class _Scenes:
 
     def _end(self) -> None:
         if self._now is not None:
-            self._done.append(self._now.finish(self._assessor, self._qps))
-            worst = self._now.worst_window(self._assessor)
+            self._done.append(self._now.finish(self._qps))
+            worst = self._now.worst_window()
             if self._on_worst is not None and worst is not None:
                 self._on_worst(self._done[-1], worst)
         self._now, self._qps = None, []

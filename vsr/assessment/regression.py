@@ -1,75 +1,116 @@
-"""From measurements to severities: a small ensemble of regressions.
+"""From frames to severities: measurements and a small convolutional network, and a regression.
 
-N samples, E members, F features, K hidden units, S severities.
+N samples, P pairs of frames, D numbers that describe a sample, S severities, H, W size.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsr.assessment.features import NUM_FEATURES
+from vsr.assessment.features import LUMA, NUM_FEATURES, measure
 from vsr.errors import CheckpointError
 from vsr.models.catalogue import SHIPPED
 from vsr.models.checkpoints.checkpoint import read_weights, write_tensors
 
 LEARNT = ("coding", "noise", "blur", "enlarged")
-"""Severities that are estimated from measurements, in the order of outputs."""
+"""Severities that are estimated, in the order of outputs."""
 
 WEIGHTS = SHIPPED / "assessor.safetensors"
+
+UNIT = 8.0
+"""Levels of 8 bits that are 1 for the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Severities of samples and the agreement of the members, (N, S) each, in [0, 1]."""
+    """Severities of samples and the confidence in them, (N, S) each, in [0, 1]."""
 
     severity: Tensor
     confidence: Tensor
 
 
-class Assessor(nn.Module):
-    """An ensemble of perceptrons with two hidden layers, on standardised features.
+class Look(nn.Module):
+    """What a network sees of two consecutive frames: mean and deviation of its last features.
 
     Args:
-        members: E.
-        hidden: K.
+        channels: Features of its four layers.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        a, b, c, d = channels
+        self.first = nn.Conv2d(2, a, 5, 2, 2)
+        self.layers = nn.ModuleList(
+            (nn.Conv2d(a, b, 3, 2, 1), nn.Conv2d(b, c, 3, 1, 1), nn.Conv2d(c, d, 3, 2, 1))
+        )
+
+    def forward(self, luma_P2HW: Tensor) -> Tensor:
+        """(P, 2 d), of luma in levels of 8 bits."""
+        with torch.autocast(luma_P2HW.device.type, enabled=False):  # levels need all their digits
+            first, change = luma_P2HW[:, :1], luma_P2HW[:, 1:] - luma_P2HW[:, :1]
+            first = first - first.mean((2, 3), keepdim=True)
+            seen = self.first(torch.cat((first, change), 1) / UNIT)
+            # Noise of a level has to count beside edges of a hundred.
+            seen = seen.sign() * seen.abs().log1p()
+        for layer in self.layers:
+            seen = F.relu(layer(seen))
+        seen = seen.float()
+        return torch.cat((seen.mean((2, 3)), seen.flatten(2).std(2)), 1)
+
+
+class Assessor(nn.Module):
+    """A regression on measurements of a sample and on what a network sees of its frames.
+
+    Args:
+        channels: See ``Look``.
+        hidden: Units of each of the two hidden layers of the regression.
     """
 
     mean_F: Tensor
     scale_F: Tensor
 
-    def __init__(self, *, members: int, hidden: int) -> None:
+    def __init__(self, *, channels: Sequence[int], hidden: int) -> None:
         super().__init__()
         self.register_buffer("mean_F", torch.zeros(NUM_FEATURES))
         self.register_buffer("scale_F", torch.ones(NUM_FEATURES))
-        sizes = (NUM_FEATURES, hidden, hidden, len(LEARNT))
-        self.weights = nn.ParameterList(
-            torch.randn(members, a, b) * (2 / a) ** 0.5 for a, b in pairwise(sizes)
-        )
-        self.biases = nn.ParameterList(torch.zeros(members, 1, b) for b in sizes[1:])
+        self.look = Look(channels)
+        self.first = nn.Linear(NUM_FEATURES + 2 * channels[-1], hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.last = nn.Linear(hidden, 2 * len(LEARNT))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Severities of each member, (E, N, S), not clamped, of (N, F) or of (E, N, F)."""
-        values = ((features - self.mean_F) / self.scale_F).clamp(-6, 6)
-        values = values.expand(len(self.weights[0]), -1, -1)
-        *hidden, last = zip(self.weights, self.biases, strict=True)
-        for weight, bias in hidden:
-            values = torch.tanh(torch.baddbmm(bias, values, weight))
-        return torch.baddbmm(last[1], values, last[0])
+    def describe(self, frames: Tensor) -> Tensor:
+        """(D,): measurements of frames, and the mean of what is seen of their pairs.
+
+        Gradients pass through what is seen alone: measurements pick single blocks and pixels.
+
+        Args:
+            frames: (T, 3, H, W) in [0, 1], at least 2 frames, sides of at least 64.
+        """
+        weights = torch.tensor(LUMA, device=frames.device).view(3, 1, 1)
+        luma_THW = (255 * frames.float() * weights).sum(1)
+        pairs_P2HW = luma_THW[: len(luma_THW) // 2 * 2].view(-1, 2, *luma_THW.shape[1:])
+        return torch.cat((measure(frames.detach()).to(luma_THW), self.look(pairs_P2HW).mean(0)))
+
+    def forward(self, described_ND: Tensor) -> tuple[Tensor, Tensor]:
+        """Severities, not clamped, and their expected errors: (N, S) each."""
+        measured_NF, seen = described_ND.tensor_split([NUM_FEATURES], dim=1)
+        measured_NF = ((measured_NF - self.mean_F) / self.scale_F).clamp(-6, 6)
+        values = F.silu(self.first(torch.cat((measured_NF, seen), 1)))
+        severity_NS, error_NS = self.last(F.silu(self.second(values))).chunk(2, 1)
+        return severity_NS, error_NS
 
     @torch.inference_mode()
-    def estimate(self, features_NF: Tensor) -> Estimate:
-        """Mean of the members, and one minus four times their spread."""
-        members = self(features_NF)
-        return Estimate(
-            severity=members.mean(0).clamp(0, 1),
-            confidence=(1 - 4 * members.std(0)).clamp(0, 1),
-        )
+    def estimate(self, described_ND: Tensor) -> Estimate:
+        """Severities, and one minus four times their expected errors."""
+        severity_NS, error_NS = self(described_ND)
+        return Estimate(severity=severity_NS.clamp(0, 1), confidence=(1 - 4 * error_NS).clamp(0, 1))
 
 
 def load_assessor(path: Path = WEIGHTS) -> Assessor:
@@ -80,8 +121,9 @@ def load_assessor(path: Path = WEIGHTS) -> Assessor:
     """
     tensors = read_weights(path)
     try:
-        members, _, hidden = tensors["weights.0"].shape
-        assessor = Assessor(members=members, hidden=hidden)
+        names = ("look.first", *(f"look.layers.{i}" for i in range(3)))
+        channels = [len(tensors[f"{name}.bias"]) for name in names]
+        assessor = Assessor(channels=channels, hidden=len(tensors["first.bias"]))
         assessor.load_state_dict(dict(tensors))
     except (KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(

@@ -5,13 +5,15 @@ T time, H, W size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsr.assessment.features import measure
+from vsr.assessment.features import colour_noise
 from vsr.assessment.regression import LEARNT, Assessor
 from vsr.assessment.samples import coding_severity
 
@@ -27,15 +29,34 @@ LEAST_SIDE = 64
 WINDOW = 256
 """Side of the windows that are measured, in pixels: that of the training samples."""
 
+ROOM = 1.5
+"""Side of a frame over that of a window from which on two windows lie along it."""
+
 STILL = 0.2 / 255
 """Mean difference of pixels under which a frame repeats the one before it: a hand-held camera that
 stands still moves them by more, a repeated frame is coded with nearly none."""
 
-UNSURE = 0.2
+UNSURE = 0.45
 """Severity of coding that is read from the pixels of clean footage: that of nine in ten clips that
-were never coded is less."""
+were never coded is less, and that of films coded at H.264's quantiser 28 is more."""
 
-MEASURED = ("combing", "banding", "flicker", "frozen", "exposure")
+SMALL_SIDE = 36
+"""Rows and columns, at least, that a frame is reduced to, or picked from it, for its brightness."""
+
+CADENCE = 5
+"""Frames after which the pattern of film at 24 frames in video of 60 fields repeats."""
+
+LEAST_GROUPS, BY_CHANCE = 6, 0.25
+"""Groups of so many frames that are needed to tell the pattern from chance, and the share of them
+that has it by chance: interlaced clips had up to 0.22."""
+
+LEAST_UNEVEN = 0.1
+"""Logarithm of one field's change over the other's that a repeated field shows at least."""
+
+MOST_COLOUR_NOISE = 8.0
+"""Standard deviation of noise in Cb and Cr, in levels of 8 bits, that counts as severity 1."""
+
+MEASURED = ("colour_noise", "combing", "telecine", "banding", "flicker", "frozen", "exposure")
 """Severities that are computed from the frames directly."""
 
 KINDS = (*LEARNT, *MEASURED)
@@ -93,26 +114,30 @@ class SceneMeasurements:
     """Measurements of one scene while its frames come.
 
     Attributes:
+        assessor: What looks at the windows.
         times: Seconds of each frame.
-        features: Features of each window of each group.
+        described: What the assessor is told of each window of each group.
+        colour_noise: Noise in the colours of each window, in levels.
         combing: Combing of each group.
         banding: Banding of each group.
         luma: Mean luma of each frame.
-        bright: Brightness of each frame that a twentieth of it passes.
-        clipped: Share of clipped pixels of each frame.
-        repeats: Frames that repeat the one before.
+        bright: Brightness of each frame that a hundredth of it passes.
+        burnt: Share of white pixels of each frame.
+        changes: Mean difference of each frame's two fields from those of the frame before.
         keeps_detail: Whether the file's own coding can have taken nothing away: damage by coding
             is older then, less likely, and has to be plain to see.
     """
 
+    assessor: Assessor
     times: list[float] = field(default_factory=list)
-    features: list[Tensor] = field(default_factory=list)
+    described: list[Tensor] = field(default_factory=list)
+    colour_noise: list[float] = field(default_factory=list)
     combing: list[float] = field(default_factory=list)
     banding: list[float] = field(default_factory=list)
     luma: list[float] = field(default_factory=list)
     bright: list[float] = field(default_factory=list)
-    clipped: list[float] = field(default_factory=list)
-    repeats: int = 0
+    burnt: list[float] = field(default_factory=list)
+    changes: list[tuple[float, float]] = field(default_factory=list)
     keeps_detail: bool = False
     shown: list[Tensor] | None = None
     _last: Tensor | None = None
@@ -120,14 +145,18 @@ class SceneMeasurements:
 
     def add(self, frame: Tensor, time_s: float) -> None:
         """Measure the next frame, (3, H, W) in [0, 1]."""
-        small = F.interpolate(frame[None], size=(36, 64), mode="area")[0]
-        luma = small.mean(0)
-        pixels = frame[:, ::2, ::2]
-        self.repeats += self._last is not None and bool((pixels - self._last).abs().mean() < STILL)
-        self._last = pixels
-        self.luma.append(float(luma.mean()))
-        self.bright.append(float(torch.quantile(luma, 0.95)))
-        self.clipped.append(float(((luma < 0.02) | (luma > 0.98)).float().mean()))
+        factor = max(1, min(frame.shape[-2:]) // SMALL_SIDE)
+        self.luma.append(float(F.avg_pool2d(frame, factor).mean()))
+        # Single pixels: small lights at night would be lost in means.
+        picked = frame[:, ::factor, ::factor].mean(0).flatten()
+        self.bright.append(float(picked.topk(max(1, len(picked) // 100)).values[-1]))
+        self.burnt.append(float((picked > 0.98).float().mean()))
+        rows = frame.shape[1] // 2 * 2
+        fields = frame[1, :rows, ::2].view(rows // 2, 2, -1)
+        if self._last is not None:
+            top, bottom = (fields - self._last).abs().mean((0, 2)).tolist()
+            self.changes.append((top, bottom))
+        self._last = fields
         place = len(self.times) % GROUP_EVERY
         self.times.append(time_s)
         if (
@@ -139,11 +168,11 @@ class SceneMeasurements:
             if len(self._group) == GROUP:
                 self._measure_group()
 
-    def finish(self, assessor: Assessor, qps: list[float]) -> SceneAssessment:
+    def finish(self, qps: list[float]) -> SceneAssessment:
         """The assessment of the whole scene."""
-        if len(self._group) > 1 and not self.features:
+        if len(self._group) > 1 and not self.described:
             self._measure_group()
-        findings = self._learnt(assessor)
+        findings = self._learnt()
         qp = sum(qps) / len(qps) if qps else None
         if qp is None and self.keeps_detail:
             findings["coding"] = _doubted(findings["coding"])
@@ -157,11 +186,11 @@ class SceneMeasurements:
             qp=None if qp is None else round(qp, 1),
         )
 
-    def worst_window(self, assessor: Assessor) -> WorstWindow | None:
+    def worst_window(self) -> WorstWindow | None:
         """The window that looks worst; None where none was kept."""
         if not self.shown:
             return None
-        severity_NS = assessor.estimate(torch.stack(self.features)).severity
+        severity_NS = self.assessor.estimate(torch.stack(self.described)).severity
         number, kind = divmod(int(severity_NS.argmax()), len(LEARNT))
         return WorstWindow(
             kind=LEARNT[kind],
@@ -175,14 +204,16 @@ class SceneMeasurements:
         self.combing.append(combing(luma))
         self.banding.append(banding(luma[0]))
         parts = windows(group)
-        self.features += [measure(window) for window in parts]
+        with torch.inference_mode():
+            self.described += [self.assessor.describe(window) for window in parts]
+        self.colour_noise += [colour_noise(window[0]) for window in parts]
         if self.shown is not None:
             self.shown += [window[0].mul(255).round().byte() for window in parts]
 
-    def _learnt(self, assessor: Assessor) -> dict[str, Finding]:
-        if not self.features:  # a scene of one frame, or of tiny ones
+    def _learnt(self) -> dict[str, Finding]:
+        if not self.described:  # a scene of one frame, or of tiny ones
             return {kind: Finding(severity=0.0, confidence=0.0) for kind in LEARNT}
-        estimate = assessor.estimate(torch.stack(self.features))
+        estimate = self.assessor.estimate(torch.stack(self.described))
         severity, confidence = estimate.severity.mean(0), estimate.confidence.mean(0)
         return {
             kind: Finding(severity=round(float(s), 3), confidence=round(float(c), 3))
@@ -191,13 +222,16 @@ class SceneMeasurements:
 
     def _measured(self) -> dict[str, Finding]:
         count = len(self.times)
-        still = self.repeats == count - 1  # nothing moves: no frame is missing
+        repeats = sum(max(change) < STILL for change in self.changes)
+        still = repeats == count - 1  # nothing moves: no frame is missing
         values = {
+            "colour_noise": _mean(self.colour_noise) / MOST_COLOUR_NOISE,
             "combing": _mean(self.combing),
+            "telecine": telecine(self.changes),
             "banding": _mean(self.banding),
             "flicker": flicker(self.luma),
-            "frozen": 0.0 if still else self.repeats / (count - 1),
-            "exposure": max(_mean(self.clipped), _darkness(_mean(self.bright))),
+            "frozen": 0.0 if still else repeats / (count - 1),
+            "exposure": max(_mean(self.burnt), _darkness(_mean(self.bright))),
         }
         sure = 1.0 if count > 1 else 0.0
         return {
@@ -207,14 +241,19 @@ class SceneMeasurements:
 
 
 def windows(group: Tensor) -> list[Tensor]:
-    """The whole of small frames, otherwise five windows: the middle and towards the corners."""
+    """Windows of a group, (T, 3, H, W): one where frames are little larger, else two along a side.
+
+    Where there are two along both sides, a fifth lies in the middle.
+    """
     height, width = group.shape[-2:]
     rows, columns = min(WINDOW, height), min(WINDOW, width)
-    if (rows, columns) == (height, width):
-        return [group]
-    places = [(0.5, 0.5), (0.2, 0.2), (0.2, 0.8), (0.8, 0.2), (0.8, 0.8)]
+    across = (0.5,) if width < ROOM * columns else (0.2, 0.8)
+    down = (0.5,) if height < ROOM * rows else (0.2, 0.8)
+    places = [*product(down, across)]
+    if len(places) == 4:
+        places.append((0.5, 0.5))
     tops = [(int(y * (height - rows)), int(x * (width - columns))) for y, x in places]
-    return [group[..., y : y + rows, x : x + columns] for y, x in dict.fromkeys(tops)]
+    return [group[..., y : y + rows, x : x + columns] for y, x in tops]
 
 
 def combing(luma: Tensor) -> float:
@@ -242,6 +281,32 @@ def banding(luma: Tensor) -> float:
     return float((area & stepped).float().mean())
 
 
+def telecine(changes: Sequence[tuple[float, float]]) -> float:
+    """Share of the groups of five frames with the pattern of film in interlaced video.
+
+    One of the five repeats one field of the frame before, and two frames later one repeats the
+    other field: there the two fields' changes differ most.
+
+    Args:
+        changes: Mean difference of each frame's two fields from those of the frame before.
+    """
+    groups = len(changes) // CADENCE
+    if groups < LEAST_GROUPS:
+        return 0.0
+    fields = torch.tensor(changes[: groups * CADENCE]).clamp(min=1e-5)
+    first, second = fields.log().view(groups, CADENCE, 2).unbind(2)
+    uneven = first - second
+    apart = (uneven.argmax(1) - uneven.argmin(1)) % CADENCE
+    clear = uneven.abs().amax(1) > LEAST_UNEVEN
+    fitting = [
+        clear & (apart == way) & (uneven.argmax(1) == place)
+        for way in (2, CADENCE - 2)
+        for place in range(CADENCE)
+    ]
+    share = float(torch.stack(fitting).float().mean(1).max())
+    return max(0.0, share - BY_CHANCE) / (1 - BY_CHANCE)
+
+
 def flicker(luma: list[float]) -> float:
     """How far frames are brighter or darker than both their neighbours; 10 levels are 1."""
     if len(luma) < 3:
@@ -258,7 +323,7 @@ def _doubted(coding: Finding) -> Finding:
 
 
 def _darkness(bright: float) -> float:
-    """0 where the brightest twentieth begins at 0.2, 1 for black."""
+    """0 where the brightest hundredth begins at 0.2, 1 for black."""
     return max(0.0, 1 - bright / 0.2)
 
 

@@ -15,6 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FINENESS = 8
+"""Points along the side of a pixel at which shapes with a sharp edge are sampled."""
+
 
 def gaussian(side: int, sigma: tuple[float, float], angle: float = 0.0) -> Tensor:
     """A Gaussian.
@@ -60,6 +63,40 @@ def plateau(side: int, sigma: tuple[float, float], angle: float = 0.0, *, shape:
         (S, S), float64, sum 1.
     """
     return _bell(side, sigma, angle, lambda m: 1 / (1 + m.pow(shape)))
+
+
+def disc(side: int, radius: float) -> Tensor:
+    """A disc, as a lens out of focus makes of a point; each pixel counts by the area it covers.
+
+    Args:
+        side: S, odd.
+        radius: In pixels; its standard deviation along an axis is half of it.
+
+    Returns:
+        (S, S), float64, sum 1.
+    """
+    fine = torch.arange(side * FINENESS, dtype=torch.float64)
+    places = (fine + 0.5) / FINENESS - side / 2
+    inside = (places[:, None].square() + places.square() <= radius**2).double()
+    return _normalised(F.avg_pool2d(inside[None], FINENESS)[0])
+
+
+def line(side: int, length: float, angle: float) -> Tensor:
+    """A line, as a motion during the exposure makes of a point.
+
+    Args:
+        side: S, odd.
+        length: In pixels, up to S - 2.
+        angle: Of the motion, in radians.
+
+    Returns:
+        (S, S), float64, sum 1.
+    """
+    x, y = _offsets(side)
+    steps = side * FINENESS
+    along = ((torch.arange(steps).double() + 0.5) / steps - 0.5)[:, None, None] * length
+    near = (1 - (x - along * math.cos(angle)).abs()).clamp(min=0)
+    return _normalised((near * (1 - (y - along * math.sin(angle)).abs()).clamp(min=0)).sum(0))
 
 
 def sinc(side: int, cutoff: float) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 from vsr.errors import ConfigurationError
 from vsr.streams.colour.convert import from_rgb, to_rgb
 from vsr.streams.colour.pixel_format import nearest_pixel_format
+from vsr.streams.decode.quantisers import export_quantisers, mean_quantiser
 from vsr.types import Colour
 
 YUV420 = nearest_pixel_format(av.VideoFormat("yuv420p"))
@@ -58,6 +59,11 @@ def code(frames_u8: Tensor, coding: Coding) -> Tensor:
         ConfigurationError: An odd side, or an encoder that this ffmpeg lacks or that refuses its
             options.
     """
+    return code_and_tell(frames_u8, coding)[0]
+
+
+def code_and_tell(frames_u8: Tensor, coding: Coding) -> tuple[Tensor, float | None]:
+    """As ``code``, with the mean quantiser in H.264's scale; None where the decoder has none."""
     height, width = frames_u8.shape[-2:]
     if height % 2 or width % 2:
         raise ConfigurationError(f"a clip of {width}x{height} cannot be coded; give even sides")
@@ -70,9 +76,13 @@ def code(frames_u8: Tensor, coding: Coding) -> Tensor:
         ) from error
     file.seek(0)
     with av.open(file, mode="r") as container:
-        decoded = [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
-    frames = to_rgb(_planes(torch.from_numpy(np.stack(decoded))), YUV420, COLOUR)
-    return frames[..., :height, :width].mul(255).round_().byte()
+        export_quantisers(container.streams.video[0])
+        pictures = list(container.decode(video=0))
+    quantisers = [qp for qp in map(mean_quantiser, pictures) if qp is not None]
+    decoded = np.stack([picture.to_ndarray(format="yuv420p") for picture in pictures])
+    frames = to_rgb(_planes(torch.from_numpy(decoded)), YUV420, COLOUR)
+    shown = frames[..., :height, :width].mul(255).round_().byte()
+    return shown, sum(quantisers) / len(quantisers) if quantisers else None
 
 
 def _of_side(frames_u8: Tensor, least: int) -> Tensor:

@@ -1,47 +1,55 @@
 """Training of the assessor: ``vsr train configs/assess.toml``.
 
-Clips are degraded by known amounts, measured, and a small ensemble learns the amounts from the
-measurements. Half an hour of one core, most of it for making samples.
+Clips are degraded by known amounts, and a small network learns the severities from their pixels and
+from measurements. 20 minutes of one core, most of it for making samples.
 
-OUT/samples.safetensors   samples measured so far, so that an interrupted run resumes from there
-OUT/assessor.safetensors  the trained ensemble
+OUT/samples/               samples made so far, so that an interrupted run resumes from there
+OUT/assessor.safetensors   the trained network
 
-N samples, F features, S severities.
+N samples, T frames, F features, S severities, H, W size.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from vsr.assessment.features import NUM_FEATURES, measure
+from vsr.assessment.features import LUMA, measure
 from vsr.assessment.regression import LEARNT, Assessor, save_assessor
-from vsr.assessment.samples import degrade, draw_amounts
+from vsr.assessment.samples import draw_amounts, make_sample
 from vsr.errors import ConfigurationError
-from vsr.models.checkpoints.checkpoint import read_weights, write_tensors
+from vsr.models.checkpoints.checkpoint import write_tensors
+from vsr.quality import draw
 from vsr.training.batches import in_workers
 from vsr.training.clips import ClipShape, TrainingClips, list_videos, load_photographs, open_videos
 from vsr.training.sample_order import Place, generators
 from vsr.training.virtual_camera import CameraMotion
 
-FRAMES = 4
-"""Frames of a drawn clip, which are measured together."""
+FRAMES, LEAD = 4, 2
+"""Frames that are measured together, and how many more are coded before or behind them."""
 
-PER_CLIP = 2
-"""Samples made of each drawn clip."""
-
-SAVE_EVERY = 100
-"""Clips between two writes of the samples."""
+SHARD = 50
+"""Clips whose samples are written to one file."""
 
 NOTABLE = 0.3
 """Severity of the strongest degradation from which on a sample counts for its kind."""
+
+KNEE = 0.05
+"""Error of a severity from which on it counts linearly: what is left is their median, which is 0
+where damage is less likely than not."""
+
+ERROR_WEIGHT = 0.3
+"""Weight of the expected errors beside the severities in the loss."""
 
 TABLE = "assessor"
 """Table of a configuration by which it is known as an assessor's."""
@@ -49,15 +57,21 @@ TABLE = "assessor"
 
 @dataclass(frozen=True, kw_only=True)
 class AssessorSettings:
-    """Shape of the ensemble; by default 28,340 parameters.
+    """Shape of the network.
 
     Attributes:
-        members: Perceptrons, whose spread tells how sure they are.
-        hidden: Units of each of their two hidden layers.
+        channels: Features of the four layers that see frames.
+        hidden: Units of each of the two hidden layers behind them.
     """
 
-    members: int = 5
-    hidden: int = 48
+    channels: tuple[int, ...] = (16, 32, 32, 48)
+    hidden: int = 96
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != 4:
+            raise ConfigurationError(
+                f"channels are {list(self.channels)}; give four numbers, one for each layer"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +85,7 @@ class SampleSettings:
         photograph_share: How many of the clips come from photographs, 0 to 1.
         side: Side of the drawn clips in pixels, which are halved to be clean; a multiple of 4.
             Those of the test have two thirds of it.
+        per_clip: Samples made of each drawn clip.
         count: Samples to learn from.
         test_count: Samples of the test.
         encoders: ffmpeg's encoders that samples are coded by.
@@ -84,8 +99,9 @@ class SampleSettings:
     hold_out: tuple[str, ...]
     photograph_share: float = 0.45
     side: int = 512
-    count: int = 3000
-    test_count: int = 300
+    per_clip: int = 4
+    count: int = 6000
+    test_count: int = 800
     encoders: tuple[str, ...] = ("libx264", "libx265", "mpeg4")
     unseen_encoders: tuple[str, ...] = ("mpeg2video", "libvpx-vp9")
     workers: int = 0
@@ -94,20 +110,22 @@ class SampleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
-    """How the ensemble learns: AdamW, its rate falling to 0 on a cosine.
+    """How the network learns: AdamW, its rate falling to 0 on a cosine.
 
     Attributes:
         steps: Steps of the optimiser.
-        batch: Samples a step, of each member its own.
+        batch: Samples a step.
+        patch: Side of the part of each sample that is seen, in pixels.
         learning_rate: Peak.
         weight_decay: AdamW's.
-        jitter: Noise on the features, relative to their deviations.
+        jitter: Noise on the measurements, relative to their deviations.
     """
 
     steps: int = 6000
-    batch: int = 64
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.05
+    batch: int = 32
+    patch: int = 96
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
     jitter: float = 0.1
 
 
@@ -118,6 +136,26 @@ class AssessorConfig:
     assessor: AssessorSettings
     samples: SampleSettings
     fit: FitSettings = field(default_factory=FitSettings)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Samples:
+    """Degraded clips.
+
+    Attributes:
+        luma_NTHW: Their luma, uint8.
+        features_NF: What ``measure`` returns of them.
+        severities_NS: Their severities in the order of ``LEARNT``.
+    """
+
+    luma_NTHW: Tensor
+    features_NF: Tensor
+    severities_NS: Tensor
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors by name, as they are written."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,19 +195,82 @@ def train_assessor(
     """
     settings = config.samples
     held_out = _held_out(data / settings.videos, settings.hold_out)
-    out.mkdir(parents=True, exist_ok=True)
-    samples = _Samples(out / "samples.safetensors")
     total = settings.count + settings.test_count
-    for done in samples.make("train", settings.count, partial(_clips, settings, data)):
+    store = _Store(out / "samples", settings.per_clip)
+    clips = partial(_clips, settings, data)
+    for done in store.fill("train", settings.count, clips):
         on_progress(done, total)
     held_clips = partial(_test_clips, settings, data, held_out)
-    for done in samples.make("test", settings.test_count, held_clips):
+    for done in store.fill("test", settings.test_count, held_clips):
         on_progress(settings.count + done, total)
-    assessor = fit(*samples.of("train"), config.assessor, config.fit, seed=settings.seed)
+    samples = store.read("train", settings.count)
+    assessor = fit(samples, config.assessor, config.fit, seed=settings.seed)
     weights = out / "assessor.safetensors"
     save_assessor(assessor, weights, samples=settings.count, seed=settings.seed)
-    features_NF, severities_NS = samples.of("test")
-    estimated_NS = assessor.estimate(features_NF).severity
+    return _report(assessor, weights, store.read("test", settings.test_count))
+
+
+def fit(
+    samples: Sequence[Samples],
+    shape: AssessorSettings,
+    settings: FitSettings,
+    *,
+    seed: int,
+) -> Assessor:
+    """Train a network; each step sees samples of one shard."""
+    torch.manual_seed(seed)
+    assessor = Assessor(channels=shape.channels, hidden=shape.hidden)
+    features_NF = torch.cat([shard.features_NF for shard in samples])
+    assessor.mean_F.copy_(features_NF.mean(0))
+    assessor.scale_F.copy_(features_NF.std(0).clamp(min=0.05))
+    optimiser = torch.optim.AdamW(
+        assessor.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
+    for _ in range(settings.steps):
+        shard = samples[int(torch.randint(len(samples), ()))]
+        loss = _loss(assessor, shard, settings)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(assessor.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+    return assessor.eval().requires_grad_(False)
+
+
+def _loss(assessor: Assessor, shard: Samples, settings: FitSettings) -> Tensor:
+    """Of some samples of a shard, each seen in part and mirrored at random."""
+    chosen = torch.randint(len(shard.luma_NTHW), (settings.batch,))
+    pairs = _patches(shard.luma_NTHW[chosen], settings.patch)
+    features_NF = shard.features_NF[chosen]
+    features_NF = features_NF + settings.jitter * torch.randn_like(features_NF) * assessor.scale_F
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = assessor.look(pairs)
+    described_ND = torch.cat((features_NF, seen), 1)
+    estimated_NS, expected_NS = assessor(described_ND)
+    error_NS = estimated_NS - shard.severities_NS[chosen]
+    # Nothing is clearer than clean: an estimate below 0 is right where there is no damage.
+    is_clean = (shard.severities_NS[chosen] == 0) & (estimated_NS < 0)
+    error_NS = error_NS.masked_fill(is_clean, 0)
+    of_severity = F.smooth_l1_loss(error_NS, torch.zeros_like(error_NS), beta=KNEE)
+    return of_severity + ERROR_WEIGHT * F.l1_loss(expected_NS, error_NS.detach().abs())
+
+
+def _patches(luma_NTHW: Tensor, side: int) -> Tensor:
+    """Two consecutive frames of each sample, a part of them, mirrored or not; float32."""
+    height, width = luma_NTHW.shape[-2:]
+    rows, columns = min(side, height), min(side, width)
+    first, top, left = (
+        int(torch.randint(free + 1, ())) for free in (FRAMES - 2, height - rows, width - columns)
+    )
+    pairs = luma_NTHW[:, first : first + 2, top : top + rows, left : left + columns].float()
+    return pairs.flip(3) if int(torch.randint(2, ())) else pairs
+
+
+def _report(assessor: Assessor, weights: Path, samples: Sequence[Samples]) -> AssessorReport:
+    described_ND = torch.cat([_described(assessor, shard) for shard in samples])
+    severities_NS = torch.cat([shard.severities_NS for shard in samples])
+    estimated_NS = assessor.estimate(described_ND).severity
     return AssessorReport(
         weights=weights,
         correlations={
@@ -180,33 +281,14 @@ def train_assessor(
     )
 
 
-def fit(
-    features_NF: Tensor,
-    severities_NS: Tensor,
-    shape: AssessorSettings,
-    settings: FitSettings,
-    *,
-    seed: int,
-) -> Assessor:
-    """Train the ensemble; each member sees batches of its own."""
-    torch.manual_seed(seed)
-    assessor = Assessor(members=shape.members, hidden=shape.hidden)
-    assessor.mean_F.copy_(features_NF.mean(0))
-    assessor.scale_F.copy_(features_NF.std(0).clamp(min=0.05))
-    optimiser = torch.optim.AdamW(
-        assessor.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+@torch.inference_mode()
+def _described(assessor: Assessor, samples: Samples) -> Tensor:
+    """(N, D): what the network is told of whole samples; see ``Assessor.describe``."""
+    pairs_NP2HW = samples.luma_NTHW.view(
+        len(samples.luma_NTHW), -1, 2, *samples.luma_NTHW.shape[2:]
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    for _ in range(settings.steps):
-        chosen = torch.randint(len(features_NF), (shape.members, settings.batch))
-        noise = torch.randn(shape.members, settings.batch, NUM_FEATURES)
-        estimated = assessor(features_NF[chosen] + settings.jitter * noise * assessor.scale_F)
-        loss = F.smooth_l1_loss(estimated, severities_NS[chosen], beta=0.1)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-    return assessor.eval().requires_grad_(False)
+    seen = [assessor.look(pairs.float()).mean(0) for pairs in pairs_NP2HW]
+    return torch.cat((samples.features_NF, torch.stack(seen)), 1)
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:
@@ -228,92 +310,117 @@ def _kind_right(estimated_NS: Tensor, severities_NS: Tensor) -> float:
     return float(right[strongest > NOTABLE].float().mean())
 
 
-class _MeasuredClips(IterableDataset[tuple[Tensor, Tensor]]):
-    """Features (PER_CLIP, F) and severities (PER_CLIP, S) of each clip, degraded in some ways."""
+class _DegradedClips(IterableDataset[Samples]):
+    """The samples of each clip, which is halved to be clean, and degraded in some ways."""
 
-    def __init__(self, clips: TrainingClips, encoders: Sequence[str]) -> None:
-        self.clips, self.encoders = clips, encoders
+    def __init__(self, clips: TrainingClips, encoders: Sequence[str], per_clip: int) -> None:
+        self.clips, self.encoders, self.per_clip = clips, encoders, per_clip
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Samples]:
         # The clips draw from the seed itself.
         rngs = generators(self.clips.seed + 1, self.clips.place)
         for clip, rng in zip(self.clips, rngs, strict=False):
             clean = F.interpolate(clip.float() / 255, scale_factor=0.5, mode="area")
-            amounts = [draw_amounts(rng, self.encoders) for _ in range(PER_CLIP)]
-            features = [measure(degrade(clean, amount, rng)) for amount in amounts]
-            yield torch.stack(features), torch.stack([a.severities() for a in amounts])
+            yield _joined([self._sample(clean, rng) for _ in range(self.per_clip)])
+
+    def _sample(self, clean: Tensor, rng: torch.Generator) -> Samples:
+        sample = make_sample(clean, draw_amounts(rng, self.encoders), rng)
+        first = draw.index(LEAD + 1, rng)
+        frames = sample.frames[first : first + FRAMES]
+        luma_THW = (255 * frames * torch.tensor(LUMA).view(3, 1, 1)).sum(1)
+        return Samples(
+            luma_NTHW=luma_THW.round().byte()[None],
+            features_NF=measure(frames)[None],
+            severities_NS=sample.severities[None],
+        )
 
 
-class _Samples:
-    """Samples of some sets, kept in a file while they are made.
+class _Store:
+    """Samples of some sets, kept in files of ``SHARD`` clips each.
 
     Args:
-        path: The file; what it holds already is taken.
+        folder: Folder of the files, created; what it holds already is taken.
+        per_clip: Samples of each clip.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._tensors = dict(read_weights(path)) if path.exists() else {}
+    def __init__(self, folder: Path, per_clip: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._per_clip = folder, per_clip
 
-    def of(self, name: str) -> tuple[Tensor, Tensor]:
-        """Features (N, F) and severities (N, S) of a set."""
-        features_NF = self._tensors.get(f"{name}_features", torch.zeros(0, NUM_FEATURES))
-        return features_NF, self._tensors.get(f"{name}_severities", torch.zeros(0, len(LEARNT)))
-
-    def make(
-        self, name: str, count: int, clips: Callable[[int], Iterator[tuple[Tensor, Tensor]]]
+    def fill(
+        self, name: str, count: int, clips: Callable[[int], Iterator[Samples]]
     ) -> Iterator[int]:
         """Make what a set lacks of ``count`` samples; the number so far, after every clip.
 
         Args:
             name: Name of the set.
-            count: N.
-            clips: Features and severities of each clip from a number on, (1, PER_CLIP, …).
+            count: N, rounded up to whole files.
+            clips: Samples of each clip from a number on.
         """
-        features, severities = ([kept[:count]] for kept in self.of(name))
-        done = len(features[0])
-        made = clips(done // PER_CLIP) if done < count else iter(())
-        while done < count:
-            for parts, more in zip((features, severities), next(made), strict=True):
-                parts.append(more[0])
-            done += PER_CLIP
-            if done >= count or done % (PER_CLIP * SAVE_EVERY) == 0:
-                self._tensors[f"{name}_features"] = torch.cat(features)
-                self._tensors[f"{name}_severities"] = torch.cat(severities)
-                write_tensors(self._tensors, self._path)
-            yield min(done, count)
+        first = next(i for i, path in enumerate(self._paths(name, None)) if not path.exists())
+        done = first * SHARD * self._per_clip
+        made = clips(first * SHARD) if done < count else iter(())
+        for path in islice(self._paths(name, count), first, None):
+            shard = []
+            for samples in islice(made, SHARD):
+                shard.append(samples)
+                done += self._per_clip
+                yield min(done, count)
+            write_tensors(_joined(shard).tensors, path)
+
+    def read(self, name: str, count: int) -> list[Samples]:
+        """The shards of a set."""
+        return [Samples(**load_file(path)) for path in self._paths(name, count)]
+
+    def _paths(self, name: str, count: int | None) -> Iterator[Path]:
+        """The files that hold ``count`` samples, or endless ones."""
+        size = SHARD * self._per_clip
+        numbers = itertools.count() if count is None else range(-(-count // size))
+        return (self._folder / f"{name}-{number:04}.safetensors" for number in numbers)
 
 
-def _clips(settings: SampleSettings, data: Path, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _joined(samples: Sequence[Samples]) -> Samples:
+    tensors = [one.tensors for one in samples]
+    return Samples(**{name: torch.cat([t[name] for t in tensors]) for name in tensors[0]})
+
+
+def _clips(settings: SampleSettings, data: Path, start: int) -> Iterator[Samples]:
     """Clips to learn from, from a number on."""
     photographs = load_photographs(data / settings.photographs) if settings.photographs else []
     clips = TrainingClips(
         photographs,
         open_videos(data / settings.videos, exclude=settings.hold_out),
-        ClipShape(frames=FRAMES, size=settings.side),
+        ClipShape(frames=FRAMES + LEAD, size=settings.side),
         motion=CameraMotion(),
         photograph_share=settings.photograph_share,
         seed=settings.seed,
         place=Place(start=start),
     )
-    return in_workers(_MeasuredClips(clips, settings.encoders), batch=1, workers=settings.workers)
+    return _made(clips, settings, settings.encoders)
 
 
 def _test_clips(
     settings: SampleSettings, data: Path, held_out: Sequence[str], start: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[Samples]:
     """Clips of the test, from a number on."""
     clips = TrainingClips(
         [],
         open_videos(data / settings.videos, names=held_out),
-        ClipShape(frames=FRAMES, size=settings.side * 2 // 3 // 4 * 4),
+        ClipShape(frames=FRAMES + LEAD, size=settings.side * 2 // 3 // 4 * 4),
         motion=CameraMotion(),
         photograph_share=0.0,
         seed=settings.seed,
         place=Place(start=start),
     )
-    encoders = (*settings.encoders, *settings.unseen_encoders)
-    return in_workers(_MeasuredClips(clips, encoders), batch=1, workers=settings.workers)
+    return _made(clips, settings, (*settings.encoders, *settings.unseen_encoders))
+
+
+def _made(
+    clips: TrainingClips, settings: SampleSettings, encoders: Sequence[str]
+) -> Iterator[Samples]:
+    """The samples of each clip, made by ``settings.workers`` processes."""
+    samples = _DegradedClips(clips, encoders, settings.per_clip)
+    return in_workers(samples, batch=None, workers=settings.workers)
 
 
 def _held_out(folder: Path, names: Sequence[str]) -> list[str]:

@@ -105,8 +105,8 @@ def _check_faces(videos: Sequence[Video], size: int) -> None:
             )
 
 
-def in_workers(dataset: IterableDataset[Any], *, batch: int, workers: int) -> Iterator[Any]:
-    """Batches of a data set, made by other processes.
+def in_workers(dataset: IterableDataset[Any], *, batch: int | None, workers: int) -> Iterator[Any]:
+    """Batches of a data set, or its items as they are, made by other processes.
 
     These are forked from this one. A decoder that waits here for the garbage collector would be
     freed there, where its threads are not, and waits for them for ever: garbage goes first.

@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsr.assessment.features import measure
 from vsr.assessment.regression import Assessor, load_assessor
 from vsr.errors import ConfigurationError
 from vsr.models.coarseness import strength
@@ -126,9 +125,11 @@ def _choose(quality_VB: Tensor, settings: QualitySettings, rng: torch.Generator)
 
 
 def _assessed(clips_BTCHW: Tensor) -> Tensor:
-    features_BF = torch.stack([measure(clip) for clip in clips_BTCHW])
-    severity_BS: Tensor = _assessor()(features_BF).mean(0).clamp(0, 1)
-    return 1 - severity_BS.mean(1).to(clips_BTCHW.device)
+    assessor = _assessor().to(clips_BTCHW.device)
+    described_BD = torch.stack([assessor.describe(clip) for clip in clips_BTCHW])
+    severity_BS, _ = assessor(described_BD)
+    quality_B: Tensor = 1 - severity_BS.clamp(0, 1).mean(1)
+    return quality_B
 
 
 @cache
