@@ -34,7 +34,15 @@ from vsr.streams.encode.encoders import encoder_formats
 from vsr.types import Chunk
 
 CHUNK, LOOK_AHEAD = 8, 4
-NETWORKS = ("compact-x4", "compact-x2-video", "basicvsr", "iconvsr", "edvr", "basicvsrpp")
+NETWORKS = (
+    "compact-x4",
+    "compact-x2-video",
+    "unet-x1-video",
+    "basicvsr",
+    "iconvsr",
+    "edvr",
+    "basicvsrpp",
+)
 PROFILED = ("compact-x4", "basicvsr")
 PRECISIONS = ("float32", "bfloat16", "float16")
 DEVICE_ENCODERS = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")

@@ -23,7 +23,7 @@ DEFAULT_MODEL = "compact-x4-video"
 AUTO_MODEL = "auto"
 """Instead of a name: the model that fits the source and the wanted size."""
 
-VIDEO_MODELS = {2: "compact-x2-video", 4: "compact-x4-video"}
+VIDEO_MODELS = {1: "unet-x1-video", 2: "compact-x2-video", 4: "compact-x4-video"}
 """The models that are chosen from, by scale."""
 
 CLEAN_MODELS = {"compact-x4-video": "compact-x4", "compact-x4-faithful": "compact-x4"}
@@ -97,6 +97,16 @@ MODELS: dict[str, Model] = {
         degradation="compression",
         parameters=747_511,
         size_multiple=2,
+        licence="Apache-2.0",
+    ),
+    "unet-x1-video": Model(
+        architecture="unet",
+        summary="ours, for coded footage at its own size, frame by frame",
+        weights="unet_x1_video.safetensors",
+        scale=1,
+        degradation="compression",
+        parameters=382_076,
+        size_multiple=8,
         licence="Apache-2.0",
     ),
     "basicvsr": Model(
@@ -203,11 +213,11 @@ def fitting_model(height: int, width: int, wanted: float | None = None) -> str:
         height: Rows of the source.
         width: Columns of the source.
         wanted: Output size over input size: the smallest scale that reaches it is taken. None for
-            as large as suits the source.
+            an enlargement that suits the source.
     """
     scales = sorted(VIDEO_MODELS)
     if wanted is None:
-        wanted = scales[-1] if min(height, width) <= SMALL else scales[0]
+        wanted = 4 if min(height, width) <= SMALL else 2
     return VIDEO_MODELS[next((scale for scale in scales if scale >= wanted), scales[-1])]
 
 

@@ -19,6 +19,7 @@ import click
 from PIL import Image, ImageDraw
 
 from vsr import RestoreOptions, restore
+from vsr.models.catalogue import MODELS
 from vsr.offline.degrade import degrade
 from vsr.quality.presets import PRESETS
 from vsr.streams.ffmpeg.process import find_ffmpeg
@@ -36,7 +37,7 @@ class Sheet:
         name: Name of the picture.
         film: Name of the sample.
         start: Its first frame.
-        reduced: Factor by which the film is reduced; 1 leaves it unchanged, and there is no
+        reduced: Factor by which the film is reduced. Where it is not the model's scale, there is no
             truth to compare with.
         coded: Arguments of ffmpeg for the encoder.
         model: Model that restores it.
@@ -58,7 +59,9 @@ class Sheet:
     @property
     def scale(self) -> int:
         """Size of the result over that of the input."""
-        return 4 if "x4" in self.model else 2
+        scale = MODELS[self.model].scale
+        assert scale is not None
+        return scale
 
 
 ENDS = (1.0, 0.5, 0.0)
@@ -66,6 +69,15 @@ ENDS = (1.0, 0.5, 0.0)
 
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf")
 SHEETS = (
+    Sheet(
+        name="box_x1",
+        film="box.mp4",
+        start=100,
+        reduced=1,
+        coded=("-c:v", "mpeg4", "-q:v", "10"),
+        model="unet-x1-video",
+        part=(285, 70, 180, 140),
+    ),
     Sheet(
         name="box_x2",
         film="box.mp4",
@@ -128,10 +140,9 @@ def make(sheet: Sheet, samples: Path, folder: Path, target: Path) -> None:
     reduced = f"scale=iw/{sheet.reduced}:ih/{sheet.reduced}:flags=area"
     _ffmpeg("-i", truth, "-vf", reduced, "-an", *coded, "-pix_fmt", "yuv420p", source)
     enlarged = f"scale=iw*{sheet.scale}:ih*{sheet.scale}:flags="
-    shown = {
-        "input": _frame(source, f"{enlarged}neighbor"),
-        "Lanczos": _frame(source, f"{enlarged}lanczos"),
-    }
+    shown = {"input": _frame(source, f"{enlarged}neighbor")}
+    if sheet.scale > 1:
+        shown["Lanczos"] = _frame(source, f"{enlarged}lanczos")
     for fidelity in sheet.fidelities:
         label = sheet.model if fidelity is None else f"{sheet.model}, fidelity {fidelity:g}"
         restored = folder / f"{label}.mkv"
@@ -147,7 +158,7 @@ def make(sheet: Sheet, samples: Path, folder: Path, target: Path) -> None:
 
 def make_presets(samples: Path, folder: Path, target: Path) -> None:
     """What each preset of ``vsr degrade`` does to the box, side by side."""
-    sheet = SHEETS[0]
+    sheet = SHEETS[1]
     truth = _truth(sheet, samples, folder)
     shown = {"before": _frame(truth, "null")}
     for preset in PRESETS:

@@ -20,7 +20,7 @@ from vsr.streams import open_reader
 from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import StreamInfo
 
-X2, X4 = "compact-x2-video", "compact-x4-video"
+X1, X2, X4 = "unet-x1-video", "compact-x2-video", "compact-x4-video"
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,8 @@ X2, X4 = "compact-x2-video", "compact-x4-video"
         (542, 960, RestoreOptions(), X2),
         (1080, 1920, RestoreOptions(), X2),
         (1080, 1920, RestoreOptions(scale=3), X4),
+        (180, 320, RestoreOptions(scale=1), X1),
+        (1080, 1920, RestoreOptions(fit=720), X1),
         (180, 320, RestoreOptions(scale=2), X2),
         (180, 320, RestoreOptions(fit=360), X2),
         (180, 320, RestoreOptions(fit=362), X4),

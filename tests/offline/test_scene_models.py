@@ -134,7 +134,7 @@ def test_a_wrong_table_is_refused_in_a_line(tmp_path: Path, text: str, complaint
     assert "\n" not in str(refused.value)
 
 
-def test_the_shipped_table_has_rows_for_both_scales() -> None:
+def test_the_shipped_table_has_rows_for_every_scale() -> None:
     table: AutoTable = read_table(AUTO_MODEL)
     rows = table.of_scale(4)
 
@@ -146,6 +146,9 @@ def test_the_shipped_table_has_rows_for_both_scales() -> None:
     assert [row.model for row in films] == ["compact-x4"] * 3
     assert chosen(seen(0.2, confidence=0.9)) == chosen(seen(0.3)) == "compact-x4-video"
     assert [row.model for row in table.of_scale(2)] == ["compact-x2-video"]
+    rows = table.of_scale(1)
+    assert chosen(seen(0.2)) == "identity"
+    assert chosen(seen(0.2, confidence=0.9)) == chosen(seen(0.3)) == "unet-x1-video"
 
 
 @pytest.fixture

@@ -99,8 +99,9 @@ def _name_comparison(words: list[str]) -> list[str]:
     show_default=True,
     shell_complete=complete_model,
     help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND. auto is "
-    "compact-x4-video (compact-x4 for scenes that were hardly coded), and compact-x2-video above "
-    "540 rows or where twice the size suffices; a FILE.toml says that otherwise.",
+    "compact-x4-video (compact-x4 for scenes that were hardly coded), compact-x2-video above 540 "
+    "rows or where twice the size suffices, and unet-x1-video where the size stays; a FILE.toml "
+    "says that otherwise.",
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
