@@ -22,6 +22,10 @@ LONGEST_DELAY_S = 60.0
 SETTLED_S = 60.0
 """A stream that ran for longer begins with the short delay again."""
 
+WAKE_EVERY_S = 0.25
+"""The kernel may hand a signal to any thread, and only the main one runs Python's handlers, when it
+next wakes."""
+
 Make = Callable[[], LiveStream]
 """Makes a stream, fresh; it raises what the stream cannot be begun with."""
 
@@ -44,7 +48,8 @@ def run_all(running: Sequence[tuple[LiveStream, Make]], stop: threading.Event) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(WAKE_EVERY_S)
 
 
 def run_again_and_again(stream: LiveStream, make: Make, stop: threading.Event) -> None:
