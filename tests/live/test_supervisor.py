@@ -24,5 +24,5 @@ with stop_on_signal() as stop:
 def test_a_signal_that_another_thread_gets_stops_the_streams() -> None:
     """Which is the kernel's choice, and once kept `vsr live` running on a busy machine."""
     words = [sys.executable, "-c", SIGNALLED_ELSEWHERE]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout, done.returncode) == ("stopped\n", 0), done.stderr
