@@ -70,15 +70,6 @@ ENDS = (1.0, 0.5, 0.0)
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf")
 SHEETS = (
     Sheet(
-        name="box_x1",
-        film="box.mp4",
-        start=100,
-        reduced=1,
-        coded=("-c:v", "mpeg4", "-q:v", "10"),
-        model="unet-x1-video",
-        part=(285, 70, 180, 140),
-    ),
-    Sheet(
         name="box_x2",
         film="box.mp4",
         start=100,
@@ -115,6 +106,15 @@ SHEETS = (
         model="compact-x4-video",
         fidelities=ENDS,
         part=(560, 330, 180, 140),
+    ),
+    Sheet(
+        name="box_x1",
+        film="box.mp4",
+        start=100,
+        reduced=1,
+        coded=("-c:v", "mpeg4", "-q:v", "10"),
+        model="unet-x1-video",
+        part=(285, 70, 180, 140),
     ),
 )
 
@@ -158,7 +158,7 @@ def make(sheet: Sheet, samples: Path, folder: Path, target: Path) -> None:
 
 def make_presets(samples: Path, folder: Path, target: Path) -> None:
     """What each preset of ``vsr degrade`` does to the box, side by side."""
-    sheet = SHEETS[1]
+    sheet = SHEETS[0]
     truth = _truth(sheet, samples, folder)
     shown = {"before": _frame(truth, "null")}
     for preset in PRESETS:

@@ -109,7 +109,7 @@ def _name_comparison(words: list[str]) -> list[str]:
     "--guard-artifacts/--no-guard-artifacts",
     default=None,
     help="Where a vivid model makes up texture or colour, show a faithful one's result: of the "
-    "other set of weights, else of compact at the same scale.  [default: with --fidelity under "
+    "other set of weights, else of ours at the same scale.  [default: with --fidelity under "
     "0.5]",
 )
 @click.option(
