@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -227,16 +228,21 @@ def kill(process: int, with_signal: int = signal.SIGKILL) -> None:
 
 
 def test_a_shard_that_kills_three_workers_is_named_and_the_others_are_kept(
-    footage: Footage, pool: RayPool, tmp_path: Path
+    footage: Footage, pool: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill_its_worker(_: Progress) -> None:
+    hand_out = pool._hand_out
+
+    def hand_out_and_kill() -> None:
+        hand_out()
         for slot in pool._slots:
             if slot.job and slot.facts and "shard 2 of 4" in slot.job.task.title:
                 kill(int(slot.facts.name.rpartition(":")[2]))
 
     target = tmp_path / "out.mp4"
-    with pytest.raises(VSRError, match=r"shard 2 of 4 \(frames 10 to 19, .*\) failed 3 times"):
-        run(footage, target, pool, on_progress=kill_its_worker)
+    with monkeypatch.context() as killing:
+        killing.setattr(pool, "_hand_out", hand_out_and_kill)
+        with pytest.raises(VSRError, match=r"shard 2 of 4 \(frames 10 to 19, .*\) failed 3 times"):
+            run(footage, target, pool)
     assert not target.exists()
     options = replace(footage.options, resume=True)
     summary = restore(str(footage.source), str(target), options, pool=pool)
@@ -259,6 +265,36 @@ def test_a_worker_that_hangs_is_replaced(
     run(footage, target, pool, on_progress=hang)
     assert stopped
     assert target.read_bytes() == footage.content
+
+
+class LostHead:
+    """An actor, and Ray, as they answer once the head node is gone."""
+
+    def __init__(self, ray: Any, lost: str) -> None:
+        self._ray, self._lost = ray, lost
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._lost:
+            raise ConnectionError("the head node is gone")
+        return getattr(self._ray, name)
+
+
+@pytest.mark.parametrize("moment", ["a task is handed out", "a result is fetched"])
+def test_a_cluster_that_is_lost_while(
+    footage: Footage, cluster: Any, pool: RayPool, moment: str
+) -> None:
+    """No task is forgotten, for which its sender would wait for ever."""
+    with open_workers(footage.options, devices=("cpu",)) as workers:
+        workers.choose(None)
+        slot = workers._slots[0]
+        with workers._lock:
+            if moment == "a task is handed out":
+                slot.actor = LostHead(slot.actor, "run")
+            else:
+                workers._ray = LostHead(workers._ray, "get")
+        future = workers.submit(SimpleNamespace(title="a task"))
+        with pytest.raises(VSRError, match=r"the cluster is lost \(the head node is gone\)"):
+            future.result(timeout=60)
 
 
 def test_a_lost_driver_leaves_what_one_machine_finishes(

@@ -115,6 +115,16 @@ def start(footage: Footage, target: Path, address: str) -> subprocess.Popen[str]
     )
 
 
+@contextmanager
+def killed_if_it_hangs(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Leave no process to later tests."""
+    try:
+        yield
+    except subprocess.TimeoutExpired:
+        process.kill()
+        pytest.fail("it hangs: " + "".join(process.communicate()))
+
+
 @pytest.mark.parametrize("prefix", ["", "ray://"])
 def test_its_file_is_that_of_one_machine_which_continues_where_the_head_is_lost(
     footage: Footage, tmp_path: Path, prefix: str
@@ -132,7 +142,8 @@ def test_its_file_is_that_of_one_machine_which_continues_where_the_head_is_lost(
             assert driver.poll() is None, driver.communicate()
             time.sleep(0.02)
         head.kill()
-        _, said = driver.communicate(timeout=PATIENCE_S)
+        with killed_if_it_hangs(driver):
+            _, said = driver.communicate(timeout=PATIENCE_S)
     if driver.returncode == 0:  # all was done by then
         assert begun.read_bytes() == footage.content
         return

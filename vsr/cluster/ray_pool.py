@@ -155,6 +155,7 @@ class RayPool:
         self._lock = threading.Condition()
         self._queue: list[tuple[int, int, _Job]] = []
         self._order = itertools.count()
+        self._unfinished: set[_Job] = set()
         self._kind: Fingerprint | None = None
         self._chosen = self._closing = self._is_lost = False
         self._slots: list[_Slot] = []
@@ -199,6 +200,8 @@ class RayPool:
     def submit(self, task: Any, *, size: int = 0) -> Future[Any]:
         """As ``Pool.submit``."""
         job = _Job(task=task)
+        self._unfinished.add(job)
+        job.future.add_done_callback(lambda _: self._unfinished.discard(job))
         with self._lock:
             heapq.heappush(self._queue, (-size, next(self._order), job))
         if self._is_lost:
@@ -252,9 +255,9 @@ class RayPool:
         """Let all tasks fail: the cluster is lost."""
         with self._lock:
             self._last_error, self._is_lost = error, True
-            for job in [job for *_, job in self._queue] + [s.job for s in self._slots if s.job]:
-                _fail(job, self._lost())
             self._queue.clear()
+            for job in tuple(self._unfinished):
+                _fail(job, self._lost())
             self._lock.notify_all()
 
     def _turn(self) -> None:
