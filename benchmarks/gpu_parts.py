@@ -25,11 +25,11 @@ from benchmarks.parts import measure, render, vsr_words
 from vsr.cli.parameters import Size
 from vsr.cli.tables import print_table
 from vsr.engine.device_transfer import Transfer, restored_copy, wait_for
-from vsr.engine.state_tree import named_tensors, rebuild
 from vsr.errors import VSRError
 from vsr.evaluation.speed import network_of
 from vsr.models.network import Network
 from vsr.models.placement import place
+from vsr.models.state_tree import named_tensors, rebuild
 from vsr.streams.encode.encoders import encoder_formats
 from vsr.types import Chunk
 

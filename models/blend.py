@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network, NetworkFacts
+from vsr.models.state_tree import after_gap
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +46,7 @@ class BlendState:
 
     def after_gap(self) -> Self:
         """The state after skipped frames: the part of each network's state that stays valid."""
-        return replace(self, vivid=_after_gap(self.vivid), faithful=_after_gap(self.faithful))
+        return replace(self, vivid=after_gap(self.vivid), faithful=after_gap(self.faithful))
 
     def faithful_share(self, height: int, width: int) -> Tensor | None:
         """The share of the faithful result in the frames of the last step.
@@ -157,7 +158,3 @@ def _radius(vivid: NetworkFacts, faithful: NetworkFacts, reach: int) -> int | No
     if vivid.receptive_radius is None or faithful.receptive_radius is None:
         return None
     return max(vivid.receptive_radius, faithful.receptive_radius) - (-reach // vivid.scale)
-
-
-def _after_gap(state: Any) -> Any:
-    return state.after_gap() if hasattr(state, "after_gap") else None

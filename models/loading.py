@@ -26,6 +26,7 @@ from vsr.models.guard.network import Guarded
 from vsr.models.network import Network
 from vsr.models.regions import ByQuality, ByRegion
 from vsr.models.steady import Steady
+from vsr.models.still import Still
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".param", ".bin"})
 """Suffixes of names that mean a file even if it is missing."""
@@ -44,6 +45,7 @@ def load_network(
     guard_artifacts: bool = False,
     strength: Tensor | Literal["auto"] | None = None,
     steady: bool = False,
+    skip_still: bool = False,
 ) -> Network[Any]:
     """Load a network, on the CPU in float32, with frozen weights.
 
@@ -67,17 +69,26 @@ def load_network(
             that for hardly coded footage, else MATLAB's bicubic. ``auto`` for a map of each frame
             by how coarsely its regions were coded. None for fully everywhere.
         steady: Blend what an image network restores with the frame before, along the optical flow.
+        skip_still: Restore only what changes, and show again what stands still.
 
     Raises:
         ConfigurationError: An unknown name, a model whose weights have to be given, a fidelity
             out of range or for a model that has none, a guard for a model that is the faithful
-            one itself, a guard together with a strength, or steadiness for a network that sees
-            neighbouring frames by itself.
+            one itself, a guard together with a strength, steadiness for a network that sees
+            neighbouring frames by itself, or skipping together with one of these or for a network
+            that cannot.
         CheckpointError: A file that is missing, damaged, or of another network.
         NotPulled: Official weights that have not been pulled.
     """
     network = _load(str(model), weights, fidelity)
     vivid = network.facts.name in VIVID_ARCHITECTURES
+    if skip_still:
+        if steady or guard_artifacts or strength is not None:
+            raise ConfigurationError(
+                "skipping what stands still excludes a guard, a strength map and steadiness; "
+                "leave them or --skip-still out"
+            )
+        network = Still(network)
     if steady:
         network = Steady(network)
     if guard_artifacts:

@@ -28,6 +28,7 @@ from vsr.models.layers.spynet import SPyNet
 from vsr.models.network import Network
 from vsr.models.regions import ByQuality, ByRegion
 from vsr.models.steady import Steady
+from vsr.models.still import Still
 
 
 def drawn_once(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
@@ -142,6 +143,10 @@ def steady() -> Network[Any]:
     return Steady(srvgg())
 
 
+def still() -> Network[Any]:
+    return Still(compact())
+
+
 def quick(make: Callable[[], Network[Any]]) -> Callable[[], Network[Any]]:
     """Copies of a network whose SPyNet has four features a layer.
 
@@ -185,6 +190,7 @@ RECURRENT = {
     "by_quality": by_quality,
     "by_region": by_region,
     "steady": steady,
+    "still": still,
 }
 """Networks that carry state."""
 

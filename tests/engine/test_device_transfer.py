@@ -22,8 +22,8 @@ from vsr.types import Chunk
 
 recurrent = pytest.mark.parametrize("make", RECURRENT.values(), ids=RECURRENT.keys())
 
-DECIDES_BY_VALUE = {"realbasicvsr"}
-"""Networks that look at a value where a scene starts."""
+DECIDES_BY_VALUE = {"realbasicvsr", "still"}
+"""Networks that look at a value: the first where a scene starts, the other at every step."""
 
 IMPLIED = {"compact", "basicvsr", "edvr"}
 """Parts of others: a guard is of EDVR and compact, IconVSR propagates as BasicVSR does."""
@@ -94,7 +94,7 @@ def on_cuda(num_frames: int, start: int) -> Chunk:
 # Torch says once that the mode is a prototype.
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
 @pytest.mark.gpu
-@recurrent
+@pytest.mark.parametrize("make", [make for name, make in RECURRENT.items() if name != "still"])
 def test_the_steady_path_never_waits_for_the_device(make: Maker) -> None:
     restorer = Restorer(make(), chunk=2, look_ahead=1, device="cuda")
     for start in (0, 2, 4):

@@ -21,9 +21,9 @@ from tests.streaming import (
 )
 from vsr.engine.batch import BatchRestorer
 from vsr.engine.parallel_scenes import ParallelScenes
-from vsr.engine.state_tree import named_tensors
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
+from vsr.models.state_tree import named_tensors
 from vsr.restorer import Restorer
 
 CUTS = [4, 6, 11, 12, 15]

@@ -20,6 +20,7 @@ from vsr.cli.parameters import (
     face_detector_option,
     face_model_option,
     fidelity_option,
+    skip_still_option,
     steady_option,
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
@@ -105,6 +106,7 @@ class Retries(click.ParamType["int | None"]):
     help="See `restore`; a second network, only where it is asked for.",
 )
 @steady_option
+@skip_still_option
 @click.option(
     "--faces",
     is_flag=True,

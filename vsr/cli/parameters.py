@@ -206,6 +206,15 @@ steady_option = click.option(
 """``--steady`` of the commands that restore footage."""
 
 
+skip_still_option = click.option(
+    "--skip-still",
+    is_flag=True,
+    help="Restore only the parts of a frame that change, and show again what stands still: for "
+    "slides, talks and fixed cameras.",
+)
+"""``--skip-still`` of the commands that restore footage."""
+
+
 face_model_option = click.option(
     "--face-model",
     shell_complete=complete_face_model,

@@ -24,6 +24,7 @@ from vsr.cli.parameters import (
     face_detector_option,
     face_model_option,
     fidelity_option,
+    skip_still_option,
     steady_option,
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal, unless_stopped
@@ -121,6 +122,7 @@ def _name_comparison(words: list[str]) -> list[str]:
     "model's result is shown. auto: fully where a frame was coded coarsely.",
 )
 @steady_option
+@skip_still_option
 @click.option(
     "--show-map",
     type=MEDIA,

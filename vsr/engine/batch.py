@@ -11,7 +11,6 @@ import torch
 
 from vsr.engine.memory import give_back, may_be_out_of_memory
 from vsr.engine.settings import Settings, settings_for
-from vsr.engine.state_tree import concatenate, signature, unbatch
 from vsr.engine.step import restore_next
 from vsr.engine.stream import Counts, Stream
 from vsr.engine.tiling import tiled
@@ -19,6 +18,7 @@ from vsr.engine.window import Step
 from vsr.errors import ConfigurationError
 from vsr.models.network import Network
 from vsr.models.placement import place
+from vsr.models.state_tree import concatenate, signature, unbatch
 from vsr.types import Chunk
 
 log = logging.getLogger(__name__)

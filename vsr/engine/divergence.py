@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsr.engine.state_tree import named_tensors
+from vsr.models.state_tree import named_tensors
 
 MEMORY = 128
 """Steps whose sizes the median is taken of: long, so that slow growth does not carry it along."""

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from vsr.engine.operator_shapes import shape_of_result, tensors_in
-from vsr.engine.state_tree import named_tensors, rebuild
+from vsr.models.state_tree import named_tensors, rebuild
 
 
 class LiveTensors(TorchDispatchMode):

@@ -20,9 +20,9 @@ from torch import nn
 
 from vsr.engine.live_tensors import LiveTensors, remember_calls
 from vsr.engine.settings import Settings
-from vsr.engine.state_tree import named_tensors
 from vsr.engine.tiling import spans
 from vsr.models.network import Network
+from vsr.models.state_tree import named_tensors
 
 OVERHEAD = 1.08
 """Ratio of measured to estimated bytes per step on a CPU; chosen so that the cases of
@@ -189,7 +189,8 @@ def _follow(
             early = torch.zeros(batch, before + look_ahead, 3, height, width, device=device)
             pasts[past] = network.step(early, None, before, ends_scene=False)[1]
             del early
-        window = torch.zeros(batch, chunk + look_ahead, 3, height, width, device=device)
+        # Unlike the past: a network may skip what stands still.
+        window = torch.ones(batch, chunk + look_ahead, 3, height, width, device=device)
         storages = {
             t.untyped_storage()._cdata: t.untyped_storage() for _, t in named_tensors(pasts[past])
         }

@@ -11,11 +11,11 @@ import torch
 from vsr.engine.device_transfer import send
 from vsr.engine.divergence import Divergence, DivergenceGuard
 from vsr.engine.settings import Settings
-from vsr.engine.state_tree import after_gap
 from vsr.engine.tiling import faithful_share, finer, replaces_artefacts
 from vsr.engine.window import Step, Timeline, accept
 from vsr.models.network import NetworkFacts
 from vsr.models.ops.imresize import imresize
+from vsr.models.state_tree import after_gap
 from vsr.types import Chunk
 
 log = logging.getLogger(__name__)

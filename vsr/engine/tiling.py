@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from vsr.engine.settings import Settings
-from vsr.engine.state_tree import Guarding, after_gap
 from vsr.models.network import Network, NetworkFacts
+from vsr.models.state_tree import Guarding, after_gap
 
 OVERLAP = 32
 """Input pixels two neighbours share at least."""

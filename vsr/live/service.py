@@ -41,6 +41,7 @@ def run_live(
     fidelity: float | None = None,
     guard_artifacts: bool = False,
     steady: bool = False,
+    skip_still: bool = False,
     faces: str | None = None,
     face_detector: str | Path | None = None,
     device: str = "auto",
@@ -63,6 +64,7 @@ def run_live(
         fidelity: See ``load_network``.
         guard_artifacts: See ``load_network``.
         steady: See ``load_network``.
+        skip_still: See ``load_network``.
         faces: Model that restores faces where there is time, as for ``load_face_network``;
             ``fidelity`` is how faithful they stay. None for no faces.
         face_detector: Model that finds them; None for MTCNN.
@@ -91,6 +93,7 @@ def run_live(
         device,
         guard_artifacts=guard_artifacts,
         steady=steady,
+        skip_still=skip_still,
     )
     figures = [Figures(name=one.name) for one in wanted]
     makers = _makers(wanted, figures, network, face_networks, device, precision, say)
@@ -120,6 +123,7 @@ def check_live(
     fidelity: float | None = None,
     guard_artifacts: bool = False,
     steady: bool = False,
+    skip_still: bool = False,
     faces: str | None = None,
     face_detector: str | Path | None = None,
     device: str = "auto",
@@ -145,6 +149,7 @@ def check_live(
         device,
         guard_artifacts=guard_artifacts,
         steady=steady,
+        skip_still=skip_still,
     )
     restorer = Restorer(network, device=device, precision=precision)
     work = 0.0
@@ -177,9 +182,17 @@ def _networks(
     *,
     guard_artifacts: bool,
     steady: bool,
+    skip_still: bool,
 ) -> tuple[Network[Any], FaceNetworks | None]:
     """The network of whole frames, and those for faces if they are asked for."""
-    load = partial(load_network, model, weights, guard_artifacts=guard_artifacts, steady=steady)
+    load = partial(
+        load_network,
+        model,
+        weights,
+        guard_artifacts=guard_artifacts,
+        steady=steady,
+        skip_still=skip_still,
+    )
     if faces is None:
         return load(fidelity=fidelity), None
     check_pulled(faces, face_detector or DETECTOR)

@@ -62,6 +62,7 @@ def load_chosen(options: RestoreOptions) -> Network[Any]:
         guard_artifacts=guards(options),
         strength=_strength(options.strength_map),
         steady=options.steady,
+        skip_still=options.skip_still,
     )
 
 

@@ -63,6 +63,7 @@ class RestoreOptions:
             ``auto`` for a map of each frame by how coarsely its regions were coded, ``off`` for
             fully everywhere.
         steady: See ``load_network``.
+        skip_still: See ``load_network``.
         show_map: Another target, which shows where the guard or the map shows the faithful result;
             None for none.
         chunk: See ``Restorer``; None for the size that suits the network and fits into memory.
@@ -109,6 +110,7 @@ class RestoreOptions:
     guard_artifacts: bool | None = None
     strength_map: str = OFF
     steady: bool = False
+    skip_still: bool = False
     show_map: str | None = None
     chunk: int | None = None
     look_ahead: int | str | None = None

@@ -29,7 +29,7 @@ from vsr.types import Chunk
 HEEDED = frozenset(
     {"model", "weights", "fidelity", "faces", "face_detector", "chunk", "look_ahead", "tiles"}
     | {"memory", "device", "precision", "frame_rate", "overwrite", "deinterlace"}
-    | {"guard_artifacts", "strength_map", "steady"}
+    | {"guard_artifacts", "strength_map", "steady", "skip_still"}
 )
 """Options that a preview uses."""
 
