@@ -30,7 +30,8 @@ from vsr.models.coarseness import (
 from vsr.models.ops.grey import grey
 from vsr.quality import draw
 from vsr.toml_tables import read_toml
-from vsr.training.assessor import AssessorConfig, SampleSettings, rank_correlation
+from vsr.training.assessor import AssessorConfig, rank_correlation
+from vsr.training.assessor_samples import SampleSettings
 from vsr.training.clips import ClipShape, TrainingClips, load_photographs, open_videos
 from vsr.training.virtual_camera import CameraMotion
 

@@ -25,7 +25,8 @@ from vsr.evaluation.assessment_page import WorstWindows
 from vsr.streams import open_reader
 from vsr.streams.decode.own_coding import keeps_detail
 from vsr.streams.decode.quantisers import read_quantisers
-from vsr.training.assessor import AssessorSettings, FitSettings, Samples, fit, rank_correlation
+from vsr.training.assessor import AssessorSettings, FitSettings, fit, rank_correlation
+from vsr.training.assessor_samples import Samples
 
 
 def rng() -> torch.Generator:

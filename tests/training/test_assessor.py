@@ -13,7 +13,7 @@ from tests.media import Clip, write_clip
 from vsr.assessment.regression import Assessor, load_assessor
 from vsr.errors import CheckpointError, ConfigurationError
 from vsr.toml_tables import read_toml
-from vsr.training import assessor
+from vsr.training import assessor_samples
 from vsr.training.assessor import AssessorConfig, train_assessor
 
 CONFIG = """
@@ -38,7 +38,7 @@ steps = 5
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(assessor, "SHARD", 2)
+    monkeypatch.setattr(assessor_samples, "SHARD", 2)
     folder = tmp_path / "footage" / "clips"
     folder.mkdir(parents=True)
     for name in ("a.mkv", "held.mkv"):
