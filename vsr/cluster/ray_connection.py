@@ -17,7 +17,12 @@ from vsr.cluster.pool import Worker
 from vsr.cluster.tasks import WorkerFacts
 from vsr.errors import ConfigurationError, MissingDependency, VSRError
 
+log = logging.getLogger(__name__)
+
 CONNECT_TIMEOUT_S = 5.0
+CONNECT_TRIES = 3
+CONNECT_AGAIN_S = 3.0
+"""Seconds until the next try, where a busy head node has aborted one."""
 
 HEAD_EVERY_S = 5.0
 HEAD_TIMEOUT_S = 2.0
@@ -81,9 +86,23 @@ def connect(ray: Any, address: str, *, own_devices: bool = False) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # reported below
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+            _init(ray, address, options)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise VSRError(_no_cluster(address, error)) from error
+
+
+def _init(ray: Any, address: str, options: dict[str, Any]) -> None:
+    """``ray.init``, tried again where the head node was too slow to start this client's server."""
+    for tries_left in reversed(range(CONNECT_TRIES)):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        except ConnectionAbortedError as error:
+            if not tries_left:
+                raise
+            log.info("connecting to %s again: %s", address, first_line(error))
+            time.sleep(CONNECT_AGAIN_S)
+        else:
+            return
 
 
 class HeadWatch:
