@@ -158,26 +158,36 @@ class Still(Network[StillState]):
         *,
         ends_scene: bool = True,
     ) -> tuple[Tensor, StillState]:
-        if state is not None and len(window_BTCHW) > 1:
-            # Each stream stands still elsewhere.
-            pasts = split(state, len(window_BTCHW))
-            windows = torch.split(window_BTCHW, 1)
-            alone = [self.step(w, s, num_keep) for w, s in zip(windows, pasts, strict=True)]
-            return torch.cat([restored for restored, _ in alone]), concatenate(
-                [s for _, s in alone]
-            )
-        height, width = window_BTCHW.shape[-2:]
         # Where memory is planned, frames have no values.
-        if state is not None and not window_BTCHW.is_meta:
-            boxes = list(_boxes(_changed(window_BTCHW, state.seen_BCHW), height, width))
-            around = sum(box.grown(SEEN, height, width).area for box in boxes)
-            if around <= MOST * height * width:
-                return self._parts(window_BTCHW, state, num_keep, boxes)
-        inner = None if state is None else state.inner
-        restored_BTCHW, inner = self.network.step(window_BTCHW, inner, num_keep)
+        if state is None or window_BTCHW.is_meta:
+            return self._whole(window_BTCHW, state, num_keep)
+        if len(window_BTCHW) > 1:
+            return self._each(window_BTCHW, state, num_keep)
+        height, width = window_BTCHW.shape[-2:]
+        boxes = list(_boxes(_changed(window_BTCHW, state.seen_BCHW), height, width))
+        if sum(box.grown(SEEN, height, width).area for box in boxes) > MOST * height * width:
+            return self._whole(window_BTCHW, state, num_keep)
+        return self._parts(window_BTCHW, state, num_keep, boxes)
+
+    def _whole(
+        self, window_BTCHW: Tensor, state: StillState | None, num_keep: int
+    ) -> tuple[Tensor, StillState]:
+        """Restore whole frames."""
+        past = None if state is None else state.inner
+        restored_BTCHW, inner = self.network.step(window_BTCHW, past, num_keep)
         seen_BCHW, shown_BCHW = window_BTCHW[:, num_keep - 1], restored_BTCHW[:, -1]
         left = StillState(inner=inner, seen_BCHW=seen_BCHW.clone(), shown_BCHW=shown_BCHW.clone())
         return restored_BTCHW, left
+
+    def _each(
+        self, window_BTCHW: Tensor, state: StillState, num_keep: int
+    ) -> tuple[Tensor, StillState]:
+        """Restore each stream of a batch by itself: each stands still elsewhere."""
+        pasts = split(state, len(window_BTCHW))
+        windows = torch.split(window_BTCHW, 1)
+        alone = [self.step(w, s, num_keep) for w, s in zip(windows, pasts, strict=True)]
+        restored, states = zip(*alone, strict=True)
+        return torch.cat(restored), concatenate(states)
 
     def _parts(
         self, window_BTCHW: Tensor, state: StillState, num_keep: int, boxes: list[Box]
