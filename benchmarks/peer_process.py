@@ -27,12 +27,13 @@ Restore = Callable[[Frames], Iterator[Frames]]
 BASICSR = {
     "basicvsr": ("basicvsr_arch", "BasicVSR", {}),
     "basicvsrpp": ("basicvsrpp_arch", "BasicVSRPlusPlus", {"num_feat": "mid_channels"}),
-    "iconvsr": ("basicvsr_arch", "IconVSR", {}),
+    "iconvsr": ("basicvsr_arch", "IconVSR", {"refill": ""}),
     "edvr": ("edvr_arch", "EDVR", {}),
     "rrdbnet": ("rrdbnet_arch", "RRDBNet", {"num_grow": "num_grow_ch"}),
     "srvgg": ("srvgg_arch", "SRVGGNetCompact", {"scale": "upscale", "activation": "act_type"}),
 }
-"""BasicSR's module and class of a network, and its names of our options where they differ."""
+"""BasicSR's module and class of a network, and its names of our options where they differ; empty
+where it has none."""
 
 MMAGIC = {
     "basicvsr": (
@@ -141,7 +142,8 @@ def _torch_network(
     """A network of PyTorch with its weights, in float32; whole clips, or frame by frame."""
     import torch
 
-    options = {renamed.get(key, key): value for key, value in asked["options"].items()}
+    named = {renamed.get(key, key): value for key, value in asked["options"].items()}
+    options = {name: value for name, value in named.items() if name}
     single = asked["architecture"] in SINGLE
     if single:
         options |= dict.fromkeys(CHANNELS[asked["program"]], 3)
@@ -154,10 +156,22 @@ def _torch_network(
         with torch.inference_mode():
             if single:
                 yield from (network(frame[None])[0].numpy() for frame in clip)
+            elif asked["architecture"] == "edvr":
+                windows = _windows(len(clip), options["num_frame"])
+                yield from (network(clip[window][None])[0].numpy() for window in windows)
             else:
                 yield from network(clip[None])[0].numpy()
 
     return restore
+
+
+def _windows(num_frames: int, size: int) -> Iterator[list[int]]:
+    """The frames around each, which at the ends are taken from the other side of the window."""
+    last, radius = num_frames - 1, size // 2
+    for middle in range(num_frames):
+        around = range(middle - radius, middle + radius + 1)
+        before = [middle + radius - i if i < 0 else i for i in around]
+        yield [middle - radius - (i - last) if i > last else i for i in before]
 
 
 def _threads(number: int) -> None:

@@ -33,6 +33,7 @@ from vsr.models.checkpoints.export import export
 from vsr.models.checkpoints.key_mapping import to_openmmlab
 from vsr.models.loading import load_network
 from vsr.models.network import Network
+from vsr.models.ops.int8_conv import is_fast_at_int8
 from vsr.models.placement import resolve_device, resolve_precision
 from vsr.restorer import FULL
 from vsr.streams import open_reader
@@ -142,7 +143,7 @@ def main(
             folder=folder,
         )
         theirs = list(_theirs(network, model, folder, basicsr, mmagic, ncnn, python))
-        print_table(HEADINGS, list(_rows(theirs, list(_ours(model)), clip, work)))
+        print_table(HEADINGS, list(_rows(theirs, list(_ours(model, network)), clip, work)))
         print(f"{model}, {frames} frames of {clip.shape[3]}x{clip.shape[2]}, {threads} threads")
 
 
@@ -171,13 +172,15 @@ def _theirs(
         yield Program(name="ncnn", python=python, weights=str(graph), precision="its default")
 
 
-def _ours(model: str) -> Iterator[Program]:
-    """Ours on the whole clip in float32, then as a stream in both precisions."""
-    for precision, look_ahead in (("float32", FULL), ("float32", None), ("auto", None)):
-        if precision == "auto" and resolve_precision("auto", resolve_device("cpu")) == (
-            torch.float32
-        ):
-            continue
+def _ours(model: str, network: Network[Any]) -> Iterator[Program]:
+    """Ours on the whole clip in float32, then as a stream in all precisions that are fast here."""
+    device = resolve_device("cpu")
+    precisions: list[tuple[str, int | str | None]] = [("float32", FULL), ("float32", None)]
+    if resolve_precision("auto", device) != torch.float32:
+        precisions.append(("bfloat16", None))
+    if network.has_int8 and is_fast_at_int8(device):
+        precisions.append(("int8", None))
+    for precision, look_ahead in precisions:
         yield Program(
             name="vsr",
             python=sys.executable,
