@@ -13,11 +13,13 @@ from torch import Tensor
 from tests.command_line import Run
 from tests.media import Clip, write_clip
 from tests.networks import compact, edvr, moving_clip, srvgg
+from tests.streaming import frames_of, pieces, stream
 from vsr.errors import ConfigurationError
 from vsr.models.loading import load_network
 from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.models.still import CELL, DEVIATION, LARGEST, SEEN, SHOWN, Still, StillState
+from vsr.restorer import Restorer
 from vsr.streams import open_reader
 
 CHUNK, LOOK_AHEAD = 4, 2
@@ -165,6 +167,21 @@ def test_a_state_survives_a_gap() -> None:
         after, _ = network.step(clip[None, 8:14], state.after_gap(), 4)
     assert isinstance(state, StillState)
     assert psnr(after[0], streamed(trained(), clip)[8:12]) > 40
+
+
+def test_a_saved_stream_continues_bit_for_bit(tmp_path: Path) -> None:
+    chunks = pieces(talk(16), 4)
+    whole = Restorer(Still(compact()), chunk=CHUNK, look_ahead=LOOK_AHEAD, device="cpu")
+    expected = frames_of(stream(whole, chunks))
+    first, second = (
+        Restorer(Still(compact()), chunk=CHUNK, look_ahead=LOOK_AHEAD, device="cpu")
+        for _ in range(2)
+    )
+    left = [one for chunk in chunks[:3] for one in first.push(chunk)]
+    first.save(tmp_path / "state.safetensors")
+    second.load(tmp_path / "state.safetensors")
+    left += [*second.push(chunks[3]), *second.drain()]
+    assert torch.equal(frames_of(left), expected)
 
 
 def test_int8_skips_alike() -> None:
