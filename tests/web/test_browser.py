@@ -48,9 +48,9 @@ def address(served: Served) -> str:
 
 @pytest.fixture
 def long_film(served: Served) -> Path:
-    """A film of 20 seconds in the folder."""
+    """A film of 200 seconds: restoring it takes longer than a busy browser to react."""
     path = served.folder / "long.mp4"
-    words = ["-v", "error", "-stream_loop", "24", "-i", str(served.folder / "first.mp4")]
+    words = ["-v", "error", "-stream_loop", "249", "-i", str(served.folder / "first.mp4")]
     subprocess.run([find_ffmpeg(), *words, "-c", "copy", str(path)], check=True)
     return path
 
