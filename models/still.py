@@ -107,7 +107,7 @@ class Still(Network[StillState]):
     """A network that restores only what changes.
 
     Args:
-        network: A flow-aligned recurrent network or one that restores each frame by itself.
+        network: ``compact``, ``basicvsr``, or one that restores each frame by itself.
 
     Raises:
         ConfigurationError: It is another kind of network.

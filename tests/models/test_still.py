@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.command_line import Run
 from tests.media import Clip, write_clip
-from tests.networks import compact, edvr, moving_clip, srvgg
+from tests.networks import basicvsr, compact, edvr, moving_clip, srvgg
 from tests.streaming import frames_of, pieces, stream
 from vsr.errors import ConfigurationError
 from vsr.models.loading import load_network
@@ -151,6 +151,16 @@ def test_what_begins_to_move_in_the_look_ahead_moves_on() -> None:
     clip = talk(1).repeat(16, 1, 1, 1)
     clip[CHUNK + 1 :, :, MOVING[0], MOVING[1]] = moving_clip(15 - CHUNK, 32, 48)
     assert psnr(streamed(Still(trained()), clip), streamed(trained(), clip)) > 45
+
+
+def test_basicvsr_is_given_the_parts_that_change() -> None:
+    network = basicvsr()
+    watched = Watched(network)
+    restored = streamed(Still(network), talk()[..., :155, :231])
+    around = (32 + 2 * (SHOWN + SEEN)) * (48 + 2 * (SHOWN + SEEN))
+    assert watched.pixels[0] == 155 * 231
+    assert max(watched.pixels[1:]) <= around
+    assert restored.shape == (12, 3, 4 * 155, 4 * 231)
 
 
 @pytest.mark.parametrize("size", [(155, 231), (162, 245), (20, 24), (7, 9)])
