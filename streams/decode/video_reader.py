@@ -35,7 +35,7 @@ from vsr.streams.decode.unsupported import (
     unsupported_features,
 )
 from vsr.streams.ffmpeg.description import describe_stream, other_programs
-from vsr.streams.names.trim import Seconds, make_trim
+from vsr.streams.names.trim import Seconds, Trim, make_trim
 from vsr.types import NOTHING, Chunk, Passed, StreamInfo
 
 log = logging.getLogger(__name__)
@@ -167,32 +167,13 @@ class VideoReader:
         self._stream.thread_type = "AUTO"
         foreign = self._other_programs()
         trim = make_trim(start_s, end_s, origin(self._stream))
-        try:
-            self._demuxer, stamped, rest = seek_first_frame(
-                self._container, self._stream, trim, foreign
-            )
-        except DecodeError as error:
-            raise OpenError(f"{self._name!r} cannot be decoded: {error}") from error
-        if stamped is None:
-            part = "" if trim.everything else " in the wanted part"
-            raise OpenError(f"{self._name!r} has no frame{part} that can be decoded")
-        frames: Iterator[StampedFrame] = chain([stamped], rest)
-        mastering, lost = read_mastering(stamped.frame), unsupported_features(stamped.frame)
+        stamped, rest = self._seek(trim, foreign)
         self._chroma_location = self._find_chroma_location(stamped.frame)
         picture = self._take_apart(stamped).picture
-        info = describe(
-            self._container,
-            self._stream,
-            picture,
-            trim,
-            mastering,
-            keep_start=self._keep_start,
-            foreign=foreign,
-        )
-        info = replace(info, frame_data=frame_data_kinds(stamped.frame) | self._captions())
+        info = self._describe(stamped, picture, trim, foreign)
         self._info = at_field_rate(info) if self._deinterlace == "field" else info
         frames = deinterlace(
-            frames,
+            chain([stamped], rest),
             info.time_base,
             self._deinterlace,
             scan=self._scan,
@@ -204,11 +185,49 @@ class VideoReader:
             self._info.time_base, picture.shown_size, device, headroom=self._headroom
         )
         _log_assumed_matrix(picture)
-        self._notes = lost + self._lost_with_stream(lost)
+        self._notes = self._find_notes(stamped.frame, trim, foreign)
+
+    def _seek(
+        self, trim: Trim, foreign: frozenset[int]
+    ) -> tuple[StampedFrame, Iterator[StampedFrame]]:
+        """The first wanted frame and an iterator over those after it."""
+        try:
+            self._demuxer, stamped, rest = seek_first_frame(
+                self._container, self._stream, trim, foreign
+            )
+        except DecodeError as error:
+            raise OpenError(f"{self._name!r} cannot be decoded: {error}") from error
+        if stamped is None:
+            part = "" if trim.everything else " in the wanted part"
+            raise OpenError(f"{self._name!r} has no frame{part} that can be decoded")
+        return stamped, rest
+
+    def _describe(
+        self, stamped: StampedFrame, picture: FrameFormat, trim: Trim, foreign: frozenset[int]
+    ) -> StreamInfo:
+        """Description of the stream, whose first wanted frame this is."""
+        info = describe(
+            self._container,
+            self._stream,
+            picture,
+            trim,
+            read_mastering(stamped.frame),
+            keep_start=self._keep_start,
+            foreign=foreign,
+        )
+        return replace(info, frame_data=frame_data_kinds(stamped.frame) | self._captions())
+
+    def _find_notes(
+        self, frame: VideoFrame, trim: Trim, foreign: frozenset[int]
+    ) -> tuple[str, ...]:
+        """Sentences about what is left out and assumed."""
+        notes = unsupported_features(frame)
+        notes += self._lost_with_stream(notes)
         if foreign:
-            self._notes += (f"other programmes of the source are left out: {len(foreign)} streams",)
+            notes += (f"other programmes of the source are left out: {len(foreign)} streams",)
         if trim.start is None and (note := shift_note(self._info)):
-            self._notes += (note,)
+            notes += (note,)
+        return notes
 
     def _other_programs(self) -> frozenset[int]:
         if self._container.format.name != "mpegts":

@@ -61,33 +61,20 @@ def evaluate(
     Raises:
         VSRError: One line about what went wrong; finished clips are kept.
     """
-    for name in (name for way in ways for name in way.ensemble):
-        if name not in ENSEMBLES:
-            raise ConfigurationError(
-                f"ensemble {name!r} is unknown; give {', '.join(ENSEMBLES)} or both with a comma"
-            )
-    jobs = [
-        Job(clip=clip, way=way, pictures=pictures and i < PICTURED)
-        for way in ways
-        for i, clip in enumerate(found.clips)
-    ]
+    _check_ensembles(ways)
+    jobs = _jobs(found, ways, pictures=pictures)
     started = time.perf_counter()
     weights = weights_file(setup.model, setup.weights)
     store = None if out is None else ResultStore(out)
     facts, precision = network.facts, _precision(setup, network)
     prints = _fingerprints(jobs, setup, facts, precision, weights)
     kept = _kept(jobs, store, prints)
-    results = dict(kept)
     missing = [job for job in jobs if _key(job) not in kept]
-    frames, total = 0, sum(len(job.clip.scored) for job in missing)
-    for result in _run(setup, missing, workers, ray):
-        key = (result.clip, result.way)
+    results = dict(kept)
+    for result in _reported(_run(setup, missing, workers, ray), missing, on_progress):
+        results[result.clip, result.way] = result
         if store is not None:
-            store.keep(result, prints[key])
-        results[key] = result
-        frames += len(result.frames)
-        seconds = time.perf_counter() - started
-        on_progress(Progress(frames=frames, total=total, seconds=seconds))
+            store.keep(result, prints[result.clip, result.way])
     noted = mismatch(setup.model, found.degradation)
     return Evaluation(
         title=found.title,
@@ -103,6 +90,36 @@ def evaluate(
         seconds=time.perf_counter() - started,
         reused=len(kept),
     )
+
+
+def _check_ensembles(ways: Sequence[InferenceMode]) -> None:
+    for name in (name for way in ways for name in way.ensemble):
+        if name not in ENSEMBLES:
+            raise ConfigurationError(
+                f"ensemble {name!r} is unknown; give {', '.join(ENSEMBLES)} or both with a comma"
+            )
+
+
+def _jobs(found: FoundPair, ways: Sequence[InferenceMode], *, pictures: bool) -> list[Job]:
+    """Every clip in every mode; pictures of the first clips alone."""
+    return [
+        Job(clip=clip, way=way, pictures=pictures and i < PICTURED)
+        for way in ways
+        for i, clip in enumerate(found.clips)
+    ]
+
+
+def _reported(
+    results: Iterable[ClipResult], jobs: Sequence[Job], on_progress: Callable[[Progress], None]
+) -> Iterator[ClipResult]:
+    """Hand on the results of jobs; progress is reported once each has been taken."""
+    started = time.perf_counter()
+    frames, total = 0, sum(len(job.clip.scored) for job in jobs)
+    for result in results:
+        yield result
+        frames += len(result.frames)
+        seconds = time.perf_counter() - started
+        on_progress(Progress(frames=frames, total=total, seconds=seconds))
 
 
 def _enlarged(results: Iterable[ClipResult]) -> Iterator[str]:

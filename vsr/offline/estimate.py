@@ -101,19 +101,11 @@ class Estimate:
 
 def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Estimate:
     """Estimate a ``restore`` with these options; nothing is written."""
-    chosen = named_network(options)
+    network = named_network(options)
     check_faces(options)
-    with open_reader(
-        source,
-        start_s=options.start_s,
-        end_s=options.end_s,
-        frame_rate=options.frame_rate,
-        deinterlace=options.deinterlace,
-    ) as reader:
-        info = reader.info
-        scene_marker(options.scenes, info)
+    info = _look_at(source, options)
     models = choose_models(source, options, info)
-    network, changes = networks_for(models, options) if chosen is None else (chosen, ())
+    network, changes = networks_for(models, options) if network is None else (network, ())
     restorer, plan = make_restorer(
         network,
         info,
@@ -150,6 +142,19 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
         journal=None if journal is None else str(journal),
         faces=faces,
     )
+
+
+def _look_at(source: str, options: RestoreOptions) -> StreamInfo:
+    """Description of the wanted part of a source; refuses scenes that cannot be found in it."""
+    with open_reader(
+        source,
+        start_s=options.start_s,
+        end_s=options.end_s,
+        frame_rate=options.frame_rate,
+        deinterlace=options.deinterlace,
+    ) as reader:
+        scene_marker(options.scenes, reader.info)
+        return reader.info
 
 
 LARGEST_USUAL = 4096 * 2160

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -33,7 +33,7 @@ from vsr.offline.model_choice import (
     named_network,
     networks_for,
 )
-from vsr.offline.options import DEFAULTS, RestoreOptions
+from vsr.offline.options import DEFAULTS, RestoreOptions, SceneModel
 from vsr.offline.output_size import choose_size, fit_writer
 from vsr.offline.pipeline import run
 from vsr.offline.restorer_factory import make_restorer
@@ -91,7 +91,19 @@ def restore(
         if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
             remove_remains(target)
             return nothing_done(target, skipped=True)
-        return _restore(source, target, options, on_progress, on_frame, stop)
+        return _restore(_Job(source, target, options, on_progress, on_frame, stop))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The arguments of ``restore``."""
+
+    source: str
+    target: str
+    options: RestoreOptions
+    on_progress: Callable[[Progress], None]
+    on_frame: Callable[[Tensor], None] | None
+    stop: threading.Event | None
 
 
 def _check(options: RestoreOptions) -> None:
@@ -109,23 +121,15 @@ def _check(options: RestoreOptions) -> None:
         )
 
 
-def _restore(
-    source: str,
-    target: str,
-    options: RestoreOptions,
-    on_progress: Callable[[Progress], None],
-    on_frame: Callable[[Tensor], None] | None,
-    stop: threading.Event | None,
-) -> Summary:
+def _restore(job: _Job) -> Summary:
     """Restore into a target that no other run writes."""
-    network = named_network(options)
-    check_faces(options)
-    stateless = network is not None and network.facts.stateless
-    if options.scenes == AUTO and options.faces is None and stateless:
-        options = replace(options, scenes=OFF)
+    network = named_network(job.options)
+    check_faces(job.options)
+    job = replace(job, options=_without_needless_scenes(job.options, network))
+    options = job.options
     journal = find_journal(
-        source,
-        target,
+        job.source,
+        job.target,
         options.recorded(),
         resume=options.resume,
         overwrite=options.overwrite,
@@ -133,61 +137,99 @@ def _restore(
     if journal is not None and (summary := finish_sealed(journal)):
         return summary
     with ResumeSession(journal) as session, ExitStack() as opened:
-        found = open_until_stopped(
-            lambda: _open_source(source, target, options, session.passed), stop
-        )
+        found = open_until_stopped(lambda: _open_source(job, session.passed), job.stop)
         if found is None:
             return replace(nothing_done(""), interrupted=True)
         reader = opened.enter_context(found)
-        models = options.scene_models or kept_models(session.header)
-        models = models or choose_models(
-            source, options, reader.info, on_progress=on_progress, stop=stop
-        )
+        models = _find_models(job, session, reader.info)
         if not models:
             return replace(nothing_done(""), interrupted=True)
-        network, changes = networks_for(models, options) if network is None else (network, ())
-        for line in lines(models, reader.info):
-            log.warning("%s", line)
-        restorer = _make_restorer(network, changes, reader.info, options, session.settings)
-        faces = make_stage(options, restorer)
-        marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
-        inputs = InputRecorder(reader)
-        session.begin(
-            header_of(source, options.recorded(), restorer.settings, identity(restorer.network))
-            | header_models(models),
-            journal_planned(
-                source,
-                target,
-                reader.info,
-                segment=0 if options.show_map else options.segment,
-                in_process=options.in_process,
-            ),
-        )
-        writer, points = _open_target(source, target, options, session, restorer, inputs)
-        for note in (*reader.notes, *writer.notes):
-            log.warning("%s", note)
-        summary = run(
-            reader if options.compare is None else inputs,
-            restorer,
-            writer if on_frame is None else WatchedWriter(writer, on_frame),
-            scenes=marker,
-            points=points,
-            stage=faces,
-            on_progress=on_progress,
-            stop=stop,
-        )
-        counts = FaceCounts() if faces is None else faces.counts
-        return replace(
-            summary, model=named(models), faces=counts.restored, faces_left_alone=counts.left_alone
-        )
+        return _run(job, session, reader, models, network)
 
 
-def _open_source(source: str, target: str, options: RestoreOptions, passed: Passed) -> Reader:
+def _without_needless_scenes(
+    options: RestoreOptions, network: Network[Any] | None
+) -> RestoreOptions:
+    """The options, without a search for cuts that neither network nor faces would heed."""
+    stateless = network is not None and network.facts.stateless
+    if options.scenes == AUTO and options.faces is None and stateless:
+        return replace(options, scenes=OFF)
+    return options
+
+
+def _find_models(job: _Job, session: ResumeSession, info: StreamInfo) -> Sequence[SceneModel]:
+    """The models: asked for, those of an earlier run, or chosen; none where this was stopped."""
+    kept = job.options.scene_models or kept_models(session.header)
+    return kept or choose_models(
+        job.source, job.options, info, on_progress=job.on_progress, stop=job.stop
+    )
+
+
+def _run(
+    job: _Job,
+    session: ResumeSession,
+    reader: Reader,
+    models: Sequence[SceneModel],
+    network: Network[Any] | None,
+) -> Summary:
+    """Restore an opened source with models, or with the one network that was named."""
+    options = job.options
+    network, changes = networks_for(models, options) if network is None else (network, ())
+    for line in lines(models, reader.info):
+        log.warning("%s", line)
+    restorer = _make_restorer(network, changes, reader.info, options, session.settings)
+    faces = make_stage(options, restorer)
+    marker = session.resume_into(restorer, scene_marker(options.scenes, reader.info))
+    inputs = InputRecorder(reader)
+    _begin(job, session, restorer, reader.info, models)
+    writer, points = _open_target(job, session, restorer, inputs)
+    for note in (*reader.notes, *writer.notes):
+        log.warning("%s", note)
+    summary = run(
+        reader if options.compare is None else inputs,
+        restorer,
+        writer if job.on_frame is None else WatchedWriter(writer, job.on_frame),
+        scenes=marker,
+        points=points,
+        stage=faces,
+        on_progress=job.on_progress,
+        stop=job.stop,
+    )
+    counts = FaceCounts() if faces is None else faces.counts
+    return replace(
+        summary, model=named(models), faces=counts.restored, faces_left_alone=counts.left_alone
+    )
+
+
+def _begin(
+    job: _Job,
+    session: ResumeSession,
+    restorer: Restorer | ParallelScenes,
+    info: StreamInfo,
+    models: Sequence[SceneModel],
+) -> None:
+    """Begin the journal, where there will be one, with what a continued run must find again."""
+    options = job.options
+    header = header_of(
+        job.source, options.recorded(), restorer.settings, identity(restorer.network)
+    )
+    planned = journal_planned(
+        job.source,
+        job.target,
+        info,
+        segment=0 if options.show_map else options.segment,
+        in_process=options.in_process,
+    )
+    session.begin(header | header_models(models), planned)
+
+
+def _open_source(job: _Job, passed: Passed) -> Reader:
+    options = job.options
     return open_reader(
-        source,
+        job.source,
         start_s=options.start_s,
         end_s=options.end_s,
-        frame_rate=_rate(options.frame_rate, source, target),
+        frame_rate=_rate(options.frame_rate, job.source, job.target),
         headroom=True,
         hwaccel=options.hwaccel,
         keep_start=options.keep_start,
@@ -218,27 +260,25 @@ def _make_restorer(
 
 
 def _open_target(
-    source: str,
-    target: str,
-    options: RestoreOptions,
+    job: _Job,
     session: ResumeSession,
     restorer: Restorer | ParallelScenes,
     inputs: InputRecorder,
 ) -> tuple[Writer, CheckpointRecorder | None]:
     """Open the writer, with resampling, comparison and map, and the recorder of resume points."""
-    info = inputs.info
+    options, info = job.options, inputs.info
     output = choose_size(info, restorer.network.facts.scale, options.output_size)
     if not options.says_size and (note := large_output_note(restorer, info, output)):
         log.warning("%s", note)
     height, width = comparison_size(options.compare, output.height, output.width)
     writer = session.open_writer(
-        target,
+        job.target,
         replace(info, sample_aspect_ratio=output.sample_aspect_ratio),
         height=height,
         width=width,
         encoder=options.encoder,
         encode_args=options.encode_args,
-        source=source,
+        source=job.source,
         start_s=options.start_s,
         end_s=options.end_s,
         overwrite=options.overwrite,
