@@ -83,6 +83,13 @@ def train(
             raise click.UsageError("--desra needs --init VIVID, and no --teacher")
         _delete_artefacts(config, data, out, init, desra, device)
         return
+    _train_network(config, data, out, init, teacher, device)
+
+
+def _train_network(
+    config: Path, data: Path, out: Path, init: str | None, teacher: str | None, device: str
+) -> None:
+    """``vsr train`` with the configuration of a network, in one process or in one of several."""
     with loading():
         from vsr.training import run as training_run
         from vsr.training.config import read_training_config

@@ -19,6 +19,7 @@ import torch
 from vsr.cluster.fingerprint import take_fingerprint
 from vsr.cluster.shard_reader import ShardReader, SourceDiffers
 from vsr.cluster.shard_writer import ShardRecorder, ShardWriter, measure
+from vsr.cluster.shards import Shard
 from vsr.cluster.tasks import (
     COUNTS,
     Film,
@@ -196,17 +197,9 @@ class ShardWorker:
             except BaseException:
                 writer.abort()
                 raise
-            other = "" if reader.digest == shard.digest else "pictures decode otherwise each time"
-            counts = {name: getattr(summary, name) for name in COUNTS}
-            done = FinishedShard(
-                shard=shard.number,
-                frames=shard.frames,
-                first_pts=shard.first_pts,
-                last_pts=shard.last_pts,
-                segments=tuple(_kept(path) for path in writer.paths),
-                counts=counts,
-            )
-            notes = (other,) if other else ()
+            done = _finished(shard, writer, summary)
+            other = "pictures decode otherwise each time"
+            notes = () if reader.digest == shard.digest else (other,)
             return ShardResult(done=done, corrupt=summary.corrupt, notes=notes, seconds=0)
 
     def _open(self, source: str, task: ShardTask, *, seek: bool) -> ShardReader:
@@ -326,6 +319,17 @@ class ShardWorker:
             before = progress.frames
 
         return count
+
+
+def _finished(shard: Shard, writer: ShardWriter, summary: Summary) -> FinishedShard:
+    return FinishedShard(
+        shard=shard.number,
+        frames=shard.frames,
+        first_pts=shard.first_pts,
+        last_pts=shard.last_pts,
+        segments=tuple(_kept(path) for path in writer.paths),
+        counts={name: getattr(summary, name) for name in COUNTS},
+    )
 
 
 def _check(task: ShardTask, paths: list[Path], summary: Summary) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from vsr.errors import ConfigurationError
 from vsr.quality.filters import resize
@@ -15,6 +16,7 @@ from vsr.quality.presets import PRESETS
 from vsr.results import Progress
 from vsr.stoppable import iterate_until_stopped, open_until_stopped
 from vsr.streams import open_reader, open_writer
+from vsr.types import Reader, Writer
 
 CHUNK = 4
 """Frames at once; a constant, because what is drawn depends on it."""
@@ -74,26 +76,40 @@ def degrade(
             source=source,
             overwrite=overwrite,
         )
+        rng = torch.Generator().manual_seed(seed)
+
+        def degraded(frames: Tensor) -> Tensor:
+            return chosen.picture(resize(frames, (height, width), "area"), rng).clamp(0, 1)
+
         try:
-            started, done = time.perf_counter(), 0
-            rng = torch.Generator().manual_seed(seed)
-            for chunk in iterate_until_stopped(reader.chunks(CHUNK), stop):
-                small = resize(chunk.frames, (height, width), "area")
-                frames = chosen.picture(small, rng).clamp(0, 1)
-                writer.write(replace(chunk, frames=frames))
-                writer.write_packets(reader.take_packets())
-                done += len(chunk)
-                seconds = time.perf_counter() - started
-                on_progress(Progress(frames=done, total=info.num_frames, seconds=seconds))
+            done = _write(reader, writer, degraded, on_progress, stop)
             stopped = stop is not None and stop.is_set()
             if stopped and not done:
                 writer.abort()
                 return ""
-            writer.write_packets(reader.take_packets())
             return writer.finish(partial=stopped)
         except BaseException:
             writer.abort()
             raise
+
+
+def _write(
+    reader: Reader,
+    writer: Writer,
+    degraded: Callable[[Tensor], Tensor],
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event | None,
+) -> int:
+    """Write all frames, degraded, with the packets of sound; returns how many frames."""
+    started, done = time.perf_counter(), 0
+    for chunk in iterate_until_stopped(reader.chunks(CHUNK), stop):
+        writer.write(replace(chunk, frames=degraded(chunk.frames)))
+        writer.write_packets(reader.take_packets())
+        done += len(chunk)
+        seconds = time.perf_counter() - started
+        on_progress(Progress(frames=done, total=reader.info.num_frames, seconds=seconds))
+    writer.write_packets(reader.take_packets())
+    return done
 
 
 def _reduced_size(height: int, width: int, scale: int) -> tuple[int, int]:
