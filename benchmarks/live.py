@@ -35,7 +35,7 @@ import torch
 from benchmarks.live_ends import BEEP_EVERY, EVEN_RATES, NUMBERS, Publisher, Viewer, write_loop
 from benchmarks.live_process import LiveProcess, restoring
 from tests.live.harness import Server, has_server
-from vsr.live.units import duration_s
+from vsr.units import duration_s
 
 SETTLING_S = 10.0
 """Frames sent in the first seconds are not judged: the stream is being met and measured."""

@@ -38,7 +38,7 @@ def check_pulled(model: str | Path = DEFAULT_FACES, detector: str | Path = DETEC
         NotPulled: One of them is not.
     """
     for name in (str(model), str(detector)):
-        if name in FACE_MODELS and not _files(name)[0].is_file():
+        if name in FACE_MODELS and not all(path.is_file() for path in _files(name)):
             raise NotPulled(name)
 
 

@@ -59,6 +59,15 @@ def place(
     return network, where
 
 
+def precision_among_others(network: Network[Any], precision: str) -> str:
+    """The precision of one of the networks of a stream.
+
+    Footage may change to a network that has no int8 form, such as a bicubic: where int8 is asked
+    for, it has the device's own precision.
+    """
+    return "auto" if precision == "int8" and not network.has_int8 else precision
+
+
 def resolve_device(name: str) -> torch.device:
     """The device a name means; ``"auto"`` is the first CUDA device, or else the CPU."""
     if name == "auto":

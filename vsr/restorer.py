@@ -22,7 +22,7 @@ from vsr.engine.stream import Counts, Stream
 from vsr.engine.stream_checkpoint import load_stream, save_stream
 from vsr.engine.window import Step
 from vsr.models.network import Network
-from vsr.models.placement import place
+from vsr.models.placement import place, precision_among_others
 from vsr.types import Chunk
 
 __all__ = ["FULL", "Restorer"]
@@ -39,8 +39,9 @@ class Restorer:
         tiles: Rows and columns of tiles for frames that do not fit into memory at once.
         device: ``"auto"`` (CUDA where there is one), or a torch device.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"int8"``.
-        changes: Networks of the same scale that restore later scenes in place of the first; one
-            without an int8 form has the device's own precision where ``precision`` is int8.
+        changes: Networks of the same scale that restore later scenes in place of the first; of all
+            of them, one without an int8 form has the device's own precision where ``precision``
+            is int8.
 
     Raises:
         ConfigurationError: A chunk under 1, a negative look-ahead, an unknown device or precision,
@@ -59,13 +60,12 @@ class Restorer:
         changes: Sequence[NetworkChange] = (),
     ) -> None:
         settings = settings_for(network.facts, chunk=chunk, look_ahead=look_ahead, tiles=tiles)
-        self.network, self.device = place(network, device=device, precision=precision)
+        wanted = precision_among_others(network, precision) if changes else precision
+        self.network, self.device = place(network, device=device, precision=wanted)
         placed = {id(network): self.network}
         for change in changes:
             if id(change.network) not in placed:
-                # Footage may change to a network that has no int8 form, such as a bicubic.
-                lacks = precision == "int8" and not change.network.has_int8
-                wanted = "auto" if lacks else precision
+                wanted = precision_among_others(change.network, precision)
                 there, _ = place(change.network, device=device, precision=wanted)
                 placed[id(change.network)] = there
         here = [replace(change, network=placed[id(change.network)]) for change in changes]
@@ -76,6 +76,11 @@ class Restorer:
     def settings(self) -> Settings:
         """Sizes of the next step; smaller than asked for once memory has run out."""
         return self._stream.settings
+
+    @property
+    def changes(self) -> tuple[NetworkChange, ...]:
+        """The networks of later scenes, placed."""
+        return self._networks.changes
 
     @property
     def chunk(self) -> int:

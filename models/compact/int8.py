@@ -3,7 +3,7 @@
 Features that are passed on, from frame to frame and from branch to branch, are levels (``int8``);
 moved along the flow they are weighted sums of levels, which need only be rounded. Flow, drafts and
 pixels are not quantised: places and brightness need more than 8 bits. How large features get is
-measured once, after training (``compact_ranges``), and kept with the weights.
+measured once, after training (``vsr models measure``), and kept with the weights.
 
 B batch, K features; H, W input size; h, w half of it.
 """

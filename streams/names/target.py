@@ -167,6 +167,14 @@ class TargetPipe(TargetAddress):
         return PIPE
 
 
+def names_same_file(one: str, other: str) -> bool:
+    """Whether two names are of one local file or folder, which need not exist yet."""
+    first, second = local_target(one), local_target(other)
+    if first is None or second is None:
+        return False
+    return _same(first, second) or first.resolve() == second.resolve()
+
+
 def _same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)

@@ -12,8 +12,6 @@ from pathlib import Path
 from vsr.errors import OpenError
 from vsr.streams.names.target import LONGEST_NAME, local_target
 
-"""Bytes of a file's name that file systems take."""
-
 
 @contextmanager
 def lock_target(target: str) -> Iterator[None]:

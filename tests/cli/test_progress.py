@@ -39,3 +39,14 @@ def test_the_rates_of_a_clusters_workers_are_in_its_lines(
         show(Progress(frames=300, total=600, seconds=LINE_S, workers=workers))
     rates = "(node6:7 6.0, node5:7 5.0, node4:7 4.0, node3:7 3.0, 2 more)"
     assert capsys.readouterr().err == (f"300 of 600 frames, 30.0 frames/s, 0:00:10 left {rates}\n")
+
+
+def test_every_stage_of_a_run_has_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar() as show:
+        show(Progress(frames=900, total=1000, seconds=9 * LINE_S, doing="assessing"))
+        show(Progress(frames=10, total=1000, seconds=LINE_S / 2))
+        show(Progress(frames=20, total=1000, seconds=LINE_S))
+    assert [line.split(" frames")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "assessing: 900 of 1000",
+        "20 of 1000",
+    ]

@@ -145,6 +145,12 @@ def test_a_variable_sets_its_option(vsr: Run, monkeypatch: pytest.MonkeyPatch) -
     assert "'soon' is not a time" in ended.err
 
 
+def test_the_version_is_no_variable(vsr: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSR_VERSION", "2.1")
+    done = vsr("models", "path", "compact-x4")
+    assert (done.code, Path(done.out.strip()).name) == (0, "compact_x4.safetensors")
+
+
 def test_the_environments_variables_are_documented() -> None:
     documented = (REPOSITORY / "docs/command_line.md").read_text(encoding="utf-8")
     sources = (

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +70,16 @@ def test_the_streams_of_a_file_are_checked_together(clip: Path, tmp_path: Path, 
         [name, f"{what}:"] for name in "ab" for what in ("source", "speed", "latency", "target")
     ] + [["all", "speed:"]]
     assert [path.name for path in tmp_path.iterdir()] == ["streams.toml"]
+
+
+def test_a_check_that_is_ended_says_no_more(clip: Path, tmp_path: Path) -> None:
+    words = ["live", str(clip), str(tmp_path / "out.mkv"), *WORDS]
+    with subprocess.Popen(
+        [sys.executable, "-m", "vsr", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as check:
+        assert check.stdout is not None
+        assert check.stdout.readline().startswith(b"ok  live source")
+        check.send_signal(signal.SIGINT)
+        _, said = check.communicate(timeout=60)
+    assert (check.returncode, said) == (130, b"vsr: interrupted\n")
+    assert not list(tmp_path.iterdir())

@@ -20,10 +20,10 @@ from vsr.errors import ConfigurationError, VSRError
 from vsr.live.options import StreamOptions
 from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.live.streams_file import read_streams
-from vsr.live.units import duration_s
 from vsr.models.architectures.baselines import Bicubic
 from vsr.restorer import Restorer
 from vsr.types import Chunk
+from vsr.units import duration_s, size_bytes
 
 __all__ = ["vsr"]
 
@@ -147,7 +147,7 @@ def test_a_file_describes_streams_and_what_they_share(tmp_path: Path) -> None:
         target = "a.mkv"
         latency = "300ms"
         retries = "endless"
-        encode_args = "-crf 30"
+        encode_args = "-metadata title='my cam'"
         [[stream]]
         name = "b"
         source = "rtmp://h/app/b"
@@ -157,7 +157,11 @@ def test_a_file_describes_streams_and_what_they_share(tmp_path: Path) -> None:
         """,
     )
     first, second = read_streams(path, DEFAULTS)
-    assert (first.latency_s, first.retries, first.encode_args) == (0.3, None, ("-crf", "30"))
+    assert (first.latency_s, first.retries, first.encode_args) == (
+        0.3,
+        None,
+        ("-metadata", "title=my cam"),
+    )
     assert (second.latency_s, second.retries, second.on_overload) == (1.5, 3, "skip")
     assert second.slate == Path("away.png")
 
@@ -174,6 +178,7 @@ STREAM = '[[stream]]\nname = "a"\nsource = "s"\ntarget = "t"\n'
         (STREAM + "latancy = '1s'", "did you mean latency"),
         (STREAM + "latency = 800", "no text"),
         (STREAM + "latency = 'soon'", "800ms"),
+        (STREAM + "encode_args = '-crf \"3'", "check its quotes"),
         (STREAM + "retries = true", "attempts"),
         (STREAM + "on_overload = 'panic'", "degrade, skip, block"),
         ("[[stream", "TOML"),
@@ -186,6 +191,11 @@ def test_a_file_that_is_wrong_says_what_is_accepted(text: str, said: str, tmp_pa
 
 def test_durations_have_units() -> None:
     assert (duration_s("800ms"), duration_s("1.5s")) == (0.8, 1.5)
+
+
+def test_sizes_have_units_of_1024() -> None:
+    assert {size_bytes(text) for text in ("2G", "2g", "2 GB", "2GiB", "2048M")} == {2**31}
+    assert size_bytes("800B") == 800
 
 
 def test_the_command_restores_several_and_fails_if_one_does(
@@ -219,6 +229,7 @@ def test_the_command_restores_several_and_fails_if_one_does(
     ("words", "said"),
     [
         (["in.mkv"], "give SOURCE and TARGET, or --streams"),
+        (["in.mkv", "--streams", __file__], "give SOURCE and TARGET, or --streams"),
         (["a", "b", "--latency", "800"], "give 800ms or 1.5s"),
         (["a", "b", "--retries", "often"], "0 or more, or endless"),
         (["a", "ftp://h/x", "-m", "identity"], "is no sink"),

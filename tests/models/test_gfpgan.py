@@ -13,7 +13,8 @@ from tests.command_line import Run
 from tests.models.test_published import reference
 from vsr.errors import CheckpointError, ConfigurationError, NotPulled
 from vsr.models.architectures.gfpgan import GFPGANClean, options_from_weights
-from vsr.models.catalogue import FACE_MODELS, FACE_RESTORERS
+from vsr.models.catalogue import FACE_DETECTORS, FACE_MODELS, FACE_RESTORERS
+from vsr.models.checkpoints.cache import cached_path
 from vsr.models.checkpoints.model import HASH_DIGITS
 from vsr.models.face_loading import check_pulled, load_face_detector, load_face_network
 from vsr.models.loading import load_network
@@ -118,6 +119,16 @@ def test_missing_networks_say_how_to_pull_them(cache: Path) -> None:
             load_face_network(name)
     with pytest.raises(NotPulled, match="`vsr models pull mtcnn`"):
         load_face_detector()
+
+
+def test_a_detector_that_was_pulled_in_part_is_missing(cache: Path) -> None:
+    for names in (FACE_DETECTORS, FACE_RESTORERS[:1]):
+        first, *rest = FACE_MODELS[names[0]].releases[0]
+        for file in (first, *rest[:-1]):
+            cached_path(file).parent.mkdir(parents=True, exist_ok=True)
+            cached_path(file).touch()
+    with pytest.raises(NotPulled, match="`vsr models pull mtcnn`"):
+        check_pulled(FACE_RESTORERS[0])
 
 
 def test_terms_come_before_the_file(vsr: Run, cache: Path, tmp_path: Path) -> None:

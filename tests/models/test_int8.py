@@ -276,3 +276,12 @@ def test_a_film_may_change_to_a_network_without_an_int8_form() -> None:
     assert restorer.network.dtype == torch.int8
     clip = moving_clip(3, 16, 24)
     assert frames_of(stream(restorer, pieces(clip, 3))).shape == (3, 3, 32, 48)
+
+
+def test_a_film_may_begin_with_a_network_without_an_int8_form() -> None:
+    first, second = load_network("bicubic-x2"), load_network("compact-x2-video")
+    change = NetworkChange(at_s=Fraction(1, 25), network=second)
+    restorer = Restorer(first, precision="int8", changes=[change])
+    assert restorer.changes[0].network.dtype == torch.int8
+    clip = moving_clip(3, 16, 24)
+    assert frames_of(stream(restorer, pieces(clip, 3))).shape == (3, 3, 32, 48)

@@ -197,3 +197,29 @@ def test_clean_scenes_of_the_automatic_model_have_no_map_and_a_model_for_them_is
     assert not isinstance(change.network, ByQuality)
     with pytest.raises(ConfigurationError, match="give another model with a strength map"):
         load_network("compact-x4", strength="auto")
+
+
+@pytest.mark.parametrize("which", ["a.mkv", "b.mkv", "linked.mkv"])
+def test_the_map_replaces_neither_source_nor_result(
+    which: str, tmp_path: Path, vsr: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = write_clip(tmp_path / "a.mkv", Clip(num_frames=3))
+    before = source.read_bytes()
+    Path("linked.mkv").symlink_to(source)
+    words = ("-m", "bicubic-x2", "--strength-map", "auto", "--show-map", which, "--overwrite")
+    for more in ((), ("--dry-run",)):
+        done = vsr("restore", source, tmp_path / "b.mkv", *words, *more)
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert "give the map another name" in done.err
+    assert source.read_bytes() == before
+    assert not (tmp_path / "b.mkv").exists()
+
+
+def test_a_run_that_shows_a_map_promises_no_journal(tmp_path: Path, vsr: Run) -> None:
+    source = write_clip(tmp_path / "a.mkv", Clip(num_frames=8))
+    words = ("-m", "bicubic-x2", "--strength-map", "auto", "--dry-run")
+    sized = ("--segment", "2")
+    for more, kept in (((), "b.mkv.resume"), (("--show-map", tmp_path / "m.mkv"), "none")):
+        done = vsr("restore", source, tmp_path / "b.mkv", *words, *sized, *more)
+        assert kept in next(line for line in done.out.splitlines() if line.startswith("journal"))

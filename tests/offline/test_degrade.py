@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -74,3 +77,11 @@ def test_a_picture_that_becomes_too_small_is_refused(vsr: Run, clip: Path, tmp_p
     assert done.code == ConfigurationError.exit_code
     assert "give a larger picture or a smaller scale" in done.err
     assert not (tmp_path / "worse.mp4").exists()
+
+
+def test_a_pipe_gets_nothing_but_the_film(clip: Path) -> None:
+    words = ["degrade", str(clip), "-", "--preset", "web", "--quiet"]
+    done = subprocess.run([sys.executable, "-m", "vsr", *words], capture_output=True, check=True)
+    with av.open(BytesIO(done.stdout), "r") as container:
+        assert len(list(container.decode(video=0))) == 10
+    assert not done.stdout.endswith(b"-\n")

@@ -205,3 +205,25 @@ def test_only_images_among_videos_are_given_a_rate(
     assert restored(str(clips), str(tmp_path / "out"), *rate).code == 0
     done = restored(str(clips / "deeper"), str(tmp_path / "out"), *rate)
     assert (done.code, "holds videos only" in done.err) == (2, True)
+
+
+def test_a_film_whose_result_would_have_too_long_a_name_fails_alone(
+    tmp_path: Path, restored: Run
+) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    write_clip(folder / "a.mkv", Clip(num_frames=3))
+    (folder / f"{'b' * 248}.wmv").write_bytes((folder / "a.mkv").read_bytes())
+    done = restored(str(folder), str(tmp_path / "out"))
+    assert (done.code, [line.split()[1] for line in done.out.splitlines()[1:]]) == (
+        1,
+        ["restored", "failed"],
+    )
+    assert restored(str(folder), str(tmp_path / "out"), "--dry-run", "-y").code == 1
+
+
+def test_two_films_of_one_result_are_refused(tmp_path: Path) -> None:
+    for name in ("a.mpg", "a.mpg.mkv"):
+        (tmp_path / name).touch()
+    with pytest.raises(OpenError, match=r"would be .*a\.mpg\.mkv.*: a\.mpg and a\.mpg\.mkv"):
+        list_jobs(str(tmp_path), str(tmp_path.parent / "out"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from vsr.errors import ConfigurationError, OpenError
 from vsr.offline.comparison_video import compare_frames
 from vsr.offline.job import restore
 from vsr.offline.options import RestoreOptions
-from vsr.offline.preview import picture_name, preview
+from vsr.offline.preview import picture_name, preview, unused
 from vsr.streams import open_reader
 from vsr.streams.decode.image_reader import read_image
 
@@ -82,6 +83,7 @@ def test_options_that_mean_nothing_for_a_preview_are_reported(
     assert told.err.splitlines() == [
         "vsr: --preview shows all that the model makes; it ignores --encode-args, --fit, --start"
     ]
+    assert unused(RestoreOptions(fit=480, encode_args=("-crf", "20"))) == {"encode_args"}
     both = vsr(*words, "--dry-run")
     assert (both.code, "exclude each other" in both.err) == (2, True)
 
@@ -116,3 +118,11 @@ def test_both_halves_come_from_their_own_picture() -> None:
     assert split.shape == (3, 144, 192)
     assert split[:, 60:, :90].max() == 0
     assert torch.equal(split[:, 60:, 96:], after[:, 60:, 96:])
+
+
+def test_a_frame_that_stays_for_long_does_not_end_the_film(tmp_path: Path) -> None:
+    clip = Clip(num_frames=6, pts=[0, 1, 2, 3, 150, 151], time_base=Fraction(1, 25))
+    source = str(write_clip(tmp_path / "in.mkv", clip))
+    picture = preview(source, str(tmp_path / "out.png"), 3.0, RestoreOptions(model="bicubic-x2"))
+    assert picture is not None
+    assert read_numbers(torch.stack(read_image(Path(picture)).chunk(2, dim=-1))) == [4, 4]

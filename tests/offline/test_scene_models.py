@@ -22,6 +22,7 @@ from vsr.errors import ConfigurationError
 from vsr.models.architectures.baselines import Bicubic
 from vsr.models.catalogue import AUTO_MODEL
 from vsr.offline.auto_table import AutoTable, Row, choose_rows, read_table
+from vsr.offline.expected_rate import expected_fps
 from vsr.offline.job import restore
 from vsr.offline.model_choice import choose_models, with_models
 from vsr.offline.options import RestoreOptions
@@ -222,3 +223,25 @@ def test_workers_restore_by_what_was_chosen_for_all(film: Path, tmp_path: Path) 
         done = restore_film(work, on_progress=lambda _: None, stop=threading.Event())
     assert done.model == "compact-x2-video, bicubic-x2"
     assert torch.equal(frames_in(target), frames_in(whole))
+
+
+def test_the_expected_rate_is_that_of_each_network_in_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = Bicubic(scale=4), compact()
+    rates = {type(first): 100.0, type(second): 10.0}
+    monkeypatch.setattr(
+        "vsr.offline.expected_rate._fps_of", lambda network, *_: rates[type(network)]
+    )
+    restorer = Restorer(first, changes=[NetworkChange(at_s=Fraction(4), network=second)])
+    info = StreamInfo(
+        height=8,
+        width=8,
+        time_base=Fraction(1, 25),
+        frame_rate=Fraction(25),
+        num_frames=250,
+        start_pts=50,
+    )  # 2 s by the first, 8 s by the second
+    assert expected_fps(restorer, info) == pytest.approx(1 / (0.2 / 100 + 0.8 / 10))
+    unknown = replace(info, num_frames=None)
+    assert expected_fps(restorer, unknown) == pytest.approx(1 / (0.5 / 100 + 0.5 / 10))

@@ -48,7 +48,7 @@ def assess(
     noise     noise or grain
     blur      defocus and motion blur
     enlarged  fewer real pixels than the frame has: 0.5 is enlarged by 2, 1 by 4
-    combing, banding, flicker, frozen (repeated frames), exposure
+    combing, telecine, banding, flicker, frozen (repeated frames), exposure, colour_noise
 
     Ctrl-C ends early and prints the scenes so far.
 

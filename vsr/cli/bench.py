@@ -61,7 +61,7 @@ HEADINGS = (
 )
 @click.option("--device", "devices", multiple=True, default=("auto",), show_default=True)
 @click.option("--chunk", type=click.IntRange(min=1), help="See `vsr restore`.")
-@click.option("--look-ahead", type=click.IntRange(min=0), help="See `vsr restore`.")
+@click.option("--look-ahead", type=click.IntRange(min=0), help="Frames after a chunk that it sees.")
 @click.option("--seconds", default=5.0, show_default=True, help="Per measurement.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line per measurement.")
 def bench(

@@ -43,6 +43,7 @@ def degrade(
     """
     from vsr.cli.progress import progress_bar
     from vsr.offline.degrade import degrade as degrade_video
+    from vsr.streams.names.container import PIPE
 
     with stop_on_signal() as stop, progress_bar(hidden=quiet) as on_progress:
         written = degrade_video(
@@ -57,5 +58,5 @@ def degrade(
         )
     if not written:
         raise click.Abort
-    click.echo(written)
+    click.echo(written, err=target == PIPE)
     return INTERRUPTED if stop.is_set() else 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from vsr.cli.parameters import MEDIA, PRECISIONS, LookAhead, complete_model, fidelity_option
+from vsr.cli.parameters import MEDIA, PRECISIONS, LookAhead, Names, complete_model, fidelity_option
 from vsr.cli.startup import loading
 from vsr.cli.tables import print_table
 from vsr.errors import ConfigurationError
@@ -18,19 +18,6 @@ if TYPE_CHECKING:
     from vsr.evaluation.clips import FoundPair
     from vsr.evaluation.ensembles import InferenceMode
     from vsr.evaluation.results import Evaluation
-
-
-class Names(click.ParamType["tuple[str, ...]"]):
-    """Words separated by commas."""
-
-    name = "name,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        return tuple(dict.fromkeys(word.strip() for word in str(value).split(",") if word.strip()))
 
 
 @click.command("eval")
@@ -52,7 +39,7 @@ class Names(click.ParamType["tuple[str, ...]"]):
     default=TABLES_MODEL,
     show_default=True,
     shell_complete=complete_model,
-    help="See restore.",
+    help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND.",
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
@@ -171,7 +158,7 @@ def evaluate(
         fidelity=fidelity,
         device=device,
         precision=precision,
-        metrics=tuple(name for name in metrics if name not in ("psnr", "ssim")),
+        metrics=tuple(dict.fromkeys(n for n in metrics if n not in ("psnr", "ssim"))),
         score=score,
         crop=crop,
         rounded=not no_round,

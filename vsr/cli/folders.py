@@ -176,10 +176,11 @@ def estimate_folder(source: str, target: str, options: RestoreOptions, *, as_jso
 
     jobs = _jobs(source, target, options)
     allowed = {"overwrite": options.overwrite, "resume": options.resume}
-    skipped = {job.name for job in jobs if is_done(job.target, **allowed)}
+    skipped: set[str] = set()
 
     def estimate_one(job: Job) -> Estimate | None:
-        if job.name in skipped:
+        if is_done(job.target, **allowed):
+            skipped.add(job.name)
             return None
         return estimate(job.source, job.target, _options_of(job, options))
 

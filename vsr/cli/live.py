@@ -16,6 +16,7 @@ from vsr.cli.parameters import (
     MEDIA,
     PRECISIONS,
     Arguments,
+    ByteSize,
     complete_model,
     face_detector_option,
     face_model_option,
@@ -28,9 +29,9 @@ from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
 from vsr.errors import ConfigurationError
 from vsr.live.limits import MAX_PIXELS
 from vsr.live.monitor.log_filter import redacting
-from vsr.live.units import duration_s, size_bytes
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.models.checkpoints.face_zoo import DEFAULT_FACES
+from vsr.units import duration_s
 
 if TYPE_CHECKING:
     from vsr.live.check import Finding
@@ -52,20 +53,6 @@ class Duration(click.ParamType["float"]):
             self.fail(str(error))
 
 
-class ByteSize(click.ParamType["int"]):
-    """A size with its unit, in bytes."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return size_bytes(str(value))
-        except ConfigurationError as error:
-            self.fail(str(error))
-
-
 class Retries(click.ParamType["int | None"]):
     """A number of attempts, or the word for unlimited."""
 
@@ -74,7 +61,7 @@ class Retries(click.ParamType["int | None"]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | None:
-        if value is None or value == "endless":
+        if value is None or str(value).lower() == "endless":
             return None
         if not str(value).isdecimal():
             self.fail(f"{value!r} is not a number of attempts; give 0 or more, or endless")
@@ -96,7 +83,7 @@ class Retries(click.ParamType["int | None"]):
     default=DEFAULT_MODEL,
     show_default=True,
     shell_complete=complete_model,
-    help="See `restore`.",
+    help="A name that `vsr models` lists, or a checkpoint file.",
 )
 @click.option("--weights", type=MEDIA, metavar="FILE", help="A checkpoint for that model.")
 @fidelity_option
@@ -226,7 +213,8 @@ def live(
     vsr live rtmp://0.0.0.0:1935/app/in out.m3u8 --listen --record copy.mkv
     vsr live --streams streams.toml --status 127.0.0.1:9100
     """
-    if (streams is None) == (source is None or target is None):
+    wanted = (source, target) if streams is None else (streams,)
+    if None in wanted or (streams is not None and source is not None):
         raise click.UsageError("give SOURCE and TARGET, or --streams FILE")
     detector = options["face_detector"]
     options["faces"] = face_model or (DEFAULT_FACES if faces or detector else None)
@@ -238,7 +226,10 @@ def live(
         if check:
             given = {key: value for key, value in options.items() if not key.startswith("status")}
             findings = check_live(source, target, streams, stop=stop, **given)
-            return _report(findings, as_json=as_json)
+            code = _report(findings, as_json=as_json)
+            if stop.is_set():
+                raise click.Abort
+            return code
         figures = run_live(
             source, target, streams, stop=stop, quiet=quiet or as_json, say=_say, **options
         )

@@ -56,6 +56,9 @@ vsr.add_command(side_by_side)  # hidden: the page's own
 def _name_variables(command: click.Command, prefix: str) -> None:
     """Name the environment variable of each option after the option."""
     for option in (p for p in command.params if isinstance(p, click.Option) and p.envvar is None):
+        if not option.expose_value:  # --version: a variable of that name has other uses
+            option.allow_from_autoenv = False
+            continue
         longest = max(option.opts, key=len).lstrip("-")
         option.envvar = f"{prefix}_{longest}".replace("-", "_").upper()
     for name, below in getattr(command, "commands", {}).items():
@@ -67,6 +70,9 @@ _name_variables(vsr, "VSR")
 
 _REFUSALS = {
     errno.ENAMETOOLONG: "give a shorter name",
+    errno.EACCES: "give a place that this user may use",
+    errno.EPERM: "give a place that this user may use",
+    errno.EROFS: "give a place that can be written",
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room within the quota of the disk",
     errno.EFBIG: "raise the limit of a file's size (ulimit -f)",

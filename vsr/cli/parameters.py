@@ -11,6 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from vsr.engine.settings import FULL
+from vsr.errors import ConfigurationError
+from vsr.units import size_bytes
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 """Choices of ``--precision``; ``place`` says what they mean."""
@@ -24,11 +26,23 @@ def complete_model(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
     """Shell completion: names of models, or files if no name matches."""
-    from vsr.models.catalogue import AUTO_MODEL, MODELS
+    return _begun_with(begun, _model_names())
 
-    names = [CompletionItem(name, help=MODELS[name].summary) for name in MODELS]
-    names.append(CompletionItem(AUTO_MODEL, help="the model that fits the source"))
-    return _begun_with(begun, names)
+
+def complete_model_or_auto(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """The same with the word for the model that fits, which only some commands take."""
+    from vsr.models.catalogue import AUTO_MODEL
+
+    fits = CompletionItem(AUTO_MODEL, help="the model that fits the source")
+    return _begun_with(begun, [*_model_names(), fits])
+
+
+def _model_names() -> list[CompletionItem]:
+    from vsr.models.catalogue import MODELS
+
+    return [CompletionItem(name, help=model.summary) for name, model in MODELS.items()]
 
 
 def complete_known_model(
@@ -135,8 +149,10 @@ class LookAhead(click.ParamType["int | str"]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        if value == FULL or isinstance(value, int):
-            return FULL if value == FULL else int(value)
+        if isinstance(value, int):
+            return value
+        if str(value).lower() == FULL:
+            return FULL
         if not str(value).isdecimal():
             self.fail(f"{value!r} is not a look-ahead; give 0 or more frames, or {FULL}")
         return int(value)
@@ -166,7 +182,7 @@ class Tiles(click.ParamType["tuple[int, int]"]):
     ) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        columns, _, rows = str(value).partition("x")
+        columns, _, rows = str(value).lower().partition("x")
         if not (columns.isdecimal() and rows.isdecimal() and int(columns) and int(rows)):
             self.fail(f"{value!r} are no tiles; give COLUMNSxROWS, such as 2x2")
         return int(rows), int(columns)
@@ -180,10 +196,24 @@ class Size(click.ParamType["tuple[int, int]"]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
-        width, _, height = str(value).partition("x")
+        width, _, height = str(value).lower().partition("x")
         if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
             self.fail(f"{value!r} is not a size; give WIDTHxHEIGHT, such as 320x180")
         return int(height), int(width)
+
+
+class ByteSize(click.ParamType["int"]):
+    """A size with its unit, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return size_bytes(str(value))
+        except ConfigurationError as error:
+            self.fail(str(error))
 
 
 fidelity_option = click.option(

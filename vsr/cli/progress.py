@@ -28,10 +28,12 @@ SHOWN_WORKERS = 4
 
 def _progress_lines() -> Callable[[Progress], None]:
     """A progress callback that writes a line at intervals."""
-    last = 0.0
+    last, stage = 0.0, ""
 
     def show(progress: Progress) -> None:
-        nonlocal last
+        nonlocal last, stage
+        if progress.doing != stage:  # its seconds begin anew
+            last, stage = 0.0, progress.doing
         if progress.seconds - last < LINE_S:
             return
         last = progress.seconds

@@ -20,7 +20,7 @@ from vsr.cli.parameters import (
     Rate,
     Size,
     Tiles,
-    complete_model,
+    complete_model_or_auto,
     face_detector_option,
     face_model_option,
     fidelity_option,
@@ -98,7 +98,7 @@ def _name_comparison(words: list[str]) -> list[str]:
     "--model",
     default=AUTO_MODEL,
     show_default=True,
-    shell_complete=complete_model,
+    shell_complete=complete_model_or_auto,
     help="A name that `vsr models` lists, or a checkpoint file; two EDVR as FIRST+SECOND. auto is "
     "compact-x4-video (compact-x4 for scenes that were hardly coded), compact-x2-video above 540 "
     "rows or where twice the size suffices, and unet-x1-video where the size stays; a FILE.toml "

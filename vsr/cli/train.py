@@ -74,8 +74,10 @@ def train(
     vsr train configs/assess.toml --data footage --out runs/assess
     """
     if has_table(config, "assessor"):
-        if (init, desra, teacher) != (None, None, None):
-            raise click.UsageError("an assessor is trained without --init, --desra and --teacher")
+        if (init, desra, teacher) != (None, None, None) or device not in ("auto", "cpu"):
+            raise click.UsageError(
+                "an assessor is trained on the CPU, without --init, --desra and --teacher"
+            )
         _train_assessor(config, data, out)
         return
     if desra is not None:

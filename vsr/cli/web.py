@@ -8,31 +8,16 @@ from typing import Any
 
 import click
 
+from vsr.cli.parameters import ByteSize
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import loading
 from vsr.extras import needs_web
-
-UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 REMOTE = (
     "other machines that reach this one can use the page: all who have its address with the token "
     "see all films of the folder and can start restorations. The connection is not encrypted; "
     "`ssh -L` is safer"
 )
-
-
-class Bytes(click.ParamType["int"]):
-    """A size such as 20G, in bytes."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        number, unit = (value[:-1], value[-1].upper()) if value[-1:].isalpha() else (value, "")
-        if not number.isdecimal() or (unit and unit not in UNITS):
-            self.fail(f"{value!r} is not a size; give one such as 500M or 20G")
-        return int(number) * UNITS.get(unit, 1)
 
 
 @click.command()
@@ -69,7 +54,7 @@ class Bytes(click.ParamType["int"]):
 @click.option(
     "--max-upload",
     "max_upload_bytes",
-    type=Bytes(),
+    type=ByteSize(),
     default="20G",
     show_default=True,
     help="Largest film that can be dropped on the page.",

@@ -20,7 +20,7 @@ from vsr.cluster.film import Film, restore_film
 from vsr.cluster.pool import Alone, Pool
 from vsr.cluster.tasks import FilmTask, NotVisible, WorkerSetup
 from vsr.errors import ConfigurationError
-from vsr.models.catalogue import DEFAULT_MODEL
+from vsr.models.catalogue import AUTO_MODEL, DEFAULT_MODEL
 from vsr.offline import job
 from vsr.offline.auto_table import names_table
 from vsr.offline.model_choice import choose_models, kept_models, lines, with_models
@@ -158,9 +158,18 @@ def _with_models_of(
 
 
 def _with_one_model(options: RestoreOptions) -> RestoreOptions:
-    """Options with one model for all films of the same workers."""
+    """Options with one model for all films of the same workers.
+
+    Raises:
+        ConfigurationError: A table was given, which chooses among several.
+    """
     if not names_table(options.model):
         return options
+    if options.model != AUTO_MODEL:
+        raise ConfigurationError(
+            f"{options.model!r} chooses among models, and workers that share several films load "
+            "one; give --model NAME, or leave out --cluster and --devices"
+        )
     return replace(options, model=str(options.weights or DEFAULT_MODEL), weights=None)
 
 
@@ -222,13 +231,19 @@ def open_pool(options: RestoreOptions, target: str) -> Any:
         target: Target of one of the films; every worker tries an output of its kind.
 
     Raises:
-        ConfigurationError: Options that cannot be used with several workers.
+        ConfigurationError: Options that cannot be used with several workers; a table of models.
         VSRError: No cluster answers.
     """
     from vsr.cluster.ray_connection import LOCAL
     from vsr.cluster.ray_pool import RayPool
 
     check_shared(options)
+    if options.model == AUTO_MODEL and options.weights is None:
+        log.warning(
+            "%s restores all films, whatever their size: workers that share them load one model; "
+            "--model names another",
+            DEFAULT_MODEL,
+        )
     return RayPool(
         options.cluster or LOCAL,
         partial(_make_worker, setup_of(options, target)),

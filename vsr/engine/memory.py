@@ -13,11 +13,11 @@ import torch
 
 from vsr.engine.cgroups import bytes_left_in_cgroups
 from vsr.errors import ConfigurationError
+from vsr.units import size_bytes
 
 SHARE = 0.8
 """Share of the free memory that a run may take by default."""
 
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 OUT_OF_MEMORY = (
     "can't allocate memory",
@@ -113,10 +113,12 @@ def budget_bytes(asked: str | None, device: torch.device) -> int:
     share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", asked.strip())
     if share and 0 < float(share[1]) <= 100:
         return held + round(float(share[1]) / 100 * free_bytes(device))
-    size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", asked.strip(), re.IGNORECASE)
-    if size is None or not float(size[1]):
-        raise ConfigurationError(f"memory is {asked!r}; give a size (4G, 800M) or a share (75%)")
-    return round(float(size[1]) * UNITS[size[2].upper()])
+    try:
+        return size_bytes(asked)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"memory is {asked!r}; give a size (4G, 800M) or a share (75%)"
+        ) from error
 
 
 def _half_of_all() -> int:

@@ -33,6 +33,7 @@ class NetworksInTime:
 
     Attributes:
         current: The network of the scene that is being restored.
+        changes: Those after the first.
 
     Raises:
         ConfigurationError: A network has another scale than the first.
@@ -42,12 +43,12 @@ class NetworksInTime:
         for change in changes:
             _check_scale(first.facts, change.network.facts)
         self._first = self.current = first
-        self._changes = tuple(changes)
+        self.changes = tuple(changes)
 
     @property
     def all(self) -> list[Network[Any]]:
         """All networks, each once, the first one first."""
-        networks = [self._first, *(change.network for change in self._changes)]
+        networks = [self._first, *(change.network for change in self.changes)]
         return [*{id(network): network for network in networks}.values()]
 
     @property
@@ -65,7 +66,7 @@ class NetworksInTime:
 
     def change(self, time_s: Fraction) -> None:
         """Make the network of the scene that starts at a time the current one."""
-        passed = [change.network for change in self._changes if change.at_s <= time_s]
+        passed = [change.network for change in self.changes if change.at_s <= time_s]
         self.current = passed[-1] if passed else self._first
 
 

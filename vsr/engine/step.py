@@ -46,7 +46,7 @@ def restore_next(network: Network[Any], stream: Stream, step: Step) -> Chunk:
             continue
         # Out here the error no longer holds on to what the step had made.
         if not stream.shrink():
-            return stream.bypass_failed(1, "out of memory for a single frame")
+            return stream.pass_failed_through(1, "out of memory for a single frame")
         smaller = stream.next_step()
         assert smaller is not None, "a smaller step waits for less than the one that was ready"
         step = smaller

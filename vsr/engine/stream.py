@@ -157,7 +157,7 @@ class Stream:
         if fault.finite:
             self.state = state
             return self._emit(restored, state)
-        return self.bypass_failed(len(restored), "the network output is NaN or Inf")
+        return self.pass_failed_through(len(restored), "the network output is NaN or Inf")
 
     def smaller(self) -> Settings | None:
         """Smaller settings, with tiles as the last resort; None if there are none.
@@ -188,7 +188,7 @@ class Stream:
                 "tiles %s in place of %s: the state is discarded", settings.tiles, old.tiles
             )
 
-    def bypass_failed(self, num_frames: int, reason: str) -> Chunk:
+    def pass_failed_through(self, num_frames: int, reason: str) -> Chunk:
         """Enlarge frames that cannot be restored, so that none is dropped."""
         first = self.timeline.frames[0].pts
         log.warning("%s: %d frames from pts %d are only enlarged", reason, num_frames, first)

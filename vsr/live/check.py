@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from vsr.address import is_address, shown
-from vsr.errors import StreamTimeout, VSRError
+from vsr.errors import OpenError, StreamTimeout, VSRError
 from vsr.faces.loading import FaceNetworks
 from vsr.live.input.connection import Arrival, FormatChange
 from vsr.live.input.retry import Retry
@@ -31,7 +31,7 @@ from vsr.live.output.output import Output
 from vsr.live.output.sink import Sink
 from vsr.live.restoration import LiveRestoration, LiveRestorer
 from vsr.live.timing.clock import OTHER_BY, rate_of
-from vsr.live.timing.latency_plan import BUSY, LatencyPlan
+from vsr.live.timing.latency_plan import BUSY, LatencyPlan, Stopped
 from vsr.types import Chunk, StreamInfo
 
 CONNECTING_S = 20.0
@@ -92,7 +92,7 @@ def check_stream(
         faces: Networks for faces; None if they are not asked for.
 
     Raises:
-        Stopped: ``stop`` was set while the network was timed.
+        Stopped: ``stop`` was set.
     """
     found: SourceFound | None = None
     for what, address in zip(("source", "fallback"), options.sources, strict=False):
@@ -107,7 +107,7 @@ def check_stream(
         yield from _timed(options, restorer, found, stop, faces)
     picture = _picture(options, restorer, found)
     for what, target in zip(("target", "record"), options.targets, strict=False):
-        yield _written(what, target, options, picture, found)
+        yield _written(what, target, options, picture, found, stop)
 
 
 def _read(address: str, options: StreamOptions, listen: bool, stop: threading.Event) -> SourceFound:
@@ -138,6 +138,8 @@ def _read(address: str, options: StreamOptions, listen: bool, stop: threading.Ev
                 break
     finally:
         source.close()
+    if stop.is_set():
+        raise Stopped
     if event is None:
         raise StreamTimeout(f"{shown(address)} sent no picture within {CONNECTING_S:g} s")
     rate = _rate(rate_of(event.info.frame_rate), frames)
@@ -229,13 +231,14 @@ def _written(
     options: StreamOptions,
     picture: OutputPicture,
     found: SourceFound | None,
+    stop: threading.Event,
 ) -> Finding:
     frames = [chunk.frames for chunk in found.frames] if found else [torch.zeros(1, 3, 180, 320)]
     name = target
     try:
         with _trial_name(target) as name:
             sink = Sink(name, retry=Retry(0), overwrite=True, role=what, trust=options.trust)
-            _write(sink, options, picture, frames)
+            _write(sink, options, picture, frames, stop)
             load = sink.load()
     except VSRError as error:
         problem = str(error).replace(name, target)
@@ -247,12 +250,17 @@ def _written(
 
 
 def _write(
-    sink: Sink, options: StreamOptions, picture: OutputPicture, frames: Sequence[torch.Tensor]
+    sink: Sink,
+    options: StreamOptions,
+    picture: OutputPicture,
+    frames: Sequence[torch.Tensor],
+    stop: threading.Event,
 ) -> None:
     """Send the frames for a while at their pace.
 
     Raises:
         VSRError: The encoder failed, or the sink.
+        Stopped: ``stop`` was set.
     """
     output = Output(
         picture, None, [sink], _ignore, encoder=options.encoder, arguments=options.encode_args
@@ -260,6 +268,8 @@ def _write(
     began = time.monotonic()
     try:
         for number in range(max(1, round(WATCHED_S * picture.frame_rate))):
+            if stop.is_set():
+                raise Stopped
             moment = number / picture.frame_rate
             pts = round(moment / picture.time_base)
             pixels = frames[number % len(frames)]
@@ -282,5 +292,9 @@ def _trial_name(target: str) -> Iterator[str]:
         yield target
         return
     path = Path(target)
-    with TemporaryDirectory(dir=path.parent, prefix=".vsr-check-") as folder:
+    try:
+        trial = TemporaryDirectory(dir=path.parent, prefix=".vsr-check-")
+    except OSError as error:
+        raise OpenError(f"{target!r} cannot be written ({error.strerror})") from error
+    with trial as folder:
         yield str(Path(folder) / path.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from vsr.live.stream import LiveStream
 from vsr.live.streams_file import read_streams
 from vsr.live.supervisor import Make, run_all
 from vsr.live.targets import check_targets
-from vsr.live.timing.latency_plan import BUSY
+from vsr.live.timing.latency_plan import BUSY, Stopped
 from vsr.models.checkpoints.face_zoo import DETECTOR
 from vsr.models.face_loading import check_pulled
 from vsr.models.loading import has_two_ends, load_network
@@ -153,11 +153,12 @@ def check_live(
     )
     restorer = Restorer(network, device=device, precision=precision)
     work = 0.0
-    for one in wanted:
-        for finding in check_stream(one, restorer, stop, face_networks):
-            work += finding.work
-            yield one.name, finding
-    if len(wanted) > 1:
+    with suppress(Stopped):
+        for one in wanted:
+            for finding in check_stream(one, restorer, stop, face_networks):
+                work += finding.work
+                yield one.name, finding
+    if len(wanted) > 1 and not stop.is_set():
         text = f"all streams together take {work:.0%} of the time; at most {BUSY:.0%} are free"
         yield "all", Finding(what="speed", works=work <= BUSY, text=text)
 

@@ -10,6 +10,7 @@ target = "rtmp://server.example/app/yard"
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
@@ -20,8 +21,8 @@ from typing import Any, get_args
 from vsr.errors import ConfigurationError
 from vsr.live.options import StreamOptions
 from vsr.live.timing.quality_controller import Policy
-from vsr.live.units import duration_s, size_bytes
 from vsr.streams.encode.encoders import parse_options
+from vsr.units import duration_s, size_bytes
 
 ENDLESS = "endless"
 
@@ -110,9 +111,18 @@ def _value(key: str, value: Any) -> Any:
     if key == "on_overload" and text not in get_args(Policy):
         raise ValueError(f"is unknown; give {', '.join(get_args(Policy))}")
     if key == "encode_args":
-        parse_options(text.split())
-        return tuple(text.split())
+        return _words(text)
     return Path(text) if key in {"slate", "ca_file"} else text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Arguments of ffmpeg, split as on the command line."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError("cannot be split into words; check its quotes") from error
+    parse_options(words)
+    return tuple(words)
 
 
 def _of_kind(value: Any, kind: type, complaint: str) -> Any:

@@ -16,7 +16,6 @@ from vsr.quality.montage import label, panel_size, side_by_side
 from vsr.types import Chunk, Reader, Writer
 
 Mode = Literal["side", "split"]
-MODES: tuple[Mode, ...] = ("side", "split")
 BEFORE, AFTER = "input", "restored"
 _LINE = 2
 

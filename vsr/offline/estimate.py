@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from dataclasses import dataclass
-from fractions import Fraction
 
-import torch
-
-from vsr.engine.device_transfer import wait_for
-from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import Settings
-from vsr.engine.step_memory import LONGEST_SCENE
+from vsr.offline.expected_rate import duration_text, expected_fps
 from vsr.offline.faces import FaceEstimate, check_faces, estimate_faces
+from vsr.offline.job import check_options, planned_journal
 from vsr.offline.model_choice import choose_models, lines, named, named_network, networks_for
 from vsr.offline.options import DEFAULTS, RestoreOptions
-from vsr.offline.output_size import OutputSize, choose_size
+from vsr.offline.output_size import choose_size
 from vsr.offline.restorer_factory import make_restorer
-from vsr.restorer import Restorer
-from vsr.resume.compatibility import journal_planned
 from vsr.scenes.markers import scene_marker
 from vsr.streams import open_reader
-from vsr.types import Chunk, StreamInfo
-
-SAMPLE = 64
-"""Side of the first frames that are timed; doubled until a step takes ``LONG_ENOUGH_S``."""
-
-LONG_ENOUGH_S = 0.3
+from vsr.types import StreamInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +78,7 @@ class Estimate:
     def cells(self) -> tuple[str, str, str]:
         """Input, output and time, for a table of several runs."""
         many = "an unknown number of" if self.frames is None else str(self.frames)
-        spent = "" if self.seconds is None else f"about {_duration(self.seconds)}, "
+        spent = "" if self.seconds is None else f"about {duration_text(self.seconds)}, "
         return (
             f"{_size(self.input_size)}, {many} frames",
             _size(self.output_size),
@@ -101,6 +88,7 @@ class Estimate:
 
 def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Estimate:
     """Estimate a ``restore`` with these options; nothing is written."""
+    check_options(source, target, options)
     network = named_network(options)
     check_faces(options)
     info = _look_at(source, options)
@@ -120,9 +108,7 @@ def estimate(source: str, target: str, options: RestoreOptions = DEFAULTS) -> Es
     fps, faces = expected_fps(restorer, info), estimate_faces(options, restorer, info)
     if faces is not None:
         fps = 1 / (1 / fps + faces.cost.search_s)
-    journal = journal_planned(
-        source, target, info, segment=options.segment, in_process=options.in_process
-    )
+    journal = planned_journal(source, target, info, options)
     output = choose_size(info, network.facts.scale, options.output_size)
     return Estimate(
         model=named(models),
@@ -157,87 +143,9 @@ def _look_at(source: str, options: RestoreOptions) -> StreamInfo:
         return reader.info
 
 
-LARGEST_USUAL = 4096 * 2160
-"""Pixels of a 4K frame; larger ones few players and screens show."""
-
-
-def large_output_note(
-    restorer: Restorer | ParallelScenes, info: StreamInfo, output: OutputSize
-) -> str | None:
-    """A sentence about an output above 4K that was not asked for, and the time it takes.
-
-    Args:
-        restorer: The restorer of the run; it is measured on a small part of a frame.
-        info: Description of the source.
-        output: Size of the output.
-
-    Returns:
-        None where the output is no larger than 4K.
-    """
-    if output.height * output.width <= LARGEST_USUAL:
-        return None
-    fps = expected_fps(restorer, info)
-    spent = f"{fps:.2g} frames/s are expected"
-    if info.num_frames is not None:
-        spent = f"{info.num_frames} frames take about {_duration(info.num_frames / fps)}"
-    return (
-        f"the output is {output.width}x{output.height}, above 4K: {spent}, encoding not counted; "
-        "--fit 2160 makes 4K, and a model of a smaller scale (`vsr models`) takes less time"
-    )
-
-
-def expected_fps(restorer: Restorer | ParallelScenes, info: StreamInfo) -> float:
-    """Expected restored frames per second, measured on a small part of a frame."""
-    settings = restorer.settings
-    chunk = min(settings.chunk, 4)
-    scene = min(LONGEST_SCENE, info.num_frames or LONGEST_SCENE)
-    # To the end of the scene is half a scene on average.
-    look_ahead = scene // 2 if settings.look_ahead is None else settings.look_ahead
-    ahead = round(look_ahead * chunk / settings.chunk)
-    side = SAMPLE
-    while True:
-        height, width = min(side, info.height), min(side, info.width)
-        seconds = _time(restorer, chunk, ahead, (height, width))
-        whole = (height, width) == (info.height, info.width)
-        if whole or seconds >= LONG_ENOUGH_S:
-            return chunk / seconds * (height * width) / (info.height * info.width)
-        side *= 2
-
-
-def _time(
-    restorer: Restorer | ParallelScenes, chunk: int, ahead: int, size: tuple[int, int]
-) -> float:
-    """Seconds of a step, the second of two: the first one warms up."""
-    timed = Restorer(
-        restorer.network,
-        chunk=chunk,
-        look_ahead=ahead,
-        device=str(restorer.device),
-        precision=str(restorer.network.dtype).removeprefix("torch."),
-    )
-    noise, starts = torch.rand(chunk, 3, *size, device=restorer.device), itertools.count(0, chunk)
-    seconds = 0.0
-    for _ in range(2):
-        left = 0
-        started = time.perf_counter()
-        while not left:
-            start = next(starts)
-            pts = tuple(range(start, start + chunk))
-            part = Chunk(frames=noise, pts=pts, time_base=Fraction(1, 25))
-            left = sum(map(len, timed.push(part)))
-        wait_for(restorer.device)
-        seconds = time.perf_counter() - started
-    return seconds
-
-
 def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
 def _mebibytes(size: int) -> str:
     return f"{size / 2**20:.0f} MiB"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -100,14 +100,14 @@ def list_jobs(source: str, target: str) -> list[Job]:
         raise OpenError(f"{target!r} is the source itself; give the output another name")
     if _is_list(origin):
         return _listed_jobs(origin, goal)
-    jobs = []
+    found = []
     for path in _sources(origin):
         if goal.resolve() in path.resolve().parents or path.resolve() == goal.resolve():
             continue
         name = path.relative_to(origin)
         written = name if path.is_dir() else restored_name(name)
-        jobs.append(Job(name=str(name), source=str(path), target=str(goal / written)))
-    return jobs
+        found.append(Job(name=str(name), source=str(path), target=str(goal / written)))
+    return _of_own_targets(source, found)
 
 
 def _is_list(path: Path) -> bool:
@@ -122,17 +122,25 @@ def _listed_jobs(listed: Path, goal: Path) -> list[Job]:
         raise OpenError(
             f"'{listed}' cannot be read ({error}); give a text file of names"
         ) from error
-    jobs: dict[Path, Job] = {}
+    found = []
     for line in filter(None, lines):
         path = listed.parent / line
         written = goal / (path.name if path.is_dir() else restored_name(Path(path.name)))
-        if written in jobs:
+        found.append(Job(name=line, source=str(path), target=str(written)))
+    return _of_own_targets(str(listed), found)
+
+
+def _of_own_targets(source: str, jobs: list[Job]) -> list[Job]:
+    """The jobs, unless two have one target."""
+    seen: dict[str, Job] = {}
+    for job in jobs:
+        if job.target in seen:
             raise OpenError(
-                f"'{listed}' has two that would be '{written}': {jobs[written].name} and {line}; "
-                "restore them into two folders"
+                f"{source!r} has two that would be {job.target!r}: {seen[job.target].name} and "
+                f"{job.name}; restore them into two folders"
             )
-        jobs[written] = Job(name=line, source=str(path), target=str(written))
-    return list(jobs.values())
+        seen[job.target] = job
+    return jobs
 
 
 def run_jobs(
@@ -176,9 +184,9 @@ def run_jobs(
 def _run(
     job: Job, restore_one: Callable[[Job], Summary], *, overwrite: bool, resume: bool
 ) -> Outcome:
-    if is_done(job.target, overwrite=overwrite, resume=resume):
-        return Outcome(name=job.name, state="skipped")
     try:
+        if is_done(job.target, overwrite=overwrite, resume=resume):
+            return Outcome(name=job.name, state="skipped")
         Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         summary = restore_one(job)
     except (VSRError, OSError) as error:

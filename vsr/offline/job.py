@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -16,11 +17,11 @@ from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.networks_in_time import NetworkChange
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.stream_checkpoint import identity
-from vsr.errors import ConfigurationError
+from vsr.errors import ConfigurationError, OpenError
 from vsr.faces.stage import FaceCounts
 from vsr.models.network import Network
 from vsr.offline.comparison_video import InputRecorder, compare_into, comparison_size
-from vsr.offline.estimate import large_output_note
+from vsr.offline.expected_rate import large_output_note
 from vsr.offline.faces import check_faces, make_stage
 from vsr.offline.forwarding_writer import MapWriter, WatchedWriter
 from vsr.offline.model_choice import (
@@ -54,6 +55,7 @@ from vsr.stoppable import open_until_stopped
 from vsr.streams import open_reader, open_writer
 from vsr.streams.decode.image_reader import DEFAULT_RATE
 from vsr.streams.names.image_sequence import names_images
+from vsr.streams.names.target import names_same_file
 from vsr.streams.names.target_lock import lock_target
 from vsr.types import Colour, Mastering, Passed, Reader, StreamInfo, Writer
 
@@ -86,7 +88,7 @@ def restore(
     Raises:
         VSRError: One line about what went wrong; nothing is left under the target's name.
     """
-    _check(options)
+    check_options(source, target, options)
     with lock_target(target):
         if options.resume and is_done(target, overwrite=options.overwrite, resume=True):
             remove_remains(target)
@@ -106,8 +108,13 @@ class _Job:
     stop: threading.Event | None
 
 
-def _check(options: RestoreOptions) -> None:
-    """Refuse options that exclude each other."""
+def check_options(source: str, target: str, options: RestoreOptions) -> None:
+    """Refuse options that exclude each other.
+
+    Raises:
+        ConfigurationError: Two do.
+        OpenError: The map would replace the source, or the result.
+    """
     if options.resume and options.in_process:
         raise ConfigurationError("--resume and --in-process exclude each other; give one of them")
     if options.show_map is None:
@@ -119,6 +126,9 @@ def _check(options: RestoreOptions) -> None:
             "--show-map shows what a guard replaces, or a strength map; give --guard-artifacts or "
             "--strength-map, too"
         )
+    for other, what in ((source, "the source"), (target, "the target")):
+        if names_same_file(options.show_map, other):
+            raise OpenError(f"{options.show_map!r} is {what}, too; give the map another name")
 
 
 def _restore(job: _Job) -> Summary:
@@ -213,14 +223,21 @@ def _begin(
     header = header_of(
         job.source, options.recorded(), restorer.settings, identity(restorer.network)
     )
-    planned = journal_planned(
-        job.source,
-        job.target,
+    planned = planned_journal(job.source, job.target, info, options)
+    session.begin(header | header_models(models), planned)
+
+
+def planned_journal(
+    source: str, target: str, info: StreamInfo, options: RestoreOptions
+) -> Path | None:
+    """The folder of the journal that a run would keep; None for none."""
+    return journal_planned(
+        source,
+        target,
         info,
         segment=0 if options.show_map else options.segment,
         in_process=options.in_process,
     )
-    session.begin(header | header_models(models), planned)
 
 
 def _open_source(job: _Job, passed: Passed) -> Reader:

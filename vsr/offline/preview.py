@@ -12,6 +12,7 @@ from torch import Tensor
 from vsr.address import is_address, shown
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.errors import ConfigurationError, EncodeError, OpenError
+from vsr.offline.auto_table import names_table
 from vsr.offline.comparison_video import InputRecorder, compare_frames
 from vsr.offline.faces import check_faces, make_stage
 from vsr.offline.model_choice import choose_models, models_at, named_network, networks_for
@@ -24,7 +25,7 @@ from vsr.streams import open_reader
 from vsr.streams.names.container import PIPE
 from vsr.streams.names.image_sequence import image_folder, names_images
 from vsr.streams.names.target import NULL, TargetFile
-from vsr.types import Chunk
+from vsr.types import Chunk, StreamInfo
 
 HEEDED = frozenset(
     {"model", "weights", "fidelity", "faces", "face_detector", "chunk", "look_ahead", "tiles"}
@@ -32,6 +33,9 @@ HEEDED = frozenset(
     | {"guard_artifacts", "strength_map", "steady", "skip_still"}
 )
 """Options that a preview uses."""
+
+CHOOSING = frozenset({"scale", "size", "fit", "scenes"})
+"""Options that ``auto`` and tables choose the model by."""
 
 AROUND_S = 1.0
 """Seconds before and after the moment that the network sees."""
@@ -76,7 +80,6 @@ def _render(source: str, moment_s: float, options: RestoreOptions) -> Tensor:
     with open_reader(
         source,
         start_s=start,
-        end_s=end,
         frame_rate=options.frame_rate,
         deinterlace=options.deinterlace,
     ) as reader:
@@ -84,9 +87,10 @@ def _render(source: str, moment_s: float, options: RestoreOptions) -> Tensor:
             part = replace(options, start_s=start, end_s=end, parallel_scenes=1)
             models = choose_models(source, part, reader.info)
             network = networks_for(models_at(models, reader.info, moment_s), options)[0]
+        info = reader.info
         restorer, _plan = make_restorer(
             network,
-            reader.info,
+            replace(info, num_frames=_frames_around(info)),
             asked=options.asked,
             memory=options.memory,
             device=options.device,
@@ -94,8 +98,10 @@ def _render(source: str, moment_s: float, options: RestoreOptions) -> Tensor:
         )
         faces = make_stage(options, restorer)
         inputs = InputRecorder(reader)
-        wanted = reader.info.start_pts + moment_s / float(reader.info.time_base) - 0.5
-        for restored in _restored(inputs.chunks(restorer.chunk), restorer):
+        wanted, last = (
+            info.start_pts + float(time_s / info.time_base) - 0.5 for time_s in (moment_s, end)
+        )
+        for restored in _restored(_until(last, inputs.chunks(restorer.chunk)), restorer):
             pasted = restored if faces is None else faces.push(restored)
             for frame, pts in zip(pasted.frames, pasted.pts, strict=True):
                 if pts >= wanted:
@@ -105,9 +111,22 @@ def _render(source: str, moment_s: float, options: RestoreOptions) -> Tensor:
     )
 
 
+def _frames_around(info: StreamInfo) -> int | None:
+    """Number of frames that the network sees, about; None where the source says no rate."""
+    return None if info.frame_rate is None else round(2 * AROUND_S * info.frame_rate)
+
+
+def _until(last: float, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The chunks up to the first one with a frame from this pts on."""
+    for chunk in chunks:
+        yield chunk
+        if chunk.pts[-1] >= last:
+            return
+
+
 def unused(options: RestoreOptions) -> set[str]:
     """Names of given options that a preview does not use."""
-    return options.given() - HEEDED
+    return options.given() - HEEDED - (CHOOSING if names_table(options.model) else set())
 
 
 def _keep(pixels: Tensor, picture: TargetFile) -> str:

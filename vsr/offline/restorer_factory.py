@@ -12,7 +12,7 @@ from vsr.engine.networks_in_time import NetworkChange
 from vsr.engine.parallel_scenes import ParallelScenes
 from vsr.engine.settings import FULL
 from vsr.models.network import Network
-from vsr.models.placement import place
+from vsr.models.placement import place, precision_among_others
 from vsr.restorer import Restorer
 from vsr.types import StreamInfo
 
@@ -50,9 +50,10 @@ def make_restorer(
         MemoryLimitError: No choice of the free sizes fits into the given memory.
     """
     largest = max((network, *(change.network for change in changes)), key=_num_parameters)
-    placed, where = place(network, device=device, precision=precision)
+    wanted = precision_among_others(network, precision) if changes else precision
+    placed, where = place(network, device=device, precision=wanted)
     plan = make_plan(
-        placed if largest is network else place(largest, device=device, precision=precision)[0],
+        placed if largest is network else _placed(largest, device, precision),
         where,
         info.height,
         info.width,
@@ -82,6 +83,11 @@ def make_restorer(
     if parallel_scenes == 1:
         return Restorer(placed, **options, changes=changes), plan
     return ParallelScenes(placed, scenes=parallel_scenes, **options), plan
+
+
+def _placed(network: Network[Any], device: str, precision: str) -> Network[Any]:
+    wanted = precision_among_others(network, precision)
+    return place(network, device=device, precision=wanted)[0]
 
 
 def _num_parameters(network: Network[Any]) -> int:

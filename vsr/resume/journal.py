@@ -3,7 +3,8 @@
     out.mkv.resume/
         journal.jsonl            the options of the run, then a line per resume point, or per shard
         segment-….nut, images/   encoded frames
-        state-….safetensors      recurrent state and scene marks at the last resume point
+        state-….safetensors      recurrent state at the last resume point
+        marks-….safetensors      scene marks of the frames that were decoded
         sound.nut                copied packets of a run in shards
 
 A line is written once all files that it names are on the disk: even after a power cut, the
