@@ -142,11 +142,12 @@ import vsr.cli.startup
 vsr.cli.startup.prepare()
 from pathlib import Path
 from vsr.offline.job import restore
+from vsr.offline.options import RestoreOptions
 samples = []
 def sample(progress):
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     samples.append((progress.frames, pages * resource.getpagesize()))
-restore(sys.argv[1], "null", model=sys.argv[2], on_progress=sample)
+restore(sys.argv[1], "null", RestoreOptions(model=sys.argv[2]), on_progress=sample)
 print(json.dumps(samples))
 """
 

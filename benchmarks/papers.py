@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,6 +30,7 @@ from vsr.evaluation.results import Evaluation
 from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.pull import pull_model
 from vsr.models.loading import load_network
+from vsr.models.network import Network
 from vsr.models.placement import resolve_device, resolve_precision
 
 HEADINGS = (
@@ -99,7 +101,9 @@ def main(
         except DownloadError as error:
             click.echo(f"{entry.model} cannot be had: {error}", err=True)
             continue
-        for precision, way in product(_different(precisions.split(",")), ways.split(",")):
+        network = load_network(entry.model)
+        wanted = _different(precisions.split(","), network)
+        for precision, way in product(wanted, ways.split(",")):
             with ProcessPoolExecutor(1, mp_context=context) as process:
                 row = process.submit(_row, entry, root, out, precision, WAYS[way], chosen)
                 print(_line(row.result()), flush=True)
@@ -111,12 +115,12 @@ def _bring(model: str, mirror: str | None) -> None:
         pull_model(MODELS[model], mirror=mirror)
 
 
-def _different(precisions: Sequence[str]) -> Iterator[str]:
+def _different(precisions: Sequence[str], network: Network[Any]) -> Iterator[str]:
     """Precisions, each once: the default of a machine may be one that is also named."""
     device = resolve_device("auto")
     seen = set()
     for precision in precisions:
-        dtype = resolve_precision(precision, device)
+        dtype = resolve_precision(precision, device, close_in_int8=network.is_close_in_int8)
         if dtype not in seen:
             yield precision
         seen.add(dtype)

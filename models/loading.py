@@ -170,11 +170,18 @@ def has_two_ends(model: str, weights: str | Path | None) -> bool:
         model: See ``load_network``.
         weights: See ``load_network``.
     """
-    return _ends(model, weights) is not None
+    return parts_of(model, weights) is not None
 
 
-def _ends(model: str, weights: str | Path | None) -> tuple[str, str] | None:
-    """The vivid and the faithful end of a network, models or files; None of a single set."""
+def parts_of(model: str, weights: str | Path | None) -> tuple[str, str] | None:
+    """The two that a network's weights are made of, models or files; None of a single set.
+
+    The vivid and the faithful end, or the stages of a cascade.
+
+    Args:
+        model: See ``load_network``.
+        weights: See ``load_network``.
+    """
     stages = _stages(model if weights is None else str(weights))
     if stages is not None or weights is not None or model not in MODELS:
         return stages
@@ -191,7 +198,7 @@ def _mixed(model: str, weights: str | Path | None, fidelity: float | None) -> Ch
         fidelity = entry.fidelity if entry is not None and weights is None else 0.0
         if not fidelity:
             return None
-    ends = _ends(model, weights)
+    ends = parts_of(model, weights)
     if ends is None:
         named = ", ".join(name for name, known in MODELS.items() if known.faithful)
         raise ConfigurationError(

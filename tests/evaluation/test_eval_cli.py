@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.command_line import Run
 from tests.evaluation.eval_trees import (
@@ -218,3 +219,18 @@ def test_impossible_options_are_reported_in_one_line(
     assert (done.code, done.out) == (code, "")
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_result_is_kept_for_both_weights_of_a_pair(
+    vsr: Run, pair: list[str | Path], weights: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(weights.read_bytes())
+    words = ["eval", *pair, "-m", f"{weights}+{other}", "--fidelity", "0.5"]
+    told = [*words, "--out", tmp_path / "kept", "--json"]
+    first, again = (json.loads(vsr(*told).out) for _ in range(2))
+    assert (first["reused"], again["reused"]) == (0, len(first["results"]))
+    save_file({k: 2 * v for k, v in load_file(weights).items()}, other)
+    changed = json.loads(vsr(*told).out)
+    assert changed["reused"] == 0
+    assert changed["means"] != first["means"]

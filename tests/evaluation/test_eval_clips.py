@@ -208,7 +208,9 @@ def test_a_pair_is_two_folders_two_videos_or_folders_of_them(tmp_path: Path) -> 
     write_frames(tmp_path / "lq" / "b.1", eight_digits(4), scale=4)
     for side, scale in (("gt", 1), ("lq", 4)):
         video = Video(num_frames=3, height=96 // scale, width=128 // scale)
-        write_clip(tmp_path / side / "a.mp4", video)
+        name = "a.mp4" if side == "gt" else "a.MP4"
+        (tmp_path / side).mkdir(exist_ok=True)
+        write_clip(tmp_path / "made.mp4", video).rename(tmp_path / side / name)
     many = find_pair(tmp_path / "gt", tmp_path / "lq")
     assert [(clip.name, len(clip.scored)) for clip in many.clips] == [("a", 3), ("b.1", 4)]
     one = find_pair(tmp_path / "gt" / "b.1", tmp_path / "lq" / "b.1")

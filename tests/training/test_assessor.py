@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -73,6 +74,14 @@ def test_samples_of_an_interrupted_run_are_taken_and_the_weights_are_the_same(
     resumed = load_assessor(tmp_path / "twice" / "assessor.safetensors").state_dict()
     for name, tensor in load_assessor(report.weights).state_dict().items():
         assert tensor.equal(resumed[name])
+
+
+def test_samples_made_with_other_settings_are_not_taken(data: Path, tmp_path: Path) -> None:
+    settings = read_toml(AssessorConfig, config(tmp_path))
+    train_assessor(settings, data, tmp_path / "run")
+    other = replace(settings, samples=replace(settings.samples, per_clip=1, workers=1))
+    with pytest.raises(ConfigurationError, match="holds data of another per_clip; remove it"):
+        train_assessor(other, data, tmp_path / "run")
 
 
 def test_the_shipped_configuration_is_that_of_the_shipped_assessor() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,7 +14,14 @@ from torch import Tensor
 from tests.media import Clip, write_clip
 from vsr.errors import OpenError
 from vsr.training.batches import in_workers
-from vsr.training.clips import ClipShape, StoredVideo, TrainingClips, load_videos, open_videos
+from vsr.training.clips import (
+    ClipShape,
+    StoredVideo,
+    TrainingClips,
+    load_photograph,
+    load_videos,
+    open_videos,
+)
 from vsr.training.virtual_camera import CameraMotion
 
 
@@ -50,6 +58,22 @@ def test_folders_of_images_are_videos_at_any_depth(tmp_path: Path) -> None:
     assert torch.equal(load_videos(tmp_path, ["00001/0001"])[0], first)
     with pytest.raises(OpenError, match="has no '00003/0001'"):
         open_videos(tmp_path, names=["00003/0001"])
+
+
+def test_images_of_16_bits_keep_their_brightness(tmp_path: Path) -> None:
+    levels = np.array([[0, 1, 2], [64, 128, 255]], np.uint16) * 257
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    assert load_photograph(tmp_path / "a.png")[0].tolist() == [[0, 1, 2], [64, 128, 255]]
+
+
+def test_folders_that_are_no_video_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "a" / "1", 3)
+    with pytest.raises(OpenError, match="holds no images"):
+        open_videos(tmp_path, names=["a"])
+    Image.new("RGB", (8, 8)).save(tmp_path / "a" / "1" / "00000001.png")
+    (video,) = open_videos(tmp_path)
+    with pytest.raises(OpenError, match="is 8x8, the first image beside it 64x64"):
+        video[:]
 
 
 def test_a_mirrored_clip_goes_back_the_way_it_came(tmp_path: Path) -> None:

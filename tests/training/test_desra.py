@@ -192,7 +192,7 @@ def test_the_command_says_the_share_before_and_after(
     [
         (replace(CONFIG, cases=replace(CONFIG.cases, hold_out=("no.mkv",))), "name one in hold"),
         (replace(CONFIG, cases=replace(CONFIG.cases, least_share=1.1)), "give other videos"),
-        (replace(CONFIG, schedule=replace(CONFIG.schedule, flow_weight=0.1)), "no flow network"),
+        (replace(CONFIG, schedule=replace(CONFIG.schedule, flow_weight=0.1)), "leave flow_iter"),
     ],
 )
 def test_impossible_requests_are_reported(

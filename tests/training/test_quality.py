@@ -61,11 +61,13 @@ def test_a_weight_of_quality_lowers_the_loss_by_the_results_quality(
     footage: Path, tmp_path: Path
 ) -> None:
     schedule = Schedule(iterations=1, batch=1, frames=2, patch=16, low_rank=2, precision="float32")
+    none = replace(TINY, schedule=replace(TINY.schedule, iterations=0, flow_iterations=0))
+    init = train(none, footage, tmp_path / "begun", device="cpu")
     first = []
     for weight in (0.0, 1.0):
-        quality = QualitySettings(quality_weight=weight)
+        config = replace(TINY, schedule=schedule, quality=QualitySettings(quality_weight=weight))
         out = tmp_path / f"{weight}"
-        train(replace(TINY, schedule=schedule, quality=quality), footage, out, device="cpu")
+        train(config, footage, out, device="cpu", init=init)
         first += losses(out)
     assert 0 < first[0] - first[1] <= 1
 
@@ -87,3 +89,16 @@ def test_what_does_not_go_together_is_said(quality: dict[str, object], said: str
             data=TINY.data,
             quality=QualitySettings(**quality),  # type: ignore[arg-type]
         )
+
+
+def test_an_assessor_needs_two_frames() -> None:
+    quality = QualitySettings(truths=(0.0, 1.0))
+    schedule = replace(TINY.schedule, frames=1)
+    with pytest.raises(ConfigurationError, match="give 2 frames a clip or more"):
+        replace(TINY, quality=quality, schedule=schedule)
+
+
+def test_a_flat_clip_has_a_ground_truth_too() -> None:
+    settings = QualitySettings(predictor="brisque", truths=(0.0, 1.0), choose="softmax")
+    black = torch.zeros(1, 2, 3, 64, 64)
+    assert torch.equal(chosen_truth(black, settings, 1.0, torch.Generator().manual_seed(0)), black)

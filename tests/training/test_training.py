@@ -16,7 +16,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from vsr.errors import CheckpointError, ConfigurationError, OpenError
+from tests.media import Clip, write_clip
+from tests.training.test_clips import write_images
+from vsr.errors import CheckpointError, ConfigurationError, DecodeError, OpenError
 from vsr.models.architecture_table import build_network
 from vsr.models.loading import load_network
 from vsr.training.config import (
@@ -234,6 +236,8 @@ def test_every_shipped_training_configuration_is_valid() -> None:
         ("not toml", "is not TOML"),
         ("[schedule]\nprecision = 'bf16'", "precision is 'bf16'; give 'bfloat16' or 'float32'"),
         ("[schedule]\nbatch = 0", "batch is 0; give 1 or more"),
+        ("[reporting]\nsave_every = 0", "save_every is 0; give 1 or more"),
+        ("[data]\ncandidates = 0", "candidates is 0; give 1 or more"),
     ],
 )
 def test_a_wrong_configuration_names_the_key(text: str, message: str, tmp_path: Path) -> None:
@@ -279,6 +283,74 @@ def test_stages_change_the_shape_of_clips_and_not_where_a_run_resumes(
     train_and_interrupt(config, footage, broken, at=6)
     train(config, footage, broken, device="cpu")
     assert losses(whole)[4:] == losses(broken)[6:]
+
+
+def test_a_run_without_held_out_videos_leaves_its_last_weights(
+    footage: Path, tmp_path: Path
+) -> None:
+    for iterations in (1, 2):  # the second run goes on
+        config = replace(TINY, schedule=replace(TINY.schedule, iterations=iterations))
+        written = train(config, footage, tmp_path / "run", device="cpu")
+        assert written == tmp_path / "run" / "last.safetensors"
+        average = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["average"]
+        kept = load_network(str(written)).state_dict()
+        for name, values in average.items():
+            assert torch.equal(kept[name], values.half().to(kept[name].dtype)), name
+
+
+def test_a_run_that_has_ended_is_validated_once_a_video_is_held_out(
+    footage: Path, tmp_path: Path
+) -> None:
+    train(TINY, footage, tmp_path / "run", device="cpu")
+    (footage / "clips").mkdir()
+    write_clip(footage / "clips" / "a.mkv", Clip(num_frames=4, height=64, width=64))
+    config = replace(TINY, data=replace(TINY.data, videos="clips", hold_out=("a.mkv",)))
+    assert train(config, footage, tmp_path / "run", device="cpu").is_file()
+
+
+def test_weights_of_another_network_are_no_beginning(footage: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="has no weights of the network, compact"):
+        train(TINY, footage, tmp_path / "run", device="cpu", init="unet-x1-video")
+
+
+def test_updates_need_weights(footage: Path, tmp_path: Path) -> None:
+    config = read_training_config(CONFIGS / "finetune.toml")
+    with pytest.raises(ConfigurationError, match="give them with --init"):
+        train(config, footage, tmp_path / "run", device="cpu")
+
+
+def test_the_scale_is_the_networks(footage: Path, tmp_path: Path) -> None:
+    network = NetworkSettings(architecture="unet")
+    schedule = Schedule(iterations=1, batch=1, frames=1, patch=16, precision="float32")
+    config = replace(TINY, network=network, schedule=schedule)
+    train(config, footage, tmp_path / "run", device="cpu")
+    assert losses(tmp_path / "run")[0] < 1
+
+
+def test_an_error_in_a_process_that_makes_clips_is_one_line(footage: Path, tmp_path: Path) -> None:
+    frames = footage / "clips" / "a"
+    write_images(frames, 3)
+    (frames / "00000001.png").write_bytes(b"no image")
+    (frames / "00000002.png").unlink()
+    data = replace(TINY.data, photographs="", videos="clips", workers=1)
+    schedule = replace(TINY.schedule, flow_iterations=0, flow_weight=0.0, frames=2, patch=12)
+    with pytest.raises(DecodeError) as raised:
+        train(replace(TINY, data=data, schedule=schedule), footage, tmp_path / "run", device="cpu")
+    assert "00000001.png" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing(
+    footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(saved: object, path: Path) -> None:
+        path.write_bytes(b"begun")
+        raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    monkeypatch.setattr("vsr.training.checkpoint.torch.save", full)
+    with pytest.raises(OpenError, match="failed writing file"):
+        train(TINY, footage, tmp_path / "run", device="cpu")
+    assert not [path for path in (tmp_path / "run").iterdir() if path.suffix == ".part"]
 
 
 def test_a_teacher_is_learnt_from(footage: Path, tmp_path: Path) -> None:
@@ -356,6 +428,7 @@ def test_processes_of_torchrun_keep_the_same_weights(footage: Path, tmp_path: Pa
         check=False,
     )
     assert "hold out a video" in done.stderr, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "run" / "last.safetensors")
     assert len(losses(tmp_path / "run")) == 6
 
 

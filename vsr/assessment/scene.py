@@ -88,11 +88,6 @@ class SceneAssessment:
     findings: dict[str, Finding]
     qp: float | None
 
-    @property
-    def worst(self) -> str:
-        """The kind of the most severe damage."""
-        return max(self.findings, key=lambda kind: self.findings[kind].severity)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WorstWindow:

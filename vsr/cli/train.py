@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from vsr.cli.startup import loading
-from vsr.errors import ConfigurationError
 from vsr.toml_tables import has_table
 
 if TYPE_CHECKING:
@@ -73,6 +72,9 @@ def train(
     vsr train configs/desra.toml --data footage --out runs/clean --init VIVID --desra FAITHFUL
     vsr train configs/assess.toml --data footage --out runs/assess
     """
+    one_process = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    if not one_process and (desra is not None or has_table(config, "assessor")):
+        raise click.UsageError("an assessor and --desra are trained by one process, not torchrun's")
     if has_table(config, "assessor"):
         if (init, desra, teacher) != (None, None, None) or device not in ("auto", "cpu"):
             raise click.UsageError(
@@ -117,9 +119,11 @@ def _train_network(
         )
     if not is_first:
         return
-    if not best.exists():
-        raise ConfigurationError(
-            f"no weights were validated in '{out}'; hold out a video in the configuration"
+    if best.stem == "last":
+        click.echo(
+            "vsr: these are the last weights; to keep the best, hold out a video in the "
+            "configuration",
+            err=True,
         )
     click.echo(best)
 

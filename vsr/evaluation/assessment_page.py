@@ -13,9 +13,9 @@ from PIL import Image
 
 from vsr.assessment.assess import NOTABLE, WORDS, Assessment
 from vsr.assessment.scene import KINDS, SceneAssessment, WorstWindow
-from vsr.errors import OpenError
 from vsr.evaluation.html import image, page, table
 from vsr.evaluation.table import FOLDED_FROM
+from vsr.models.checkpoints.checkpoint import written_whole
 
 MOST_PICTURES = 12
 
@@ -48,12 +48,8 @@ def write_page(assessment: Assessment, windows: WorstWindows, path: Path) -> Non
     Raises:
         OpenError: The file cannot be written.
     """
-    try:
-        path.write_text(render(assessment, windows), encoding="utf-8")
-    except OSError as error:
-        raise OpenError(
-            f"'{path}' cannot be written ({error.strerror}); give another file to --html"
-        ) from error
+    with written_whole(path) as part:
+        part.write_text(render(assessment, windows), encoding="utf-8")
 
 
 def render(assessment: Assessment, windows: WorstWindows) -> str:

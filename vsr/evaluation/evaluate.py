@@ -16,13 +16,14 @@ from vsr.errors import ConfigurationError
 from vsr.evaluation.clips import FoundPair
 from vsr.evaluation.ensembles import ENSEMBLES, InferenceMode
 from vsr.evaluation.jobs import Job, Setup, run_here
-from vsr.evaluation.provenance import describe_origin, sha256_of, weights_file
+from vsr.evaluation.provenance import describe_origin, weights_files
 from vsr.evaluation.published import mismatch
 from vsr.evaluation.results import ClipResult, Evaluation, ResultStore
 from vsr.evaluation.workers import run_in_processes, run_on_ray
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.placement import resolve_device, resolve_precision
 from vsr.results import Progress
+from vsr.streams.names.durable import sha256_of
 
 RESULT_FORMAT = 3
 """Version of kept results; older ones are measured again."""
@@ -64,7 +65,7 @@ def evaluate(
     _check_ensembles(ways)
     jobs = _jobs(found, ways, pictures=pictures)
     started = time.perf_counter()
-    weights = weights_file(setup.model, setup.weights)
+    weights = weights_files(setup.model, setup.weights)
     store = None if out is None else ResultStore(out)
     facts, precision = network.facts, _precision(setup, network)
     prints = _fingerprints(jobs, setup, facts, precision, weights)
@@ -168,7 +169,11 @@ def _precision(setup: Setup, network: Network[Any]) -> str:
 
 
 def _fingerprints(
-    jobs: Sequence[Job], setup: Setup, facts: NetworkFacts, precision: str, weights: Path | None
+    jobs: Sequence[Job],
+    setup: Setup,
+    facts: NetworkFacts,
+    precision: str,
+    weights: Sequence[Path],
 ) -> dict[tuple[str, str], str]:
     """Fingerprint of a kept result: settings, weights, program, and the clip's files."""
     common = [
@@ -176,7 +181,7 @@ def _fingerprints(
         version("vsr-stream"),
         asdict(setup) | {"precision": precision},
         asdict(facts),
-        None if weights is None else sha256_of(weights),
+        [sha256_of(path) for path in weights],
     ]
     return {_key(job): _digest([*common, *_facts_of(job)]) for job in jobs}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import glob
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,8 +105,11 @@ def find_source(path: Path) -> Path | None:
     """The source that a pattern of a layout names: a folder of images, or a video file."""
     if path.is_dir() and holds_images(path):
         return path
-    videos = (path.with_name(path.name + suffix) for suffix in sorted(VIDEO_SUFFIXES))
-    return next((video for video in videos if video.is_file()), None)
+    if not path.parent.is_dir():
+        return None
+    beside = sorted(file for file in path.parent.glob(f"{glob.escape(path.name)}.*"))
+    videos = (file for file in beside if file.suffix.lower() in VIDEO_SUFFIXES)
+    return next((video for video in videos if video.stem == path.name and video.is_file()), None)
 
 
 def holds_images(folder: Path) -> bool:

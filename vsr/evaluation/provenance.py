@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shlex
 import sys
@@ -15,20 +14,22 @@ from typing import Any
 import torch
 
 from vsr.models.catalogue import MODELS, weights_path
+from vsr.models.loading import parts_of
 from vsr.models.placement import resolve_device
+from vsr.streams.names.durable import sha256_of
 
 PACKAGES = ("vsr-stream", "torch", "numpy", "pillow", "av", "decord", "pyiqa", "ray")
 
 
 def describe_origin(
-    device: str, precision: str, weights: Path | None, arguments: Sequence[str]
+    device: str, precision: str, weights: Sequence[Path], arguments: Sequence[str]
 ) -> dict[str, Any]:
     """Describe everything beside the settings that is needed to repeat a run.
 
     Args:
         device: See ``Restorer``.
         precision: Precision of the network's convolutions.
-        weights: The file of weights.
+        weights: The files of weights.
         arguments: Arguments of the command.
     """
     where = resolve_device(device)
@@ -40,21 +41,16 @@ def describe_origin(
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else _processor(),
         "precision": precision,
         "threads": torch.get_num_threads(),
-        "weights": None if weights is None else weights.name,
-        "weights_sha256": None if weights is None else sha256_of(weights),
+        "weights": "+".join(path.name for path in weights) or None,
+        "weights_sha256": "+".join(map(sha256_of, weights)) or None,
     }
 
 
-def weights_file(model: str, weights: str | None) -> Path | None:
-    """The file of weights that ``load_network`` takes; None where there is none."""
-    path = Path(weights) if weights else weights_path(model) if model in MODELS else Path(model)
-    return path if path is not None and path.is_file() else None
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def weights_files(model: str, weights: str | None) -> tuple[Path, ...]:
+    """The files of weights that ``load_network`` takes: two of a pair, and of a model with ends."""
+    named = parts_of(model, weights) or (weights or model,)
+    paths = (weights_path(name) if name in MODELS else Path(name) for name in named)
+    return tuple(path for path in paths if path is not None and path.is_file())
 
 
 def _versions() -> Iterable[tuple[str, str]]:

@@ -20,6 +20,7 @@ from vsr.evaluation.table import (
     published_table,
     sentence,
 )
+from vsr.models.checkpoints.checkpoint import written_whole
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> Path:
@@ -31,12 +32,14 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
     target = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "results.json").write_text(json.dumps(to_json(evaluation)), encoding="utf-8")
-        target.write_text(render(evaluation), encoding="utf-8")
     except OSError as error:
         raise OpenError(
             f"'{folder}' cannot be written to ({error.strerror}); give another folder to --report"
         ) from error
+    with written_whole(folder / "results.json") as part:
+        part.write_text(json.dumps(to_json(evaluation)), encoding="utf-8")
+    with written_whole(target) as part:
+        part.write_text(render(evaluation), encoding="utf-8")
     return target
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,8 @@ class ResultStore:
             part.write_text(json.dumps(content), encoding="utf-8")
             part.replace(path)
         except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise OpenError(
                 f"'{path}' cannot be written ({error.strerror}); give a folder with room"
             ) from error

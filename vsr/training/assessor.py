@@ -33,7 +33,6 @@ where damage is less likely than not."""
 ERROR_WEIGHT = 0.3
 """Weight of the expected errors beside the severities in the loss."""
 
-TABLE = "assessor"
 """Table of a configuration by which it is known as an assessor's."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,11 +25,15 @@ from vsr.models.checkpoints.checkpoint import write_tensors
 from vsr.quality import draw
 from vsr.training.batches import in_workers
 from vsr.training.clips import ClipShape, TrainingClips, list_videos, load_photographs, open_videos
+from vsr.training.kept_settings import check_same_settings
 from vsr.training.sample_order import Place, generators
 from vsr.training.virtual_camera import CameraMotion
 
 FRAMES, LEAD = 4, 2
 """Frames that are measured together, and how many more are coded before or behind them."""
+
+EXTENDING = {"count", "test_count", "workers"}
+"""Settings that may differ from those of samples that are kept."""
 
 SHARD = 50
 """Clips whose samples are written to one file."""
@@ -102,10 +106,14 @@ def make_samples(
 
     Raises:
         OpenError: Footage that is not there.
-        ConfigurationError: None of the videos is held out, or an encoder is not in this ffmpeg.
+        ConfigurationError: None of the videos is held out, an encoder is not in this ffmpeg, or
+            the samples in the folder were made with other settings.
     """
     held_out = _held_out(data / settings.videos, settings.hold_out)
     total = settings.count + settings.test_count
+    folder.mkdir(parents=True, exist_ok=True)
+    made_with = {k: v for k, v in asdict(settings).items() if k not in EXTENDING}
+    check_same_settings(folder / "settings.json", made_with)
     store = _Store(folder, settings.per_clip)
     clips = partial(_clips, settings, data)
     for done in store.fill("train", settings.count, clips):
@@ -145,12 +153,11 @@ class _Store:
     """Samples of some sets, kept in files of ``SHARD`` clips each.
 
     Args:
-        folder: Folder of the files, created; what it holds already is taken.
+        folder: Folder of the files; what it holds already is taken.
         per_clip: Samples of each clip.
     """
 
     def __init__(self, folder: Path, per_clip: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._per_clip = folder, per_clip
 
     def fill(

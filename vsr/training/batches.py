@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from vsr.errors import ConfigurationError, OpenError
+from vsr.errors import ConfigurationError, OpenError, VSRError
 from vsr.training.clips import ClipShape, TrainingClips, Video, load_photographs, open_videos
 from vsr.training.config import DataSettings, TrainingConfig
 from vsr.training.degraded_clips import DegradedClips, ReducedClips, coded_shape
@@ -22,7 +22,7 @@ from vsr.training.sample_order import Place
 
 
 def flow_batches(
-    config: TrainingConfig, photographs: Sequence[Tensor], iteration: int
+    config: TrainingConfig, photographs: Sequence[Tensor], iteration: int, scale: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of frame pairs and flows; empty if the flow is not trained separately.
 
@@ -36,7 +36,7 @@ def flow_batches(
     pairs = FlowPairs(
         photographs,
         size=schedule.patch,
-        scale=int(config.network.options.get("scale", 4)),
+        scale=scale,
         motion=config.data.camera,
         seed=schedule.seed,
         place=Place(start=iteration * batch, batch=batch),
@@ -50,17 +50,25 @@ def flow_batches(
 
 
 def clip_batches(
-    config: TrainingConfig, data: Path, photographs: Sequence[Tensor], iteration: int
+    config: TrainingConfig, data: Path, photographs: Sequence[Tensor], iteration: int, scale: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of inputs (B, T, 3, h, w) and truths (B, T, 3, H, W), both uint8.
 
     A run resumed at ``iteration`` sees the batches of an uninterrupted one.
+
+    Raises:
+        OpenError: Data that is not there.
+        ConfigurationError: Clips that no footage holds, or that an encoder does not take.
     """
     schedule, settings = config.schedule, config.data
-    scale = int(config.network.options.get("scale", 4))
     shape = ClipShape(frames=schedule.frames, size=schedule.patch * scale)
     degradation = settings.degradation
     drawn = shape if degradation is None else coded_shape(shape, scale, degradation)
+    if degradation is not None and drawn.size // scale % 2:
+        raise ConfigurationError(
+            f"patch and margin add up to {drawn.size // scale}, and encoders take even sides; "
+            "change one of them by 1"
+        )
     videos = _training_videos(data, settings)
     if config.faces is not None:
         _check_faces(videos, drawn.size)
@@ -112,7 +120,17 @@ def in_workers(dataset: IterableDataset[Any], *, batch: int | None, workers: int
     freed there, where its threads are not, and waits for them for ever: garbage goes first.
     """
     gc.collect()
-    return iter(DataLoader(dataset, batch_size=batch, num_workers=workers))
+    return _with_plain_errors(iter(DataLoader(dataset, batch_size=batch, num_workers=workers)))
+
+
+def _with_plain_errors(batches: Iterator[Any]) -> Iterator[Any]:
+    """The batches; an error of ours has the words it had in its process, without its traceback."""
+    try:
+        yield from batches
+    except VSRError as error:
+        kind = type(error)
+        words = str(error).strip().splitlines()[-1]
+        raise kind(words.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")) from error
 
 
 def photographs_of(data: Path, settings: DataSettings) -> list[Tensor]:

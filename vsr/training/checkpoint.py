@@ -8,12 +8,16 @@ from pathlib import Path
 import torch
 
 from vsr.errors import CheckpointError
-from vsr.models.checkpoints.checkpoint import DAMAGED
+from vsr.models.checkpoints.checkpoint import DAMAGED, written_whole
 from vsr.training.loop import Training
 
 
 def save_training(training: Training, path: Path) -> None:
-    """Write a checkpoint, so that an interrupted write leaves the one before."""
+    """Write a checkpoint, so that an interrupted write leaves the one before.
+
+    Raises:
+        OpenError: It cannot be written.
+    """
     saved = {
         "network": training.network.state_dict(),
         "average": training.average.state_dict(),
@@ -26,9 +30,8 @@ def save_training(training: Training, path: Path) -> None:
         saved["adversary"] = training.adversary.state()
     if training.faces is not None:
         saved["faces"] = training.faces.state()
-    part = path.with_suffix(".part")
-    torch.save(saved, part)
-    part.replace(path)
+    with written_whole(path) as part:
+        torch.save(saved, part)
 
 
 def load_training(training: Training, path: Path) -> None:

@@ -11,15 +11,14 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from vsr.errors import ConfigurationError, OpenError
 from vsr.quality.draw import chance, index
 from vsr.streams import open_random_access, open_reader
+from vsr.streams.decode.image_reader import read_image
 from vsr.streams.decode.random_access import RandomAccess
 from vsr.streams.names.formats import VIDEO_SUFFIXES
 from vsr.training.moving_scene import SceneMotion, has_layer, take
@@ -67,19 +66,34 @@ class StoredImages:
     """A folder of images, one for each frame: (T, 3, H, W), uint8.
 
     Args:
-        paths: Images of one size, in order.
+        folder: Folder of images of one size.
+
+    Raises:
+        OpenError: It holds no images.
+        DecodeError: The first cannot be read.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
-        with Image.open(paths[0]) as first:
-            self.shape = torch.Size((len(paths), 3, first.height, first.width))
+    def __init__(self, folder: Path) -> None:
+        self._paths = _images(folder)
+        if not self._paths:
+            raise OpenError(f"'{folder}' holds no images; give a folder of the frames of one video")
+        self.shape = torch.Size((len(self._paths), *load_photograph(self._paths[0]).shape))
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, wanted: slice) -> Tensor:
-        return torch.stack([load_photograph(path) for path in self._paths[wanted]])
+        return torch.stack([self._load(path) for path in self._paths[wanted]])
+
+    def _load(self, path: Path) -> Tensor:
+        image = load_photograph(path)
+        if image.shape != self.shape[1:]:
+            height, width = self.shape[2:]
+            raise OpenError(
+                f"'{path}' is {image.shape[2]}x{image.shape[1]}, the first image beside it "
+                f"{width}x{height}; the frames of one video have one size"
+            )
+        return image
 
 
 Video = Tensor | StoredVideo | StoredImages
@@ -176,10 +190,12 @@ def load_photographs(folder: Path, *, exclude: Sequence[str] = ()) -> list[Tenso
 
 
 def load_photograph(path: Path) -> Tensor:
-    """A photograph, (3, H, W), uint8."""
-    with Image.open(path) as image:
-        picture = np.array(image.convert("RGB"))
-    return torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+    """A photograph, (3, H, W), uint8.
+
+    Raises:
+        DecodeError: It cannot be read.
+    """
+    return read_image(path).mul(255).round().byte()
 
 
 def load_videos(folder: Path, names: Sequence[str]) -> list[Tensor]:
@@ -219,7 +235,7 @@ def open_videos(
         if path.relative_to(folder).as_posix() in exclude:
             continue
         if path.is_dir():
-            videos.append(StoredImages(_images(path)))
+            videos.append(StoredImages(path))
             continue
         with open_reader(str(path)) as reader:
             info = reader.info
@@ -240,7 +256,7 @@ def list_videos(folder: Path) -> list[Path]:
 def load_video(path: Path) -> Tensor:
     """All frames of a video file or a folder of images, (T, 3, H, W), uint8."""
     if path.is_dir():
-        return StoredImages(_images(path))[:]
+        return StoredImages(path)[:]
     with open_reader(str(path)) as reader:
         parts = [chunk.frames.mul(255).round().byte() for chunk in reader.chunks(16)]
     return torch.cat(parts)

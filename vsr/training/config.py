@@ -68,6 +68,9 @@ class DataSettings:
             raise ConfigurationError(
                 f"reduction is {self.reduction!r}; give one of {', '.join(DEGRADATIONS)}"
             )
+        for name, least in (("candidates", 1), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; give {least} or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +211,11 @@ class Reporting:
     validation_frames: int = 16
     tensorboard: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("log_every", "save_every", "validate_every", "validation_frames"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; give 1 or more")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -232,6 +240,11 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         self._check_quality()
+        if (self.adversarial or self.faces) and self.schedule.learning_rate <= 0:
+            raise ConfigurationError(
+                f"learning_rate is {self.schedule.learning_rate:g}, by which discriminators learn, "
+                "too; give more than 0"
+            )
         if self.faces is not None and (not self.data.upright or self.data.photographs):
             raise ConfigurationError(
                 "[faces] needs faces that stay as they are aligned; set upright = true in [data], "
@@ -244,6 +257,12 @@ class TrainingConfig:
             raise ConfigurationError(
                 f"quality_weight is {quality.quality_weight}, for which only updates of low rank "
                 "may learn; set low_rank in [schedule], and leave [adversarial] out"
+            )
+        lengths = [self.schedule.frames, *(stage.frames for stage in self.schedule.stages)]
+        judges = quality.truths or quality.quality_weight
+        if judges and quality.predictor == "assessor" and min(lengths) < 2:
+            raise ConfigurationError(
+                "the assessor sees two frames at a time; give 2 frames a clip or more"
             )
         if quality.truths and self.schedule.sharpen:
             raise ConfigurationError(

@@ -5,6 +5,7 @@ found are trained on for a few hundred steps, with what the guard shows as their
 (``artefact_cases``). Losses and learning rates are not published; these are ours.
 
 OUT/cases.safetensors  what was collected, so that a resumed run does not do it again
+OUT/cases.json         the settings that it was collected with
 OUT/last.pt            everything needed to resume
 OUT/last.safetensors   averaged weights, float16
 OUT/log.csv            as of other runs
@@ -15,7 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -30,6 +31,7 @@ from vsr.training.artefact_cases import Cases, CaseSettings, collect, guarded_fr
 from vsr.training.checkpoint import load_training, save_training
 from vsr.training.clips import ClipShape, list_videos
 from vsr.training.config import Reporting, Schedule
+from vsr.training.kept_settings import check_same_settings
 from vsr.training.log import write_log
 from vsr.training.loop import StepReport, Training, run, training_of
 
@@ -89,6 +91,7 @@ def delete_artefacts(
             scales, or the schedule trains a flow network.
         CheckpointError: A checkpoint that is damaged, or of another network.
     """
+    _check_schedule(config)
     train_on, held_out = _divided(data / config.cases.videos, config.cases.hold_out)
     where = resolve_device(device)
     guard = Guarded(load_network(vivid), load_network(faithful))
@@ -113,6 +116,16 @@ def delete_artefacts(
     )
 
 
+def _check_schedule(config: DesraConfig) -> None:
+    """Refuse what such a run does not do."""
+    schedule = config.schedule
+    if schedule.flow_iterations or schedule.flow_weight or schedule.stages:
+        raise ConfigurationError(
+            "artefacts are deleted from finished networks, on pieces of one size; leave "
+            "flow_iterations, flow_weight and stages out"
+        )
+
+
 def _divided(folder: Path, hold_out: Sequence[str]) -> tuple[list[Path], list[Path]]:
     """The videos that are trained on, and those that artefacts are measured in."""
     paths = list_videos(folder)
@@ -133,9 +146,10 @@ def _cases(
 ) -> Cases:
     """What an earlier session has collected, or what is collected now."""
     path = out / "cases.safetensors"
+    shape = ClipShape(frames=config.schedule.frames, size=config.schedule.patch)
+    check_same_settings(path.with_suffix(".json"), asdict(config.cases) | asdict(shape))
     if path.exists():
         return load_cases(path)
-    shape = ClipShape(frames=config.schedule.frames, size=config.schedule.patch)
     cases = collect(guard, videos, config.cases, shape, device=device)
     cases.save(path)
     return cases

@@ -24,7 +24,7 @@ def write_log(path: Path, step: StepReport, seconds: float, score: float | None 
         log = csv.writer(file)
         if fresh:
             log.writerow(LOG_FIELDS)
-        shown = "" if score is None else f"{score:.3f}"
+        shown = "" if score is None else repr(score)  # exact: a resumed run compares with it
         row = (f"{step.loss:.5f}", f"{step.gradient_norm:.3f}", f"{step.learning_rate:.2e}")
         log.writerow((step.iteration, *row, f"{seconds:.0f}", shown))
 

@@ -203,8 +203,17 @@ def _loss(training: Training, inputs_u8: Tensor, truth_u8: Tensor) -> Tensor:
         if training.adversary is not None:
             loss = _adversarial(training, training.adversary, restored, truth, loss)
     if training.faces is not None:
-        loss = loss + _face_loss(training, training.faces, restored, truth)
+        faces = _face_loss(training, training.faces, restored, truth)
+        loss = loss if _learns_alone(training) else loss + faces
     return loss
+
+
+def _learns_alone(training: Training) -> bool:
+    """Whether discriminators learn, and the network does not yet."""
+    if training.adversary is None:
+        return False
+    done = training.iteration - training.schedule.flow_iterations
+    return done < training.adversary.settings.alone
 
 
 def _quality_loss(
@@ -248,7 +257,7 @@ def _adversarial(
     schedule, done = training.schedule, training.iteration
     share = learning_rate(schedule, done) / schedule.learning_rate
     adversary.learn(restored, truth, which, share, training.rank)
-    if done - schedule.flow_iterations < settings.alone:
+    if _learns_alone(training):
         return 0 * loss
     loss = settings.reconstruction_weight * loss
     return loss + adversary.generator_loss(restored, truth, which)

@@ -119,7 +119,8 @@ def region_error(error_BTCHW: Tensor, inputs_BTChw: Tensor) -> Tensor:
 def _choose(quality_VB: Tensor, settings: QualitySettings, rng: torch.Generator) -> Tensor:
     if settings.choose == "argmax-online":
         return quality_VB.argmax(0)
-    shares_BV = (quality_VB / settings.temperature).softmax(0).T.cpu()
+    # A flat frame has no BRISQUE.
+    shares_BV = (quality_VB.nan_to_num() / settings.temperature).softmax(0).T.cpu()
     drawn_B = torch.multinomial(shares_BV, 1, generator=rng)[:, 0]
     return drawn_B.to(quality_VB.device)
 

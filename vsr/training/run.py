@@ -1,7 +1,7 @@
 """A training run on disk: data, checkpoints, log, validation.
 
 OUT/last.pt            everything needed to resume
-OUT/last.safetensors   averaged weights, float16, of the last validation
+OUT/last.safetensors   averaged weights, float16, of the last validation, or of the end
 OUT/best.safetensors   the same of the best validation
 OUT/log.csv            iteration, loss, gradient norm, learning rate, seconds, validation PSNR
 OUT/tensorboard        the same for TensorBoard, where it is asked for
@@ -12,6 +12,7 @@ what such a run is for is in last.safetensors.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsr.errors import ConfigurationError, MissingDependency
+from vsr.errors import CheckpointError, ConfigurationError, MissingDependency
 from vsr.models.architecture_table import build_network
 from vsr.models.checkpoints.checkpoint import read_weights, save_network
 from vsr.models.loading import load_network, looks_like_a_file
@@ -41,6 +42,8 @@ from vsr.training.log import best_score, write_log
 from vsr.training.loop import StepReport, Training, run, training_of
 from vsr.training.processes import Rank, joined, local_device
 from vsr.types import Chunk
+
+log = logging.getLogger(__name__)
 
 MEASURED = 5
 """Frames of each held-out clip over which it is measured what the int8 form has to know."""
@@ -80,17 +83,21 @@ def train(
         on_progress: Called after every step.
 
     Returns:
-        The best weights.
+        The best weights; the last ones where no video is held out to tell which are best.
 
     Raises:
         OpenError: Data that is not there.
-        ConfigurationError: A network without the flow network that the schedule trains, or a
-            teacher of another scale.
+        ConfigurationError: A network without the flow network that the schedule trains, a
+            teacher of another scale, or updates of low rank without weights to update.
         CheckpointError: A checkpoint that is damaged, or of another network.
         MissingDependency: TensorBoard is asked for and not installed.
     """
     out.mkdir(parents=True, exist_ok=True)
     where = resolve_device(local_device(device))
+    if config.schedule.low_rank and init is None and not (out / "last.pt").exists():
+        raise ConfigurationError(
+            "low_rank learns updates of finished weights; give them with --init, or set it to 0"
+        )
     with joined(where) as rank:
         training = _start(config, where, init, rank)
         training.teacher, training.quality = _teacher(teacher, training), config.quality
@@ -98,12 +105,14 @@ def train(
             training.faces = FaceCritics(config.faces, data, where)
         if (out / "last.pt").exists():
             load_training(training, out / "last.pt")
-        after_step: Callable[[StepReport], None] = _nothing
-        if rank.number == 0:
+        if rank.number:
+            _run_stages(config, training, data, _nothing)
+        else:
             held_out = load_videos(data / config.data.videos, config.data.hold_out)
-            after_step = _Recorder(config, training, out, held_out, on_progress)
-        _run_stages(config, training, data, after_step)
-    return out / "best.safetensors"
+            recorder = _Recorder(config, training, out, held_out, on_progress)
+            _run_stages(config, training, data, recorder)
+            recorder.finish()
+    return out / ("best.safetensors" if config.data.hold_out else "last.safetensors")
 
 
 def _nothing(step: StepReport) -> None:
@@ -119,8 +128,9 @@ def _run_stages(
     config = replace(config, schedule=replace(config.schedule, seed=seed))
     while training.iteration < training.total:
         stage, end = staged(config, training.iteration)
-        pairs = flow_batches(stage, photographs, training.iteration)
-        clips = clip_batches(stage, data, photographs, training.iteration)
+        scale = training.network.facts.scale
+        pairs = flow_batches(stage, photographs, training.iteration, scale)
+        clips = clip_batches(stage, data, photographs, training.iteration, scale)
         run(training, pairs, clips, after_step, end=min(end, training.total))
 
 
@@ -186,7 +196,7 @@ def _start(
     torch.manual_seed(config.schedule.seed)
     network = build_network(config.network.architecture, config.network.options)
     if init is not None:
-        _adopt(network, _weights_of(init))
+        _adopt(network, _weights_of(init), str(init))
     adversary = None if config.adversarial is None else Adversary(config.adversarial, device)
     return training_of(network, config.schedule, device, rank=rank, adversary=adversary)
 
@@ -198,10 +208,21 @@ def _weights_of(init: str | Path) -> Mapping[str, Tensor]:
     return load_network(init).state_dict()
 
 
-def _adopt(network: Network[Any], weights: Mapping[str, Tensor]) -> None:
-    """Load the weights that fit; the others keep their initial values."""
+def _adopt(network: Network[Any], weights: Mapping[str, Tensor], name: str) -> None:
+    """Load the weights that fit; the others keep their initial values.
+
+    Raises:
+        CheckpointError: None fits.
+    """
     own = network.state_dict()
     fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise CheckpointError(
+            f"--init {name} has no weights of the network, {network.facts.name}; give one of its "
+            "kind"
+        )
+    if new := len(own) - len(fitting):
+        log.warning("%d of %d tensors begin anew: %s has none of their shape", new, len(own), name)
     network.load_state_dict({**own, **fitting})
 
 
@@ -234,6 +255,16 @@ class _Recorder:
             write_log(self.out / "log.csv", step, training.seconds, score)
             self._show(step, score)
         self.on_progress(Progress(step, training.total, training.seconds, score))
+
+    def finish(self) -> None:
+        """Write the weights of a run whose end was not validated."""
+        best, last = self.out / "best.safetensors", self.out / "last.safetensors"
+        if self.held_out and not best.exists():
+            self._validate()
+        elif not self.held_out:
+            network = self.training.average
+            assert isinstance(network, Network)
+            save_network(network, last)
 
     def _show(self, step: StepReport, score: float | None) -> None:
         if self.board is None:
