@@ -64,7 +64,7 @@ class Sheet:
         return scale
 
 
-ENDS = (1.0, 0.5, 0.0)
+ENDS = (1.0, 0.7, 0.0)
 """The faithful end, the default, and the vivid end."""
 
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf")
