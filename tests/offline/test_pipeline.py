@@ -19,6 +19,8 @@ from vsr.offline.job import restore
 from vsr.offline.options import RestoreOptions
 from vsr.offline.pipeline import Progress, Summary, run
 from vsr.restorer import Restorer
+from vsr.scenes.markers import ListedScenes, ResumedMarker
+from vsr.scenes.state import DecidedMark, MarkerState
 from vsr.streams import open_reader, open_writer
 from vsr.types import Chunk, StreamInfo
 
@@ -197,6 +199,17 @@ def test_frames_before_a_break_are_all_restored() -> None:
     sink = Sink()
     with pytest.raises(DecodeError):
         run(Frames(40, breaks_at=20), restorer(), sink)
+    assert (sink.frames, sink.ended) == (20, "partial")
+
+
+def test_a_source_that_breaks_before_the_place_of_an_interruption_ends_the_run() -> None:
+    known = tuple(DecidedMark(pts=number, starts=False) for number in range(40))
+    marker = ResumedMarker(
+        ListedScenes(numbers=frozenset(), times=()), MarkerState(known=known, seen=40)
+    )
+    sink = Sink()
+    with pytest.raises(DecodeError, match=r"^the source broke; frames"):
+        run(Frames(40, breaks_at=20), restorer(), sink, scenes=marker)
     assert (sink.frames, sink.ended) == (20, "partial")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from vsr.engine.device_transfer import PendingCopy, Transfer, restored_copy
 from vsr.engine.memory import forget_device_peak, peak_device_bytes, peak_host_bytes
 from vsr.engine.settings import Settings
 from vsr.engine.stream import Counts
-from vsr.errors import DecodeError
+from vsr.errors import DecodeError, OpenError
 from vsr.offline.queue import StageQueue
 from vsr.results import Progress, Summary
 from vsr.resume.checkpoints import SegmentRecorder
@@ -69,7 +70,7 @@ def run(
         writer.abort()
         raise
     if broken is not None:
-        raise DecodeError(f"{broken}; frames restored before are in '{output}'") from broken
+        raise type(broken)(f"{broken}; frames restored before are in '{output}'") from broken
     return stages.summary(output, interrupted=interrupted)
 
 
@@ -147,6 +148,7 @@ class Stages:
         self.points, self.on_progress, self.stop = points, on_progress, stop
         self.decoded: StageQueue[_Piece] = StageQueue(QUEUED_CHUNKS, stop=stop)
         self.restored: StageQueue[_Piece] = StageQueue(QUEUED_CHUNKS)
+        self.is_broken = False
         self.resumed = points.num_done if points else 0
         self.frames_in = self.frames_out = self.resumed
         self.started = time.perf_counter()
@@ -179,19 +181,25 @@ class Stages:
     def decode(self) -> None:
         """The decoding thread: read until the end, or until the pipeline stops."""
         use_one_core()
-        upwards = Transfer(self.restorer.device)
         try:
-            for chunk in self.reader.chunks(self.restorer.settings.chunk):
-                if not self.hand_over(self.marker.push(chunk), upwards):
-                    return
-            self.hand_over(self.marker.drain(), upwards)
-        except DecodeError as error:
-            self.hand_over(self.marker.drain(), upwards)
-            self.decoded.close(error)
+            self.read(Transfer(self.restorer.device))
         except BaseException as error:
             self.decoded.close(error)
         else:
             self.decoded.close()
+
+    def read(self, upwards: Transfer) -> None:
+        """Read until the end, or until the pipeline stops."""
+        try:
+            for chunk in self.reader.chunks(self.restorer.settings.chunk):
+                if not self.hand_over(self.marker.push(chunk), upwards):
+                    return
+        except DecodeError:
+            self.is_broken = True
+            with suppress(OpenError):  # it broke before the place where an earlier run ended
+                self.hand_over(self.marker.drain(), upwards)
+            raise
+        self.hand_over(self.marker.drain(), upwards)
 
     def hand_over(self, chunks: Sequence[Chunk], upwards: Transfer) -> bool:
         """Pass decoded frames and packets to the calling thread; False once it has stopped."""
@@ -242,8 +250,11 @@ class Stages:
             self.restored.put(_Piece(frames=None, packets=packets))
 
     def cut(self, point: ResumePoint | None) -> None:
-        """Tell the encoding thread to end a segment."""
-        if point is not None:
+        """Tell the encoding thread to end a segment.
+
+        None ends once the source broke: its last frames are restored without those that follow.
+        """
+        if point is not None and not self.is_broken:
             self.restored.put(_Piece(frames=None, point=point))
             if self.stage is not None:
                 self.stage.reset()
