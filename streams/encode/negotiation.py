@@ -153,6 +153,7 @@ def attempt(output: Output, layout: RawLayout) -> str | None:
             capture_output=True,
             check=False,
             timeout=QUERY_TIMEOUT_S,
+            start_new_session=True,  # an interrupt from the keyboard is no answer
         )
     except subprocess.TimeoutExpired:
         return f"nothing happened for {QUERY_TIMEOUT_S:g} s"

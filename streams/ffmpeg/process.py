@@ -62,6 +62,8 @@ def find_ffmpeg() -> str:
 def query_ffmpeg(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ffmpeg for a short question and return its output, whatever its exit code.
 
+    It runs in a session of its own, where an interrupt from the keyboard does not spoil its answer.
+
     Raises:
         StreamTimeout: No answer within ``QUERY_TIMEOUT_S``.
     """
@@ -75,6 +77,7 @@ def query_ffmpeg(*arguments: str) -> subprocess.CompletedProcess[str]:
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=QUERY_TIMEOUT_S,
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
         raise StreamTimeout(f"ffmpeg did not answer within {QUERY_TIMEOUT_S:g} s") from error

@@ -1,6 +1,8 @@
 """The ffmpeg program: which one is used, how a run of it fails, and that it never hangs us."""
 
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.streams.encoding import encode
 from vsr.errors import EncodeError, MissingDependency, StreamTimeout
 from vsr.streams.ffmpeg.log import causes, in_one_line
 from vsr.streams.ffmpeg.process import FFmpegProcess, find_ffmpeg, query_ffmpeg
@@ -107,6 +110,42 @@ def test_an_interrupt_from_the_keyboard_does_not_reach_it() -> None:
     process = FFmpegProcess(READS_NOTHING)
     assert os.getpgid(process.pid) == process.pid != os.getpgid(0)
     process.kill()
+
+
+def test_an_interrupt_from_the_keyboard_is_no_answer_of_a_query_or_a_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, groups = tmp_path / "ffmpeg", tmp_path / "groups"
+    program.write_text(
+        f'#!/bin/sh\ncut -d" " -f5 /proc/$$/stat >> {groups}\nexec {find_ffmpeg()} "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("VSR_FFMPEG", str(program))
+    query_ffmpeg("-version")
+    encode(tmp_path / "out.mkv")
+    started = groups.read_text().split()
+    assert len(started) >= 3
+    assert str(os.getpgid(0)) not in started
+
+
+def test_a_query_ends_with_the_program_that_asked(tmp_path: Path) -> None:
+    program, number = tmp_path / "ffmpeg", tmp_path / "number"
+    program.write_text(
+        f"#!/bin/sh\necho $$ > {number}.new; mv {number}.new {number}; exec sleep 60\n"
+    )
+    program.chmod(0o755)
+    code = "from vsr.streams.ffmpeg.process import query_ffmpeg; query_ffmpeg('-version')"
+    asking = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "VSR_FFMPEG": str(program)},
+        stderr=subprocess.DEVNULL,
+    )
+    while not number.exists():
+        assert asking.poll() is None
+    asking.send_signal(signal.SIGINT)
+    assert asking.wait() != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
 
 
 def test_a_cause_is_reported_without_its_consequences() -> None:
