@@ -5,6 +5,7 @@ VSRError                  exit code 1
 ├── MissingDependency     an extra or a program that is not installed
 ├── OpenError             a source or sink that cannot be opened
 ├── DecodeError           a source that breaks after it was opened
+│   └── ReadError         a source that cannot be read on, though it may be whole
 ├── EncodeError           an encoder or sink that breaks after it was opened
 ├── StreamTimeout         no data was received or accepted for too long
 ├── DownloadError         a download that fails, or is not the expected file
@@ -39,6 +40,10 @@ class OpenError(VSRError):
 
 class DecodeError(VSRError):
     """A source that broke while it was read."""
+
+
+class ReadError(DecodeError):
+    """A disk or a connection that failed while a source was read: it may be whole."""
 
 
 class EncodeError(VSRError):

@@ -50,6 +50,7 @@ class Demuxer:
         corrupt_frames: Packets that did not decode, and frames the decoder marked as damaged.
         began: Time of the first decoded frame in seconds, inside the trim or not.
         ended_early: Why the stream stopped before its end; None if it did not.
+        is_unread: Whether it stopped because its disk or its connection failed.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Demuxer:
         self.corrupt_frames = 0
         self.began: Fraction | None = None
         self.ended_early: str | None = None
+        self.is_unread = False
         self._container = container
         self._video = video
         self._copied = {stream.index for stream in copied}
@@ -103,7 +105,7 @@ class Demuxer:
             try:
                 for packet in self._container.demux():
                     if packet.size:
-                        failures, self.ended_early = 0, None
+                        failures, self.ended_early, self.is_unread = 0, None, False
                     yield packet
             except IndexError:
                 # PyAV knows no stream that begins in the middle of a file; its packet is read now.
@@ -113,6 +115,7 @@ class Demuxer:
             except (FFmpegError, OSError) as error:
                 failures += 1
                 self.ended_early = f"reading failed ({reason(error)})"
+                self.is_unread = isinstance(error, OSError)
                 continue
             return
         yield self._flush_packet()

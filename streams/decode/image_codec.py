@@ -18,7 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from vsr.errors import DecodeError, EncodeError
+from vsr.errors import DecodeError, EncodeError, ReadError
 from vsr.streams.names.container import open_input
 
 DEEP = 16
@@ -56,6 +56,7 @@ def decode_image(path: Path) -> tuple[Tensor, int]:
         (3, H, W), float32, RGB in [0, 1], transparency dropped; and its bits per sample, 8 or 16.
 
     Raises:
+        ReadError: It is gone, or its disk failed.
         DecodeError: It cannot be read.
     """
     try:
@@ -63,7 +64,9 @@ def decode_image(path: Path) -> tuple[Tensor, int]:
             deep = _is_deep_colour(path, image)
             samples = _read_deep(path) if deep else _samples(ImageOps.exif_transpose(image))
     except (*UNREADABLE, FFmpegError) as error:
-        raise DecodeError(f"'{path}' cannot be read as an image ({error})") from error
+        failed = isinstance(error, OSError) and error.errno is not None
+        kind = ReadError if failed else DecodeError
+        raise kind(f"'{path}' cannot be read as an image ({error})") from error
     peak = int(np.iinfo(samples.dtype).max)
     pixels = torch.from_numpy(samples).permute(2, 0, 1).float().div_(peak).contiguous()
     return pixels, 8 * samples.dtype.itemsize

@@ -14,7 +14,7 @@ import torch
 from av import VideoFrame
 
 from vsr.address import shown
-from vsr.errors import DecodeError, OpenError
+from vsr.errors import DecodeError, OpenError, ReadError
 from vsr.streams.colour.hdr import read_mastering
 from vsr.streams.colour.pixel_format import parse_pixel_format
 from vsr.streams.colour.planes import DecodedFrame, FrameFormat, read_frame
@@ -130,7 +130,8 @@ class VideoReader:
 
         Raises:
             ConfigurationError: Chunks of no frames.
-            DecodeError: After the last frame, if the source ended early; or it is damaged beyond
+            ReadError: After the last frame, if a disk or a connection failed.
+            DecodeError: Likewise, if the source ended early; or it is damaged beyond
                 ``demuxer.MAX_CORRUPT_IN_A_ROW``.
             StreamTimeout: An address fell silent.
         """
@@ -138,7 +139,8 @@ class VideoReader:
         while frames := list(islice(self._frames, size)):
             yield self._assembly.build(frames)
         if self.ended_early and not self._closing:
-            raise DecodeError(f"{self._name!r} is cut off or damaged: {self.ended_early}")
+            kind = ReadError if self._demuxer.is_unread else DecodeError
+            raise kind(f"{self._name!r} is cut off or damaged: {self.ended_early}")
 
     def take_packets(self) -> Sequence[Any]:
         self._drop_packets()

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from tests.media import Clip, audio_packets, read_numbers, write_clip
+from tests.media import Clip, audio_packets, read_numbers, write_clip, write_images
 from tests.resume.killing import encoders, finish, kill, kill_at
 from tests.resume.power_cut import SIZES, in_parts, until_cut
 from tests.streams.encoding import frame_seconds
-from vsr.errors import ConfigurationError, EncodeError, OpenError
+from vsr.errors import ConfigurationError, EncodeError, OpenError, ReadError
 from vsr.offline.estimate import estimate
 from vsr.offline.job import restore
 from vsr.offline.options import RestoreOptions
 from vsr.results import Progress
 from vsr.resume.journal import NAME, Journal, ResumePoint, header_line, journal_folder
 from vsr.streams import open_reader
+from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.streams.names.target_lock import lock_target
 
 
@@ -203,6 +204,44 @@ def test_outputs_that_cannot_be_segmented_are_written_whole(
         )
     assert "cannot be resumed if it is interrupted: -vf" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_resumed_run_whose_trial_fails_keeps_what_is_done(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, program = tmp_path / "out.mp4", tmp_path / "ffmpeg"
+    until_cut(clip, target, 20, model="identity")
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *:{os.devnull}*) exit 1;; esac\nexec {find_ffmpeg()} "$@"\n'
+    )
+    program.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("VSR_FFMPEG", str(program))
+        with pytest.raises(ConfigurationError, match="cannot be kept in segments"):
+            in_parts(clip, target, [], model="identity")
+    assert in_parts(clip, target, [], model="identity").resumed >= 8
+    assert frame_seconds(target) == frame_seconds(clip)
+
+
+def test_a_source_that_could_not_be_read_may_be_read_on_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target = write_images(tmp_path / "frames", 40), tmp_path / "out.mkv"
+    last, aside = source / "39.png", tmp_path / "aside.png"
+
+    def lose(progress: Progress) -> None:
+        if progress.frames >= 12 and last.exists():
+            last.rename(aside)
+
+    options = RestoreOptions(model="identity", **SIZES)
+    with caplog.at_level(logging.WARNING), pytest.raises(ReadError, match=r"39\.png"):
+        restore(str(source), str(target), options, on_progress=lose)
+    assert "--resume continues there" in caplog.text
+    aside.rename(last)
+    summary = in_parts(source, target, [], model="identity")
+    assert (summary.frames_out, summary.resumed >= 8) == (40, True)
+    with open_reader(str(target)) as reader:
+        assert [n for c in reader.chunks(8) for n in read_numbers(c.frames)] == list(range(40))
 
 
 def test_an_encoder_that_fails_does_not_take_what_is_done_with_it(

@@ -1,6 +1,8 @@
 """Errors of sources in one line: what came, what is accepted, what to do."""
 
 import socket
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.media import Clip, numbered_frame, write_clip, write_images
-from vsr.errors import DecodeError, OpenError, StreamTimeout, VSRError
+from vsr.errors import DecodeError, OpenError, ReadError, StreamTimeout, VSRError
 from vsr.streams import open_reader
 from vsr.streams.names import container
 
@@ -55,6 +57,36 @@ def test_sound_alone(tmp_path: Path) -> None:
     sound.write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n")
     assert path.exists()
     assert "has no video stream, only subtitle" in refusal(sound)
+
+
+def test_a_connection_that_fails_is_told_from_a_file_that_is_cut_off(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", Clip(num_frames=150)).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+
+    class BreaksOff(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(whole)))
+            self.end_headers()
+            self.wfile.write(whole[: len(whole) // 2])
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), BreaksOff) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}/whole.mkv"
+        kinds = [broken_by(source) for source in (address, tmp_path / "cut.mkv")]
+        server.shutdown()
+        thread.join()
+    assert kinds == [ReadError, DecodeError]
+
+
+def broken_by(source: Path | str) -> type[DecodeError]:
+    """The kind of error with which reading a source ends."""
+    with open_reader(str(source)) as reader, pytest.raises(DecodeError) as caught:
+        list(reader.chunks(8))
+    return caught.type
 
 
 def test_a_folder_without_images(tmp_path: Path) -> None:

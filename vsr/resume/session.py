@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.parallel_scenes import ParallelScenes
-from vsr.errors import CheckpointError, DecodeError, OpenError
+from vsr.errors import CheckpointError, DecodeError, OpenError, ReadError
 from vsr.restorer import Restorer
 from vsr.results import Summary, nothing_done
 from vsr.resume.checkpoints import CheckpointRecorder
@@ -38,7 +38,7 @@ class ResumeSession:
     """Keeps the journal of a run, if it needs one.
 
     On exit, the journal is removed if the output is complete, or the source ended early; it
-    stays where another run can resume.
+    stays where another run can resume, such as after an error of the source's disk.
 
     Args:
         journal: Journal of an earlier run to resume; None to start.
@@ -96,6 +96,8 @@ class ResumeSession:
                 request = EncodeRequest(target=target, info=info, **options)
                 self._sink = open_kept_writer(request, self._kept(target))
             except NotSegmentable as error:
+                if self._journal.points:
+                    raise  # the reader has skipped the frames that the journal holds
                 log.warning("this run cannot be resumed if it is interrupted: %s", error)
                 self._journal.remove()
                 self._journal = None
@@ -123,7 +125,7 @@ class ResumeSession:
         whole = kind is None and journal.sealed is not None
         if whole:
             sync(journal.target.parent)
-        if whole or (kind is not None and issubclass(kind, DecodeError)):
+        if whole or (kind is not None and _ends_early(kind)):
             journal.remove()
             return
         if journal.points and not (kind is not None and issubclass(kind, _LOST)):
@@ -147,6 +149,11 @@ class ResumeSession:
         assert self._journal is not None
         assert self._recorder is not None
         self._journal.seal(self._recorder.frames)
+
+
+def _ends_early(kind: type[BaseException]) -> bool:
+    """Whether an error means that the source itself is broken, as another run would find it."""
+    return issubclass(kind, DecodeError) and not issubclass(kind, ReadError)
 
 
 def finish_sealed(journal: Journal) -> Summary | None:
