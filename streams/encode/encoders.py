@@ -48,13 +48,28 @@ _DEFAULT_QUALITIES = frozenset({"crf", "b", "q"})
 _ENCODER_KEYS = ("c:v", "codec:v", "vcodec")
 _ODD_SIZES = frozenset({"ffv1", "libvpx", "libvpx-vp9", "libaom-av1", "huffyuv", "ffvhuff", "gif"})
 _PREFERRED = {
-    8: ("yuv420p", "yuv422p", "yuv444p", "gbrp", "rgb24", "yuv422p10le", "yuv444p10le"),
+    8: ("yuv420p", "yuv422p", "yuv444p", "gbrp", "yuv420p10le", "yuv422p10le", "yuv444p10le"),
     10: ("yuv420p10le", "yuv422p10le", "yuv444p10le", "gbrp10le", "gbrp16le"),
 }
 _LOSSLESS = frozenset({"ffv1", "ffvhuff", "huffyuv", "utvideo", "rawvideo", "png", "magicyuv"})
 _SHUFFLED = "rgb24"
 """Format that ffmpeg turns into any other order of 8-bit red, green and blue without loss."""
 
+_SAME_SAMPLES = {
+    "bgr0": _SHUFFLED,
+    "bgr24": _SHUFFLED,
+    "rgb32": _SHUFFLED,
+    "nv12": "yuv420p",
+    "p010le": "yuv420p10le",
+    "uyvy422": "yuv422p",
+    "yuyv422": "yuv422p",
+    "p210le": "yuv422p10le",
+}
+"""Formats that ffmpeg makes of others by moving samples alone."""
+
+_OF_RED_GREEN_BLUE = re.compile(r"rgb|bgr|gbr|pal8")
+
+_DEFAULT_FORMAT = "yuv420p"
 _NEGATIVE_NUMBER = re.compile(r"-\.?\d")
 
 
@@ -166,11 +181,14 @@ def choose_pixel_format(
     taken = encoder_formats(encoder) if taken is None else taken
     order = _PREFERRED[8] if bit_depth == 8 else _PREFERRED[10] + _PREFERRED[8]
     if source is not None and is_lossless(encoder, options):
-        order = (*_own_formats(source, taken), *order)
+        order = (*_own_formats(source), *order)
+    made = {*taken, *(_SAME_SAMPLES.get(name, name) for name in taken)}
     for name in order:
-        if not taken or name in taken or name == _SHUFFLED:
+        if not taken or name in made:
             return _known(name)
-    return _known("rgb24")
+    # ffmpeg converts, and from RGB to YUV it would with a matrix of its own.
+    takes_rgb = any(map(_OF_RED_GREEN_BLUE.search, taken))
+    return _known(_SHUFFLED if takes_rgb else _DEFAULT_FORMAT)
 
 
 def is_lossless(encoder: str, options: Options) -> bool:
@@ -180,13 +198,12 @@ def is_lossless(encoder: str, options: Options) -> bool:
     return encoder in _LOSSLESS or options.get("lossless") == "1" or zero or "lossless=1" in asked
 
 
-def _own_formats(source: PixelFormat, taken: tuple[str, ...]) -> tuple[str, ...]:
+def _own_formats(source: PixelFormat) -> tuple[str, ...]:
     """Formats that hold the source's samples without loss, the nearest first."""
     if source.family != "rgb":
         return (source.name.replace("yuvj", "yuv"),)
     depth = "" if source.bits == 8 else f"{source.bits}le"
-    shuffled = source.bits == 8 and {"bgr0", "rgb24", "bgr24", "rgb32"} & set(taken)
-    return (f"gbrp{depth}", *((_SHUFFLED,) if shuffled else ()), "gbrp16le")
+    return (f"gbrp{depth}", *((_SHUFFLED,) if source.bits == 8 else ()), "gbrp16le")
 
 
 def keeps_odd_sizes(encoder: str, pixel_format: PixelFormat) -> bool:

@@ -11,7 +11,7 @@ import torch
 from tests.media import numbered_frames, read_numbers
 from tests.streams.encoding import FAST, INFO, encode, first_frame, numbered_chunk, start
 from vsr.streams import open_reader, open_writer
-from vsr.streams.encode.encoders import default_options
+from vsr.streams.encode.encoders import choose_pixel_format, default_options
 from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.types import Chunk, Colour, StreamInfo
 
@@ -49,6 +49,7 @@ def test_colour_tags_are_the_sources_or_made_explicit(
         ("libvpx", "webm", True),
         ("mpeg4", "avi", False),
         ("libx264", "mp4", False),
+        ("prores_ks", "mov", False),
     ],
 )
 def test_colours_are_shown_as_they_were_whatever_the_codec_can_say(
@@ -72,6 +73,30 @@ def test_an_enlarged_untagged_film_keeps_the_matrix_of_its_own_size(tmp_path: Pa
     writer.write(Chunk(frames=numbered_frames([1], 720, 1280), pts=(0,), time_base=small.time_base))
     frame, _ = first_frame(Path(writer.finish()))
     assert frame.colorspace == 6
+
+
+def test_an_encoder_of_ten_bits_alone_gets_the_sources_matrix(tmp_path: Path) -> None:
+    changes = {"colour": TAGGED, "pixel_format": "yuv420p"}
+    frame, _ = first_frame(encode(tmp_path / "out.mov", changes=changes, encoder="prores_ks"))
+    assert (frame.format.name, frame.colorspace) == ("yuv422p10le", 1)
+
+
+@pytest.mark.parametrize(
+    ("taken", "bit_depth", "chosen"),
+    [
+        (("yuv422p10le", "yuv444p10le"), 8, "yuv422p10le"),
+        (("nv12", "qsv"), 8, "yuv420p"),
+        (("nv12", "p010le", "qsv"), 10, "yuv420p10le"),
+        (("vaapi",), 8, "yuv420p"),
+        (("rgb8", "pal8", "gray"), 8, "rgb24"),
+        (("rgb24", "rgba"), 10, "rgb24"),
+    ],
+)
+def test_rgb_is_sent_to_encoders_of_rgb_alone(
+    taken: tuple[str, ...], bit_depth: int, chosen: str
+) -> None:
+    found = choose_pixel_format("any", {}, bit_depth=bit_depth, taken=taken)
+    assert found.name == chosen
 
 
 def test_ten_bits_stay_ten_bits_where_the_encoder_can(tmp_path: Path) -> None:
