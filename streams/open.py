@@ -198,6 +198,7 @@ def _open_images(request: EncodeRequest, kept: KeptSegments | None = None) -> Im
         )
     return ImageWriter(
         request.target,
+        size=request.size,
         bit_depth=request.info.bit_depth,
         frame_data=request.info.frame_data,
         encode_args=request.encode_args,

@@ -6,7 +6,7 @@ Pillow knows no colour pictures of 16 bits: those go through ffmpeg's codecs.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 from torch import Tensor
 
 from vsr.errors import DecodeError, EncodeError, ReadError
@@ -34,7 +35,21 @@ SAVE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 """Near to lossless, and quick."""
 
+LONGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+"""Rows or columns that a format, or the library that writes it, can hold; PNG has no such limit."""
+
 Samples = np.ndarray[Any, np.dtype[Any]]
+
+_TURNS: Mapping[int, Callable[[Samples], Samples]] = {
+    2: np.fliplr,
+    3: lambda samples: np.rot90(samples, 2),
+    4: np.flipud,
+    5: lambda samples: samples.swapaxes(0, 1),
+    6: lambda samples: np.rot90(samples, -1),
+    7: lambda samples: np.rot90(samples, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+"""What each orientation of Exif asks for; 1 is upright."""
 
 
 UNREADABLE = (
@@ -62,7 +77,10 @@ def decode_image(path: Path) -> tuple[Tensor, int]:
     try:
         with Image.open(path) as image:
             deep = _is_deep_colour(path, image)
+            # Pillow turns some formats as it loads them, and then forgets their orientation.
+            orientation = image.getexif().get(Base.Orientation, 1) if deep else 1
             samples = _read_deep(path) if deep else _samples(ImageOps.exif_transpose(image))
+            samples = np.ascontiguousarray(_TURNS.get(orientation, np.asarray)(samples))
     except (*UNREADABLE, FFmpegError) as error:
         failed = isinstance(error, OSError) and error.errno is not None
         kind = ReadError if failed else DecodeError

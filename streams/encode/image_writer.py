@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vsr.errors import ConfigurationError, EncodeError, OpenError
-from vsr.streams.decode.image_codec import encode_image
+from vsr.streams.decode.image_codec import LONGEST_SIDES, encode_image
 from vsr.streams.decode.unsupported import frame_data_notes
 from vsr.streams.encode.encoders import parse_options
 from vsr.streams.names.durable import Commit, KeptSegments, LostError, sync
@@ -19,6 +20,7 @@ from vsr.streams.names.image_sequence import (
     is_pattern,
     list_images,
     names_images,
+    numbered_name,
 )
 from vsr.streams.names.target import name_beside
 from vsr.types import Chunk
@@ -40,6 +42,7 @@ class ImageWriter:
         self,
         target: str,
         *,
+        size: tuple[int, int],
         bit_depth: int = 8,
         frame_data: frozenset[str] = frozenset(),
         encode_args: Sequence[str] = (),
@@ -51,6 +54,7 @@ class ImageWriter:
 
         Args:
             target: A folder or a pattern.
+            size: Rows and columns of the frames to come.
             bit_depth: Bit depth of the source: PNG keeps more than 8 bits as 16.
             frame_data: Kinds of data of the source's frames; images hold none of it.
             encode_args: ``-pix_fmt rgb24`` or ``rgb48``, ``-quality 1`` to ``100``.
@@ -61,18 +65,19 @@ class ImageWriter:
                 temporary folder.
 
         Raises:
-            OpenError: The target cannot be written.
+            OpenError: The target cannot be written, or images of this size cannot.
             LostError: Images that are kept of an earlier run are missing.
             ConfigurationError: Arguments that images do not know.
         """
         self.notes = frame_data_notes(frame_data)
         self._folder = image_folder(target)
-        self._name = Path(target).name if is_pattern(target) else DEFAULT_NAME
+        self._name = _name_of(target)
         self._check(target, source, overwrite=overwrite)
-        self._stems = _source_stems(source) if not is_pattern(target) else []
+        self._check_size(size)
+        self._stems = _kept_stems(target, source)
         self._kept = kept
         self._temporary = name_beside(self._folder, f".{self._folder.name}.part")
-        self._count = 0
+        self._count, self._is_whole = 0, False
         if kept is not None:
             self._temporary, self._count = kept.folder, kept.passed.frames
             self._check_kept()
@@ -117,31 +122,32 @@ class ImageWriter:
         """Images hold no sound: packets are dropped."""
 
     def finish(self, *, partial: bool = False) -> str:
-        """Move the images to their folder and return its name."""
-        if partial and self._kept:
-            return str(_copy_images(self._temporary, _partial(self._folder)))
+        """Move the images to their folder and return its name.
+
+        Raises:
+            EncodeError: They cannot be moved; they stay where they are.
+        """
+        if partial:
+            return str(self._finish_partly(_partial(self._folder)))
         if self._kept:
             self._sync()
             self._kept.seal()
-        if partial:
-            return str(move_images(self._temporary, _partial(self._folder)))
+        self._is_whole = True
         move_images(self._temporary, self._folder)
-        self._remove_later_ones()
+        if not self._stems:
+            remove_later_images(self._folder, self._name, self._count)
         return str(self._folder)
 
-    def _remove_later_ones(self) -> None:
-        """Numbered images that a longer run left would pass for this one's."""
-        if self._stems:
-            return
-        written = {self._name % (FIRST_NUMBER + i) for i in range(self._count)}
-        anyhow = WRITABLE_SUFFIXES if self._name == DEFAULT_NAME else ()
-        for path in self._folder.iterdir():
-            numbered = path.stem.isdecimal() and path.suffix.lower() in anyhow
-            if (numbered or is_named_by(self._name, path)) and path.name not in written:
-                path.unlink()
+    def _finish_partly(self, folder: Path) -> Path:
+        """Put the images into a folder that may hold those of an earlier run."""
+        _remove_images(folder)
+        if self._kept:
+            return _copy_images(self._temporary, folder)
+        self._is_whole = True
+        return move_images(self._temporary, folder)
 
     def abort(self) -> None:
-        if not self._kept:
+        if not (self._kept or self._is_whole):
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _check(self, target: str, source: str | None, *, overwrite: bool) -> None:
@@ -165,26 +171,101 @@ class ImageWriter:
                 f"{target!r} names images that exist; give another name or allow overwriting (-y)"
             )
 
+    def _check_size(self, size: tuple[int, int]) -> None:
+        suffix = Path(self._name).suffix.lower()
+        if max(size) > LONGEST_SIDES.get(suffix, max(size)):
+            raise OpenError(
+                f"images of {size[1]}x{size[0]} are too large for {suffix}, which takes up to "
+                f"{LONGEST_SIDES[suffix]} pixels a side; give .png images"
+            )
+
     def _check_kept(self) -> None:
         """Check that numbered images of an earlier run are all there."""
         for number in range(FIRST_NUMBER, FIRST_NUMBER + (0 if self._stems else self._count)):
-            path = self._temporary / (self._name % number)
+            path = self._temporary / numbered_name(self._name, number)
             if not path.is_file():
                 raise LostError(f"'{path}' is missing; start again with --overwrite")
 
     def _file_name(self, pts: int) -> str:
         if pts < len(self._stems):
             return self._stems[pts] + Path(self._name).suffix
-        return self._name % (FIRST_NUMBER + self._count)
+        return numbered_name(self._name, FIRST_NUMBER + self._count)
 
 
 def move_images(origin: Path, folder: Path) -> Path:
-    """Move what is left of the images in a folder into another, which is returned."""
-    folder.mkdir(exist_ok=True)
-    for image in origin.iterdir():
-        image.replace(folder / image.name)
-    origin.rmdir()
+    """Move what is left of the images in a folder into another, which is returned.
+
+    At once where there is no such folder yet; one by one into one that exists, which may be
+    another file system.
+
+    Raises:
+        EncodeError: They cannot be moved; they stay where they are.
+    """
+    try:
+        if not folder.exists():
+            return origin.rename(folder)
+        for image in origin.iterdir():
+            _move(image, folder / image.name)
+        origin.rmdir()
+    except OSError as error:
+        raise EncodeError(
+            f"images cannot be moved to '{folder}' ({error}); they are in '{origin}'"
+        ) from error
     return folder
+
+
+def _move(image: Path, target: Path) -> None:
+    try:
+        image.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = name_beside(target, f".{target.name}.part")
+        shutil.copy2(image, copy)
+        copy.replace(target)
+        image.unlink()
+
+
+def remove_later_images(folder: Path, name: str, count: int) -> None:
+    """Remove numbered images that a longer run left, and that would pass for this one's.
+
+    Args:
+        folder: Folder of the images.
+        name: Pattern of their names.
+        count: Number of images that this run has written.
+    """
+    written = {numbered_name(name, FIRST_NUMBER + i) for i in range(count)}
+    anyhow = WRITABLE_SUFFIXES if name == DEFAULT_NAME else ()
+    for path in folder.iterdir():
+        numbered = path.stem.isdecimal() and path.suffix.lower() in anyhow
+        if (numbered or is_named_by(name, path)) and path.name not in written:
+            path.unlink()
+
+
+def finish_images(origin: Path, target: str, source: str, count: int) -> None:
+    """Do for a complete folder of images what a writer that was ended could not do any more.
+
+    Args:
+        origin: Folder of the images, or what is left of it.
+        target: Target of the writer.
+        source: Source of the frames.
+        count: Number of images in all.
+
+    Raises:
+        EncodeError: See ``move_images``.
+    """
+    folder = image_folder(target)
+    if origin.is_dir():
+        move_images(origin, folder)
+    if folder.is_dir() and not _kept_stems(target, source):
+        remove_later_images(folder, _name_of(target), count)
+
+
+def _remove_images(folder: Path) -> None:
+    """Remove the images that an earlier run has left in a folder."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.suffix.lower() in WRITABLE_SUFFIXES:
+            path.unlink()
 
 
 def _copy_images(origin: Path, folder: Path) -> Path:
@@ -226,7 +307,14 @@ def _folder_of(source: str) -> Path:
     return (path.parent if is_pattern(source) else path).resolve()
 
 
-def _source_stems(source: str | None) -> list[str]:
-    if source is None or not names_images(source):
+def _name_of(target: str) -> str:
+    return Path(target).name if is_pattern(target) else DEFAULT_NAME
+
+
+def _kept_stems(target: str, source: str | None) -> list[str]:
+    """Names that images keep, without their suffix; with it where there would be two of one."""
+    if source is None or is_pattern(target) or not names_images(source):
         return []
-    return [path.stem for path in list_images(source)]
+    images = list_images(source)
+    stems = [path.stem for path in images]
+    return stems if len(set(stems)) == len(stems) else [path.name for path in images]

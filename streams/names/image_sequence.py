@@ -54,6 +54,11 @@ def image_folder(name: str) -> Path:
     return folder
 
 
+def numbered_name(pattern: str, number: int) -> str:
+    """The name that a pattern gives to the image of a number."""
+    return _NUMBER.sub(lambda digits: f"{number:0{int(digits[1] or 0)}d}", pattern, count=1)
+
+
 def is_named_by(pattern: str, path: Path) -> bool:
     """Whether a file's name matches a pattern."""
     return bool(_matcher(Path(pattern).name).match(path.name))

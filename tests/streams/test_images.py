@@ -1,5 +1,6 @@
 """Folders of images, read and written."""
 
+import errno
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.ExifTags import Base
 
 from tests.media import Clip, numbered_frames, read_numbers, write_clip, write_images
-from vsr.errors import ConfigurationError, OpenError
+from tests.resume.power_cut import in_parts, until_cut
+from vsr.errors import ConfigurationError, EncodeError, OpenError
 from vsr.offline.job import restore
 from vsr.offline.options import RestoreOptions
+from vsr.resume.journal import Journal
 from vsr.streams import open_reader, open_writer
+from vsr.streams.decode.image_codec import decode_image, encode_image
 from vsr.types import Chunk, StreamInfo
 
 INFO = StreamInfo(height=72, width=96, time_base=Fraction(1, 25), frame_rate=Fraction(25))
@@ -172,6 +177,104 @@ def test_a_pattern_replaces_all_that_it_names(tmp_path: Path) -> None:
         writer.write(chunk(range(num_frames)))
         writer.finish()
     assert {p.name for p in tmp_path.iterdir()} == {"0007.png", "a01.png", "a02.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "written"), [("50%_%02d.png", "50%_01.png"), ("%03d_%02d.png", "001_%02d.png")]
+)
+def test_other_percent_signs_of_a_pattern_stay(name: str, written: str, tmp_path: Path) -> None:
+    writer = open_writer(tmp_path / "out" / name, INFO, height=72, width=96)
+    writer.write(chunk(range(1)))
+    writer.finish()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [written]
+
+
+def test_pictures_that_differ_in_their_suffix_alone_are_all_written(tmp_path: Path) -> None:
+    source, target = write_images(tmp_path / "frames", 2), tmp_path / "restored"
+    (source / "2.png").rename(source / "1.jpg")
+    restore(str(source), str(target), RestoreOptions(model="identity"))
+    assert {p.name for p in target.iterdir()} == {"1.jpg.png", "1.png.png"}
+
+
+def test_images_too_large_for_their_format_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OpenError, match=r"20000x72 are too large for \.webp"):
+        open_writer(tmp_path / "out" / "%d.webp", INFO, height=72, width=20_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_are_moved_to_another_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+
+    def replace(path: Path, target: Path) -> Path:
+        if path.parent != target.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return path.rename(target)
+
+    writer = open_writer(tmp_path / "out", INFO, height=72, width=96)
+    writer.write(chunk(range(2)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        writer.finish()
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"00000001.png", "00000002.png"}
+
+
+def test_images_that_cannot_be_moved_stay(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path / "out", INFO, height=72, width=96)
+    writer.write(chunk(range(2)))
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(EncodeError, match=r"cannot be moved to .*; they are in "):
+        writer.finish()
+    writer.abort()
+    assert len(list((tmp_path / ".out.part").iterdir())) == 2
+
+
+def test_a_folder_of_images_appears_whole(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path / "out", INFO, height=72, width=96)
+    writer.write(chunk(range(2)))
+    number = (tmp_path / ".out.part").stat().st_ino
+    writer.finish()
+    assert (tmp_path / "out").stat().st_ino == number
+
+
+def test_a_partial_result_holds_no_images_of_an_earlier_one(tmp_path: Path) -> None:
+    for num_frames in (3, 1):
+        writer = open_writer(tmp_path / "out", INFO, height=72, width=96)
+        writer.write(chunk(range(num_frames)))
+        writer.finish(partial=True)
+    assert {p.name for p in (tmp_path / "out.partial").iterdir()} == {"00000001.png"}
+
+
+def test_images_of_a_longer_run_go_even_where_the_last_one_was_killed(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=20))
+    target = write_images(tmp_path / "out", 30)
+    until_cut(source, target, 12, model="identity", overwrite=True)
+    journal = Journal.open(tmp_path / "out.resume")
+    frames = journal.passed.frames
+    journal.seal(frames)
+    journal.close()
+    in_parts(source, target, [], model="identity")
+    assert {p.name for p in target.iterdir()} == {f"{n:08}.png" for n in range(1, frames + 1)}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_of_sixteen_bits_are_turned_as_those_of_eight(
+    orientation: int, tmp_path: Path
+) -> None:
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 14
+    exif, (shallow, deep) = Image.Exif(), (tmp_path / "shallow.png", tmp_path / "deep.png")
+    exif[Base.Orientation] = orientation
+    Image.fromarray(pixels).save(shallow, exif=exif)
+    frame = torch.from_numpy(pixels).permute(2, 0, 1).div(255)
+    encode_image(frame, deep, deep=True, options={})
+    head, content = 33, deep.read_bytes()
+    exif_chunk = shallow.read_bytes()[head:].partition(b"IDAT")[0][:-4]
+    deep.write_bytes(content[:head] + exif_chunk + content[head:])
+    (upright, eight), (turned, sixteen) = decode_image(shallow), decode_image(deep)
+    assert (eight, sixteen) == (8, 16)
+    torch.testing.assert_close(turned, upright, rtol=0, atol=1e-6)
 
 
 def test_the_source_folder_is_no_target(tmp_path: Path) -> None:

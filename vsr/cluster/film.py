@@ -105,7 +105,7 @@ def restore_film(
             resume=options.resume,
             overwrite=options.overwrite,
         )
-        if journal is not None and (summary := finish_sealed(journal)):
+        if journal is not None and (summary := finish_sealed(journal, film.source, film.target)):
             return summary
         with _kept(journal, film.target) as kept, _open(film) as reader:
             _require_length(film, reader.info)

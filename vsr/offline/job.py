@@ -144,7 +144,7 @@ def _restore(job: _Job) -> Summary:
         resume=options.resume,
         overwrite=options.overwrite,
     )
-    if journal is not None and (summary := finish_sealed(journal)):
+    if journal is not None and (summary := finish_sealed(journal, job.source, job.target)):
         return summary
     with ResumeSession(journal) as session, ExitStack() as opened:
         found = open_until_stopped(lambda: _open_source(job, session.passed), job.stop)

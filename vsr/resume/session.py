@@ -18,7 +18,7 @@ from vsr.resume.journal import IMAGES, Journal
 from vsr.scenes.markers import ResumedMarker, SceneMarker
 from vsr.scenes.state import load_marks
 from vsr.streams import open_writer
-from vsr.streams.encode.image_writer import ImageWriter, move_images
+from vsr.streams.encode.image_writer import ImageWriter, finish_images
 from vsr.streams.encode.request import EncodeRequest
 from vsr.streams.encode.segments.plan import NotSegmentable
 from vsr.streams.encode.segments.writer import SegmentWriter
@@ -156,23 +156,24 @@ def _ends_early(kind: type[BaseException]) -> bool:
     return issubclass(kind, DecodeError) and not issubclass(kind, ReadError)
 
 
-def finish_sealed(journal: Journal) -> Summary | None:
+def finish_sealed(journal: Journal, source: str, target: str) -> Summary | None:
     """Rename a complete output that an earlier run could not rename any more.
 
     Returns:
         None if the output is not complete or no longer exists.
 
     Raises:
+        EncodeError: Its images cannot be moved.
         OpenError: Neither the output nor all of its parts exist any more.
     """
-    target, images = journal.target, journal.path(IMAGES)
+    output = journal.target
     if journal.sealed is None:
         return None
-    if images.is_dir():
-        move_images(images, target)
-    elif temporary_name(target).is_file():
-        temporary_name(target).replace(target)
-    if not target.exists():
+    if names_images(target) or journal.path(IMAGES).is_dir():
+        finish_images(journal.path(IMAGES), target, source, journal.sealed)
+    elif temporary_name(output).is_file():
+        temporary_name(output).replace(output)
+    if not output.exists():
         try:
             journal.check()
         except OpenError:
@@ -180,4 +181,4 @@ def finish_sealed(journal: Journal) -> Summary | None:
             raise
         return None
     journal.remove()
-    return nothing_done(str(target), journal.sealed)
+    return nothing_done(str(output), journal.sealed)
