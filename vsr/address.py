@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from vsr.errors import ConfigurationError
@@ -44,6 +45,11 @@ def is_address(source: str) -> bool:
     """Whether the source is a URL such as ``rtmp://…`` instead of a path."""
     scheme, found, _ = source.partition("://")
     return bool(found) and scheme.replace("+", "").isalnum()
+
+
+def names_file(source: str) -> bool:
+    """Whether the source is a file that exists; an address may be too long for a path."""
+    return not is_address(source) and Path(source).is_file()
 
 
 def shown(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vsr.address import names_file
 from vsr.streams.names.container import open_container
 from vsr.streams.names.image_sequence import list_images, names_images
 from vsr.types import StreamInfo
@@ -36,6 +37,6 @@ def keeps_detail(source: str, info: StreamInfo) -> bool:
 
 def _bits_per_pixel(source: str, info: StreamInfo) -> float:
     """Bits per pixel of the whole file, sound included; 0 where its length is not known."""
-    if not info.num_frames or not Path(source).is_file():
+    if not info.num_frames or not names_file(source):
         return 0.0
     return 8 * Path(source).stat().st_size / (info.num_frames * info.height * info.width)

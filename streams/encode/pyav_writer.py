@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import av
@@ -17,6 +16,7 @@ from av.error import FFmpegError
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from vsr.address import names_file
 from vsr.errors import ConfigurationError, EncodeError
 from vsr.streams.colour.convert import from_rgb
 from vsr.streams.colour.padding import pad_to
@@ -127,7 +127,7 @@ class PyAVWriter:
         audio = [other for other in info.others if other.kind == "audio" and other.template]
         self._copied = {other.index: self._copy(other) for other in audio}
         has_chapters = False
-        if source is not None and Path(source).is_file():
+        if source is not None and names_file(source):
             with open_input(local_name(source)) as original:
                 self._container.metadata.update(original.metadata)
                 _name(self._video, original.streams[info.index])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from vsr.address import names_file
 from vsr.streams.encode.command import SourceFile
 from vsr.streams.names.animation import is_animated_webp
 from vsr.streams.names.trim import Seconds, as_fraction
@@ -57,7 +58,7 @@ class EncodeRequest:
         """The source as ffmpeg's second input, if it is a file."""
         # Older ffmpegs do not read animated WebP, which has nothing beside its picture.
         path = self.source
-        if path is None or not Path(path).is_file() or is_animated_webp(Path(path)):
+        if path is None or not names_file(path) or is_animated_webp(Path(path)):
             return None
         start, end = as_fraction(self.start_s), as_fraction(self.end_s)
         return SourceFile(

@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from vsr.address import is_address, redact, shown
+from vsr.address import is_address, names_file, redact, shown
 from vsr.errors import OpenError, StreamTimeout
 from vsr.streams.names.allowed import PLAYLIST_FORMATS, allowed, is_http_playlist
 from vsr.streams.names.trust import HTTPOpener, Trust
@@ -181,8 +181,7 @@ def _explain(source: str, error: Exception) -> OpenError | StreamTimeout:
 
 
 def _hint(source: str, error: FFmpegError) -> str:
-    path = Path(source)
-    boxes = _boxes(path) if path.is_file() else []
+    boxes = _boxes(Path(source)) if names_file(source) else []
     if boxes[:1] == ["ftyp"] and "moov" not in boxes:
         return "its index, the moov box, is missing: it was cut off while being written or copied"
     return redact(reason(error), source)

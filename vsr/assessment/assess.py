@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vsr.address import names_file
 from vsr.assessment.regression import WEIGHTS, Assessor, load_assessor
 from vsr.assessment.scene import KINDS, SceneAssessment, SceneMeasurements, WorstWindow
 from vsr.results import Progress
@@ -156,7 +157,7 @@ class _Quantisers:
     """Quantisers of a file's frames, read on demand; none of other sources."""
 
     def __init__(self, source: str, start_s: float) -> None:
-        is_file = Path(source).is_file()
+        is_file = names_file(source)
         self._frames = read_quantisers(source, start_s=start_s) if is_file else iter(())
         self._next = next(self._frames, None)
 

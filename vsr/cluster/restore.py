@@ -110,7 +110,7 @@ def _restore_there(
         return None
     there = replace(options, cluster=None, devices=())
     task = FilmTask(
-        source=str(Path(source).absolute()) if Path(source).exists() else source,
+        source=_named_for_others(source),
         target=str(Path(target).absolute()) + ("/" if target.endswith("/") else ""),
         source_print=fingerprint(source),
         options=there,
@@ -282,3 +282,9 @@ def _make_worker(setup: WorkerSetup, number: int, fetch: Callable[[Any], bytes] 
     from vsr.cluster.worker import ShardWorker
 
     return ShardWorker(setup.of_worker(number), fetch)
+
+
+def _named_for_others(source: str) -> str:
+    """A source by a name that holds in any folder."""
+    is_there = not is_address(source) and Path(source).exists()
+    return str(Path(source).absolute()) if is_there else source

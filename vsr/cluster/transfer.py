@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
 
+from vsr.address import names_file
 from vsr.cluster.pool import Pool
 from vsr.cluster.shards import Shard
 from vsr.cluster.tasks import ShardResult, Storage, token_of
@@ -45,9 +46,9 @@ def describe_storage(source: str, journal: Journal, address: str | None) -> Stor
         return storage
     folder = f"{address.rstrip('/')}/{storage.token[:16]}"
     copy = f"{folder}/{Path(source).name}"
-    if Path(source).is_file():
+    if names_file(source):
         _upload(Path(source), copy)
-    return replace(storage, address=folder, copy=copy if Path(source).is_file() else None)
+    return replace(storage, address=folder, copy=copy if names_file(source) else None)
 
 
 def with_pieces(storage: Storage, pool: Pool) -> Storage:

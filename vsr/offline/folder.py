@@ -64,6 +64,8 @@ def holds_videos(source: str) -> bool:
     One video is enough: the pictures beside it are posters.
     """
     path = Path(source)
+    if is_address(source):
+        return False
     if _is_list(path):
         return True
     if not path.is_dir():
@@ -74,7 +76,7 @@ def holds_videos(source: str) -> bool:
 def mixed_note(source: str) -> str | None:
     """A note about pictures that are left out of a folder of videos; None without any."""
     path = Path(source)
-    if not path.is_dir() or not _has_videos(path):
+    if is_address(source) or not path.is_dir() or not _has_videos(path):
         return None
     images = sorted(p.name for p in path.iterdir() if _is_image(p))
     if not images:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vsr.address import is_address
+from vsr.address import is_address, names_file
 from vsr.engine.memory_plan import RequestedSettings
 from vsr.engine.settings import FULL, Settings
 from vsr.engine.stream_checkpoint import identity
@@ -152,9 +152,9 @@ def fingerprint(source: str) -> dict[str, Any]:
     if names_images(source):
         listed = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in list_images(source)]
         return {"images": len(listed), "digest": _digest(json.dumps(listed).encode())}
-    path = Path(source)
-    if not path.is_file():
+    if not names_file(source):
         return {}
+    path = Path(source)
     with path.open("rb") as file:
         start = file.read(_SAMPLE_BYTES)
     status = path.stat()
