@@ -14,7 +14,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 MAX_PACKETS = 1000
-"""Kept from one key frame on; a stream with fewer key frames ends without this help."""
+"""Kept in all, from one key frame on: a stream with fewer key frames ends without this help, and a
+long one without times, of which no packet is known to be done with."""
 
 
 class FlushRecovery:
@@ -25,12 +26,13 @@ class FlushRecovery:
 
     Attributes:
         failures: Packets that did not decode when they were decoded once more.
+        held: Packets kept to be decoded once more.
     """
 
     def __init__(self, video: VideoStream) -> None:
         self._video = video
         self._groups: deque[list[Packet[Stream]]] = deque([[]])
-        self.failures = 0
+        self.failures = self.held = 0
         self._missing = self._shown = 0
         self._last_pts: int | None = None
         self._whole = True
@@ -43,9 +45,9 @@ class FlushRecovery:
         if packet.is_keyframe:
             self._groups.append([])
         self._groups[-1].append(packet)
-        if len(self._groups[-1]) > MAX_PACKETS:
-            self._groups = deque([[]])
-            self._whole = False
+        self.held += 1
+        while self.held > MAX_PACKETS:
+            self._release()
 
     def shown(self, frame: VideoFrame) -> None:
         """Note a decoded frame; packets that no later frame needs are released."""
@@ -53,8 +55,13 @@ class FlushRecovery:
         self._shown += 1
         self._last_pts = frame.pts
         while len(self._groups) > 1 and _begins_by(self._groups[1], frame.pts):
-            self._groups.popleft()
-            self._whole = False
+            self._release()
+
+    def _release(self) -> None:
+        """Release the oldest packets, up to a key frame."""
+        self.held -= len(self._groups.popleft())
+        self._groups = self._groups or deque([[]])
+        self._whole = False
 
     def lost(self) -> list[VideoFrame]:
         """The frames after the last one shown; called once, after the flush."""

@@ -10,6 +10,8 @@ import pytest
 from tests.media import Clip, write_clip
 from tests.streams.said_times import decoded_by_ffmpeg
 from vsr.streams import open_reader
+from vsr.streams.decode import flush_recovery
+from vsr.streams.decode.flush_recovery import FlushRecovery
 
 NUM_FRAMES = 30
 BROKEN_LENGTH = b"\x7f\xff\xff\xff"
@@ -40,3 +42,20 @@ def test_frames_after_a_damaged_one_near_the_end_are_read(
     times = [pts * chunk.time_base for chunk in chunks for pts in chunk.pts]
     assert times == decoded_by_ffmpeg(path)
     assert len(times) == NUM_FRAMES - 1
+
+
+def test_packets_without_times_are_not_kept_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flush_recovery, "MAX_PACKETS", 40)
+    options = {"preset": "ultrafast", "g": "10"}
+    path = write_clip(tmp_path / "clip.h264", Clip(num_frames=100, options=options))
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        recovery = FlushRecovery(video)
+        for packet in container.demux():
+            recovery.sent(packet)
+            for frame in video.decode(packet):
+                recovery.shown(frame)
+            assert recovery.held <= 40
+        assert recovery.lost() == []
