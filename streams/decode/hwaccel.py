@@ -9,7 +9,7 @@ from av.video.stream import VideoStream
 
 from vsr.errors import ConfigurationError, OpenError
 from vsr.streams.decode.animated_webp import as_video
-from vsr.streams.names.container import open_container, reason
+from vsr.streams.names.container import PIPE, open_container, reason
 
 AUTO = "auto"
 DEVICES = ("cuda", "videotoolbox", "d3d11va", "vaapi", "qsv")
@@ -46,6 +46,8 @@ def open_accelerated(
     known = [kind for kind in (DEVICES if hwaccel == AUTO else [hwaccel]) if kind in here]
     missing = hwaccel not in {AUTO, *here}
     causes = [f"{hwaccel}: not in this build, which has {', '.join(here)}"] if missing else []
+    if source == PIPE:
+        known, causes = [], ["what is read of a pipe to try one is gone"]
     for kind in known:
         try:
             device = HWAccel(device_type=kind, allow_software_fallback=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.media import Clip, audio_packets, write_clip
+from tests.media import Clip, audio_packets, read_numbers, write_clip
 from tests.streams.encoding import FAST, INFO, frame_seconds, numbered_chunk, start, transcode
 from tests.streams.piping import piped_in, piped_out
 from tests.streams.rich_media import write_film
@@ -57,6 +57,17 @@ def test_sources_that_cannot_be_read_twice_are_reported(tmp_path: Path) -> None:
         assert "cannot be read twice" in writer.notes[0]
         assert "subtitle (subrip)" in writer.notes[0]
         writer.abort()
+
+
+def test_a_pipe_loses_nothing_to_trials_of_hardware(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mkv", Clip(num_frames=30))
+    with (
+        piped_in(source.read_bytes()) as name,
+        open_reader(name, hwaccel="auto") as reader,
+    ):
+        numbers = [n for chunk in reader.chunks(8) for n in read_numbers(chunk.frames)]
+    assert numbers == list(range(30))
+    assert any("a pipe" in note for note in reader.notes)
 
 
 def test_rubbish_in_a_pipe_is_refused() -> None:
