@@ -68,12 +68,15 @@ def deinterlace(
         return
     filtered: _Filter | None = None
     last_note, begun = "", False
+    last_pts, step = None, 1
     known = ScanDetector(time_base).detect(frames) if scan is None else ((f, scan) for f in frames)
     for stamped, found in known:
         note_scan(found)
+        step = step if last_pts is None else stamped.pts - last_pts
+        last_pts = stamped.pts
         chain = _chain(mode, found)
         if filtered is not None and not filtered.suits(stamped.frame, chain):
-            yield from filtered.drain()
+            yield from filtered.drain(step)
             filtered = None
         note = _note(mode, found, stamped.frame)
         if note != last_note:
@@ -86,7 +89,7 @@ def deinterlace(
         filtered = filtered or _Filter(stamped.frame, time_base, chain, fields=mode == "field")
         yield from filtered.push(stamped)
     if filtered is not None:
-        yield from filtered.drain()
+        yield from filtered.drain(step)
 
 
 def _chain(mode: Mode, scan: Scan) -> _Chain:
@@ -183,9 +186,14 @@ class _Filter:
         self._graph.vpush(stamped.frame)
         return self._pull()
 
-    def drain(self) -> list[StampedFrame]:
+    def drain(self, step: int = 1) -> list[StampedFrame]:
+        """The frames held back, the last of which lasts this long; the filter is of no more use."""
         self._graph.vpush(None)
-        return self._pull()
+        ready = self._pull()
+        if len(ready) == 2 and ready[0].pts == ready[1].pts:
+            # The filter tells the time between two fields by that between two frames.
+            ready[1] = StampedFrame(ready[1].frame, ready[0].pts + step)
+        return ready
 
     def _pull(self) -> list[StampedFrame]:
         ready: list[StampedFrame] = []

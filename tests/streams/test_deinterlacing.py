@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.command_line import Run
+from tests.media import Clip, write_clip
 from tests.streams.rich_media import run_ffmpeg
 from vsr.errors import ConfigurationError
 from vsr.streams import open_reader
@@ -100,6 +101,19 @@ def test_a_field_becomes_a_frame_at_twice_the_rate(tmp_path: Path) -> None:
     whole, _ = frames_of(write(tmp_path, "null", "whole.mkv"))
     error = [(fields[i] - whole[i]).abs().mean() for i in range(4, 40)]
     assert max(error) < (fields[4] - whole[10]).abs().mean()
+
+
+def test_the_fields_of_a_single_frame_have_times_of_their_own(tmp_path: Path) -> None:
+    parts = [(6, 72), (1, 144), (6, 72)]
+    clips = [
+        write_clip(tmp_path / f"{i}.h264", Clip(num_frames=number, height=height, width=2 * height))
+        for i, (number, height) in enumerate(parts)
+    ]
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes(b"".join(clip.read_bytes() for clip in clips))
+    with open_reader(str(joined), deinterlace="field") as reader:
+        times = [pts * chunk.time_base for chunk in reader.chunks(4) for pts in chunk.pts]
+    assert times == [times[0] + Fraction(i, 50) for i in range(26)]
 
 
 def test_telecined_film_is_put_together_again(
