@@ -264,7 +264,7 @@ def build_command(output: Output, *, lead_s: int, sound: Path | None = None) -> 
 
 
 def build_cut(output: Output, target: str, end_s: Fraction) -> list[str]:
-    """Arguments that copy an output up to a time: sound can be longer than frames."""
+    """A command that copies an output up to a time: sound can be longer than frames."""
     # Attached covers come back as streams of video, which V leaves out: they are attached again.
     attached = any(side.attached for side in output.sides)
     options: Options = {
@@ -274,7 +274,7 @@ def build_cut(output: Output, target: str, end_s: Fraction) -> list[str]:
     }
     options |= container_options(output.suffix, output.time_base)
     options |= attachment_options(output.sides, output.covers)
-    return output_command([ffmpeg.input(local_name(output.path))], target, options)[1:]
+    return output_command([ffmpeg.input(local_name(output.path))], target, options)
 
 
 def _video_options(output: Output) -> Options:

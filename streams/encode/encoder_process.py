@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ class EncoderProcess:
         size: Rows and columns of the frames that come; where the layout's are more, the last are
             repeated.
         output: File descriptor of ffmpeg's standard output; the caller's to close.
+        target: See ``FFmpegProcess``.
 
     Attributes:
         frames: Frames written so far.
@@ -42,11 +44,12 @@ class EncoderProcess:
         size: tuple[int, int],
         *,
         output: int = subprocess.DEVNULL,
+        target: Path | None = None,
     ) -> None:
         self.frames = 0
         self.end_s = Fraction(0)
         self._layout, self._colour, self._size = layout, colour, size
-        self._process = FFmpegProcess(command, output=output)
+        self._process = FFmpegProcess(command, output=output, target=target)
         self._raw = RawStream(layout, self._process.write)
         self._clock = FrameClock(layout.time_base)
 

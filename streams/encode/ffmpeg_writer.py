@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,17 +11,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vsr.address import is_address
-from vsr.errors import EncodeError
+from vsr.errors import EncodeError, VSRError
 from vsr.streams.encode.arrivals import log_losses
 from vsr.streams.encode.command import Output, build_command, build_cut
 from vsr.streams.encode.encoder_process import EncoderProcess
 from vsr.streams.encode.plan import plan_encoding
 from vsr.streams.encode.request import EncodeRequest
-from vsr.streams.ffmpeg.process import query_ffmpeg
+from vsr.streams.ffmpeg.process import run_ffmpeg
 from vsr.streams.names.animation import count_webp_frames, is_animated_webp
 from vsr.streams.names.container import PIPE
 from vsr.streams.names.target import TargetAddress, TargetFile, TargetPipe
 from vsr.types import Chunk
+
+log = logging.getLogger(__name__)
 
 STANDARD_OUTPUT = 1
 
@@ -52,6 +55,7 @@ class FFmpegWriter:
             self._plan.output.colour,
             request.size,
             output=STANDARD_OUTPUT if isinstance(self._target, TargetPipe) else subprocess.DEVNULL,
+            target=Path(self._target.temporary),
         )
 
     @property
@@ -120,12 +124,18 @@ class FFmpegWriter:
         return replace(self._plan.output, path=self._target.temporary)
 
     def _cut(self) -> None:
-        """Cut streams that are longer than the video."""
+        """Cut streams that are longer than the video; where that fails they stay as they are."""
         assert isinstance(self._target, TargetFile)
         end_s = self._encoding.end_s + self._plan.layout.shift_s
-        self._target.create_trial()
-        if query_ffmpeg(*build_cut(self._output(), self._target.trial, end_s)).returncode == 0:
-            Path(self._target.trial).replace(self._target.temporary)
+        trial = Path(self._target.trial)
+        try:
+            self._target.create_trial()
+            run_ffmpeg(build_cut(self._output(), self._target.trial, end_s), trial)
+        except VSRError as error:
+            log.warning("sound and subtitles stay longer than the frames: %s", error)
+            trial.unlink(missing_ok=True)
+        else:
+            trial.replace(self._target.temporary)
 
 
 def choose_target(request: EncodeRequest) -> TargetFile | TargetAddress:

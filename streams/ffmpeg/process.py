@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import select
 import shutil
@@ -15,6 +16,7 @@ import time
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 import imageio_ffmpeg
@@ -97,6 +99,7 @@ class FFmpegProcess:
         timeout_s: float = STALL_TIMEOUT_S,
         output: int = subprocess.DEVNULL,
         pipe_bytes: int = PIPE_BYTES,
+        target: Path | None = None,
     ) -> None:
         """Start the command.
 
@@ -105,6 +108,8 @@ class FFmpegProcess:
             timeout_s: How long it may neither take data nor report progress.
             output: File descriptor of its standard output; the caller's to close.
             pipe_bytes: Capacity of the pipe to it.
+            target: The file that it writes: in the end ffmpeg may move all of it, for long, without
+                a report.
         """
         self._timeout_s = timeout_s
         self._process = subprocess.Popen(
@@ -121,6 +126,9 @@ class FFmpegProcess:
         self._pipe_lock = threading.RLock()
         self._log = FFmpegLog(self._process.stderr)
         self._taken_at = time.monotonic()
+        self._target = target
+        self._state = _state_of(target)
+        self._changed_at = -math.inf
         os.set_blocking(self._pipe.fileno(), False)
         _resize(self._pipe, pipe_bytes)
 
@@ -186,7 +194,7 @@ class FFmpegProcess:
             self._process.send_signal(signal.SIGINT)
         self._close_pipe()
         while (code := self._code_after(LOOK_EVERY_S)) is None:
-            if self._log.idle_s() > self._timeout_s:
+            if min(self._log.idle_s(), self._unchanged_s()) > self._timeout_s:
                 self.kill()
                 raise StreamTimeout(self._stalled())
         self._log.close()
@@ -199,6 +207,13 @@ class FFmpegProcess:
         self._process.wait()
         self._close_pipe()
         self._log.close()
+
+    def _unchanged_s(self) -> float:
+        """Seconds since the target was last seen to change."""
+        state = _state_of(self._target)
+        if state != self._state:
+            self._state, self._changed_at = state, time.monotonic()
+        return time.monotonic() - self._changed_at
 
     def _code_after(self, seconds: float) -> int | None:
         try:
@@ -249,6 +264,21 @@ class FFmpegProcess:
             self._pipe.close()
 
 
+def run_ffmpeg(command: Sequence[str], target: Path) -> None:
+    """Run a command that needs nothing from us, for as long as it makes progress.
+
+    Args:
+        command: See ``FFmpegProcess``, as for the errors.
+        target: The file that it writes.
+    """
+    process = FFmpegProcess(command, target=target)
+    try:
+        process.finish()
+    except BaseException:
+        process.kill()
+        raise
+
+
 def _shipped_ffmpeg() -> str:
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
@@ -260,6 +290,15 @@ def _shipped_ffmpeg() -> str:
             "no ffmpeg came with imageio-ffmpeg on this platform; install ffmpeg and set "
             "VSR_FFMPEG=system"
         ) from error
+
+
+def _state_of(target: Path | None) -> tuple[int, int] | None:
+    """Size and time of the last change of a file; None without one."""
+    try:
+        found = None if target is None else target.stat()
+    except (OSError, ValueError):
+        return None
+    return found and (found.st_size, found.st_mtime_ns)
 
 
 def _bytes_in(pipe: IO[bytes]) -> int:

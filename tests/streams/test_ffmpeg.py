@@ -89,6 +89,19 @@ def test_a_process_that_does_not_end_is_killed() -> None:
         os.kill(process.pid, 0)
 
 
+def test_a_process_that_moves_its_file_in_the_end_is_waited_for(tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    moves = (
+        "import sys, time; from pathlib import Path; sys.stdin.read(); target = Path(sys.argv[1])\n"
+        "for size in range(25): target.write_bytes(bytes(size)); time.sleep(0.1)"
+    )
+    process = FFmpegProcess(
+        [sys.executable, "-c", moves, str(target)], timeout_s=0.5, target=target
+    )
+    process.finish()
+    assert target.stat().st_size == 24
+
+
 def test_a_process_that_leaves_says_why() -> None:
     process = FFmpegProcess(LEAVES)
     with pytest.raises(EncodeError, match=r"ffmpeg stopped: the disk is full$"):

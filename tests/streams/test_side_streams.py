@@ -15,6 +15,7 @@ from tests.streams.encoding import frame_seconds, transcode
 from tests.streams.rich_media import FONT, run_ffmpeg, write_film
 from vsr.streams import open_reader, open_writer
 from vsr.streams.decode.probe import dispositions
+from vsr.streams.ffmpeg import process
 from vsr.streams.ffmpeg.process import find_ffmpeg
 
 
@@ -163,6 +164,28 @@ def test_a_partial_result_ends_with_its_frames(film: Path, tmp_path: Path) -> No
     assert frame_seconds(name)[-1] < 1
     assert cover(name) == cover(film)
     assert [track.kind for track in tracks(name)] == [track.kind for track in tracks(film)]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_partial_result_is_kept_however_long_its_cut_takes_or_if_it_fails(
+    fails: bool, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ffmpeg"
+    failing = 'case "$*" in *.trial.*) exit 1;; esac\n' if fails else ""
+    program.write_text(f'#!/bin/sh\n{failing}exec {find_ffmpeg()} "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "out").mkdir()
+    with open_reader(str(film)) as reader:
+        writer = open_writer(
+            str(tmp_path / "out/a.mkv"), reader.info, height=72, width=96, source=str(film)
+        )
+        writer.write(next(reader.chunks(20)))
+        monkeypatch.setenv("VSR_FFMPEG", str(program))
+        monkeypatch.setattr(process, "QUERY_TIMEOUT_S", 1e-6)
+        name = Path(writer.finish(partial=True))
+    assert len(frame_seconds(name)) == 20
+    assert ("Gone." in spoken(name)) == fails
+    assert list(name.parent.iterdir()) == [name]
 
 
 def test_a_second_picture_track_is_reported(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def join(
         pieces = pieces_with_messages(segments, source.path, output, layout, carrier)
     if partial:
         output = _ended(output, _end_of(segments[-1]) - layout.lead_s - layout.shift_s)
-    process = FFmpegProcess(build_command(output, lead_s=layout.lead_s, sound=sound))
+    command = build_command(output, lead_s=layout.lead_s, sound=sound)
+    process = FFmpegProcess(command, target=Path(output.path))
     try:
         for piece in pieces:
             process.write(piece)
