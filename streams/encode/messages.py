@@ -120,7 +120,8 @@ class MessageFeed:
         tolerance_s: How far apart the times of a frame and of its packet may lie.
 
     Attributes:
-        unplaced: Frames whose messages found no frame of the same time.
+        unplaced: Frames from the first taken time to the last whose messages found no frame of
+            the same time; all of them are counted once it is closed.
 
     Raises:
         FFmpegError, OSError, ValueError, IndexError: Raised by PyAV.
@@ -134,10 +135,14 @@ class MessageFeed:
         self._coming = _messages_of(self._container.demux(video), video)
         self._waiting: deque[tuple[Fraction, list[bytes]]] = deque()
         self._read_to: Fraction | None = Fraction(0)
+        self._first: Fraction | None = None
+        self._last = Fraction(0)
         self.unplaced = 0
 
     def take(self, time_s: Fraction) -> list[bytes]:
         """The messages of the frame at a time; times may come in the order of decoding."""
+        self._first = time_s - self._tolerance_s if self._first is None else self._first
+        self._last = max(self._last, time_s)
         self._read_until(time_s + AHEAD_S)
         for entry in self._waiting:
             if abs(entry[0] - time_s) <= self._tolerance_s:
@@ -148,11 +153,13 @@ class MessageFeed:
     def close(self) -> None:
         """Close the source; messages of times before the last frame have found no place."""
         self._container.close()
+        self.unplaced += sum(time_s <= self._last for time_s, _ in self._waiting)
+        self._waiting.clear()
 
     def _read_until(self, time_s: Fraction) -> None:
         while self._read_to is not None and self._read_to < time_s:
             self._read_to, time, messages = next(self._coming, (None, Fraction(0), []))
-            if messages:
+            if messages and (self._first is None or time >= self._first):
                 self._waiting.append((time, messages))
         while self._waiting and self._waiting[0][0] < time_s - 2 * AHEAD_S:
             self._waiting.popleft()

@@ -299,7 +299,7 @@ def carried_data(info: StreamInfo, source: SourceFile | None, encoder: str) -> f
         return frozenset()
     try:
         with open_input(local_name(source.path)) as container:
-            codec = container.streams.video[0].codec_context
+            codec = container.streams[info.index].codec_context
             known = codec is not None and codec.codec.canonical_name in SOURCES
     except (FFmpegError, OSError, ValueError, IndexError):
         return frozenset()

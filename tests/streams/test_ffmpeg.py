@@ -1,8 +1,6 @@
 """The ffmpeg program: which one is used, how a run of it fails, and that it never hangs us."""
 
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -139,26 +137,6 @@ def test_an_interrupt_from_the_keyboard_is_no_answer_of_a_query_or_a_trial(
     started = groups.read_text().split()
     assert len(started) >= 3
     assert str(os.getpgid(0)) not in started
-
-
-def test_a_query_ends_with_the_program_that_asked(tmp_path: Path) -> None:
-    program, number = tmp_path / "ffmpeg", tmp_path / "number"
-    program.write_text(
-        f"#!/bin/sh\necho $$ > {number}.new; mv {number}.new {number}; exec sleep 60\n"
-    )
-    program.chmod(0o755)
-    code = "from vsr.streams.ffmpeg.process import query_ffmpeg; query_ffmpeg('-version')"
-    asking = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env={**os.environ, "VSR_FFMPEG": str(program)},
-        stderr=subprocess.DEVNULL,
-    )
-    while not number.exists():
-        assert asking.poll() is None
-    asking.send_signal(signal.SIGINT)
-    assert asking.wait() != 0
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(number.read_text()), 0)
 
 
 def test_a_cause_is_reported_without_its_consequences() -> None:

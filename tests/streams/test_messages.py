@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from tests.resume.power_cut import in_parts
 from tests.streams.encoding import transcode
 from tests.streams.rich_media import run_ffmpeg
 from vsr.streams import open_reader
-from vsr.streams.encode.messages import Bitstream
+from vsr.streams.encode import messages
+from vsr.streams.encode.messages import Bitstream, MessageFeed
 
 TORTURE = Path(__file__).resolve().parents[3] / "shared" / "data" / "torture"
 PICTURE = "-f lavfi -i testsrc2=size=96x72:rate=25:duration=1.6"
@@ -98,6 +100,32 @@ def test_captions_of_a_part_arrive_in_their_frames(captioned: Path, tmp_path: Pa
     assert captions_of(target) == captions_of(captioned)[10:25]
 
 
+@pytest.mark.parametrize(("step", "unplaced"), [(1, 0), (3, 20)])
+def test_messages_beside_the_frames_that_are_asked_for_are_not_missed(
+    step: int, unplaced: int, captioned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "AHEAD_S", Fraction(1, 5))
+    feed = MessageFeed(str(captioned), 0, Fraction(1, 50))
+    taken = [feed.take(Fraction(number, 25)) for number in range(6, 37, step)]
+    feed.close()
+    assert taken == [[captions(number)] for number in range(6, 37, step)]
+    assert feed.unplaced == unplaced
+
+
+def test_captions_arrive_where_another_picture_comes_first(captioned: Path, tmp_path: Path) -> None:
+    run_ffmpeg(tmp_path, f"{PICTURE} -c:v mpeg4 small.mkv")
+    run_ffmpeg(
+        tmp_path,
+        f"-i small.mkv -i {captioned} -map 0 -map 1 -c copy"
+        " -disposition:v:0 0 -disposition:v:1 default in.mkv",
+    )
+    with open_reader(tmp_path / "in.mkv") as reader:
+        assert reader.info.index == 1
+    writer = transcode(tmp_path / "in.mkv", tmp_path / "out.mp4")
+    assert captions_of(tmp_path / "out.mp4") == captions_of(captioned)
+    assert LEFT_OUT not in writer.notes
+
+
 def test_captions_of_a_run_that_was_ended_and_resumed_arrive(
     captioned: Path, tmp_path: Path
 ) -> None:
@@ -154,8 +182,8 @@ def test_messages_come_back_as_they_went_in(codec: str, has_sizes: bool) -> None
     picture = begin + (b"\x65" if codec == "h264" else b"\x26") + b"\x88\x84\x12\x34"
     for size in (1, 3, 254, 255, 256, 700):
         random_bytes = bytes(rng.choice((0, 0, 1, 2, 3, 255)) for _ in range(size))
-        messages = [bytes.fromhex("b50031") + random_bytes, captions(size % 256)]
-        assert units.messages(units.insert(picture, messages)) == messages
+        sent = [bytes.fromhex("b50031") + random_bytes, captions(size % 256)]
+        assert units.messages(units.insert(picture, sent)) == sent
     assert units.insert(picture, []) == picture
 
 
