@@ -76,15 +76,18 @@ def parse_pixel_format(name: str) -> PixelFormat | None:
 def nearest_pixel_format(source: VideoFormat) -> PixelFormat:
     """The format to which swscale brings one that is not converted here, without loss of detail."""
     bits = max(component.bits for component in source.components)
-    depth = "" if bits <= 8 else "16le" if source.is_rgb else f"{min(16, bits + bits % 2)}le"
-    name = _nearest_family(source) + depth
+    family = _nearest_family(source)
+    depth = "" if bits <= 8 else "16le" if family == "gbrp" else f"{min(16, bits + bits % 2)}le"
+    name = family + depth
     found = parse_pixel_format(name)
     assert found is not None, name
     return found
 
 
 def _nearest_family(source: VideoFormat) -> str:
-    if source.is_rgb or source.has_palette or source.is_bayer:
+    # Of X, Y and Z, as digital cinema has them, swscale makes red, green and blue; no YUV is meant.
+    is_xyz = source.name.startswith("xyz")
+    if source.is_rgb or source.has_palette or source.is_bayer or is_xyz:
         return "gbrp"
     colours = [component for component in source.components if not component.is_alpha]
     if len(colours) < 3:

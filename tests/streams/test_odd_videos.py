@@ -8,6 +8,7 @@ import torch
 
 from tests.media import Clip, read_number, read_numbers, write_clip
 from tests.streams.oddities import damage, write_interlaced, write_song
+from tests.streams.rich_media import run_ffmpeg
 from vsr.errors import DecodeError, OpenError
 from vsr.streams import open_reader
 from vsr.streams.decode.video_reader import VideoReader
@@ -88,3 +89,19 @@ def test_interlaced_frames_come_out_progressive_with_their_times(
         chunks, raw_chunks = list(reader.chunks(5)), list(raw.chunks(5))
     assert [chunk.pts for chunk in chunks] == [chunk.pts for chunk in raw_chunks]
     assert combing(chunks[1].frames) < combing(raw_chunks[1].frames) / 5
+
+
+def test_digital_cinema_has_the_colours_it_was_made_of(tmp_path: Path) -> None:
+    run_ffmpeg(
+        tmp_path,
+        "-f lavfi -i color=0x306090:size=1280x720:duration=0.04 -pix_fmt xyz12le"
+        " -c:v libopenjpeg made.mxf",
+    )
+    # The encoder does not say that it is a profile of cinema, which is how decoders know of XYZ.
+    start_of_header = bytes.fromhex("ff4fff51002f")
+    made = (tmp_path / "made.mxf").read_bytes()
+    path = tmp_path / "cinema.mxf"
+    path.write_bytes(made.replace(start_of_header + b"\0\0", start_of_header + b"\0\3"))
+    with open_reader(path) as reader:
+        pixel = next(reader.chunks(1)).frames[0, :, 360, 640]
+    torch.testing.assert_close(pixel, torch.tensor([48, 96, 144]) / 255, rtol=0, atol=0.02)
