@@ -24,8 +24,10 @@ from vsr.streams.decode.timestamps import FALLBACK_RATE
 from vsr.streams.decode.unsupported import frame_data_notes
 from vsr.streams.encode.command import tag_options
 from vsr.streams.encode.encoders import default_options
-from vsr.streams.encode.plan import PicturePlan, plan_picture
+from vsr.streams.encode.negotiation import holds_sound
+from vsr.streams.encode.plan import PicturePlan, plan_picture, refuse_many_files
 from vsr.streams.encode.request import EncodeRequest
+from vsr.streams.encode.time_base import AVI, FrameClock, clock_note, container_clock
 from vsr.streams.names.container import local_name, open_input, reason
 from vsr.streams.names.formats import suffix_of
 from vsr.streams.names.target import TargetFile
@@ -49,9 +51,13 @@ class PyAVWriter:
         self.frames = 0
         self._announced = request.size
         suffix = suffix_of(request.target)
+        info = request.info
         self._plan = plan_picture(request, suffix, formats=_formats)
+        refuse_many_files(request.target, suffix, self._plan.options, info.num_frames)
         self._shift_s = request.shift_s
-        self._time_base = request.info.time_base
+        self._suffix = suffix
+        self._time_base = container_clock(suffix, info.time_base, info.frame_rate)
+        self._clock = FrameClock(self._time_base)
         self._target = TargetFile(
             request.target, source=request.source, overwrite=request.overwrite
         )
@@ -81,7 +87,8 @@ class PyAVWriter:
         frames = pad_to(chunk.frames, self._plan.size)
         samples = from_rgb(frames, self._plan.pixel_format, self._plan.colour)
         for frame, pts in zip(samples.view(torch.uint8).cpu(), chunk.pts, strict=True):
-            self._encode(self._video_frame(frame.numpy(), pts))
+            time = self._clock.pts(pts, chunk.time_base)
+            self._encode(self._video_frame(frame.numpy(), time))
             self.frames += 1
 
     def write_packets(self, packets: Sequence[Any]) -> None:
@@ -125,7 +132,8 @@ class PyAVWriter:
         self._container = av.open(local_name(self._target.temporary), "w")
         self._video = self._add_video(info)
         audio = [other for other in info.others if other.kind == "audio" and other.template]
-        self._copied = {other.index: self._copy(other) for other in audio}
+        copies = {other.index: self._copy(other) for other in audio}
+        self._copied = {index: copy for index, copy in copies.items() if copy is not None}
         has_chapters = False
         if source is not None and names_file(source):
             with open_input(local_name(source)) as original:
@@ -139,11 +147,27 @@ class PyAVWriter:
                 f"{self._plan.encoder} does not know {', '.join(sorted(unused))}; give options of "
                 "the encoder alone, or let the ffmpeg program encode"
             )
-        self.notes = _notes(self._plan, info, has_chapters=has_chapters)
+        self.notes = self._own_notes(info) + _notes(self._plan, info, has_chapters=has_chapters)
+
+    def _own_notes(self, info: StreamInfo) -> tuple[str, ...]:
+        """Sentences about what the container does not hold."""
+        notes: list[str] = []
+        if self._time_base != info.time_base:
+            note = clock_note(f"'{self._suffix}'", self._time_base)
+            notes += [note] if note else []
+        audio = [other for other in info.others if other.kind == "audio"]
+        if lost := sorted({other.codec for other in audio if other.index not in self._copied}):
+            notes.append(
+                f"'{self._suffix}' cannot hold the source's audio ({', '.join(lost)}): it is left "
+                "out; the ffmpeg program would transcode it"
+            )
+        return tuple(notes)
 
     def _add_video(self, info: StreamInfo) -> VideoStream:
         plan = self._plan
         options = {**default_options(plan.encoder, plan.options), **plan.options}
+        if self._suffix == AVI:
+            options = {"bf": "0", **options}
         words = {k.removesuffix(":v"): str(v) for k, v in options.items() if v is not None}
         words.pop("pix_fmt", None)
         rate = info.frame_rate or FALLBACK_RATE
@@ -153,12 +177,18 @@ class PyAVWriter:
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = plan.size
         stream.pix_fmt = plan.pixel_format.name
-        stream.time_base = stream.codec_context.time_base = info.time_base
+        stream.time_base = stream.codec_context.time_base = self._time_base
         stream.codec_context.sample_aspect_ratio = info.sample_aspect_ratio
         return stream
 
-    def _copy(self, other: OtherStream) -> Stream:
-        stream: Stream = self._container.add_stream_from_template(other.template)
+    def _copy(self, other: OtherStream) -> Stream | None:
+        """A stream for the packets of another; None where the container cannot hold them."""
+        if not holds_sound(self._suffix, other.codec):
+            return None
+        try:
+            stream: Stream = self._container.add_stream_from_template(other.template)
+        except ValueError:
+            return None
         _name(stream, other.template)
         flags = [Disposition[name] for name in other.dispositions]
         stream.disposition = Disposition(sum(flag.value for flag in flags))

@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 import pytest
+from av.video.frame import PictureType
 
 from tests.media import Clip, audio_packets, write_clip
 from tests.streams.encoding import INFO, encode, first_frame, frame_seconds, transcode
@@ -79,6 +80,24 @@ def test_omitted_streams_are_reported(tmp_path: Path) -> None:
         assert container.metadata["title"] == "A film"
 
 
+def test_sound_that_does_not_fit_is_left_out_with_a_note(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=5, audio="aac"))
+    writer = transcode(source, tmp_path / "out.webm", in_process=True)
+    assert "'.webm' cannot hold the source's audio (aac): it is left out" in writer.notes[0]
+    assert len(frame_seconds(tmp_path / "out.webm")) == 5
+    assert audio_packets(tmp_path / "out.webm") == []
+
+
+def test_avi_has_one_duration_for_all_frames_and_none_out_of_order(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(num_frames=10, pts=UNEVEN))
+    transcode(source, tmp_path / "own.avi", in_process=True)
+    transcode(source, tmp_path / "program.avi")
+    with av.open(str(tmp_path / "own.avi")) as container:
+        kinds = {frame.pict_type for frame in container.decode(video=0)}
+    assert PictureType.B not in kinds
+    assert frame_seconds(tmp_path / "own.avi") == frame_seconds(tmp_path / "program.avi")
+
+
 @pytest.mark.parametrize(
     ("target", "options", "words"),
     [
@@ -87,6 +106,7 @@ def test_omitted_streams_are_reported(tmp_path: Path) -> None:
         ("out.mp4", {"encode_args": ("-nonsense", "1")}, "nonsense"),
         ("out.mp4", {"encode_args": ("-preset", "sluggish")}, "cannot be encoded"),
         ("out.xyz", {}, "xyz"),
+        ("out.m3u8", {}, "a playlist with files of its own"),
     ],
 )
 def test_impossible_options_are_refused_before_any_work(

@@ -209,12 +209,13 @@ def _name_comparison(words: list[str]) -> list[str]:
     "--hwaccel",
     metavar="NAME",
     help="Decode on a device: auto, or ffmpeg's name of one, cuda, qsv, vaapi …; in software, "
-    "with a note, where the machine or this build has none.",
+    "with a note, where the machine or this build has none, or the source is a pipe.",
 )
 @click.option(
     "--in-process",
     is_flag=True,
-    help="Encode in this process by PyAV instead of the ffmpeg program; subtitles are left out.",
+    help="Encode in this process by PyAV instead of the ffmpeg program; subtitles, "
+    "and sound that the target cannot hold, are left out.",
 )
 @click.option(
     "--frame-rate",
