@@ -33,7 +33,9 @@ _PIXEL_FORMATS = frozenset({"None", "rgb24", "rgb48", "rgb48be", "rgb48le"})
 class ImageWriter:
     """Writes images into a folder beside the target, which is renamed when complete.
 
-    From a folder of images the names are kept, otherwise they are numbers from 1.
+    Where the target exists they are moved into it in the end, one by one. From a folder of images
+    the names are kept, with their suffix where two differ in nothing else; otherwise they are
+    numbers from 1.
     """
 
     added_frames = 0
@@ -76,7 +78,7 @@ class ImageWriter:
         self._check_size(size)
         self._stems = _kept_stems(target, source)
         self._kept = kept
-        self._temporary = name_beside(self._folder, f".{self._folder.name}.part")
+        self._temporary = _temporary_folder(self._folder)
         self._count, self._is_whole = 0, False
         if kept is not None:
             self._temporary, self._count = kept.folder, kept.passed.frames
@@ -162,11 +164,12 @@ class ImageWriter:
             raise OpenError(f"{target!r} is the source itself; give the output another name")
         if overwrite or not self._folder.is_dir():
             return
-        if not is_pattern(target) and any(self._folder.iterdir()):
+        there = set(self._folder.iterdir()) - {_temporary_folder(self._folder)}
+        if not is_pattern(target) and there:
             raise OpenError(
                 f"{target!r} is not empty; give another folder or allow overwriting (-y)"
             )
-        if any(is_named_by(target, path) for path in self._folder.iterdir()):
+        if any(is_named_by(target, path) for path in there):
             raise OpenError(
                 f"{target!r} names images that exist; give another name or allow overwriting (-y)"
             )
@@ -222,6 +225,7 @@ def _move(image: Path, target: Path) -> None:
             raise
         copy = name_beside(target, f".{target.name}.part")
         shutil.copy2(image, copy)
+        sync(copy)
         copy.replace(target)
         image.unlink()
 
@@ -305,6 +309,14 @@ def _read_arguments(
 def _folder_of(source: str) -> Path:
     path = Path(source)
     return (path.parent if is_pattern(source) else path).resolve()
+
+
+def _temporary_folder(folder: Path) -> Path:
+    """Beside a folder of images, or in it where it is a file system of its own."""
+    beside = name_beside(folder, f".{folder.name}.part")
+    if folder.is_dir() and folder.stat().st_dev != folder.absolute().parent.stat().st_dev:
+        return folder / beside.name
+    return beside
 
 
 def _name_of(target: str) -> str:

@@ -1,8 +1,9 @@
 """Folders of images, read and written."""
 
-import errno
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -202,23 +203,35 @@ def test_images_too_large_for_their_format_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_images_are_moved_to_another_file_system(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder on another file system."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this system has no second file system that can be written")
+    with TemporaryDirectory(dir=memory) as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("segment", [0, 2])
+def test_images_go_to_another_file_system(segment: int, elsewhere: Path, tmp_path: Path) -> None:
+    source, target = write_clip(tmp_path / "in.mp4", Clip(num_frames=5)), tmp_path / "out"
+    target.symlink_to(elsewhere)
+    options = RestoreOptions(model="identity", segment=segment, chunk=1)
+    restore(str(source), str(target), options)
+    assert {p.name for p in elsewhere.iterdir()} == {f"{n:08}.png" for n in range(1, 6)}
+    assert {p.name for p in tmp_path.iterdir()} == {"in.mp4", "out"}
+
+
+def test_remains_of_a_killed_run_on_another_file_system_are_no_images(
+    elsewhere: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "out").mkdir()
-
-    def replace(path: Path, target: Path) -> Path:
-        if path.parent != target.parent:
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        return path.rename(target)
-
-    writer = open_writer(tmp_path / "out", INFO, height=72, width=96)
-    writer.write(chunk(range(2)))
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", replace)
-        writer.finish()
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"00000001.png", "00000002.png"}
+    (tmp_path / "out").symlink_to(elsewhere)
+    for _ in range(2):  # the first is left as a kill leaves it
+        writer = open_writer(tmp_path / "out", INFO, height=72, width=96)
+        writer.write(chunk(range(1)))
+    writer.finish()
+    assert {p.name for p in elsewhere.iterdir()} == {"00000001.png"}
 
 
 def test_images_that_cannot_be_moved_stay(tmp_path: Path) -> None:
