@@ -139,8 +139,9 @@ class VideoReader:
         while frames := list(islice(self._frames, size)):
             yield self._assembly.build(frames)
         if self.ended_early and not self._closing:
-            kind = ReadError if self._demuxer.is_unread else DecodeError
-            raise kind(f"{self._name!r} is cut off or damaged: {self.ended_early}")
+            if self._demuxer.is_unread:
+                raise ReadError(f"{self._name!r} is not read to its end: {self.ended_early}")
+            raise DecodeError(f"{self._name!r} is cut off or damaged: {self.ended_early}")
 
     def take_packets(self) -> Sequence[Any]:
         self._drop_packets()
