@@ -296,3 +296,25 @@ def test_a_caller_of_srt_without_the_passphrase_is_kept_out(clip: Path, tmp_path
         assert stream.figures.tally.frames_in == 0
         with srt_publisher(clip, address):
             stream.until("frames come", frames_in=5)
+
+
+def test_a_publisher_that_is_gone_when_it_is_admitted_makes_room_for_the_next(
+    address: str, listener: Listener, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reset(_: RTMPPublisher) -> None:
+        raise ConnectionResetError("Connection reset by peer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RTMPPublisher, "accept", reset)
+        with publish(clip, address):
+            assert received(listener) == b""
+    with ffmpeg("-i", clip, "-c", "copy", "-f", "flv", address):
+        assert received(listener).startswith(FLV_HEADER)
+
+
+@pytest.mark.parametrize("name", ["connect", "createStream", "releaseStream"])
+@pytest.mark.parametrize("number", [[1.0], "one", {"a": 1.0}])
+def test_a_command_whose_number_is_none_is_refused(name: str, number: object) -> None:
+    publisher = RTMPPublisher(feed(b""), lambda _: None, "app/s3cret")
+    with pytest.raises(DecodeError, match="transaction number of a command is no number"):
+        publisher._obey([name, number, {"app": "app"}])

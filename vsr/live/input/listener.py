@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import IO
@@ -247,8 +247,7 @@ class Listener:
         if published is None:
             publisher.refuse("another publisher is there")
             raise Refused("has the key, but another publisher is there")
-        publisher.accept()
-        self._hand_on(client, published, chain([FLV_HEADER], publisher.tags()))
+        self._hand_on(client, published, _flv(publisher))
         client.drain()
 
     def _publish_bytes(self, client: Client) -> None:
@@ -287,6 +286,13 @@ class Listener:
             before.interrupt()
         self._published.put(published)
         return published
+
+
+def _flv(publisher: RTMPPublisher) -> Iterator[bytes]:
+    """What an admitted publisher sends once it is told to begin."""
+    publisher.accept()
+    yield FLV_HEADER
+    yield from publisher.tags()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -110,6 +110,8 @@ class RTMPPublisher:
     def _obey(self, values: list[Any]) -> bool:
         """Answer a command; whether it was the one to publish here."""
         name, number, *arguments = [*values, None, None]
+        if not isinstance(number, float | None):
+            raise DecodeError("the transaction number of a command is no number")
         match name:
             case "connect":
                 self._connect(number, arguments[0])
