@@ -89,6 +89,11 @@ class TargetFile:
                 f"'{self.path}' cannot be written ({error.strerror}); give a name in another folder"
             ) from error
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written to the file; raises ``OSError`` where it is missing."""
+        return Path(self.temporary).stat().st_size == 0
+
     def keep(self, *, partial: bool) -> str:
         """Rename what was written; return its name."""
         final = self.name(partial=partial)

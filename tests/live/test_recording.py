@@ -165,3 +165,18 @@ def test_units_are_asked_for(option: str, said: str, vsr: Run) -> None:
     done = vsr("live", "udp://h:1", "udp://h:2", "-m", "identity", option, "7")
     assert done.code == 2
     assert said in done.err
+
+
+def test_old_segments_are_removed_and_no_empty_ones_left_while_none_can_be_written(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is full: room is made all the same."""
+    program = tmp_path / "ffmpeg"
+    program.write_bytes(b"no program of this system")
+    program.chmod(0o755)
+    monkeypatch.setenv("VSR_FFMPEG", str(program))
+    whole = old(tmp_path, "copy_20261120T000000Z.mkv", 1.0)
+    sink = sink_of(clip, tmp_path / "copy.mkv", Segments(length_s=1.0, most_bytes=50))
+    assert "Exec format error" in str(sink.error)
+    assert not whole.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["ffmpeg"]

@@ -8,6 +8,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -134,3 +135,44 @@ def test_a_sink_whose_process_cannot_be_started_now_is_tried_again(
     assert sink.lost == len(packets) - 1
     assert "Exec format error" in str(sink.error)
     assert "still missing in the end" in str(sink.error)
+
+
+def test_a_congested_address_continues_with_a_key_frame(clip: Path, tmp_path: Path) -> None:
+    """Nothing is read for longer than the encoder takes from one key frame to the next."""
+    templates = StreamTemplates()
+    packets = [one for one in coded(clip, templates) if one.stream_index == 0]
+    between = [one for one in packets if not one.is_key]
+    length = round(2 / packets[0].time_base)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sink = Sink(f"tcp://127.0.0.1:{server.getsockname()[1]}", retry=Retry(0), latency_s=0.0)
+        sink.start(templates.streams)
+        for packet in packets:
+            sink.put(packet)
+        with server.accept()[0] as reader, (tmp_path / "got.ts").open("wb") as file:
+            until(lambda: sink.state == "open" and sink.depth == 0, "the sink has kept up")
+            padding = bytes(20_000)
+            for turn in range(1, 31):
+                for one in between if turn < 30 else packets:
+                    pts, dts = (time + turn * length for time in (one.pts, one.dts))
+                    sink.put(replace(one, data=one.data + padding, pts=pts, dts=dts))
+            assert sink.lost > 10 * len(packets)
+            ending = threading.Thread(target=sink.finish)
+            ending.start()
+            while data := reader.recv(1 << 16):
+                file.write(data)
+            ending.join(PATIENCE_S)
+    assert sink.error is None
+    after_gaps = [key for gap_s, key in gaps(tmp_path / "got.ts") if gap_s > 0.5]
+    assert after_gaps
+    assert all(after_gaps)
+
+
+def gaps(path: Path) -> Iterator[tuple[float, bool]]:
+    """Time before each packet of the picture but the first, and whether it is a key frame."""
+    with av.open(str(path)) as container:
+        packets = [one for one in container.demux(video=0) if one.size]
+        for one, other in pairwise(packets):
+            assert one.pts is not None
+            assert other.pts is not None
+            yield float((other.pts - one.pts) * other.time_base), other.is_keyframe

@@ -91,7 +91,7 @@ class Sink:
         self._trust = trust
         self._log, self._latency_s = CountedLog(log), latency_s
         self._offered = self._taken = 0
-        self._has_kept_up = False
+        self._has_kept_up = self._misses_key = False
         self._templates: list[Any] = []
         self._packets: deque[EncodedPacket] = deque()
         self._changed = threading.Condition()
@@ -182,8 +182,12 @@ class Sink:
         """Append a packet; never waits."""
         with self._changed:
             self._has_kept_up = self._has_kept_up or (self.state == "open" and not self._packets)
-            self._packets.append(coded)
             self._offered += len(coded.data)
+            self._misses_key = self._misses_key and not _begins(coded)
+            if self._misses_key:
+                self.lost += 1
+                return
+            self._packets.append(coded)
             most_s = self._most_waiting_s()
             while len(self._packets) > WAITING_PACKETS or self._waiting_s() > most_s:
                 self._shed()
@@ -234,11 +238,11 @@ class Sink:
 
     def _open(self, coded: EncodedPacket) -> bool:
         """Open the sink if a retry is due and the packet is a key frame."""
-        begins = coded.stream_index == 0 and coded.is_key
-        if self.error is not None or not begins or time.monotonic() < self._again_at:
+        if self.error is not None or not _begins(coded) or time.monotonic() < self._again_at:
             return False
         check_host(self._target)
         if self._recording is not None:
+            self._recording.forget_old(time.time())  # also where no segment ends: a disk is full
             self._file = self._recording.next_file()
         self._file.create()
         self._process = FFmpegProcess(
@@ -285,8 +289,7 @@ class Sink:
         """Whether a segment is long enough, and the next can begin with a packet."""
         if self._recording is None or self._muxed is None:
             return False
-        begins = coded.stream_index == 0 and coded.is_key
-        return begins and coded.time - self._begins >= self._recording.segments.length_s
+        return _begins(coded) and coded.time - self._begins >= self._recording.segments.length_s
 
     def _end_segment(self) -> None:
         """Close a segment, and forget old ones.
@@ -325,8 +328,11 @@ class Sink:
             self._keep_part()
 
     def _keep_part(self) -> None:
-        """Rename a failed sink's file to a name that shows it is partial."""
+        """Rename a failed sink's file to a name that shows it is partial, unless it is empty."""
         with suppress(OSError):
+            if isinstance(self._file, TargetFile) and self._file.is_empty:
+                self._file.remove()
+                return
             kept = self._file.keep(partial=True)
             if not is_address(self._target):
                 log.warning("%s: what was written until then is %s", self._stream, kept)
@@ -344,11 +350,15 @@ class Sink:
         return self.most_lag_s
 
     def _shed(self) -> None:
-        """Drop the oldest waiting packets, up to a key frame."""
+        """Drop the oldest waiting packets up to a key frame, which may be still to come."""
         self._packets.popleft()
         self.lost += 1
-        while self._packets and not (
-            self._packets[0].stream_index == 0 and self._packets[0].is_key
-        ):
+        while self._packets and not _begins(self._packets[0]):
             self._packets.popleft()
             self.lost += 1
+        self._misses_key = not self._packets
+
+
+def _begins(coded: EncodedPacket) -> bool:
+    """Whether decoding can begin with a packet."""
+    return coded.stream_index == 0 and coded.is_key
