@@ -70,7 +70,7 @@ def describe(
         bit_depth=picture.pixel_format.bits,
         pixel_format=picture.pixel_format.name,
         rotation=picture.orientation.degrees,
-        sample_aspect_ratio=_aspect_ratio(stream, picture),
+        sample_aspect_ratio=shown_aspect(stream.sample_aspect_ratio, picture),
         index=stream.index,
         dispositions=dispositions(stream),
         others=tuple(_describe_other(other) for other in others),
@@ -210,6 +210,7 @@ def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
-def _aspect_ratio(stream: VideoStream, picture: FrameFormat) -> Fraction:
-    ratio = Fraction(stream.sample_aspect_ratio or 1)
+def shown_aspect(coded: Fraction | None, picture: FrameFormat) -> Fraction:
+    """Width of a pixel over its height after rotation; None where the stream does not say."""
+    ratio = Fraction(coded or 1)
     return 1 / ratio if picture.orientation.transposed else ratio

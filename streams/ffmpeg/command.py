@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import ffmpeg
@@ -23,14 +24,16 @@ def output_command(
 
     Args:
         streams: Inputs of ffmpeg-python, or streams of them.
-        target: A file, an address or a pipe; an existing file is replaced.
+        target: A file, an address or a pipe; an existing file is replaced. An absolute path stays
+            as it is: HLS removes its old segments by system calls that do not know `file:`.
         options: Options of the output.
         report_s: Seconds between two reports.
 
     Returns:
         The program and its arguments.
     """
-    target = local_name(target)
+    if not Path(target).is_absolute():
+        target = local_name(target)
     once = {key: value for key, value in options.items() if not isinstance(value, list)}
     node = ffmpeg.output(*streams, target, **once)
     reports = ("-progress", "pipe:2", "-stats_period", f"{report_s:g}")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.command_line import Run
 from tests.live.harness import Server, free_port, publish
+from vsr.streams.names.target_lock import lock_target
 
 WORDS = ["-m", "identity", "--latency", "30s", "--check"]
 
@@ -83,3 +84,18 @@ def test_a_check_that_is_ended_says_no_more(clip: Path, tmp_path: Path) -> None:
         _, said = check.communicate(timeout=60)
     assert (check.returncode, said) == (130, b"vsr: interrupted\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_exists_or_is_being_written_is_named(
+    clip: Path, tmp_path: Path, vsr: Run
+) -> None:
+    target = tmp_path / "out.mkv"
+    target.write_bytes(b"precious")
+    done = vsr("live", clip, target, *WORDS)
+    assert "already exists; give another name or allow overwriting (-y); the stream" in done.out
+    with lock_target(str(target)):
+        done = vsr("live", clip, target, "-y", *WORDS)
+        assert "another run writes" in done.out
+    assert target.read_bytes() == b"precious"
+    assert "ok  live target" in vsr("live", clip, target, "-y", *WORDS).out
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 
@@ -113,3 +115,42 @@ def test_any_failure_of_the_reading_thread_ends_the_stream(
         running(asked(clip, tmp_path / "out.mkv")) as stream,
     ):
         stream.wait()
+
+
+def with_aspect(clip: Path, target: Path, aspect: str, offset_s: int = 0) -> Path:
+    """A clip whose pixels are said to have another aspect ratio."""
+    command = [find_ffmpeg(), "-loglevel", "error", "-i", str(clip), "-c", "copy", "-an"]
+    command += ["-bsf:v", f"h264_metadata=sample_aspect_ratio={aspect}"]
+    subprocess.run([*command, "-output_ts_offset", str(offset_s), str(target)], check=True)
+    return target
+
+
+@pytest.mark.parametrize("first", ["1/1", "2/1"])
+def test_a_picture_keeps_its_shape_where_the_aspect_of_its_pixels_changes(
+    first: str, clip: Path, tmp_path: Path
+) -> None:
+    second = "2/1" if first == "1/1" else "1/1"
+    parts = [
+        with_aspect(clip, tmp_path / f"{n}.ts", one, 2 * n) for n, one in enumerate((first, second))
+    ]
+    both, copy = tmp_path / "both.ts", tmp_path / "copy.mkv"
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with running(asked(both, copy)) as stream:
+        stream.wait()
+    bars = [black_bars(pixels) for pixels in pictures(copy)]
+    assert bars[0] == (0, 0)
+    # Twice as wide to be seen, it has half the rows of the output; or half the columns.
+    rows, columns = bars[-1]
+    assert (rows, columns) == pytest.approx((72, 0) if first == "1/1" else (0, 96), abs=4)
+
+
+def pictures(path: Path) -> Iterator[np.ndarray]:
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="gray")
+
+
+def black_bars(pixels: np.ndarray) -> tuple[int, int]:
+    """Rows and columns in which everything is black."""
+    bright = pixels > 25
+    return int((~bright.any(1)).sum()), int((~bright.any(0)).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,13 @@ from tests.live.harness import (
     serving,
     until,
 )
+from tests.live.test_sink import coded
 from tests.resume.killing import encoders, kill
 from vsr.errors import EncodeError, OpenError
+from vsr.live.audio.packets import StreamTemplates
+from vsr.live.input.retry import Retry
 from vsr.live.options import StreamOptions
+from vsr.live.output.sink import Sink
 from vsr.live.targets import check_targets
 
 __all__ = ["vsr"]
@@ -64,10 +69,10 @@ def given(*streams: tuple[str, ...]) -> list[StreamOptions]:
             "rtmp://h/…' is written",
         ),
         ([("udp://h:1", "b.mkv"), ("udp://h:2", "c.mkv", "b.mkv")], "written twice"),
-        ([("udp://h:1", "b.m3u8", "b3.ts")], "written twice"),
+        ([("udp://h:1", "b.m3u8", "b.3.ts")], "written twice"),
         ([("a.mp4", "b.mkv"), ("udp://h:1", "a.mp4")], "source itself"),
         ([("a.m3u8", "a.m3u8")], "source itself"),
-        ([("a0.ts", "a.m3u8")], "source itself"),
+        ([("a.0.ts", "a.m3u8")], "source itself"),
         ([("rtmp://[::1/app/k", "a.mkv")], "rtmp://… is no address"),
         ([("udp://h:1", "rtmp://[::1/app/k")], "rtmp://… is no address"),
     ],
@@ -170,4 +175,53 @@ def test_a_playlist_of_a_relative_name_plays_over_http(
     ):
         assert player.wait(PATIENCE_S) == 0
     assert look(played).numbers == list(range(50))
-    assert {path.name for path in tmp_path.iterdir()} == {"out.m3u8", "out0.ts", "played.mkv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"out.m3u8", "out.0.ts", "played.mkv"}
+
+
+def test_old_segments_of_a_playlist_are_removed(clip: Path, tmp_path: Path) -> None:
+    """Twenty seconds in segments of two; a player may still load the one before the listed six."""
+    name = "a 100%.m3u8"
+    put_repeatedly(clip, tmp_path / name, times=10)
+    listed = [line for line in (tmp_path / name).read_text().splitlines() if line[0] != "#"]
+    assert listed == [f"a 100%.{number}.ts" for number in range(4, 10)]
+    present = {path.name for path in tmp_path.iterdir()}
+    assert present == {name, "a 100%.3.ts", *listed}
+
+
+def put_repeatedly(clip: Path, target: Path, times: int) -> None:
+    """Send a clip to a sink some times, as fast as it takes them."""
+    templates = StreamTemplates()
+    packets = [one for one in coded(clip, templates) if one.stream_index == 0]
+    length = round(2 / packets[0].time_base)
+    sink = Sink(str(target), retry=Retry(0))
+    sink.start(templates.streams)
+    for turn in range(times):
+        for one in packets:
+            sink.put(replace(one, pts=one.pts + turn * length, dts=one.dts + turn * length))
+        until(lambda: sink.depth == 0, "the sink has taken them")
+    sink.finish()
+    assert sink.error is None
+
+
+def test_playlists_of_similar_names_share_no_segment(clip: Path, tmp_path: Path) -> None:
+    check_targets(given(("udp://h:1", str(tmp_path / "b.m3u8"), str(tmp_path / "b1.m3u8"))))
+    for name in ("b.m3u8", "b1.m3u8"):
+        put_repeatedly(clip, tmp_path / name, times=1)
+    segments = {path.name for path in tmp_path.iterdir() if path.suffix == ".ts"}
+    assert segments == {"b.0.ts", "b1.0.ts"}
+
+
+@pytest.mark.parametrize("names", [["out.mkv"], ["out.m3u8"], ["other.mkv", "out.mkv"]])
+def test_a_second_run_that_would_write_the_same_file_is_refused(
+    names: list[str], vsr: Run, clip: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / names[-1]
+    with running(asked(clip, target)) as stream:
+        record = ["--record", target] if len(names) > 1 else []
+        done = vsr("live", clip, tmp_path / names[0], *record, "-y", "-m", "identity")
+        assert done.code == 1
+        assert done.err.count("\n") == 1
+        assert f"another run writes '{target}'; wait until it has ended" in done.err
+        stream.wait()
+    assert look(target).numbers == list(range(50))
+    assert not list(tmp_path.glob(".*"))

@@ -32,6 +32,7 @@ from vsr.live.output.sink import Sink
 from vsr.live.restoration import LiveRestoration, LiveRestorer
 from vsr.live.timing.clock import OTHER_BY, rate_of
 from vsr.live.timing.latency_plan import BUSY, LatencyPlan, Stopped
+from vsr.streams.names.target_lock import lock_target
 from vsr.types import Chunk, StreamInfo
 
 CONNECTING_S = 20.0
@@ -236,7 +237,9 @@ def _written(
     frames = [chunk.frames for chunk in found.frames] if found else [torch.zeros(1, 3, 180, 320)]
     name = target
     try:
-        with _trial_name(target) as name:
+        with lock_target(target), _trial_name(target) as name:
+            segments = options.segments if what == "record" else None
+            Sink(target, retry=Retry(0), overwrite=options.overwrite, segments=segments)
             sink = Sink(name, retry=Retry(0), overwrite=True, role=what, trust=options.trust)
             _write(sink, options, picture, frames, stop)
             load = sink.load()

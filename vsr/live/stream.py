@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -42,6 +42,7 @@ from vsr.live.restoration import LiveRestoration, LiveRestorer
 from vsr.live.targets import check_targets
 from vsr.live.timing.clock import Clock, rate_of
 from vsr.live.timing.latency_plan import Stopped
+from vsr.streams.names.target_lock import lock_target
 from vsr.types import Chunk
 
 
@@ -60,6 +61,12 @@ def count(
     figures.source_queue = source.depth
     figures.sink_queue = max(sink.depth for sink in sinks)
     figures.sinks = [sink.figures() for sink in sinks]
+
+
+def _resized(frames: Tensor, size: tuple[int, int]) -> Tensor:
+    if size == tuple(frames.shape[-2:]):
+        return frames
+    return F.interpolate(frames, size, mode="bilinear", antialias=True)
 
 
 def load_slate(path: Path) -> Tensor:
@@ -85,7 +92,7 @@ SILENT_S = 1.0
 
 
 class LiveStream:
-    """A live stream; ``run`` belongs to one thread.
+    """A live stream; ``run`` belongs to one thread. Its files are locked until that has ended.
 
     Args:
         options: Options of the stream.
@@ -96,7 +103,7 @@ class LiveStream:
 
     Raises:
         ConfigurationError: ``listen`` for a source that cannot be published to.
-        OpenError: A target that cannot be written.
+        OpenError: A target that cannot be written, or that another run writes.
     """
 
     def __init__(
@@ -111,7 +118,30 @@ class LiveStream:
         self.options, self.figures, self._say = options, figures, say
         self._slate = None if options.slate is None else load_slate(options.slate)
         check_targets([options])
-        self._sinks = [
+        with ExitStack() as locks:
+            for target in options.targets:
+                locks.enter_context(lock_target(target))
+            self._sinks = self._make_sinks()
+            self._source = make_source(
+                self._make_source(options.source, listen=options.listen),
+                options.fallback,
+                self._make_source,
+                options.name,
+            )
+            self._locks = locks.pop_all()
+        figures.sinks = [sink.figures() for sink in self._sinks]
+        if options.insecure:
+            log.warning("%s: certificates are not verified, as was asked for", options.name)
+        self._restoration = LiveRestoration(options, restorer, figures, faces)
+        self._writing = EncoderThread(figures, options.latency_s)
+        self._pending = PendingAudio()
+        self._output: Output | None = None
+        self._away, self._seen_at = False, time.monotonic()
+        self._log = CountedLog(log)
+
+    def _make_sinks(self) -> list[Sink]:
+        options = self.options
+        return [
             Sink(
                 target,
                 retry=Retry(options.retries),
@@ -124,21 +154,6 @@ class LiveStream:
             )
             for role, target in zip(ROLES, options.targets, strict=False)
         ]
-        figures.sinks = [sink.figures() for sink in self._sinks]
-        self._source = make_source(
-            self._make_source(options.source, listen=options.listen),
-            options.fallback,
-            self._make_source,
-            options.name,
-        )
-        if options.insecure:
-            log.warning("%s: certificates are not verified, as was asked for", options.name)
-        self._restoration = LiveRestoration(options, restorer, figures, faces)
-        self._writing = EncoderThread(figures, options.latency_s)
-        self._pending = PendingAudio()
-        self._output: Output | None = None
-        self._away, self._seen_at = False, time.monotonic()
-        self._log = CountedLog(log)
 
     def _make_source(self, address: str, *, listen: bool = False) -> Source:
         options = self.options
@@ -168,6 +183,7 @@ class LiveStream:
             raise
         finally:
             self._source.close()
+            self._locks.close()
         self.figures.state = "ended"
 
     def _until_the_end(self) -> None:
@@ -221,17 +237,13 @@ class LiveStream:
     def _restored_size(self, height: int, width: int) -> tuple[int, int]:
         """The size at which frames are restored: at most that of the first ones.
 
-        The output stays as it is, so more would cost time and memory that were not planned.
+        The output stays as it is, so more would cost time and memory that were not planned; its
+        pixels have the aspect ratio of the first ones.
         """
         most_rows, most_columns = self._first_size
-        ratio = min(1.0, most_rows / height, most_columns / width)
-        return max(1, round(height * ratio)), max(1, round(width * ratio))
-
-    def _reduced(self, frames: torch.Tensor) -> torch.Tensor:
-        size = self._restored_size(*frames.shape[-2:])
-        if size == tuple(frames.shape[-2:]):
-            return frames
-        return F.interpolate(frames, size, mode="bilinear", antialias=True)
+        columns = width * float(self._begun.info.sample_aspect_ratio / self._aspect)
+        ratio = min(1.0, most_rows / height, most_columns / columns)
+        return max(1, round(height * ratio)), max(1, round(columns * ratio))
 
     def _open(self, event: FormatChange, frame_rate: Fraction) -> None:
         options = self.options
@@ -248,7 +260,10 @@ class LiveStream:
         )
         for note in filter(None, [*self._output.notes, event.left_out]):
             log.warning("%s", note)
-        self._size = (picture.height, picture.width)
+        self._size, self._aspect = (picture.height, picture.width), picture.aspect
+        if self._slate is not None:
+            rows, columns = self._slate.shape[-2:]
+            self._slate = _resized(self._slate, (rows, max(1, round(columns / self._aspect))))
         self._first_size = (event.info.height, event.info.width)
         self._last = torch.zeros(1, 3, *self._size)
         self._writing.start(self._output)
@@ -279,7 +294,7 @@ class LiveStream:
             self._fill(clock.between(last, pts))
         starts = frozenset(chunk.scene_starts | ({0} if clock.jumps > jumps else set()))
         self._writing.note(pts * clock.time_base, at)
-        frames = self._reduced(chunk.frames)
+        frames = _resized(chunk.frames, self._restored_size(*chunk.frames.shape[-2:]))
         placed = replace(
             chunk, frames=frames, pts=(pts,), time_base=clock.time_base, scene_starts=starts
         )

@@ -78,6 +78,6 @@ def _writes(target: str, name: str) -> bool:
         return target == name
     written, path = Path(target).resolve(), Path(name).resolve()
     if suffix_of(target) in PLAYLISTS and written.parent == path.parent:
-        segment = re.escape(written.stem) + r"\d+\.ts"
+        segment = re.escape(written.stem) + r"\.\d+\.ts"
         return written == path or re.fullmatch(segment, path.name) is not None
     return written == path

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 
@@ -38,7 +38,7 @@ from vsr.streams.colour.siting import find_chroma_location
 from vsr.streams.decode.chunk_builder import ChunkBuilder
 from vsr.streams.decode.deinterlace import Deinterlacer
 from vsr.streams.decode.demuxer import StampedFrame
-from vsr.streams.decode.probe import copied_streams, describe, time_base
+from vsr.streams.decode.probe import copied_streams, describe, shown_aspect, time_base
 from vsr.streams.names.container import SYSTEM, open_container, reason
 from vsr.streams.names.trim import Trim
 from vsr.streams.names.trust import Trust
@@ -171,6 +171,8 @@ class Connection:
         self._source, self._max_pixels = source, max_pixels
         self._located: str | None = None
         self._picture: FrameFormat | None = None
+        self._first_aspect: Fraction | None = None
+        self._aspect: Fraction | None = None
         self._assembly: ChunkBuilder | None = None
         self._held_back = 0
         self._came_at: deque[float] = deque()
@@ -304,16 +306,25 @@ class Connection:
     def _is_other(self, picture: FrameFormat) -> bool:
         if self._picture is None or picture.shown_size != self._picture.shown_size:
             return True
+        if self._video.codec_context.sample_aspect_ratio != self._aspect:
+            return True
         return self._deinterlacer.held_back > self._held_back
 
     def _begin(self, picture: FrameFormat, mastering: Mastering) -> FormatChange:
         renewed, self._picture = self._picture is None, picture
+        self._aspect = self._video.codec_context.sample_aspect_ratio
+        if renewed:
+            self._first_aspect = self._aspect
         self._held_back = max(self._held_back, self._deinterlacer.held_back)
         self._assembly = ChunkBuilder(
             time_base(self._video), picture.shown_size, torch.device("cpu")
         )
+        info = describe(self._container, self._video, picture, Trim(), mastering)
+        if self._aspect != self._first_aspect:
+            # The container only knows the one that it began with.
+            info = replace(info, sample_aspect_ratio=shown_aspect(self._aspect, picture))
         return FormatChange(
-            info=describe(self._container, self._video, picture, Trim(), mastering),
+            info=info,
             sound=self._sound,
             renewed=renewed,
             held_back=self._held_back,

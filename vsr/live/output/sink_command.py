@@ -46,21 +46,27 @@ def sink_command(target: str, path: str, trust: Trust) -> list[str]:
         trusted += [f"ca_file={trust.ca_file}"] if trust.ca_file else []
         return [*_python("hls_sender"), *trusted, *_words(_PLAYLIST)]
     packets = ffmpeg.input(INPUT_PIPE, f="nut", probesize="32", analyzeduration="0")
-    if suffix_of(target) in PLAYLISTS and not is_address(path):
-        # A playlist's lines are what follows the last slash of its own name, `file:` included.
-        path = str(Path(path).absolute())
     options: Options = {
         "map": "0",
         "c": "copy",
         "max_interleave_delta": "500000",
         "flush_packets": "1",
     }
+    if suffix_of(target) in PLAYLISTS and not is_address(path):
+        # A playlist's lines are what follows the last slash of its own name, `file:` included.
+        path = str(Path(path).absolute())
+        options["hls_segment_filename"] = _segments(path)
     return output_command([packets], path, options | _format(target), report_s=0.5)
 
 
 def sink_preamble(target: str) -> bytes:
     """Bytes that precede the packets on the command's standard input."""
     return f"{target}\n".encode() if target.startswith((*RTMP, *HTTP)) else b""
+
+
+def _segments(path: str) -> str:
+    """The names of a playlist's segments, which no other playlist's have."""
+    return path.removesuffix(Path(path).suffix) + ".%d.ts"
 
 
 def _python(module: str) -> list[str]:
