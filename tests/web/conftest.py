@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import threading
 import time
@@ -96,9 +97,9 @@ class Served:
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> Path:
+def films(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A folder with a film, a hidden one, and one in a folder below."""
-    folder = tmp_path / "films"
+    folder = tmp_path / os.fsdecode(getattr(request, "param", "films"))
     (folder / "below").mkdir(parents=True)
     write_clip(folder / "first.mp4", Clip(num_frames=20))
     for name in (".hidden.mp4", "below/Änderung - 二.mkv"):

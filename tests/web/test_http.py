@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import socket
@@ -19,6 +20,9 @@ from tests.media import Clip, write_clip
 from tests.web.conftest import QUICK, Served, until
 from vsr.streams import open_reader
 from vsr.web.errors import RequestError
+from vsr.web.options import Options
+from vsr.web.probe import _keep
+from vsr.web.processes import Processes
 from vsr.web.uploads import Uploads
 
 
@@ -299,3 +303,51 @@ def test_a_missing_extra_is_one_line(
     assert done.err == (
         "vsr: `vsr web` needs uvicorn; install it by pip install 'vsr-stream[web]'\n"
     )
+
+
+def test_a_preview_that_is_cancelled_or_whose_server_is_killed_leaves_nothing(
+    films: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    (folder / "tmpleft").mkdir(parents=True)
+    for name in ("tmpleft/restored.mkv", ".0123456789abcdef.part.mp4", "0123456789abcdef.mp4"):
+        (folder / name).touch()
+    processes = Processes(folder)
+    assert [path.name for path in folder.iterdir()] == ["0123456789abcdef.mp4"]
+
+    async def once_begun() -> bool:
+        return any(path.is_dir() and any(path.rglob("*")) for path in folder.iterdir())
+
+    film = str(films / "first.mp4")
+    with pytest.raises(RequestError, match="cancelled"):
+        asyncio.run(processes.preview(film, 0.0, Options(model="bicubic-x2"), once_begun))
+    assert [path.name for path in folder.iterdir()] == ["0123456789abcdef.mp4"]
+
+
+def test_facts_and_picture_of_a_film_are_kept_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts, picture = tmp_path / "film.json", tmp_path / "film.jpg"
+    write = Path.write_bytes
+
+    def interrupted(path: Path, content: bytes) -> int:
+        monkeypatch.setattr(Path, "write_bytes", write)
+        written = path.write_bytes(content)
+        _keep(picture, b"picture")
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    _keep(facts, b"facts")
+    assert (facts.read_bytes(), picture.read_bytes()) == (b"facts", b"picture")
+    assert {path.name for path in tmp_path.iterdir()} == {"film.json", "film.jpg"}
+
+
+@pytest.mark.parametrize("films", [b"\xff"], indirect=True)
+def test_a_folder_whose_name_is_no_text_is_served(served: Served) -> None:
+    assert served.ask("/api/settings").json["folder"].endswith("\ufffd")
+    film = served.films()["first.mp4"]
+    asked = {"name": "yard", "target": "", "options": QUICK, "film": film["id"]}
+    answer = served.post("/api/streams", asked)
+    assert answer.status == 400
+    assert "not UTF-8; rename it first" in answer.json["error"]
+    assert not (served.folder / "restored/.vsr-web/streams").exists()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,11 @@ from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.web.errors import RequestError
 from vsr.web.jobs import Job
 from vsr.web.library import Film, Library
+from vsr.web.process_folder import ProcessFolder
+from vsr.web.processes import Processes
 from vsr.web.queue import Queue
+from vsr.web.results import Results
+from vsr.web.streams import Stream, Streams, Wanted
 
 WORDS = ["--model", "bicubic-x4", "--segment", "20", "--chunk", "4"]
 LONG = 1500
@@ -50,7 +56,7 @@ def queue(tmp_path: Path) -> Queue:
 
 def make_queue(folder: Path) -> Queue:
     (folder / "out").mkdir(exist_ok=True)
-    return Queue(folder / "jobs", folder / "out")
+    return Queue(folder / "jobs", Results(folder / "out"))
 
 
 def now(queue: Queue, job: Job) -> Job:
@@ -148,7 +154,7 @@ def test_a_new_queue_finds_the_process_of_the_old_one_running(
 @pytest.mark.slow
 def test_one_job_runs_on_each_device_in_order(short_film: Film, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    queue = Queue(tmp_path / "jobs", tmp_path / "out", ("cpu", "auto"))
+    queue = Queue(tmp_path / "jobs", Results(tmp_path / "out"), ("cpu", "auto"))
     jobs = [queue.add(short_film, ["--model", "identity"]) for _ in range(3)]
     assert [Path(job.target).name for job in jobs] == ["short.mp4", "short-2.mp4", "short-3.mp4"]
     queue.tick()
@@ -195,7 +201,8 @@ class Program:
         )
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().strip()
-        port = self.address.removeprefix("http://127.0.0.1:").removesuffix(f"/?token={TOKEN}")
+        port, _, query = self.address.removeprefix("http://127.0.0.1:").partition("/")
+        self.path = f"/{query}"
         self.served = Served(int(port), folder)
 
     def end(self, number: signal.Signals) -> int:
@@ -244,3 +251,85 @@ def test_ctrl_c_ends_running_jobs_in_order_and_the_next_server_continues(long_fi
     until(lambda: after.served.jobs()[0]["state"] == "done")
     assert after.end(signal.SIGINT) == 130
     assert count_frames(str(folder / "second/long.mp4")) == LONG
+
+
+async def stays() -> bool:
+    return False
+
+
+def test_jobs_and_streams_get_no_name_that_the_other_has(
+    queue: Queue, short_film: Film, tmp_path: Path
+) -> None:
+    (tmp_path / "out/short-2.mp4.resume").mkdir()
+    jobs = [queue.add(short_film, []) for _ in range(2)]
+    assert [Path(job.target).name for job in jobs] == ["short.mp4", "short-3.mp4"]
+    results = queue._results
+    wanted = Wanted(name="yard", source="udp://127.0.0.1:1")
+    file = str(results.free(Path("yard.mkv")))
+    made = Stream(id="0" * 16, created=0.0, wanted=wanted, file=file, device="auto", state="ended")
+    ProcessFolder(tmp_path / "streams" / made.id).write("stream.json", asdict(made))
+    assert [one.file for one in Streams(tmp_path / "streams", results).streams] == [file]
+    yard = replace(short_film, path=short_film.path.with_name("yard.mkv"))
+    assert Path(queue.add(yard, []).target).name == "yard-2.mkv"
+
+
+def test_a_file_of_others_is_not_the_result_of_a_job(queue: Queue, short_film: Film) -> None:
+    job = queue.add(short_film, ["--model", "identity"])
+    Path(job.target).write_bytes(short_film.path.read_bytes())
+    until(lambda: now(queue, job).state not in {"queued", "running"})
+    ended = queue.find(job.id)
+    assert (ended.state, ended.output) == ("failed", "")
+    assert "'short.mp4' is there already, and not from this job" in ended.message
+
+
+def test_the_queue_continues_on_a_full_disk_and_is_saved_later(
+    queue: Queue, short_film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [queue.add(short_film, ["--model", "identity"]) for _ in range(2)]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(ProcessFolder, "write", full)
+        for job in jobs:
+            run_until(queue, job, "done")
+        assert not queue.interrupt_all()
+    assert [job.state for job in make_queue(tmp_path).jobs] == ["queued", "queued"]
+    queue.tick()
+    assert make_queue(tmp_path).jobs == queue.jobs
+
+
+def test_jobs_import_nothing_from_the_current_folder(
+    queue: Queue, short_film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('not the package')")
+    monkeypatch.chdir(tmp_path)
+    run_until(queue, queue.add(short_film, ["--model", "identity"]), "done")
+    asked = Processes(tmp_path / "videos").estimate(
+        str(short_film.path), ["--model", "identity"], stays
+    )
+    assert asyncio.run(asked)["frames"] == 5
+
+
+@pytest.mark.parametrize("length", [249, 255])
+def test_a_film_of_the_longest_name_can_be_added(
+    length: int, queue: Queue, short_film: Film
+) -> None:
+    path = short_film.path.with_name("x" * (length - 4) + ".mp4")
+    assert Path(queue.add(replace(short_film, path=path), []).target).name == path.name
+
+
+SECRET = "a+b&c#d;e=f/g h%20"
+
+
+def test_the_printed_address_logs_in_whatever_the_secret(
+    short_film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.web.test_queue.TOKEN", SECRET)
+    program = Program(short_film.path.parent)
+    answer = program.served.ask(program.path, token=None)
+    assert answer.status == 200
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    assert program.served.ask("/api/films", token=None, Cookie=cookie).status == 200
+    program.end(signal.SIGTERM)

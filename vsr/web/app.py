@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.resources import files
@@ -22,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vsr.errors import VSRError
+from vsr.live.monitor.counted_log import CountedLog
 from vsr.web.bodies import as_text, parse_moment, read_object
 from vsr.web.errors import RequestError
 from vsr.web.jobs import Job
@@ -58,6 +60,8 @@ DECODERS = 2
 MOMENT_WIDTH = 640
 
 T = TypeVar("T")
+
+_log = CountedLog(logging.getLogger(__name__))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +138,8 @@ class Api:
     async def settings(self, request: Request) -> Response:
         return JSONResponse(
             {
-                "folder": str(self._site.library.root),
-                "out": str(self._site.out),
+                "folder": as_text(str(self._site.library.root)),
+                "out": as_text(str(self._site.out)),
                 "models": offered_models(),
                 "heights": HEIGHTS,
                 "missing_for_faces": missing_for_faces(),
@@ -338,15 +342,26 @@ async def _run_queue(_app: Starlette, *, site: Site) -> AsyncIterator[None]:
 
 async def _tick(site: Site) -> None:
     while True:
-        site.queue.tick()
+        with _logged("the queue"):
+            site.queue.tick()
         await asyncio.sleep(TICK_S)
 
 
 async def _clean(site: Site) -> None:
     while True:
         used = _sources_in_use(site.queue)
-        await to_thread.run_sync(site.uploads.remove_old, used)
+        with _logged("the folder of dropped films"):
+            await to_thread.run_sync(site.uploads.remove_old, used)
         await asyncio.sleep(CLEAN_EVERY_S)
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Log what the disk refuses: a task that ends by it ends unseen."""
+    try:
+        yield
+    except OSError as error:
+        _log.warning(what, f"{what}: {error}; tried again")
 
 
 def _sources_in_use(queue: Queue) -> set[str]:
@@ -355,7 +370,7 @@ def _sources_in_use(queue: Queue) -> set[str]:
 
 async def _explain(_request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, RequestError) else 422
-    return JSONResponse({"error": str(error)}, status)
+    return JSONResponse({"error": as_text(str(error))}, status)
 
 
 async def _hang_up(_request: Request, _error: Exception) -> Response:

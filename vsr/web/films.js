@@ -7,7 +7,11 @@ const facts = new Map(); // id of a film: promise of its facts
 let choose = () => {};
 
 export const factsOf = id => {
-  if (!facts.has(id)) facts.set(id, request(`api/films/${id}`));
+  if (!facts.has(id)) {
+    const asked = request(`api/films/${id}`);
+    facts.set(id, asked);
+    asked.catch(() => facts.delete(id)); // it may succeed the next time
+  }
   return facts.get(id);
 };
 

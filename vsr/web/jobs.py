@@ -8,12 +8,11 @@ jobs/ID/job.json     the request, and its progress
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vsr.web.process_folder import ProcessFolder, read_json
+from vsr.web.process_folder import PROGRAM, ProcessFolder, read_json
 
 State = Literal["queued", "running", "paused", "cancelled", "failed", "done"]
 
@@ -104,7 +103,7 @@ class JobFolder(ProcessFolder):
 
     def _command(self, job: Job) -> list[str]:
         words = [*job.command()[1:], "--device", job.device, "--json"]
-        return [sys.executable, "-m", "vsr", *words, "--progress", str(self.path / "progress")]
+        return [*PROGRAM, *words, "--progress", str(self.path / "progress")]
 
     def _forget_last_run(self) -> None:
         for path in (self.path / "progress" / PROGRESS, self.picture):

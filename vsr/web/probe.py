@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -133,6 +134,9 @@ def read_picture(path: Path, at_s: float, width: int) -> bytes:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(path)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # two may write it at once
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

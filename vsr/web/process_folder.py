@@ -14,10 +14,14 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+PROGRAM = (sys.executable, "-P", "-m", "vsr")
+"""Command of this program; it imports nothing from the current folder, which may be anyone's."""
 
 
 class ProcessFolder:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
-import sys
+import shutil
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from vsr.web.errors import RequestError
 from vsr.web.options import Options
+from vsr.web.process_folder import PROGRAM, is_id
 
 PREVIEW_S = 2.0
 
@@ -39,6 +43,9 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.iterdir():  # by a server that was killed
+            if not (is_id(left.stem) and left.suffix == ".mp4"):
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
         self._folder = folder
         self._turn = asyncio.Semaphore(1)
 
@@ -63,12 +70,12 @@ class Processes:
 
     async def estimate(self, source: str, words: Sequence[str], is_gone: Gone) -> dict[str, Any]:
         """Size, memory and time of a restoration: fields of ``vsr.offline.estimate.Estimate``."""
-        command = [sys.executable, "-m", "vsr", "restore", source, "null", *words]
+        command = [*PROGRAM, "restore", source, "null", *words]
         return await self._run([*command, "--dry-run", "--json"], is_gone)
 
     async def assess(self, source: str, at_s: float, is_gone: Gone) -> dict[str, Any]:
         """Assess ``ASSESS_S`` seconds of a film: what ``vsr assess --json`` prints."""
-        command = [sys.executable, "-m", "vsr", "assess", source, "--json"]
+        command = [*PROGRAM, "assess", source, "--json"]
         return await self._run(
             [*command, "--start", f"{at_s}", "--end", f"{at_s + ASSESS_S}"], is_gone
         )
@@ -86,11 +93,14 @@ class Processes:
 
     async def _show(self, source: str, at_s: float, is_gone: Gone, **more: Any) -> dict[str, Any]:
         video_id = secrets.token_hex(8)
-        target = str(self._folder / f"{video_id}.mp4")
-        request = {"source": source, "target": target, "start_s": at_s, "seconds": PREVIEW_S}
-        words = [sys.executable, "-m", "vsr", "side-by-side", json.dumps(request | more)]
         self._forget_old()
-        return {"id": video_id, **await self._run(words, is_gone)}
+        with TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
+            target = Path(folder, "video.mp4")
+            request = {"source": source, "target": str(target), "start_s": at_s} | more
+            words = json.dumps({**request, "seconds": PREVIEW_S})
+            answer = await self._run([*PROGRAM, "side-by-side", words], is_gone)
+            target.rename(self._folder / f"{video_id}.mp4")
+        return {"id": video_id, **answer}
 
     async def _run(self, command: Sequence[str], is_gone: Gone) -> dict[str, Any]:
         async with self._turn:
@@ -109,8 +119,10 @@ class Processes:
                 out, err = await answer
             finally:
                 answer.cancel()
-                with suppress(ProcessLookupError):
-                    process.kill()
+                if process.returncode is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)  # and the encoders that it started
+                    await process.wait()
         if process.returncode:
             lines = err.decode(errors="replace").strip().splitlines()
             raise RequestError((lines or ["the process was killed"])[-1].removeprefix("vsr: "), 422)

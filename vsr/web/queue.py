@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import subprocess
 import time
@@ -10,13 +11,19 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from vsr.live.monitor.counted_log import CountedLog
 from vsr.streams.names.formats import JOURNAL_SUFFIX, restored_name
 from vsr.web.errors import RequestError
 from vsr.web.jobs import Job, JobFolder, State
 from vsr.web.library import Film
 from vsr.web.process_folder import process_folders
+from vsr.web.results import Results
+
+log = logging.getLogger(__name__)
 
 UNSAID = "the process ended without a message, as if killed; Resume continues where it was"
+
+OTHERS = "{!r} is there already, and not from this job; rename or remove it, then Resume"
 
 
 class Queue:
@@ -27,18 +34,21 @@ class Queue:
 
     Args:
         folder: Folder of the jobs.
-        out: Folder of the results.
+        results: Folder of the results.
         devices: Devices of ``--device``; each takes one job at a time.
     """
 
-    def __init__(self, folder: Path, out: Path, devices: Sequence[str] = ("auto",)) -> None:
+    def __init__(self, folder: Path, results: Results, devices: Sequence[str] = ("auto",)) -> None:
         self._folder = folder
-        self._out = out
+        self._results = results
         self._devices = devices
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         loaded = (JobFolder(path).load() for path in process_folders(folder))
         jobs = sorted(filter(None, loaded), key=lambda job: job.created)
         self._jobs = {job.id: job for job in jobs}
+        self._unsaved: set[str] = set()
+        self._log = CountedLog(log)
+        results.hold(lambda: [job.target for job in self.jobs])
 
     @property
     def jobs(self) -> list[Job]:
@@ -66,7 +76,7 @@ class Queue:
             created=time.time(),
             name=film.name,
             source=str(film.path),
-            target=str(self._free_target(film)),
+            target=str(self._results.free(restored_name(Path(film.path.name)))),
             words=tuple(words),
         )
         self._put(job)
@@ -104,10 +114,12 @@ class Queue:
                 Path(job.output).unlink(missing_ok=True)
             JobFolder(Path(f"{job.target}{JOURNAL_SUFFIX}")).remove()
         del self._jobs[job.id]
+        self._unsaved.discard(job.id)
         self.files(job).remove()
 
     def tick(self) -> None:
         """Note which processes have ended, and start jobs on free devices."""
+        self._save()
         self._note_ends()
         busy = {job.device for job in self.jobs if job.state == "running"}
         free = [device for device in self._devices if device not in busy]
@@ -160,6 +172,10 @@ class Queue:
             message = "" if job.wanted else files.last_message() or UNSAID
             self._put(replace(job, state=state, wanted=None, pid=None, message=message))
             return
+        if summary["skipped"] and not job.output:
+            message = OTHERS.format(Path(job.target).name)
+            self._put(replace(job, state="failed", wanted=None, pid=None, message=message))
+            return
         output = str(summary["output"])
         whole = not summary["interrupted"]
         if whole and job.is_partial:
@@ -179,18 +195,15 @@ class Queue:
 
     def _put(self, job: Job) -> Job:
         self._jobs[job.id] = job
-        self.files(job).save(job)
+        self._unsaved.add(job.id)
+        self._save()
         return job
 
-    def _free_target(self, film: Film) -> Path:
-        """A name in the folder of the results that neither a file nor another job has."""
-        taken = {job.target for job in self.jobs}
-        name = restored_name(Path(film.path.name))
-        number = 1
-        while True:
-            numbered = name if number == 1 else name.with_name(f"{name.stem}-{number}{name.suffix}")
-            target = self._out / numbered
-            journal = target.with_name(f"{target.name}{JOURNAL_SUFFIX}")
-            if str(target) not in taken and not target.exists() and not journal.exists():
-                return target
-            number += 1
+    def _save(self) -> None:
+        """Write what has changed; what a full disk does not take is tried again by ``tick``."""
+        try:
+            for job_id in tuple(self._unsaved):
+                self.files(self._jobs[job_id]).save(self._jobs[job_id])
+                self._unsaved.discard(job_id)
+        except OSError as error:
+            self._log.warning("save", f"the queue cannot be saved ({error.strerror}); tried again")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import quote, unquote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -64,7 +65,7 @@ class Guard:
         if not self.remote and not (host and is_own_host(host)):
             return _refuse("this page is for this machine alone")
         bearer = self._matches(request.headers.get("authorization", "").removeprefix("Bearer "))
-        cookie = self._matches(request.cookies.get(cookie_name(request), ""))
+        cookie = self._matches(unquote(request.cookies.get(cookie_name(request), "")))
         if not (bearer or cookie or self._is_login(request)):
             return _refuse("open the address that `vsr web` printed", HTTPStatus.UNAUTHORIZED)
         # Browsers add the bearer token to nothing by themselves, as they do with cookies.
@@ -86,7 +87,7 @@ class Guard:
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")
                 if self._is_login(request) and message["status"] == HTTPStatus.OK:
-                    cookie = f"{cookie_name(request)}={self.token}"
+                    cookie = f"{cookie_name(request)}={quote(self.token, safe='')}"
                     headers["set-cookie"] = f"{cookie}; HttpOnly; SameSite=Strict; Path=/"
             await send(message)
 

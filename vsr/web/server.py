@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import uvicorn
 
@@ -20,6 +21,7 @@ from vsr.web.library import Library
 from vsr.web.probe import Probe
 from vsr.web.processes import Processes
 from vsr.web.queue import Queue
+from vsr.web.results import Results
 from vsr.web.streams import Streams
 from vsr.web.uploads import Uploads
 
@@ -85,7 +87,8 @@ def serve(options: ServerOptions, *, on_start: Callable[[str], None]) -> None:
             lifespan="on",
             timeout_graceful_shutdown=ENDING_S,
         )
-        _Server(config, lambda: on_start(f"http://{shown}:{port}/?token={token}")).run([listener])
+        address = f"http://{shown}:{port}/?token={quote(token, safe='')}"
+        _Server(config, lambda: on_start(address)).run([listener])
 
 
 def make_site(options: ServerOptions, state: Path) -> Site:
@@ -97,17 +100,17 @@ def make_site(options: ServerOptions, state: Path) -> Site:
     """
     uploads = state / "uploads"
     uploads.mkdir(exist_ok=True)
-    out = _out_folder(options)
+    results = Results(_out_folder(options))
     return Site(
         library=Library(options.folder, uploads),
         uploads=Uploads(
             folder=uploads.resolve(), max_bytes=options.max_upload_bytes, days=options.keep_days
         ),
         probe=Probe(state / "cache"),
-        queue=Queue(state / "jobs", out, options.devices),
+        queue=Queue(state / "jobs", results, options.devices),
         processes=Processes(state / "videos"),
-        streams=Streams(state / "streams", out, options.devices),
-        out=out,
+        streams=Streams(state / "streams", results, options.devices),
+        out=results.folder,
     )
 
 

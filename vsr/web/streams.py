@@ -13,7 +13,6 @@ import json
 import re
 import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -23,9 +22,11 @@ from urllib.parse import urlsplit
 
 from vsr.address import shown
 from vsr.live.input.address import check_form
+from vsr.web.bodies import as_text
 from vsr.web.errors import RequestError
 from vsr.web.options import Options, parse_options
-from vsr.web.process_folder import ProcessFolder, process_folders, read_json
+from vsr.web.process_folder import PROGRAM, ProcessFolder, process_folders, read_json
+from vsr.web.results import Results
 
 StreamState = Literal["running", "stopped", "failed", "ended"]
 
@@ -135,15 +136,16 @@ class Streams:
 
     Args:
         folder: Folder of the streams.
-        out: Folder of the results.
+        results: Folder of the results.
         devices: Devices that streams take in turn.
     """
 
-    def __init__(self, folder: Path, out: Path, devices: Sequence[str] = ("auto",)) -> None:
-        self._folder, self._out, self._devices = folder, out, devices
+    def __init__(self, folder: Path, results: Results, devices: Sequence[str] = ("auto",)) -> None:
+        self._folder, self._results, self._devices = folder, results, devices
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         found = sorted(filter(None, map(_load, process_folders(folder))), key=lambda s: s.created)
         self._streams = {stream.id: stream for stream in found}
+        results.hold(lambda: [stream.file for stream in self._streams.values()])
 
     @property
     def streams(self) -> list[Stream]:
@@ -247,13 +249,13 @@ class Streams:
         return Fetched(content, kind)
 
     def _start(self, stream: Stream) -> Stream:
-        files = self._files(stream)
+        files, toml = self._files(stream), _toml(stream)
         files.path.mkdir(parents=True, exist_ok=True)
         _write_secret(files.path / "token", secrets.token_hex(16))
-        _write_secret(files.path / "stream.toml", _toml(stream))
+        _write_secret(files.path / "stream.toml", toml)
         words = self.command(stream)[1:]
         words += ["--status", "127.0.0.1:0", "--status-token", str(files.path / "token"), "--json"]
-        process = files.launch([sys.executable, "-m", "vsr", *words])
+        process = files.launch([*PROGRAM, *words])
         self._processes[stream.id] = process
         stream = replace(stream, state="running", is_stopping=False, message="", pid=process.pid)
         return self._put(stream)
@@ -278,14 +280,7 @@ class Streams:
         return stream
 
     def _free_file(self, name: str) -> str:
-        """A name in the folder of the results that no file and no other stream has."""
-        taken = {stream.file for stream in self._streams.values()}
-        number = 1
-        while True:
-            path = self._out / (f"{name}.mkv" if number == 1 else f"{name}-{number}.mkv")
-            if not path.exists() and str(path) not in taken:
-                return str(path)
-            number += 1
+        return str(self._results.free(Path(f"{name}.mkv")))
 
 
 @dataclass(frozen=True)
@@ -313,7 +308,11 @@ def _load(folder: Path) -> Stream | None:
 
 
 def _toml(stream: Stream) -> str:
-    """The stream as ``vsr live --streams`` reads it; TOML's strings are JSON's."""
+    """The stream as ``vsr live --streams`` reads it; TOML's strings are JSON's.
+
+    Raises:
+        RequestError: A path is not UTF-8, which TOML cannot hold.
+    """
     wanted = stream.wanted
     values: dict[str, object] = {
         "name": "live",
@@ -325,7 +324,10 @@ def _toml(stream: Stream) -> str:
     if wanted.target and stream.file:
         values["record"] = stream.file
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
-    return "\n".join(["[[stream]]", *lines, ""])
+    text = "\n".join(["[[stream]]", *lines, ""])
+    if as_text(text) != text:
+        raise RequestError("the film or its folder has a name that is not UTF-8; rename it first")
+    return text
 
 
 def _write_secret(path: Path, text: str) -> None:
