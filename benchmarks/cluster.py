@@ -175,6 +175,9 @@ class Idle:
         self.first = self.first or time.perf_counter()
         return self._thread.submit(self._result, task)
 
+    def end(self, future: Future[Any]) -> None:
+        """Do nothing."""
+
     def restored(self, future: Future[Any]) -> int:
         """Whole shards only."""
         self.last = time.perf_counter()

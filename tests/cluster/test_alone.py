@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.cluster.footage import Footage, make_footage, one_worker
+from vsr.cluster.pool import Alone
 from vsr.cluster.restore import restore
 from vsr.cluster.shard_reader import ShardReader, SourceDiffers
 from vsr.cluster.shards import Shard
-from vsr.cluster.tasks import ShardResult
+from vsr.cluster.tasks import NotVisible, ShardResult
 from vsr.cluster.transfer import Unlike, collect
 from vsr.errors import ConfigurationError, OpenError
 from vsr.results import Progress
@@ -142,3 +144,67 @@ def test_frames_that_the_first_pass_has_not_seen_are_refused(footage: Footage) -
         frames = ShardReader(reader, PLANNED, skipped=20, on_frames=lambda _: None).chunks(16)
         with pytest.raises(SourceDiffers, match="in place of 0"):
             next(frames)
+
+
+class Remote(Alone):
+    """As if its worker were on another machine."""
+
+    is_remote = True
+
+
+def test_a_worker_that_restores_a_whole_film_ends_when_the_run_is_stopped(
+    footage: Footage, tmp_path: Path
+) -> None:
+    target, stop = tmp_path / "out.mp4", threading.Event()
+    options = replace(footage.options, segment=100, chunk=5)
+    with one_worker(options, target) as pool:
+        pool.__class__ = Remote
+        worker: Any = pool._worker
+
+        def first_step(_: Progress) -> None:
+            stop.set()
+            assert worker.stop.wait(30)
+
+        worker._count = lambda: first_step
+        summary = restore(str(footage.source), str(target), options, pool=pool, stop=stop)
+    assert summary.interrupted
+    assert 0 < summary.frames_out < 40
+    assert not target.exists()
+    resumed = restore(str(footage.source), str(target), replace(options, resume=True))
+    assert (resumed.frames_out, resumed.interrupted) == (40, False)
+
+
+def test_a_source_that_changes_while_a_run_continues_alone_ends_it(
+    footage: Footage, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    source.write_bytes(footage.source.read_bytes())
+    with one_worker(footage.options, target) as pool:
+        worker: Any = pool._worker
+        restore_shard = worker.restore_shard
+
+        def after_a_change(task: Any) -> ShardResult:
+            os.utime(source, (1, 1))
+            result: ShardResult = restore_shard(task)
+            return result
+
+        worker.restore_shard = after_a_change
+        with pytest.raises(NotVisible, match="or has changed since the run began"):
+            restore(str(source), str(target), footage.options, pool=pool)
+
+
+@pytest.mark.parametrize("address", ["nothing://bucket/folder", "s3://[bad"])
+def test_a_storage_that_leads_nowhere_is_refused_before_the_first_pass(
+    address: str, footage: Footage, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.mp4"
+    options = replace(footage.options, storage=address)
+    seen: list[Progress] = []
+    with (
+        one_worker(footage.options, target) as pool,
+        pytest.raises(OpenError, match=r"cannot be written .*; give another --storage") as refused,
+    ):
+        restore(str(footage.source), str(target), options, pool=pool, on_progress=seen.append)
+    assert not seen
+    assert "\n" not in str(refused.value)
+    assert not list(tmp_path.iterdir())

@@ -25,7 +25,14 @@ from vsr.cluster.tasks import (
     ShardTask,
     WorkerFacts,
 )
-from vsr.cluster.transfer import Unlike, collect, describe_storage, remove_copy, with_pieces
+from vsr.cluster.transfer import (
+    Unlike,
+    check_storage,
+    collect,
+    describe_storage,
+    remove_copy,
+    with_pieces,
+)
 from vsr.engine.settings import Settings
 from vsr.errors import VSRError
 from vsr.models.network import NetworkFacts
@@ -93,6 +100,8 @@ def restore_film(
         VSRError: See ``restore``; finished shards are kept.
     """
     options = film.options
+    if options.storage is not None:
+        check_storage(options.storage)
     facts = load_chosen(options).facts
     if options.scenes == AUTO and facts.stateless:
         film = replace(film, options=replace(options, scenes=OFF))
@@ -284,7 +293,10 @@ class _FilmRun:
             shard = self.waiting.pop(future)
             try:
                 self._take(future.result(), shard)
-            except NotVisible:
+            except NotVisible as error:
+                if not self.film.pool.is_remote:
+                    failures.append(error)  # nothing can be sent: it has changed here
+                    continue
                 self._send_source()
                 self._submit(shard, of)
             except Unlike as error:

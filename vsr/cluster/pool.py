@@ -57,6 +57,10 @@ class Pool(Protocol):
         """Queue a task; larger ones come first."""
         ...
 
+    def end(self, future: Future[Any]) -> None:
+        """Let the worker of a task end it early; it takes no other one."""
+        ...
+
     def restored(self, future: Future[Any]) -> int:
         """Frames of a task that are restored so far, as far as that is known."""
         ...
@@ -98,6 +102,10 @@ class Alone:
     def submit(self, task: Any, *, size: int = 0) -> Future[Any]:
         """As ``Pool.submit``; in the order of the calls."""
         return self._executor.submit(self._worker, task)
+
+    def end(self, future: Future[Any]) -> None:
+        """As ``Pool.end``."""
+        self._worker.close()
 
     def restored(self, future: Future[Any]) -> int:
         """As ``Pool.restored``."""

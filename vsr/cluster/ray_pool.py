@@ -48,6 +48,9 @@ SILENCE_S = 120.0
 USUAL_STEPS = 10
 """Usual steps without progress after which it does."""
 
+FIRST_STEP = 10
+"""Times ``SILENCE_S`` for which a worker may be silent while no step has been seen."""
+
 CORES = 4
 """Cores of a worker without a GPU, where the machine has as many."""
 
@@ -81,6 +84,7 @@ class _Slot:
         actor: Ray's handle.
         awaited: Reference to its facts.
         since: Time of its start, then of its last progress.
+        stepped: Time at which its job began, or last restored frames.
         facts: None until they have come.
         is_out: Whether it is not used: it computes other bits, or does not see the files.
         job: Its current job.
@@ -107,6 +111,7 @@ class _Slot:
     seen: int = 0
     restored: int = 0
     begun: int = 0
+    stepped: float = 0.0
     busy_s: float = 0.0
     started: float = 0.0
 
@@ -208,6 +213,13 @@ class RayPool:
             _fail(job, self._lost())
         return job.future
 
+    def end(self, future: Future[Any]) -> None:
+        """As ``Pool.end``."""
+        with self._lock:
+            for slot in self._slots:
+                if slot.job is not None and slot.job.future is future:
+                    slot.actor.close.remote()
+
     def restored(self, future: Future[Any]) -> int:
         """As ``Pool.restored``."""
         jobs = (slot.job for slot in self._slots if slot.job is not None)
@@ -297,7 +309,7 @@ class RayPool:
                 continue
             named = slot.actor.run.options(name=job.task.title)
             slot.job, slot.result = job, named.remote(job.task)
-            slot.started = slot.since = time.monotonic()
+            slot.started = slot.since = slot.stepped = time.monotonic()
             slot.begun = slot.restored
             job.restored = 0
 
@@ -378,8 +390,10 @@ class RayPool:
             return  # its task fails, too
         now = time.monotonic()
         if seen != slot.seen and slot.job is not None:
-            self._busy_s, self._steps = self._busy_s + now - slot.since, self._steps + 1
             slot.since = now
+        if restored != slot.restored and slot.job is not None:
+            self._busy_s, self._steps = self._busy_s + now - slot.stepped, self._steps + 1
+            slot.stepped = now
         slot.seen, slot.restored = seen, restored
         if slot.job is not None:
             slot.job.restored = restored - slot.begun
@@ -387,8 +401,7 @@ class RayPool:
     def _watch(self) -> None:
         """Poll the progress of busy workers, replace hung ones, and end where there are none."""
         now = time.monotonic()
-        usual = self._busy_s / self._steps if self._steps else 0.0
-        limit = max(self._silence_s, USUAL_STEPS * usual)
+        limit = self._limit_s()
         for slot in self._slots:
             if slot.job is not None and now - slot.since > limit:
                 self._replace_hung(slot, now - slot.since)
@@ -403,6 +416,12 @@ class RayPool:
             for *_, job in self._queue:
                 _fail(job, self._no_worker())
             self._queue.clear()
+
+    def _limit_s(self) -> float:
+        """Seconds without progress after which a worker counts as hung."""
+        if not self._steps:
+            return FIRST_STEP * self._silence_s
+        return max(self._silence_s, USUAL_STEPS * self._busy_s / self._steps)
 
     def _replace_hung(self, slot: _Slot, silent_s: float) -> None:
         job, slot.job, slot.result, slot.pulse = slot.job, None, None, None

@@ -119,17 +119,20 @@ def _restore_there(
     future = pool.submit(task)
     while not wait([future], WAIT_S).done:
         if stop.is_set():
-            future.cancel()
-            return None
+            if future.cancel():
+                return replace(nothing_done(""), interrupted=True)
+            pool.end(future)
     try:
         summary: Summary = future.result()
     except NotVisible as error:
         log.warning("%s: this machine restores it", error)
         return None
+    if summary.interrupted:
+        return summary
     if summary.output and not Path(summary.output).exists():
         log.warning("another machine's '%s' is not seen here: this one restores it", target)
         return None
-    return replace(summary, output=target if not summary.interrupted else summary.output)
+    return replace(summary, output=target)
 
 
 def _with_models_of(

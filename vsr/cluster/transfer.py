@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkstemp
@@ -18,6 +19,7 @@ from vsr.errors import EncodeError, MissingDependency, OpenError
 from vsr.resume.compatibility import fingerprint
 from vsr.resume.journal import FinishedShard, Journal, KeptSegment
 from vsr.streams.encode.segments.encoder import SEGMENT
+from vsr.streams.names.container import reason
 from vsr.streams.names.durable import sha256_of
 from vsr.streams.names.formats import NUT
 
@@ -95,11 +97,17 @@ def collect(result: ShardResult, shard: Shard, folder: Path) -> FinishedShard:
 def remove_copy(storage: Storage) -> None:
     """Remove the film's copy from the shared storage; never raises."""
     if storage.address is not None:
-        filesystem, path = _filesystem(storage.address)
-        try:
-            filesystem.rm(path, recursive=True)
-        except Exception:  # any of its own: what is left there is harmless
-            return
+        _remove(storage.address, recursive=True)
+
+
+def check_storage(address: str) -> None:
+    """Refuse an address that leads nowhere, before any work is done for it.
+
+    Raises:
+        MissingDependency: fsspec is not installed.
+        OpenError: No file system can be opened at the address.
+    """
+    _filesystem(address)
 
 
 def open_shared(address: str, mode: str) -> Any:
@@ -118,12 +126,18 @@ def _bring(result: ShardResult, folder: Path) -> Iterator[KeptSegment]:
                         shutil.copyfileobj(remote, file, COPIED_BYTES)
                 else:
                     file.write(result.contents[i])
-        except OSError as error:
-            raise EncodeError(f"'{folder}' cannot be written ({error})") from error
+        except Exception as error:  # file systems have errors of their own
+            raise EncodeError(f"'{folder}' cannot be written ({reason(error)})") from error
         if result.addresses:
-            filesystem, path = _filesystem(result.addresses[i])
-            filesystem.rm(path)
+            _remove(result.addresses[i])
         yield replace(segment, name=Path(name).name)
+
+
+def _remove(address: str, *, recursive: bool = False) -> None:
+    """Remove a file or folder; never raises, as what is left there is harmless."""
+    with suppress(Exception):
+        filesystem, path = _filesystem(address)
+        filesystem.rm(path, recursive=recursive)
 
 
 def _upload(path: Path, address: str) -> None:
@@ -133,13 +147,21 @@ def _upload(path: Path, address: str) -> None:
             return
         filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
         filesystem.put(str(path), place)
-    except OSError as error:
-        raise OpenError(f"{address!r} cannot be written ({error}); give another") from error
+    except Exception as error:  # file systems have errors of their own
+        raise _no_storage(address, error) from error
 
 
 def _filesystem(address: str) -> tuple[Any, str]:
-    filesystem, path = _fsspec().core.url_to_fs(address)
+    fsspec = _fsspec()
+    try:
+        filesystem, path = fsspec.core.url_to_fs(address)
+    except Exception as error:  # file systems have errors of their own
+        raise _no_storage(address, error) from error
     return filesystem, path
+
+
+def _no_storage(address: str, error: Exception) -> OpenError:
+    return OpenError(f"{address!r} cannot be written ({reason(error)}); give another --storage")
 
 
 def _fsspec() -> Any:

@@ -138,14 +138,16 @@ class ShardWorker:
         ).settings
 
     def restore_film(self, task: FilmTask) -> Summary:
-        """Restore a whole film.
+        """Restore a whole film, or until ``stop`` is set.
 
         Raises:
             NotVisible: This machine does not see it.
         """
         if fingerprint(task.source) != task.source_print:
             raise NotVisible(f"{task.source!r} is not on {socket.gethostname()}")
-        return restore(task.source, task.target, task.options, on_progress=self._count())
+        return restore(
+            task.source, task.target, task.options, on_progress=self._count(), stop=self.stop
+        )
 
     def restore_shard(self, task: ShardTask) -> ShardResult:
         """Restore a shard into segments.
@@ -277,8 +279,8 @@ class ShardWorker:
                     self.seen += 1
         else:
             raise NotVisible(
-                f"{storage.source!r} is not on {socket.gethostname()}; put it where all machines "
-                "see it under the same name, or give --storage"
+                f"{storage.source!r} is not on {socket.gethostname()}, or has changed since the run"
+                " began; put it where all machines see it under the same name, or give --storage"
             )
 
     @contextmanager
