@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -142,3 +143,21 @@ def test_images_copy_what_exists(name: str) -> None:
         if kind == "COPY" and "--from" not in text:
             for path in text.split()[:-1]:
                 assert (context / path).exists(), path
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_jobs_of_the_example_cluster_find_the_program(place: int, tmp_path: Path) -> None:
+    lines = (DEPLOY / "cluster.yaml").read_text().splitlines()
+    starts = [
+        line.strip().removeprefix("- ")
+        for line in lines
+        if " ray start" in line or "/ray start" in line
+    ]
+    programs = tmp_path / "vsr/bin"
+    programs.mkdir(parents=True)
+    (programs / "ray").write_text('#!/bin/sh\necho "$PATH"\n')
+    (programs / "ray").chmod(0o755)
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    words = ["bash", "-c", starts[place]]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{programs}:")

@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.command_line import Run, vsr
 from tests.live.harness import Running, asked, free_port, look, running
 from tests.networks import basicvsr, moving_clip
 from tests.streaming import frames_of, pieces, stream
 from vsr.engine.batch import BatchRestorer
-from vsr.errors import ConfigurationError, VSRError
+from vsr.errors import ConfigurationError, OpenError, VSRError
+from vsr.live.monitor.figures import Figures
 from vsr.live.options import StreamOptions
+from vsr.live.service import _makers
 from vsr.live.shared_network import NetworkShare, SharedNetwork
 from vsr.live.streams_file import read_streams
 from vsr.models.architectures.baselines import Bicubic
@@ -278,3 +281,17 @@ def test_an_encoder_whose_packets_cannot_be_shared_is_refused(
     assert done.err.splitlines()[-1].startswith("vsr: prores cannot be handed to several sinks")
     # What still reads frames when the program ends would end it with a crash.
     assert "vsr-live-source" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_stream_that_cannot_be_begun_again_has_failed(tmp_path: Path) -> None:
+    slate = tmp_path / "slate.png"
+    Image.new("RGB", (4, 4)).save(slate)
+    wanted = [asked("udp://h:1", f"udp://h:{n}", name=str(n), slate=slate) for n in (2, 3)]
+    figures = [Figures(name=one.name) for one in wanted]
+    make, _ = _makers(wanted, figures, Bicubic(scale=2), None, "cpu", "float32", print)
+    make()
+    assert figures[0].state == "connecting"
+    slate.unlink()
+    with pytest.raises(OpenError, match="slate"):
+        make()
+    assert figures[0].state == "failed"

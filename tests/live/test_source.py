@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from tests.live.harness import free_port
+from vsr.live.input.kind import relayed
 from vsr.live.input.retry import Retry
 from vsr.live.input.source import Source, SourceLost
 from vsr.streams.ffmpeg.process import find_ffmpeg
@@ -66,3 +69,20 @@ def test_a_source_that_breaks_off_as_soon_as_it_is_there_is_not_tried_for_ever(
         source = Source(address, retry=Retry(2))
         assert len(losses(source)) == 3
     assert source.reconnects == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "is_told"),
+    [
+        ("srt://h:1", True),
+        ("srt://h:1?connect_timeout=3000", True),
+        ("srt://h:1?passphrase=a_timeout=long_one", True),
+        ("srt://h:1?latency=20&timeout=9000000", False),
+    ],
+)
+def test_a_silent_source_ends_unless_the_address_has_a_time_of_its_own(
+    address: str, is_told: bool
+) -> None:
+    told = relayed(address, listen=False)
+    assert ("timeout=5000000" in told.removeprefix(address)) == is_told
+    assert told.startswith(address)

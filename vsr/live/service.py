@@ -221,7 +221,9 @@ def _makers(
     def make(options: StreamOptions, kept: Figures) -> LiveStream:
         share = NetworkShare(shared, options.name)
         share.discard()  # what a run that failed has left
+        kept.state = "failed"  # what stands where it cannot be begun
+        stream = LiveStream(options, share, kept, faces=faces, say=say)
         kept.state = "connecting"
-        return LiveStream(options, share, kept, faces=faces, say=say)
+        return stream
 
     return [partial(make, one, kept) for one, kept in zip(wanted, figures, strict=True)]

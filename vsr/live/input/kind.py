@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from vsr.address import is_address, shown
 from vsr.errors import ConfigurationError
@@ -58,7 +58,8 @@ def check_listening(source: str) -> None:
         ConfigurationError: A file, a camera, an address that only serves, or an SRT stream id
             without a passphrase.
     """
-    if source.startswith("srt://") and "streamid=" in source and "passphrase=" not in source:
+    asked = _asked(source)
+    if source.startswith("srt://") and "streamid" in asked and "passphrase" not in asked:
         raise ConfigurationError(
             f"a stream id at {shown(source)!r} is not checked and protects nothing; "
             "give a passphrase of 10 or more characters, which callers need then"
@@ -78,9 +79,14 @@ def is_accepting(source: str) -> bool:
 def relayed(source: str, *, listen: bool) -> str:
     """A relayed address with the options that its protocol needs."""
     told = {"mode": "listener"} if listen else {}
-    if "timeout=" not in source:
+    if "timeout" not in _asked(source):
         told["timeout"] = str(round(1_000_000 * (LISTEN_SILENT_S if listen else SILENT_S)))
     return source + ("&" if "?" in source else "?") + urlencode(told) if told else source
+
+
+def _asked(source: str) -> set[str]:
+    """Names of the options in an address."""
+    return {name for name, _ in parse_qsl(urlsplit(source).query, keep_blank_values=True)}
 
 
 def open_options(source: str) -> dict[str, str]:
