@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -11,26 +12,27 @@ import torch
 
 from tests.streams.piping import SYNC_POINT
 from vsr.live.audio.packets import EncodedPacket, PacketStream, StreamTemplates
-from vsr.live.output.encoder import LiveEncoder, OutputPicture
+from vsr.live.output.encoder import LIVE_OPTIONS, LiveEncoder, OutputPicture
 from vsr.types import Chunk, Colour
+
+PICTURE = OutputPicture(
+    height=64,
+    width=64,
+    time_base=Fraction(1, 25),
+    frame_rate=Fraction(25),
+    colour=Colour(matrix="bt709", range="tv", primaries="bt709", transfer="bt709"),
+)
 
 
 def encode(taken: list[EncodedPacket], num_frames: int, *arguments: str) -> StreamTemplates:
     """Pictures of noise, each a scene of its own: several key frames."""
     templates = StreamTemplates()
-    picture = OutputPicture(
-        height=32,
-        width=32,
-        time_base=Fraction(1, 25),
-        frame_rate=Fraction(25),
-        colour=Colour(matrix="bt709", range="tv", primaries="bt709", transfer="bt709"),
-    )
-    encoder = LiveEncoder(picture, templates, taken.append, arguments=arguments)
+    encoder = LiveEncoder(PICTURE, templates, taken.append, arguments=arguments)
     encoder.write(
         Chunk(
-            frames=torch.rand(num_frames, 3, 32, 32),
+            frames=torch.rand(num_frames, 3, 64, 64),
             pts=tuple(range(num_frames)),
-            time_base=picture.time_base,
+            time_base=PICTURE.time_base,
         )
     )
     encoder.finish()
@@ -87,3 +89,24 @@ def test_a_bit_rate_asked_for_takes_the_place_of_the_usual_quality() -> None:
     encode(usual, 60)
     encode(small, 60, "-b:v", "20k")
     assert 3 * sum(len(packet.data) for packet in small) < sum(len(packet.data) for packet in usual)
+
+
+@pytest.mark.parametrize("encoder", [*LIVE_OPTIONS, "mpeg4"])
+def test_there_is_a_key_frame_every_two_seconds_whatever_rate_is_announced(encoder: str) -> None:
+    """Of a source that announces 60 frames a second, ten come."""
+    taken: list[EncodedPacket] = []
+    announced = replace(PICTURE, time_base=Fraction(1, 60), frame_rate=Fraction(60))
+    one = LiveEncoder(announced, StreamTemplates(), taken.append, encoder=encoder)
+    pts = tuple(60_000 + 6 * number for number in range(65))
+    one.write(Chunk(frames=torch.full((65, 3, 64, 64), 0.5), pts=pts, time_base=Fraction(1, 60)))
+    one.finish()
+    assert [float(packet.time) - 1000 for packet in taken if packet.is_key] == [0, 2, 4, 6]
+
+
+def test_a_distance_of_key_frames_that_is_asked_for_is_kept() -> None:
+    taken: list[EncodedPacket] = []
+    one = LiveEncoder(PICTURE, StreamTemplates(), taken.append, arguments=("-g", "75"))
+    frames = torch.full((160, 3, 64, 64), 0.5)
+    one.write(Chunk(frames=frames, pts=tuple(range(160)), time_base=Fraction(1, 25)))
+    one.finish()
+    assert [float(packet.time) for packet in taken if packet.is_key] == [0, 3, 6]

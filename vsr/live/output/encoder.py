@@ -139,7 +139,7 @@ KEY_FRAMES_S = 2
 
 LIVE_OPTIONS: dict[str, Options] = {
     "libx264": {"preset": "superfast", "tune": "zerolatency", "bf": "0", "crf": "21"},
-    "libx265": {"tune": "zerolatency", "crf": "22"},
+    "libx265": {"tune": "zerolatency", "crf": "22", "forced-idr": "1"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
     "libsvtav1": {"preset": "11"},
 }
@@ -300,13 +300,24 @@ def _limited(encoder: str, limit: int, templates: StreamTemplates) -> Options:
     return options
 
 
+def _key_frames(frame_rate: Fraction, options: Options) -> Options:
+    """Key frames at a distance in time: fewer frames may come than the source announces."""
+    made: Options = {"g": str(round(KEY_FRAMES_S * frame_rate))}
+    if "g" not in options:
+        # A millisecond less: times are rounded, and a frame later would be beside one by `g`.
+        made["force_key_frames"] = (
+            f"expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+{KEY_FRAMES_S - 0.001}))"
+        )
+    return made
+
+
 _LEVEL = 7
 """Position of the level in H.264's first parameter set, after a start code of four bytes."""
 
 
 def _command(picture: OutputPicture, encoder: str, options: Options, lead_s: int) -> list[str]:
     made: Options = {
-        "g": str(round(KEY_FRAMES_S * picture.frame_rate)),
+        **_key_frames(picture.frame_rate, options),
         **without_quality(LIVE_OPTIONS.get(encoder, {}), options),
         **options,
         "f": "nut",
