@@ -43,8 +43,13 @@ def place(
     dtype = network.dtype
     if precision != "auto" or dtype != torch.int8:
         dtype = resolve_precision(precision, where, close_in_int8=network.is_close_in_int8)
+    if dtype == torch.int8 and not runs_int8(where):
+        raise ConfigurationError(
+            f"precision 'int8' needs an x86 CPU with AVX2, not {where}; give auto or bfloat16, and "
+            "load a network again that is in int8 already"
+        )
     if network.dtype != dtype and torch.int8 in (network.dtype, dtype):
-        network = _in_int8(network, dtype, where)
+        network = _in_int8(network, dtype)
     if dtype == torch.int8:
         # What is left to other types: the flow, and what sees pixels.
         dtype = _floating(where)
@@ -111,20 +116,16 @@ def resolve_precision(
     return PRECISIONS[name]
 
 
-def _in_int8(network: Network[Any], dtype: torch.dtype, device: torch.device) -> Network[Any]:
+def _in_int8(network: Network[Any], dtype: torch.dtype) -> Network[Any]:
     """The form on 8-bit integers of a network that has another, or is to have another.
 
     Raises:
-        ConfigurationError: There is no such form or way back, or the device is not fast at it.
+        ConfigurationError: There is no such form or way back.
     """
     if network.dtype == torch.int8:
         wanted = str(dtype).removeprefix("torch.")
         raise ConfigurationError(
             f"a network in int8 cannot be converted to {wanted}; load it again"
-        )
-    if not runs_int8(device):
-        raise ConfigurationError(
-            f"precision 'int8' needs an x86 CPU with AVX2, not {device}; give auto or bfloat16"
         )
     return network.in_int8()
 
@@ -135,7 +136,8 @@ def _floating(device: torch.device) -> torch.dtype:
 
 def _is_fast_at_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     amx, avx512 = torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
     return device.type == "cpu" and bool(amx or avx512)
 

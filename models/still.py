@@ -266,7 +266,8 @@ def _cut(values: Tensor, box: Box, frame: tuple[int, int], size: float = 1) -> T
 
 def _size(values: Tensor, frame: tuple[int, int]) -> float:
     """Size of values over that of a frame: a power of two but for padding."""
-    return next(s for s in (0.25, 0.5, 1.0, 2.0, 4.0) if values.shape[-2] < 1.5 * s * frame[0])
+    side, axis = max((frame[0], -2), (frame[1], -1))  # padding matters least to the longer side
+    return next(s for s in (0.25, 0.5, 1.0, 2.0, 4.0) if values.shape[axis] < 1.5 * s * side)
 
 
 def _cut_state(

@@ -54,6 +54,11 @@ class RealBasicVSRState:
     cleaned_BTCHW: Tensor
     passes_B: Tensor
 
+    def after_gap(self) -> RealBasicVSRState:
+        """As in ``GapTolerant``: the passes stay those of the scene."""
+        propagation = None if self.propagation is None else self.propagation.after_gap()
+        return replace(self, propagation=propagation, cleaned_BTCHW=self.cleaned_BTCHW[:, :0])
+
 
 class RealBasicVSR(TrunkNetwork[RealBasicVSRState]):
     """Recurrent x4 super-resolution of cleaned frames.

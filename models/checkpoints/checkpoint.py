@@ -115,6 +115,10 @@ def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """
     size = path.stat().st_size
     for name, tensor in tensors.items():
+        if tensor.is_meta or tensor.layout != torch.strided:
+            raise CheckpointError(
+                f"'{path}' holds {name} without its values, or sparse; give a file of dense tensors"
+            )
         if tensor.numel() * tensor.element_size() > MOST_EXPANSION * size:
             raise CheckpointError(
                 f"'{path}' says that {name} has {tensor.numel()} values, which {size} bytes cannot "

@@ -31,6 +31,14 @@ READERS: dict[str, frozenset[str]] = {
 }
 """The networks that each layout is known for."""
 
+FOREIGN: dict[str, tuple[str, ...]] = {
+    "basicsr": ("conv_first_1.",),
+    "mmagic": ("conv_first_1.", "predeblur.", "conv_1x1."),
+    "esrgan": (),
+    "esrgan-2019": (),
+}
+"""Beginnings of parameters of those networks that the program of a layout has no part for."""
+
 
 def export(
     network: Network[Any], path: Path, layout: str, *, dtype: torch.dtype = torch.float32
@@ -44,7 +52,7 @@ def export(
         dtype: Floating-point type of the values.
 
     Raises:
-        ConfigurationError: The other program has no such network.
+        ConfigurationError: The other program has no such network, or not all parts of it.
         OpenError: The file cannot be written; an existing one is unchanged.
     """
     if network.facts.name not in READERS[layout]:
@@ -52,6 +60,12 @@ def export(
         raise ConfigurationError(
             f"layout {layout!r} has no names for {network.facts.name}; "
             f"give {known or 'a name.safetensors'}"
+        )
+    foreign = next((key for key in network.state_dict() if key.startswith(FOREIGN[layout])), None)
+    if foreign is not None:
+        raise ConfigurationError(
+            f"layout {layout!r} has no name for {foreign}, a part of this network that the other "
+            "program lacks; give a name.safetensors"
         )
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()

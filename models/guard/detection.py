@@ -60,7 +60,9 @@ def found_share(vivid_BCHW: Tensor, faithful_BCHW: Tensor, before_Bhw: Tensor | 
     vivid_BHW, faithful_BHW = (f.mean(1).clamp_(0, 1) for f in (vivid_BCHW, faithful_BCHW))
     limit_Bhw = _limit(faithful_BHW)
     if before_Bhw is not None:
-        limit_Bhw = limit_Bhw + HYSTERESIS * before_Bhw
+        # Without the cells that were added around: these would add others, frame by frame.
+        inner_Bhw = -F.max_pool2d(-before_Bhw[:, None], 3, 1, 1)[:, 0]
+        limit_Bhw = limit_Bhw + HYSTERESIS * inner_Bhw
     suspect_Bhw = _similarity(vivid_BHW, faithful_BHW) < limit_Bhw
     suspect_Bhw = suspect_Bhw | (_colour_difference(vivid_BCHW, faithful_BCHW) > COLOUR_LIMIT)
     most_Bhw = _mean_of_neighbours(suspect_Bhw.float()).gt(0.5).float()

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from tests.command_line import Run
 from tests.media import Clip, write_clip
 from tests.mirror import Mirror
-from tests.networks import basicvsr, compact, deblurring_edvr, edvr, rrdbnet
+from tests.networks import SMALL_EDVR, basicvsr, compact, deblurring_edvr, edvr, rrdbnet
 from vsr.cli.models import LAYOUTS
+from vsr.models.architectures.edvr import EDVR
 from vsr.models.catalogue import MODELS
 from vsr.models.checkpoints.checkpoint import save_network
 from vsr.models.checkpoints.export import READERS
@@ -198,6 +199,24 @@ def test_a_checkpoint_goes_to_another_program_and_back(
     weights = rrdbnet().state_dict()
     assert load_file(again).keys() == weights.keys()
     assert all(torch.equal(value, weights[key]) for key, value in load_file(again).items())
+
+
+def second_stage() -> Network[Any]:
+    return EDVR(**SMALL_EDVR, hr_in=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "layout"),
+    [(deblurring_edvr, "mmagic"), (second_stage, "mmagic"), (second_stage, "basicsr")],
+)
+def test_a_part_that_the_other_program_lacks_is_named(
+    make: Callable[[], Network[Any]], layout: str, vsr: Run, tmp_path: Path
+) -> None:
+    ours, theirs = tmp_path / "a.safetensors", tmp_path / "b.pth"
+    save_network(make(), ours, dtype=torch.float32)
+    done = vsr("models", "convert", ours, theirs, "--layout", layout)
+    assert (done.code, done.err.count("\n"), "has no name for" in done.err) == (2, 1, True)
+    assert not theirs.exists()
 
 
 NAMED = {"basicsr": "BasicSR", "mmagic": "mmagic", "esrgan": "ESRGAN", "esrgan-2019": "ESRGAN"}

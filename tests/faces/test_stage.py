@@ -17,6 +17,7 @@ from vsr.faces.alignment import TEMPLATE, Similarity, aligned
 from vsr.faces.detector import Faces
 from vsr.faces.selection import Limits
 from vsr.faces.stage import FaceStage
+from vsr.faces.steadiness import steady
 from vsr.types import Chunk
 
 Places = Sequence[Sequence[Similarity]]
@@ -178,3 +179,14 @@ def test_values_beyond_black_and_white_are_kept() -> None:
     frames[:, :, 100:140, 150:200] = 1.3
     left = stage(STILL, lambda faces: faces).push(chunk_of(frames)).frames
     assert torch.equal(left, frames)
+
+
+def test_a_frame_of_no_numbers_is_survived() -> None:
+    frames = film(STILL)
+    frames[3, :, 1:] = float("nan")  # the first row tells what the detector finds
+    left = stage(STILL).push(chunk_of(frames)).frames
+    assert left[4:].isfinite().all()
+    steadied = steady(frames[4], torch.zeros_like(frames[4]), None)
+    for frame in (frames[3], *frames[4:]):
+        steadied = steady(frame, torch.zeros_like(frame), steadied)
+    assert steadied.change_3HW.isfinite().all()

@@ -48,6 +48,30 @@ def test_speed_is_that_of_a_stream_under_way() -> None:
     assert speed.look_ahead_s < speed.frame_s / 2
 
 
+class Watched(Network[None]):
+    """Keeps the frames that it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts = NetworkFacts(name="watched", scale=2, look_ahead=2, chunk=4)
+        self.steps: list[tuple[Tensor, int]] = []
+
+    def step(
+        self, window_BTCHW: Tensor, state: None, num_keep: int, *, ends_scene: bool = True
+    ) -> tuple[Tensor, None]:
+        self.steps.append((window_BTCHW[0, :, 0, 0, 0], num_keep))
+        return imresize(window_BTCHW[:, :num_keep], 2), None
+
+
+def test_nothing_stands_still_while_speed_is_measured() -> None:
+    """A network that skips what does would take no time."""
+    network = Watched()
+    measure(network, torch.device("cpu"), 16, 16, Event())
+    kept = torch.cat([levels[:num_keep] for levels, num_keep in network.steps])
+    assert (kept.diff().abs() > 0.1).all()
+    assert all((levels.diff().abs() > 0.1).all() for levels, _ in network.steps)
+
+
 class Multiplying(Network[None]):
     """Keeps a device at work for a while after each call has returned."""
 

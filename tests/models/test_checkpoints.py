@@ -83,8 +83,28 @@ def empty(path: Path) -> None:
     torch.save({}, path)
 
 
+def sparse(path: Path) -> None:
+    torch.save({"conv.weight": torch.eye(3).to_sparse()}, path)
+
+
+def without_values(path: Path) -> None:
+    torch.save({"conv.weight": torch.zeros(3, device="meta")}, path)
+
+
 @pytest.mark.parametrize(
-    "make", [text, cut_off, stranger, lacking, dangerous, damaged, numbered, empty]
+    "make",
+    [
+        text,
+        cut_off,
+        stranger,
+        lacking,
+        dangerous,
+        damaged,
+        numbered,
+        empty,
+        sparse,
+        without_values,
+    ],
 )
 def test_a_file_that_is_no_network_is_refused_in_one_line(
     make: Callable[[Path], None], tmp_path: Path

@@ -15,7 +15,7 @@ from tests.streaming import frames_of, pieces, stream
 from vsr.errors import ConfigurationError
 from vsr.models.architectures.baselines import Bicubic, Identity
 from vsr.models.guard import regions
-from vsr.models.guard.detection import CELL, found_share
+from vsr.models.guard.detection import CELL, HYSTERESIS, TEXTURED_LIMIT, found_share
 from vsr.models.guard.local_variance import texture_similarity
 from vsr.models.guard.network import RELEASE, Guarded
 from vsr.models.guard.published import LIMIT, artifact_mask, tolerant
@@ -163,6 +163,22 @@ def test_found_regions_do_not_depend_on_tiles() -> None:
     assert whole.any()
     assert not whole.all()
     assert torch.equal(cut[..., 3:], whole[..., 40 // CELL + 3 :])
+
+
+def test_a_region_does_not_spread_from_frame_to_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where all around is only just no artefact."""
+    similarity = torch.full((1, 12, 32), TEXTURED_LIMIT + HYSTERESIS / 2)
+    similarity[:, 4:8, 4:8] = 0
+    name = "vsr.models.guard.detection"
+    monkeypatch.setattr(f"{name}._similarity", lambda *_: similarity)
+    monkeypatch.setattr(f"{name}._limit", lambda _: torch.full_like(similarity, TEXTURED_LIMIT))
+    frames = torch.full((1, 3, 12 * CELL, 32 * CELL), 0.5)
+    first = share = found_share(frames, frames, None)
+    for _ in range(6):
+        share = found_share(frames, frames, share)
+    assert torch.equal(share, first)
 
 
 def test_a_blob_of_colour_is_found_without_any_texture() -> None:

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from tests.networks import moving_clip
 from tests.networks import realbasicvsr as small_realbasicvsr
+from tests.streaming import pieces
 from vsr.engine.tiling import tiled
 from vsr.models.architectures.realbasicvsr import RealBasicVSR
 from vsr.models.loading import load_network
+from vsr.restorer import Restorer
 
 
 def network_with(threshold: float) -> RealBasicVSR:
@@ -90,6 +92,25 @@ def test_tiles_are_cleaned_as_often_as_each_other() -> None:
         _, state = tiled(network, (1, 2)).step(clip[None], None, 3)
         _, untiled = network.step(clip[None], None, 3)
     assert [tile.passes_B.tolist() for tile in state.tiles] == [untiled.passes_B.tolist()] * 2
+
+
+def test_passes_stay_those_of_the_scene_after_a_gap() -> None:
+    network, clip = network_with(0.0), moving_clip(4, 32, 48)[None]
+    other = torch.full_like(clip, 0.5)
+    network.threshold = 9.0
+    _, state = network.step(clip[:, :3], None, 2)
+    network.threshold = 0.0  # by itself the next window would have more
+    with torch.inference_mode():
+        _, after = network.step(other, state.after_gap(), 2)
+    assert after.passes_B.tolist() == state.passes_B.tolist() == [1]
+
+
+def test_a_stream_in_tiles_can_be_saved(tmp_path: Path) -> None:
+    restorer = Restorer(network_with(0.0), chunk=2, look_ahead=0, tiles=(1, 2), device="cpu")
+    for piece in pieces(moving_clip(4, 64, 64), 2):
+        restorer.push(piece)
+    restorer.save(tmp_path / "state.safetensors")
+    assert (tmp_path / "state.safetensors").is_file()
 
 
 def test_each_frame_is_cleaned_once() -> None:

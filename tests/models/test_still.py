@@ -163,7 +163,7 @@ def test_basicvsr_is_given_the_parts_that_change() -> None:
     assert restored.shape == (12, 3, 4 * 155, 4 * 231)
 
 
-@pytest.mark.parametrize("size", [(155, 231), (162, 245), (20, 24), (7, 9)])
+@pytest.mark.parametrize("size", [(155, 231), (162, 245), (20, 24), (7, 9), (1, 231)])
 def test_frames_of_any_size(size: tuple[int, int]) -> None:
     clip = talk()[..., : size[0], : size[1]]
     assert psnr(streamed(Still(trained()), clip), streamed(trained(), clip)) > 45

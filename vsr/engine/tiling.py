@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vsr.engine.settings import Settings
 from vsr.models.network import Network, NetworkFacts
-from vsr.models.state_tree import Guarding, after_gap
+from vsr.models.state_tree import Guarding, after_gap, rebuild
 
 OVERLAP = 32
 """Input pixels two neighbours share at least."""
@@ -181,7 +181,9 @@ class Tiled(Network[TilesState]):
     def _begin(self, window_BTCHW: Tensor, boxes: Sequence[Box]) -> tuple[Any, ...]:
         """The states of all tiles at the start of a scene."""
         tiles = (_cut(window_BTCHW, rows, columns) for rows, columns in boxes)
-        return (self.network.begin(tiles),) * len(boxes)
+        begun = self.network.begin(tiles)
+        # A copy for each: tensors that share memory cannot be saved.
+        return tuple(None if begun is None else rebuild(begun, torch.clone) for _ in boxes)
 
 
 def tiled(network: Network[Any], tiles: tuple[int, int]) -> Network[Any]:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsr.engine.device_transfer import wait_for
+from vsr.errors import ConfigurationError
 from vsr.faces.alignment import SIZE
 from vsr.faces.detector import SMALLEST, Faces, confirmed, detect
 from vsr.faces.retina_detector import detect_by_retinaface
@@ -89,8 +90,11 @@ def load_faces(
         detector: As for ``load_face_detector``; None for the usual one.
 
     Raises:
+        ConfigurationError: A fidelity outside 0 to 1.
         ConfigurationError, CheckpointError, NotPulled: See ``load_face_network``.
     """
+    if fidelity is not None and not 0 <= fidelity <= 1:
+        raise ConfigurationError(f"fidelity is {fidelity}; give 0 (vivid) to 1 (faithful)")
     return FaceNetworks(
         restorer=load_face_network(model).to(device),
         detector=load_face_detector(detector or DETECTOR).to(device),

@@ -73,7 +73,7 @@ def register(patch_HW: Tensor, frame_3HW: Tensor, expected: Similarity) -> Motio
 
 
 def _grey(frame_3HW: Tensor, place: Similarity, side: int) -> Tensor:
-    picture = sample(frame_3HW, place, (side, side), 0.5).clamp(0, 1)
+    picture = sample(frame_3HW, place, (side, side), 0.5).nan_to_num().clamp(0, 1)
     return luma(picture[None])[0, 0].cpu()
 
 

@@ -53,6 +53,8 @@ def steady(face_3HW: Tensor, change_3HW: Tensor, before: Memory | None) -> Memor
     Returns:
         The blended change, and the memory for the next frame.
     """
+    # A frame may have values that are no numbers; the memory must not.
+    face_3HW, change_3HW = face_3HW.nan_to_num(), change_3HW.nan_to_num()
     small = F.interpolate(face_3HW[None], (SMALL, SMALL), mode="area")
     if before is None:
         return Memory(small_3hw=small[0], change_3HW=change_3HW)

@@ -109,7 +109,7 @@ def _time(
         device=str(device),
         precision=str(network.dtype).removeprefix("torch."),
     )
-    noise, starts = torch.rand(chunk, 3, *size, device=device), itertools.count(0, chunk)
+    starts = itertools.count(0, chunk)
     seconds = 0.0
     for _ in range(2):
         left = 0
@@ -117,6 +117,7 @@ def _time(
         while not left:
             start = next(starts)
             pts = tuple(range(start, start + chunk))
+            noise = torch.rand(chunk, 3, *size, device=device)  # nothing of it stands still
             part = Chunk(frames=noise, pts=pts, time_base=Fraction(1, 25))
             left = sum(map(len, timed.push(part)))
         wait_for(device)
