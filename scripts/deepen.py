@@ -2,7 +2,7 @@
 
 The blocks that are added end in a convolution of zeros, so that they change nothing until they are
 trained (Goyal et al., 2017, start residual blocks so; that a network grows without forgetting:
-Net2Net, Chen et al., ICLR 2016). ``compact-l-x4`` begins as ``compact-x4-faithful`` this way.
+Net2Net, Chen et al., ICLR 2016).
 """
 
 from __future__ import annotations
