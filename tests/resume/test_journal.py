@@ -212,7 +212,7 @@ def test_a_resumed_run_whose_trial_fails_keeps_what_is_done(
     target, program = tmp_path / "out.mp4", tmp_path / "ffmpeg"
     until_cut(clip, target, 20, model="identity")
     program.write_text(
-        f'#!/bin/sh\ncase "$*" in *:{os.devnull}*) exit 1;; esac\nexec {find_ffmpeg()} "$@"\n'
+        f'#!/bin/sh\ncase "$*" in *{os.devnull}*) exit 1;; esac\nexec {find_ffmpeg()} "$@"\n'
     )
     program.chmod(0o755)
     with monkeypatch.context() as patch:
