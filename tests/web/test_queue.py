@@ -19,7 +19,7 @@ from tests.web.conftest import TOKEN, Served, until
 from vsr.streams import open_reader
 from vsr.streams.ffmpeg.process import find_ffmpeg
 from vsr.web.errors import RequestError
-from vsr.web.jobs import Job
+from vsr.web.jobs import Job, JobFolder
 from vsr.web.library import Film, Library
 from vsr.web.process_folder import ProcessFolder
 from vsr.web.processes import Processes
@@ -152,6 +152,28 @@ def test_a_new_queue_finds_the_process_of_the_old_one_running(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_server_that_is_killed_as_a_job_begins_leaves_it_to_the_next_one(
+    has_begun: bool, short_film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, start = [], JobFolder.start
+
+    def killed(files: JobFolder, job: Job) -> None:
+        if has_begun:
+            begun.append(start(files, job))
+        raise KeyboardInterrupt
+
+    first = make_queue(tmp_path)
+    job = first.add(short_film, WORDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(JobFolder, "start", killed)
+        with pytest.raises(KeyboardInterrupt):
+            first.tick()
+    for process in begun:
+        process.wait()
+    assert run_until(make_queue(tmp_path), job, "done").output == job.target
+
+
 def test_one_job_runs_on_each_device_in_order(short_film: Film, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     queue = Queue(tmp_path / "jobs", Results(tmp_path / "out"), ("cpu", "auto"))

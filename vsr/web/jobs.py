@@ -34,7 +34,7 @@ class Job:
         state: State of the job; ``running`` also while it ends after a request.
         wanted: Requested end state; None while it may run.
         device: Device it runs on.
-        pid: Process id.
+        pid: Process id; None while none runs, and where the server was killed as it began.
         output: Path of the written file: the target, or a playable part of it; empty without one.
         message: Reason of its failure.
         frames: Frames in the output.
@@ -85,7 +85,6 @@ class JobFolder(ProcessFolder):
 
     def start(self, job: Job) -> subprocess.Popen[bytes]:
         """Start the job's process; raises as ``launch``."""
-        self._forget_last_run()
         return self.launch(self._command(job))
 
     def summary(self) -> dict[str, Any] | None:
@@ -105,6 +104,7 @@ class JobFolder(ProcessFolder):
         words = [*job.command()[1:], "--device", job.device, "--json"]
         return [*PROGRAM, *words, "--progress", str(self.path / "progress")]
 
-    def _forget_last_run(self) -> None:
-        for path in (self.path / "progress" / PROGRESS, self.picture):
+    def forget_last_run(self) -> None:
+        """Remove what the last run has left to say."""
+        for path in (self.path / "summary.json", self.path / "progress" / PROGRESS, self.picture):
             path.unlink(missing_ok=True)

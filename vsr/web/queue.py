@@ -141,8 +141,10 @@ class Queue:
                 self._note_end(job)
 
     def _start(self, job: Job, device: str) -> None:
-        job = replace(job, state="running", wanted=None, device=device, message="")
+        job = replace(job, state="running", wanted=None, device=device, message="", pid=None)
         try:
+            self.files(job).forget_last_run()
+            self._put(job)  # first: a server that is killed now leaves a process of a running job
             process = self.files(job).start(job)
         except OSError as error:
             self._put(replace(job, state="failed", message=str(error)))
@@ -167,6 +169,9 @@ class Queue:
             process.wait()
         files = self.files(job)
         summary = files.summary()
+        if summary is None and job.pid is None and job.wanted is None:
+            self._put(replace(job, state="queued"))  # its server was killed before it began
+            return
         if summary is None:
             state: State = job.wanted or "failed"
             message = "" if job.wanted else files.last_message() or UNSAID
