@@ -29,11 +29,11 @@ from vsr.cluster.fingerprint import Fingerprint
 from vsr.cluster.tasks import SettingsTask, ShardResult, ShardTask, WorkerFacts
 from vsr.engine.memory import resident_bytes
 from vsr.engine.settings import Settings
+from vsr.files import sha256_of
 from vsr.offline.options import RestoreOptions
 from vsr.resume.journal import FinishedShard, KeptSegment
 from vsr.streams.encode.segments.target import SegmentedTarget
 from vsr.streams.ffmpeg.process import find_ffmpeg
-from vsr.streams.names.durable import sha256_of
 
 MANY_SCENES, SCENE_FRAMES = 2000, 10
 

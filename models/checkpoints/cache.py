@@ -7,7 +7,6 @@ file; others wait for it.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from vsr.errors import DownloadError
+from vsr.files import sha256_of
 from vsr.models.checkpoints.model import HASH_DIGITS, OfficialFile, Release
 
 log = logging.getLogger(__name__)
@@ -48,12 +48,6 @@ def is_cached(release: Release) -> bool:
 def is_right(path: Path, file: OfficialFile) -> bool:
     """Whether a file exists with the official content."""
     return path.is_file() and sha256_of(path).startswith(file.sha256)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def accept(part: Path, file: OfficialFile, source: str) -> Path:

@@ -13,10 +13,8 @@ from __future__ import annotations
 import pickle
 import re
 import struct
-import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vsr.errors import CheckpointError, OpenError
+from vsr.errors import CheckpointError
+from vsr.files import first_line, written_whole
 from vsr.models.checkpoints.key_mapping import likely_layout, to_basicsr
 from vsr.models.checkpoints.ncnn import is_ncnn, read_ncnn
 from vsr.models.network import Network
@@ -95,7 +94,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         content = _read(path)
     except DAMAGED as error:
         raise CheckpointError(
-            f"'{path}' is not a checkpoint ({_first_line(error)}); "
+            f"'{path}' is not a checkpoint ({first_line(error)}); "
             "give a .pth file of tensors or a .safetensors file"
         ) from error
     tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
@@ -222,27 +221,10 @@ def write_tensors(
         OpenError: It cannot be written; an existing file is unchanged.
     """
     with written_whole(path) as part:
-        save_file(dict(tensors), part, metadata=None if metadata is None else dict(metadata))
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Write a file under a temporary name, and rename it when it is whole.
-
-    Raises:
-        OpenError: It cannot be written; an existing file is unchanged.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise OpenError(
-            f"'{path}' cannot be written ({_first_line(error)}); "
-            "give a name in a folder that exists and has room"
-        ) from error
+        try:
+            save_file(dict(tensors), part, metadata=None if metadata is None else dict(metadata))
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -267,9 +249,3 @@ def _unpickle(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise ValueError(f"it holds a {type(content).__name__}")
     return content
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of a library's message, cut at a word."""
-    line = "" if isinstance(error, LookupError) else str(error).strip().split("\n")[0]
-    return textwrap.shorten(line, 120, placeholder=" ...") or type(error).__name__

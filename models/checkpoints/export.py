@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ConfigurationError
-from vsr.models.checkpoints.checkpoint import written_whole
+from vsr.files import written_whole
 from vsr.models.checkpoints.key_mapping import to_esrgan, to_openmmlab
 from vsr.models.network import Network
 

@@ -14,13 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vsr.errors import ConfigurationError, DownloadError, OpenError, VSRError
+from vsr.files import sha256_of
 from vsr.models.checkpoints.cache import (
     accept,
     alone_at,
     cached_path,
     is_right,
     part_of,
-    sha256_of,
 )
 from vsr.models.checkpoints.download import OnProgress, fetch
 from vsr.models.checkpoints.model import Model, OfficialFile, Release

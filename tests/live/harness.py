@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import pytest
 import torch
 
 from tests.media import read_number
@@ -250,3 +251,11 @@ def look(path: Path) -> Seen:
                     numbers.append(read_number(pixels.movedim(-1, 0).float() / 255))
                     times.append(frame.pts * Fraction(video.time_base or 1))
     return Seen(numbers, times, sound, size)
+
+
+def take_no_ffmpeg(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a file in a folder, ``ffmpeg``, taken for the program that no system can start."""
+    program = folder / "ffmpeg"
+    program.write_bytes(b"no program of this system")
+    program.chmod(0o755)
+    monkeypatch.setenv("VSR_FFMPEG", str(program))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.command_line import Run
-from tests.live.harness import asked, free_port, look, running, until
+from tests.live.harness import asked, free_port, look, running, take_no_ffmpeg, until
 from tests.live.test_sink import coded
 from vsr.errors import ConfigurationError
 from vsr.live.audio.packets import StreamTemplates
@@ -171,10 +171,7 @@ def test_old_segments_are_removed_and_no_empty_ones_left_while_none_can_be_writt
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a disk that is full: room is made all the same."""
-    program = tmp_path / "ffmpeg"
-    program.write_bytes(b"no program of this system")
-    program.chmod(0o755)
-    monkeypatch.setenv("VSR_FFMPEG", str(program))
+    take_no_ffmpeg(tmp_path, monkeypatch)
     whole = old(tmp_path, "copy_20261120T000000Z.mkv", 1.0)
     sink = sink_of(clip, tmp_path / "copy.mkv", Segments(length_s=1.0, most_bytes=50))
     assert "Exec format error" in str(sink.error)

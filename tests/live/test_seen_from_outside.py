@@ -273,6 +273,7 @@ def test_a_client_that_dawdles_is_ended_whatever_it_sends(
                 client.setblocking(True)
 
         until(is_ended, "the server ends the connection")
+    assert status_of(f"{address}livez") == 200
 
 
 def test_aborted_requests_leave_no_traceback(

@@ -6,7 +6,8 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.live.harness import PATIENCE_S, asked, free_port, look, running, until
+from tests.live.harness import PATIENCE_S, asked, free_port, look, running, take_no_ffmpeg, until
 from vsr.errors import EncodeError
 from vsr.live.audio.packets import EncodedPacket, StreamTemplates
 from vsr.live.input.retry import Retry
@@ -77,33 +78,54 @@ def test_a_link_in_the_place_of_a_part_is_not_followed(clip: Path, tmp_path: Pat
     assert [path.name for path in folder.iterdir()] == ["out.mkv"]
 
 
-def test_a_congested_address_falls_no_further_behind_than_its_latency(
-    clip: Path, tmp_path: Path
-) -> None:
-    """The stream continues for a minute while nothing is read, and then the newest comes."""
+def video_of(clip: Path) -> tuple[list[EncodedPacket], StreamTemplates]:
+    """The packets of a clip's video, and what a sink is told of its streams."""
     templates = StreamTemplates()
-    packets = [one for one in coded(clip, templates) if one.stream_index == 0]
-    length = round(2 / packets[0].time_base)
+    return [one for one in coded(clip, templates) if one.stream_index == 0], templates
+
+
+@contextmanager
+def unread_sink(
+    packets: list[EncodedPacket], templates: StreamTemplates, got: Path, *, latency_s: float
+) -> Iterator[tuple[Sink, Callable[[EncodedPacket, int], None]]]:
+    """A sink that has kept up, at an address that is not read within; its rest goes into a file.
+
+    The function puts a packet, made larger, so many lengths of the clip later.
+    """
+    length, padding = round(2 / packets[0].time_base), bytes(20_000)
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sink = Sink(f"tcp://127.0.0.1:{server.getsockname()[1]}", retry=Retry(0), latency_s=1.0)
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        sink = Sink(address, retry=Retry(0), latency_s=latency_s)
         sink.start(templates.streams)
         for packet in packets:
             sink.put(packet)
-        with server.accept()[0] as reader, (tmp_path / "got.ts").open("wb") as file:
+
+        def put(one: EncodedPacket, turn: int) -> None:
+            pts, dts = (time + turn * length for time in (one.pts, one.dts))
+            sink.put(replace(one, data=one.data + padding, pts=pts, dts=dts))
+
+        with server.accept()[0] as reader, got.open("wb") as file:
             until(lambda: sink.state == "open" and sink.depth == 0, "the sink has kept up")
-            padding = bytes(20_000)
-            for turn in range(1, 31):
-                for one in packets:
-                    pts, dts = (time + turn * length for time in (one.pts, one.dts))
-                    sink.put(replace(one, data=one.data + padding, pts=pts, dts=dts))
-                    assert sink.lag_s <= 2.0
-            assert sink.lost > 20 * len(packets)
+            yield sink, put
             ending = threading.Thread(target=sink.finish)
             ending.start()
             while data := reader.recv(1 << 16):
                 file.write(data)
             ending.join(PATIENCE_S)
+
+
+def test_a_congested_address_falls_no_further_behind_than_its_latency(
+    clip: Path, tmp_path: Path
+) -> None:
+    """The stream continues for a minute while nothing is read, and then the newest comes."""
+    packets, templates = video_of(clip)
+    with unread_sink(packets, templates, tmp_path / "got.ts", latency_s=1.0) as (sink, put):
+        for turn in range(1, 31):
+            for one in packets:
+                put(one, turn)
+                assert sink.lag_s <= 2.0
+        assert sink.lost > 20 * len(packets)
     assert sink.error is None
     assert look(tmp_path / "got.ts").numbers[-1] == 49
 
@@ -121,10 +143,7 @@ def test_any_failure_of_a_sinks_thread_is_its_error(clip: Path, tmp_path: Path) 
 def test_a_sink_whose_process_cannot_be_started_now_is_tried_again(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "ffmpeg"
-    program.write_bytes(b"no program of this system")
-    program.chmod(0o755)
-    monkeypatch.setenv("VSR_FFMPEG", str(program))
+    take_no_ffmpeg(tmp_path, monkeypatch)
     templates = StreamTemplates()
     packets = list(coded(clip, templates))
     sink = Sink(f"udp://127.0.0.1:{free_port()}", retry=Retry(None))
@@ -139,29 +158,13 @@ def test_a_sink_whose_process_cannot_be_started_now_is_tried_again(
 
 def test_a_congested_address_continues_with_a_key_frame(clip: Path, tmp_path: Path) -> None:
     """Nothing is read for longer than the encoder takes from one key frame to the next."""
-    templates = StreamTemplates()
-    packets = [one for one in coded(clip, templates) if one.stream_index == 0]
+    packets, templates = video_of(clip)
     between = [one for one in packets if not one.is_key]
-    length = round(2 / packets[0].time_base)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sink = Sink(f"tcp://127.0.0.1:{server.getsockname()[1]}", retry=Retry(0), latency_s=0.0)
-        sink.start(templates.streams)
-        for packet in packets:
-            sink.put(packet)
-        with server.accept()[0] as reader, (tmp_path / "got.ts").open("wb") as file:
-            until(lambda: sink.state == "open" and sink.depth == 0, "the sink has kept up")
-            padding = bytes(20_000)
-            for turn in range(1, 31):
-                for one in between if turn < 30 else packets:
-                    pts, dts = (time + turn * length for time in (one.pts, one.dts))
-                    sink.put(replace(one, data=one.data + padding, pts=pts, dts=dts))
-            assert sink.lost > 10 * len(packets)
-            ending = threading.Thread(target=sink.finish)
-            ending.start()
-            while data := reader.recv(1 << 16):
-                file.write(data)
-            ending.join(PATIENCE_S)
+    with unread_sink(packets, templates, tmp_path / "got.ts", latency_s=0.0) as (sink, put):
+        for turn in range(1, 31):
+            for one in between if turn < 30 else packets:
+                put(one, turn)
+        assert sink.lost > 10 * len(packets)
     assert sink.error is None
     after_gaps = [key for gap_s, key in gaps(tmp_path / "got.ts") if gap_s > 0.5]
     assert after_gaps

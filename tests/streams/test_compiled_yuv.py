@@ -218,5 +218,7 @@ def test_it_is_what_converts(monkeypatch: pytest.MonkeyPatch) -> None:
 
     pixel_format, colour, size = known("yuv420p"), tags(), (8, 10)
     monkeypatch.setattr("vsr.streams.colour.convert.InStrips", refuse)
-    samples = from_rgb(torch.rand(1, 3, *size), pixel_format, colour)
-    to_rgb(planes_of(samples, pixel_format, *size), pixel_format, colour)
+    frames = torch.tensor([0.2, 0.5, 0.7]).view(1, 3, 1, 1).repeat(1, 1, *size)
+    samples = from_rgb(frames, pixel_format, colour)
+    read = to_rgb(planes_of(samples, pixel_format, *size), pixel_format, colour)
+    torch.testing.assert_close(read, frames, atol=0.01, rtol=0)

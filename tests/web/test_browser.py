@@ -289,6 +289,7 @@ def test_a_waiting_job_is_cancelled_and_resumed_by_keys(page: Page) -> None:
     page.focus("#jobs >> text=Resume")
     page.keyboard.press("Enter")
     page.wait_for_selector("#jobs li.done")
+    assert page.locator("#jobs li").count() == 1
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

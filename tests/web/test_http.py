@@ -158,6 +158,7 @@ def test_a_broken_upload_leaves_nothing(served: Served) -> None:
         uploads = served.folder / "restored/.vsr-web/uploads"
         until(lambda: any(uploads.iterdir()))
     until(lambda: not any(uploads.iterdir()))
+    assert "a.mp4" not in served.films()
 
 
 def test_more_than_the_disk_takes_is_refused_before_it_is_sent(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import click
 
 from vsr.address import redact
 from vsr.cli.parameters import (
+    BYTE_SIZE,
+    DURATION,
     MEDIA,
     PRECISIONS,
     Arguments,
-    ByteSize,
     complete_model,
     face_detector_option,
     face_model_option,
@@ -26,31 +27,13 @@ from vsr.cli.parameters import (
 )
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import LIVE_MMAP_THRESHOLD, loading, set_mmap_threshold
-from vsr.errors import ConfigurationError
 from vsr.live.limits import MAX_PIXELS
 from vsr.live.monitor.log_filter import redacting
 from vsr.models.catalogue import DEFAULT_MODEL
 from vsr.models.checkpoints.face_zoo import DEFAULT_FACES
-from vsr.units import duration_s
 
 if TYPE_CHECKING:
     from vsr.live.check import Finding
-
-
-class Duration(click.ParamType["float"]):
-    """A duration with its unit, in seconds."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return duration_s(str(value))
-        except ConfigurationError as error:
-            self.fail(str(error))
 
 
 class Retries(click.ParamType["int | None"]):
@@ -111,7 +94,7 @@ class Retries(click.ParamType["int | None"]):
 @click.option(
     "--latency",
     "latency_s",
-    type=Duration(),
+    type=DURATION,
     default="800ms",
     show_default=True,
     help="From a frame's arrival until it leaves, encoded.",
@@ -132,14 +115,14 @@ class Retries(click.ParamType["int | None"]):
 @click.option(
     "--record-segment",
     "record_segment_s",
-    type=Duration(),
+    type=DURATION,
     help="Cut the record into files of that length, named after their beginning.",
 )
-@click.option("--record-age", "record_age_s", type=Duration(), help="How long such files are kept.")
+@click.option("--record-age", "record_age_s", type=DURATION, help="How long such files are kept.")
 @click.option(
     "--record-size",
     "record_bytes",
-    type=ByteSize(),
+    type=BYTE_SIZE,
     help="What they may take together; the oldest are removed.",
 )
 @click.option(

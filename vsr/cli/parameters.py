@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from vsr.engine.settings import FULL
 from vsr.errors import ConfigurationError
-from vsr.units import size_bytes
+from vsr.units import duration_s, size_bytes
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 """Choices of ``--precision``; ``place`` says what they mean."""
@@ -202,18 +203,31 @@ class Size(click.ParamType["tuple[int, int]"]):
         return int(height), int(width)
 
 
-class ByteSize(click.ParamType["int"]):
-    """A size with its unit, in bytes."""
+class WithUnit(click.ParamType["float"]):
+    """A number with its unit.
 
-    name = "size"
+    Args:
+        name: What it is, for the help.
+        parse: Function that reads it, and raises ``ConfigurationError`` where it cannot.
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
+    def __init__(self, name: str, parse: Callable[[str], float]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         try:
-            return size_bytes(str(value))
+            return self._parse(value) if isinstance(value, str) else value
         except ConfigurationError as error:
             self.fail(str(error))
+
+
+DURATION = WithUnit("time", duration_s)
+"""A duration such as 800ms, in seconds."""
+
+BYTE_SIZE = WithUnit("size", size_bytes)
+"""A size such as 50G, in bytes."""
 
 
 fidelity_option = click.option(

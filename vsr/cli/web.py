@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vsr.cli.parameters import ByteSize
+from vsr.cli.parameters import BYTE_SIZE
 from vsr.cli.signals import INTERRUPTED, stop_on_signal
 from vsr.cli.startup import loading
 from vsr.extras import needs_web
@@ -54,7 +54,7 @@ REMOTE = (
 @click.option(
     "--max-upload",
     "max_upload_bytes",
-    type=ByteSize(),
+    type=BYTE_SIZE,
     default="20G",
     show_default=True,
     help="Largest film that can be dropped on the page.",

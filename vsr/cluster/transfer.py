@@ -16,11 +16,11 @@ from vsr.cluster.pool import Pool
 from vsr.cluster.shards import Shard
 from vsr.cluster.tasks import ShardResult, Storage, token_of
 from vsr.errors import EncodeError, MissingDependency, OpenError
+from vsr.files import sha256_of
 from vsr.resume.compatibility import fingerprint
 from vsr.resume.journal import FinishedShard, Journal, KeptSegment
 from vsr.streams.encode.segments.encoder import SEGMENT
 from vsr.streams.names.container import reason
-from vsr.streams.names.durable import sha256_of
 from vsr.streams.names.formats import NUT
 
 COPIED_BYTES = 1 << 20

@@ -39,6 +39,7 @@ from vsr.engine.memory_plan import make_plan
 from vsr.engine.settings import FULL, Settings
 from vsr.engine.stream_checkpoint import identity
 from vsr.errors import EncodeError, OpenError, VSRError
+from vsr.files import sha256_of
 from vsr.models.network import Network
 from vsr.models.placement import place
 from vsr.offline.comparison_video import InputRecorder, compare_into
@@ -52,7 +53,6 @@ from vsr.resume.compatibility import fingerprint
 from vsr.resume.journal import FinishedShard, KeptSegment
 from vsr.scenes.markers import ListedScenes
 from vsr.streams import open_reader
-from vsr.streams.names.durable import sha256_of
 from vsr.streams.names.image_sequence import names_images
 from vsr.types import Passed, Reader
 

@@ -15,7 +15,7 @@ from vsr.assessment.assess import NOTABLE, WORDS, Assessment
 from vsr.assessment.scene import KINDS, SceneAssessment, WorstWindow
 from vsr.evaluation.html import image, page, table
 from vsr.evaluation.table import FOLDED_FROM
-from vsr.models.checkpoints.checkpoint import written_whole
+from vsr.files import written_whole
 
 MOST_PICTURES = 12
 

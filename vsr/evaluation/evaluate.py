@@ -20,10 +20,10 @@ from vsr.evaluation.provenance import describe_origin, weights_files
 from vsr.evaluation.published import mismatch
 from vsr.evaluation.results import ClipResult, Evaluation, ResultStore
 from vsr.evaluation.workers import run_in_processes, run_on_ray
+from vsr.files import sha256_of
 from vsr.models.network import Network, NetworkFacts
 from vsr.models.placement import resolve_device, resolve_precision
 from vsr.results import Progress
-from vsr.streams.names.durable import sha256_of
 
 RESULT_FORMAT = 3
 """Version of kept results; older ones are measured again."""

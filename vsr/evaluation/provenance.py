@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from vsr.files import sha256_of
 from vsr.models.catalogue import MODELS, weights_path
 from vsr.models.loading import parts_of
 from vsr.models.placement import resolve_device
-from vsr.streams.names.durable import sha256_of
 
 PACKAGES = ("vsr-stream", "torch", "numpy", "pillow", "av", "decord", "pyiqa", "ray")
 

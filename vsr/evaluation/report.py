@@ -20,7 +20,7 @@ from vsr.evaluation.table import (
     published_table,
     sentence,
 )
-from vsr.models.checkpoints.checkpoint import written_whole
+from vsr.files import written_whole
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> Path:

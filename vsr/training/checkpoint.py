@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from vsr.errors import CheckpointError
-from vsr.models.checkpoints.checkpoint import DAMAGED, written_whole
+from vsr.files import written_whole
+from vsr.models.checkpoints.checkpoint import DAMAGED
 from vsr.training.loop import Training
 
 

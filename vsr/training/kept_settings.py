@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import ConfigurationError
-from vsr.models.checkpoints.checkpoint import written_whole
+from vsr.files import written_whole
 
 
 def check_same_settings(path: Path, settings: Mapping[str, Any]) -> None:
